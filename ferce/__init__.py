@@ -1,0 +1,1 @@
+"""ferce: compound facial expressions, read and explained."""
