@@ -70,5 +70,5 @@ class Voice(Protocol):
         ...
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label as they are made; joined they are the text."""
+        """Pieces of the explanation of the *predicted* label; joined they are the text."""
         ...

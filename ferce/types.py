@@ -80,7 +80,8 @@ Units = Mapping[int, UnitEvidence]
 class Quality:
     """How readable a face is: `size` in photo pixels (larger side of the mesh), `sharpness` (see
     `faces.sharpness`), and head pose in degrees (yaw > 0 faces the picture's right, pitch > 0 looks
-    up, roll > 0 leans clockwise in the picture)."""
+    up, roll > 0 leans clockwise in the picture).
+    """
 
     size: float
     sharpness: float
@@ -190,7 +191,7 @@ class Scores:
         return len(self.classes)
 
     def of(self, label: str) -> NDArray[np.float64]:
-        """(N,) probability of a compound, of a basic component (sum of its compounds), or neutral."""
+        """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
             return self.classes[:, COMPOUNDS.index(label)]
         if label in BASICS:
@@ -283,7 +284,8 @@ class Answer:
 @dataclass(frozen=True)
 class Cue:
     """One claim of an explanation: text[start:end] says that `unit` in `region` is there (or, negated,
-    is not). `seen` and `used` are None until checked; `evidence` says in words what they rest on."""
+    is not). `seen` and `used` are None until checked; `evidence` says in words what they rest on.
+    """
 
     text: str
     start: int
@@ -309,8 +311,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How well the text names what the model used: measure -> value (None where undefined), and the
-    same measures for each control (control -> measure -> value)."""
+    """How well the text names what the model used.
+
+    `measures` maps a measure to its value (None where undefined); `controls` maps each control to
+    the same measures.
+    """
 
     measures: Mapping[str, float | None]
     controls: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
