@@ -34,8 +34,9 @@ TRUSTED = 0.25
 
 @dataclass(frozen=True)
 class Prototype:
-    """Action units that make a label: `core` shown by more than 70 % of people, `variants` unit ->
-    share of people 0..1.
+    """Action units that make a label.
+
+    `core` is shown by more than 70 % of people, `variants` maps a unit to its share of people 0..1.
     """
 
     core: tuple[int, ...]
@@ -107,10 +108,9 @@ def in_region(unit: int, region: str) -> bool:
 class Channel:
     """How one action unit is read from MediaPipe.
 
-    The mean of the `names` blendshapes of a side (or the `geometry` measure) is mapped linearly from
-    `onset` (intensity 0) to `full` (1). `reliability` 0..1 is 2 AUC - 1 of that value against faces on
-    which two annotators agreed (development data; `train.calibrate_units` prints it).
-    `smile` is the share of the smile taken off first, since a smile moves this channel by itself.
+    The mean of the `names` blendshapes of a side (or the `geometry` measure) is mapped linearly
+    from `onset` (intensity 0) to `full` (1). `reliability` 0..1 is about 2 AUC - 1 of that value
+    against openly licensed faces on which two annotators agreed. `smile` is the share of the smile taken off first, since a smile moves this channel by itself.
     """
 
     names: tuple[str, ...] = ()
@@ -181,7 +181,7 @@ def _scaled(value: float, channel: Channel) -> float:
 
 
 def _confidence(channel: Channel, smile: float, frontal: float) -> float:
-    """The channel's reliability; a channel that a smile moves is worth less the broader the smile."""
+    """The channel's reliability, less where a smile moves the channel and the smile is broad."""
     return channel.reliability * (1.0 - min(channel.smile, 1.0) * smile) * frontal
 
 
@@ -192,7 +192,7 @@ def evidence(
 
     Args:
         blendshapes: name -> 0..1, ARKit names. MediaPipe's left and right are the person's.
-        landmarks: (478, 3) in any pixel scale; without them the units read from geometry are unknown.
+        landmarks: (478, 3) in any pixel scale; without them AU5, 25, 26 and 27 are unknown.
         yaw: degrees; beyond 15 the far side is guessed, so confidence falls, to half at 45.
 
     Returns:

@@ -8,11 +8,11 @@ from types import MappingProxyType
 class ActionUnit:
     """One row of the table.
 
-    `region` is where it shows first, `also` where else. `seeds` are MediaPipe-478 landmark ids on the
-    person's (right, left) side, or (centre,) for units without sides. `subject` and `predicate` are
+    `region` is where it shows first, `also` where else. `seeds` are MediaPipe-478 landmark ids on
+    the person's (right, left) side, or (centre,) for units without sides. `subject` and `predicate` are
     (one side or no sides, both sides) wordings: "the left lip corner" "is pulled up". `words` are
     phrases that name the unit in free text.
-    Muscles and seeds follow py-feat's au_reference (MIT, after FACS 2002 and M. Ozel's ARKit sheet).
+    Muscles and seeds follow py-feat's au_reference (MIT; after FACS 2002 and M. Ozel's sheet).
     """
 
     number: int
@@ -32,11 +32,11 @@ class ActionUnit:
 
     @property
     def code(self) -> str:
-        """ "AU12"."""
+        """The unit as FACS writes it, such as AU12."""
         return f"AU{self.number}"
 
     def clause(self, side: str | None = None) -> str:
-        """The unit in words: "the lip corners are pulled up", "the left lip corner is pulled up"."""
+        """The unit in words, such as "the left lip corner is pulled up"."""
         if not self.sided:
             return f"{self.subject[0]} {self.predicate[0]}"
         if side is None:

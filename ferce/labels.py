@@ -1,4 +1,4 @@
-"""The label sets: 14 compound classes of RAF-CE, 11 of RAF-DB compound, six basic components, and the maps between them."""
+"""The label sets: 14 compounds of RAF-CE, 11 of RAF-DB, six basic components, and their maps."""
 
 import difflib
 from types import MappingProxyType
@@ -55,7 +55,7 @@ _ADVERBS = {
 
 
 def components(label: str) -> tuple[str, ...]:
-    """The basic emotions that a label holds: two for a compound, one for a basic, none for neutral."""
+    """The basic emotions that a label holds: two for a compound, one for a basic, or none."""
     if label == NEUTRAL:
         return ()
     if label in BASICS:
@@ -93,7 +93,7 @@ def parse(name: str) -> str:
     """The label meant by `name`, whatever its case, hyphens or underscores.
 
     Raises:
-        ValueError: the name is none of the compounds, the basics or neutral; the message lists them.
+        ValueError: the name is no compound, no basic and not neutral; the message lists them.
     """
     key = " ".join(name.lower().replace("_", " ").replace("-", " ").split())
     if key in COMPOUNDS or key in BASICS or key == NEUTRAL:

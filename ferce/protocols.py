@@ -34,8 +34,8 @@ class Classifier(Protocol):
 class View:
     """A network opened for gradients.
 
-    `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index` gives
-    the column of a label; `layer` is the module whose activations carry the map and `reshape` turns
+    `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index`
+    gives the column of a label; `layer` is the module whose activations carry the map and `reshape` turns
     them into (N, C, h, w) (None where they are so already).
     """
 

@@ -1,4 +1,4 @@
-"""The nouns: frozen values that check themselves at the boundary. No behaviour beyond that lives here."""
+"""The nouns: frozen values that check themselves at the boundary; behaviour lives elsewhere."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -78,9 +78,11 @@ Units = Mapping[int, UnitEvidence]
 
 @dataclass(frozen=True)
 class Quality:
-    """How readable a face is: `size` in photo pixels (larger side of the mesh), `sharpness` (see
-    `faces.sharpness`), and head pose in degrees (yaw > 0 faces the picture's right, pitch > 0 looks
-    up, roll > 0 leans clockwise in the picture).
+    """How readable a face is.
+
+    `size` is the larger side of the mesh in photo pixels, `sharpness` see `faces.sharpness`; head
+    pose in degrees: yaw > 0 faces the picture's right, pitch > 0 looks up, roll > 0 leans clockwise
+    in the picture.
     """
 
     size: float
@@ -244,8 +246,8 @@ class Prediction:
 class Heatmap:
     """Where a model looks for one label.
 
-    `values` is (S, S) float32 >= 0 in crop pixels, raw: never stretched, all zero when nothing spoke
-    for the label. `regions` is the share of the heat in each named region, 0..1; shares need not
+    `values` is (S, S) float32 >= 0 in crop pixels, raw: never stretched, all zero when nothing
+    spoke for the label. `regions` is the share of the heat in each named region, 0..1; shares need not
     sum to 1, as heat may lie elsewhere.
     """
 
@@ -283,8 +285,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Cue:
-    """One claim of an explanation: text[start:end] says that `unit` in `region` is there (or, negated,
-    is not). `seen` and `used` are None until checked; `evidence` says in words what they rest on.
+    """One claim of an explanation.
+
+    text[start:end] of the explanation says that `unit` in `region` is there (or, negated, is not).
+    `seen` and `used` are None until checked; `evidence` says in words what they rest on.
     """
 
     text: str
