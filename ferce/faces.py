@@ -20,7 +20,7 @@ BORDERS = (0.0, 0.25, 0.5)  # shares of the longer side added around a photo wit
 MIN_FACE = 40.0  # photo pixels of the mesh below which nothing can be read
 MIN_SHARPNESS = 0.010  # see `sharpness`
 MAX_YAW, MAX_PITCH = 60.0, 45.0  # degrees; beyond, the mesh is a guess
-TILE, TILED_SIDE = 512, 2048  # small faces are looked for in tiles of the photo at this size
+TILE, TILED_SIDE = 360, 1800  # small faces are looked for in tiles of the photo at this size
 LARGE = 0.2  # a face of this share of the longer side means that no tiles are needed
 REFINED_ROLL = 35.0  # degrees from which the mesh is found again on the levelled crop
 SAME_FACE = 0.3  # intersection over union from which two boxes are one face
@@ -69,7 +69,7 @@ class FaceDetector:
         self._landmarker: Any = None
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB photo, largest first; unreadable ones carry a `problem`."""
+        """Faces of a (H, W, 3) uint8 photo, largest first; unreadable ones carry a `problem`."""
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
             raise ValueError(
                 f"photo must be (H, W, 3) uint8 RGB; got {photo.shape} {photo.dtype}. "
@@ -79,7 +79,7 @@ class FaceDetector:
         return [_face(photo, one) for one in found]
 
     def close(self) -> None:
-        """Release MediaPipe's threads; the next `detect` would open them again."""
+        """Release MediaPipe's threads; the next `detect` opens them again."""
         with self._lock:
             if self._landmarker is not None:
                 self._landmarker.close()

@@ -167,12 +167,14 @@ class Scores:
         neutral: (N,) probability that nothing is expressed; None if the model has no such output.
         single: (N, 6) probability that this one basic emotion shows alone; None likewise.
         units: one mapping a face from a model that measures action units itself; None likewise.
+        mass: probability that a 90 % prediction set must gather, as calibrated for this model.
     """
 
     classes: NDArray[np.float64]
     neutral: NDArray[np.float64] | None = None
     single: NDArray[np.float64] | None = None
     units: Sequence[Units] | None = None
+    mass: float = 0.9
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -247,8 +249,8 @@ class Heatmap:
     """Where a model looks for one label.
 
     `values` is (S, S) float32 >= 0 in crop pixels, raw: never stretched, all zero when nothing
-    spoke for the label. `regions` is the share of the heat in each named region, 0..1; shares need not
-    sum to 1, as heat may lie elsewhere.
+    spoke for the label. `regions` is the share of the heat in each named region, 0..1; shares
+    need not sum to 1, as heat may lie elsewhere.
     """
 
     values: NDArray[np.float32]

@@ -1,0 +1,60 @@
+"""The table from a model's spec to what loads it; one file a model family."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from ferce.protocols import Classifier, Voice
+from ferce.spec import Spec, parse
+
+DEFAULT_CLASSIFIER = "prototypes"
+DEFAULT_VOICE = "measured"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A model family: the module whose `load(spec, device)` makes it, and what it can be."""
+
+    module: str
+    classifier: bool
+    voice: bool
+    about: str
+
+
+KINDS: MappingProxyType[str, Kind] = MappingProxyType(
+    {
+        "prototypes": Kind(
+            "prototypes", True, False, "action units against prototypes, no training"
+        ),
+        "measured": Kind("measured", False, True, "text composed from the measured action units"),
+    }
+)
+
+
+def load_classifier(spec: str, device: str = "auto") -> Classifier:
+    """The classifier named by `spec` on `device` ("auto", "cpu", "cuda", "cuda:1" ...).
+
+    Raises:
+        ValueError: the spec is unknown or names a model that cannot classify.
+    """
+    return _load(spec, device, "classifier")  # type: ignore[no-any-return]
+
+
+def load_voice(spec: str, device: str = "auto") -> Voice:
+    """The voice named by `spec` on `device`.
+
+    Raises:
+        ValueError: the spec is unknown or names a model that cannot answer.
+    """
+    return _load(spec, device, "voice")  # type: ignore[no-any-return]
+
+
+def _load(text: str, device: str, role: str) -> Any:
+    spec: Spec = parse(text)
+    able = {name: kind for name, kind in KINDS.items() if getattr(kind, role)}
+    if spec.kind not in able:
+        known = "; ".join(f"{name} ({kind.about})" for name, kind in able.items())
+        raise ValueError(f"Unknown {role} {text!r}. Known kinds: {known}.")
+    module = import_module(f"ferce.backends.{able[spec.kind].module}")
+    return module.load(spec, device)

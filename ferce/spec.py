@@ -1,0 +1,75 @@
+"""One line names a model everywhere: `kind:where+adapter@revision?option=value`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_SHAPE = re.compile(
+    r"(?P<kind>[a-z0-9][a-z0-9-]*)(?::(?P<where>.*?))?(?:\?(?P<options>[^?]*))?", re.DOTALL
+)
+# A revision is a branch, tag or commit at the very end; the "@" of a user in a URL is not one.
+_REVISION = re.compile(r"@(?P<revision>[A-Za-z0-9][\w.\-/]*)$")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A model's name, taken apart.
+
+    `kind` is the family; `where` a Hub id, folder or address ("" where the kind needs none);
+    `adapter` a PEFT adapter on top of it; `revision` a branch, tag or commit; `options` such as
+    {"load": "8bit"}.
+    """
+
+    kind: str
+    where: str = ""
+    revision: str | None = None
+    adapter: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def __str__(self) -> str:
+        text = f"{self.kind}:{self.where}" if self.where else self.kind
+        text += f"+{self.adapter}" if self.adapter else ""
+        text += f"@{self.revision}" if self.revision else ""
+        pairs = "&".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{text}?{pairs}" if pairs else text
+
+
+def parse(text: str) -> Spec:
+    """The spec written in `text`.
+
+    Raises:
+        ValueError: the text is no spec; the message shows the form.
+    """
+    match = _SHAPE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(
+            f"Expected a model as kind:where@revision, such as timm:owner/name; got {text!r}."
+        )
+    where, revision = _split_revision(match["where"] or "")
+    where, adapter = _split_adapter(match["kind"], where)
+    return Spec(match["kind"], where, revision, adapter, _options(match["options"] or "", text))
+
+
+def _split_revision(where: str) -> tuple[str, str | None]:
+    match = _REVISION.search(where)
+    if match is None or "://" in where:
+        return where, None
+    return where[: match.start()], match["revision"]
+
+
+def _split_adapter(kind: str, where: str) -> tuple[str, str | None]:
+    if kind == "remote" or "+" not in where:
+        return where, None
+    base, adapter = where.rsplit("+", 1)
+    return base, adapter or None
+
+
+def _options(text: str, whole: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    if any(not equals or not key for key, equals, _ in pairs):
+        raise ValueError(f"Expected options as ?name=value&name=value; got {whole!r}.")
+    return {key: value for key, _, value in pairs}
