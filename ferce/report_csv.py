@@ -1,0 +1,155 @@
+"""Readings as a table: one row a face, the same columns always."""
+
+import csv
+import json
+from typing import Any, TextIO
+
+from ferce.facs import UNITS
+from ferce.labels import BASICS, COMPOUNDS
+from ferce.types import REGIONS, Cue, Reading, Report
+
+_SEEN = ("supported", "contradicted", "cannot be told")
+_USED = ("used", "not used")
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+# What each column holds; a photo that could not be read has one row, with photo and error alone.
+DESCRIPTIONS: dict[str, str] = {
+    "photo": "path as it was given",
+    "error": "why the photo could not be read; else empty",
+    "width": "of the photo, pixels",
+    "height": "of the photo, pixels",
+    "seconds": "to read the photo, all faces",
+    "face": "number of the face in the photo, from 1, largest first",
+    "faces": "faces in the photo",
+    **{
+        name: f"edge of the face's box ({words}), pixels of the photo"
+        for name, words in zip(
+            ("x0", "y0", "x1", "y1"), ("left", "top", "right", "bottom"), strict=True
+        )
+    },
+    "face_size": "larger side of the face, pixels of the photo",
+    "sharpness": "of the face; low is blurred",
+    "yaw": "degrees, above 0 faces the picture's right",
+    "pitch": "degrees, above 0 looks up",
+    "roll": "degrees, above 0 leans clockwise in the picture",
+    "state": "compound, basic, neutral or unclear",
+    "reason": "one sentence on the state",
+    "label": "what the expression resembles; empty when unclear",
+    "set": "compounds that hold the true one with 90 %, joined by '; '",
+    **{f"p_{_key(name)}": f"probability of {name}, 0..1" for name in COMPOUNDS},
+    **{f"component_{name}": f"sum of the compounds that hold {name}, 0..1" for name in BASICS},
+    **{f"au{n}": f"intensity of AU{n} ({row.name}), 0..1" for n, row in UNITS.items()},
+    **{f"au{n}_confidence": f"0 when AU{n} cannot be read here, 1 sure" for n in UNITS},
+    "heat_method": "how the heat map was made",
+    "heat_label": "the label whose evidence the heat map shows",
+    **{f"heat_{name}": f"share of the heat in the {name}, 0..1" for name in REGIONS},
+    "explanation": "text",
+    **{f"claims_{_key(name)}": f"claims of the text that the face: {name}" for name in _SEEN},
+    **{f"claims_{_key(name)}": f"claims whose region the model has {name}" for name in _USED},
+    "answers": "JSON list of question and answer",
+    "faithfulness": "JSON object, measure to value",
+}
+
+COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
+
+
+class CsvWriter:
+    r"""Writes rows as they come: UTF-8, a header, commas, "\n", empty cells for what is not there.
+
+    Text that a spreadsheet would take for a formula (it begins with = + - @ or a tab) gets an
+    apostrophe before it.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._rows = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        self._rows.writeheader()
+
+    def add(self, report: Report) -> None:
+        """Write the rows of one photo."""
+        for row in rows(report):
+            self._rows.writerow({name: _cell(value) for name, value in row.items()})
+
+    def finish(self) -> None:
+        """Nothing follows the last row."""
+
+
+def rows(report: Report) -> list[dict[str, Any]]:
+    """One dict a face, its keys among `COLUMNS`."""
+    if report.error is not None:
+        return [{"photo": report.photo, "error": report.error}]
+    width, height = report.size or (None, None)
+    photo = {
+        "photo": report.photo,
+        "width": width,
+        "height": height,
+        "seconds": report.seconds,
+        "faces": len(report.readings),
+    }
+    return [photo | {"face": i} | _row(r) for i, r in enumerate(report.readings, 1)]
+
+
+def _row(reading: Reading) -> dict[str, Any]:
+    row: dict[str, Any] = dict(zip(("x0", "y0", "x1", "y1"), reading.face.box, strict=True))
+    row |= {"state": reading.state, "reason": reading.reason}
+    row |= _face_cells(reading) | _prediction_cells(reading) | _heat_cells(reading)
+    if reading.answers:
+        row["answers"] = _json(
+            [{"question": a.question, "answer": a.answer} for a in reading.answers]
+        )
+    if reading.explanation:
+        row["explanation"] = reading.explanation.text
+        row |= _claim_cells(reading.explanation.cues)
+    if reading.faithfulness:
+        row["faithfulness"] = _json(dict(reading.faithfulness.measures))
+    return row
+
+
+def _face_cells(reading: Reading) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    if quality := reading.face.quality:
+        cells |= {"face_size": quality.size, "sharpness": quality.sharpness}
+        cells |= {"yaw": quality.yaw, "pitch": quality.pitch, "roll": quality.roll}
+    for number, unit in reading.face.units.items():
+        cells |= {f"au{number}": unit.intensity, f"au{number}_confidence": unit.confidence}
+    return cells
+
+
+def _prediction_cells(reading: Reading) -> dict[str, Any]:
+    prediction = reading.prediction
+    if prediction is None:
+        return {}
+    cells: dict[str, Any] = {"label": prediction.label, "set": "; ".join(prediction.set)}
+    cells |= {f"p_{_key(name)}": value for name, value in prediction.probabilities.items()}
+    return cells | {f"component_{name}": value for name, value in prediction.components.items()}
+
+
+def _heat_cells(reading: Reading) -> dict[str, Any]:
+    heat = reading.heatmap
+    if heat is None:
+        return {}
+    cells: dict[str, Any] = {"heat_method": heat.method, "heat_label": heat.label}
+    return cells | {f"heat_{name}": share for name, share in heat.regions.items()}
+
+
+def _claim_cells(cues: tuple[Cue, ...]) -> dict[str, int]:
+    """Counts of the verdicts; nothing when no claim was checked."""
+    if all(cue.seen is None and cue.used is None for cue in cues):
+        return {}
+    seen = {f"claims_{_key(v)}": sum(cue.seen == v for cue in cues) for v in _SEEN}
+    return seen | {f"claims_{_key(v)}": sum(cue.used == v for cue in cues) for v in _USED}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=float)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if value is None or isinstance(value, int):
+        return value
+    return round(float(value), 6)  # type: ignore[arg-type]

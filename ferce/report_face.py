@@ -1,0 +1,206 @@
+"""One face of the page: pictures, bars, action units, answers, the text with its claims marked."""
+
+import base64
+import html
+from collections.abc import Iterable
+
+from ferce.action_units import TRUSTED, active
+from ferce.canvas import colours, encode, fit
+from ferce.facs import UNITS
+from ferce.labels import BASICS
+from ferce.render import EMPTY, draw_heatmap, draw_regions
+from ferce.report_text import claims, headline, ranked
+from ferce.types import Answer, Cue, Explanation, Faithfulness, Heatmap, Pixels, Reading, Report
+
+_SIDE = 448  # pixels of the drawn face
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
+_CLASSES = {"supported": "yes", "contradicted": "no", "cannot be told": "open", None: "open"}
+
+
+def escape(text: str) -> str:
+    """Text for HTML, in content and in attributes; control characters become U+FFFD."""
+    return html.escape(text.translate(_CONTROLS), quote=True)
+
+
+def bdi(text: str) -> str:
+    """Escaped text whose writing direction cannot disturb what stands around it."""
+    return f"<bdi>{escape(text)}</bdi>"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 2 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def face_map(report: Report) -> str:
+    """Where the faces of one photo lie, as a drawing; nothing for a single face."""
+    if len(report.readings) < 2 or report.size is None:
+        return ""
+    width, height = report.size
+    letters = max(width, height) / 14
+    boxes = "".join(
+        f'<rect x="{x0:.0f}" y="{y0:.0f}" width="{x1 - x0:.0f}" height="{y1 - y0:.0f}"/>'
+        f'<text x="{(x0 + x1) / 2:.0f}" y="{(y0 + y1) / 2:.0f}">{i}</text>'
+        for i, (x0, y0, x1, y1) in enumerate((r.face.box for r in report.readings), 1)
+    )
+    return (
+        f'<svg class="map" role="img" aria-label="Where the faces lie in the photo" '
+        f'viewBox="0 0 {width} {height}" font-size="{letters:.0f}">{boxes}</svg>'
+    )
+
+
+def face_section(reading: Reading, number: int | None, *, draw: bool = True) -> str:
+    """One face as HTML; `number` is shown where the photo has several."""
+    name = f"Face {number}. " if number else ""
+    parts = [
+        f'<section class="face {reading.state}"><h3>{escape(name + headline(reading))}</h3>',
+        f'<p class="facts">{escape(reading.reason)}</p>' if reading.prediction else "",
+        '<div class="columns">',
+        _pictures(reading) if draw else "",
+        _chances(reading),
+        _units(reading),
+        "</div>",
+        _explanation(reading.explanation) if reading.explanation else "",
+        _faithfulness(reading.faithfulness) if reading.faithfulness else "",
+        _answers(reading.answers) if reading.answers else "",
+        "</section>",
+    ]
+    return "".join(parts)
+
+
+def _pictures(reading: Reading) -> str:
+    face, heat = reading.face, reading.heatmap
+    crop = fit(face.crop, _SIDE)
+    figures = _figure(crop, "The face, levelled and cropped", "")
+    if heat is not None:
+        words = {name: f"{name} {share:.0%}" for name, share in heat.regions.items()}
+        picture = draw_regions(draw_heatmap(crop, heat, bar=False), face.regions, words)
+        figures += _figure(picture, f"Heat map: {_heat_words(heat)}", _scale(heat))
+    return f'<div class="pictures">{figures}</div>'
+
+
+def _figure(picture: Pixels, words: str, caption: str) -> str:
+    data = base64.b64encode(encode(picture, "JPEG")).decode()
+    height, width = picture.shape[:2]
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(words)}" width="{width}" '
+        f'height="{height}"><figcaption>{caption or escape(words)}</figcaption></figure>'
+    )
+
+
+def _heat_words(heat: Heatmap) -> str:
+    shares = sorted(heat.regions.items(), key=lambda item: -item[1])
+    where = EMPTY if heat.empty else ", ".join(f"{name} {share:.0%}" for name, share in shares)
+    return f"evidence for {heat.label} ({heat.method}): {where}"
+
+
+def _scale(heat: Heatmap) -> str:
+    """The colour bar as text and a gradient."""
+    title = f"Evidence for <b>{escape(heat.label)}</b> ({escape(heat.method)})"
+    if heat.empty:
+        return f"{title}: {EMPTY}"
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in colours()[::15])
+    return (
+        f'{title}<span class="scale" style="background:linear-gradient(90deg,{stops})"></span>'
+        f'<span class="ends"><span>0</span><span>{heat.values.max():.2g} raw maximum</span></span>'
+    )
+
+
+def _bars(rows: Iterable[tuple[str, float]], kind: str = "") -> str:
+    lines = (
+        f'<tr><th scope="row">{escape(name)}</th><td class="bar {kind}">'
+        f'<i style="width:{100 * min(max(value, 0), 1):.1f}%"></i></td><td>{value:.0%}</td></tr>'
+        for name, value in rows
+    )
+    return f'<table class="bars">{"".join(lines)}</table>'
+
+
+def _chances(reading: Reading) -> str:
+    prediction = reading.prediction
+    if prediction is None:
+        return ""
+    every = ranked(prediction, len(prediction.probabilities))
+    holds = ", ".join(prediction.set)
+    return (
+        f"<div><h4>Compound expressions</h4>{_bars(every[:5])}"
+        f"<details><summary>The other {len(every) - 5}</summary>{_bars(every[5:])}</details>"
+        f'<p class="facts">With 90 % certainty among: {escape(holds)}.</p>'
+        f"<h4>Basic components</h4>"
+        f"{_bars([(name, prediction.components[name]) for name in BASICS], 'basic')}</div>"
+    )
+
+
+def _units(reading: Reading) -> str:
+    units = reading.face.units
+    if not units:
+        return ""
+    seen = active(units)
+    rows = [(f"AU{u.unit} {UNITS[u.unit].name}", u.intensity) for u in seen]
+    sides = [f"AU{u.unit} stronger on the person's {u.side}" for u in seen if u.side]
+    blind = ", ".join(f"AU{n}" for n, u in units.items() if u.confidence < TRUSTED)
+    return (
+        f"<div><h4>Action units seen</h4>{_bars(rows) if rows else '<p>None.</p>'}"
+        + (f'<p class="facts">{escape("; ".join(sides))}.</p>' if sides else "")
+        + (f'<p class="facts">Cannot be told here: {escape(blind)}.</p>' if blind else "")
+        + "</div>"
+    )
+
+
+def _explanation(told: Explanation) -> str:
+    checked = claims(told.cues)
+    verdict = f'<p class="facts">Claims: {escape(checked)}.</p>' if checked else ""
+    return f"<h4>Why</h4><blockquote>{marked(told)}</blockquote>{verdict}{_claims(told.cues)}"
+
+
+def marked(told: Explanation) -> str:
+    """The text with each claim marked and numbered; of claims that overlap, the first is marked."""
+    parts, place = [], 0
+    for i, cue in enumerate(told.cues, 1):
+        if not place <= cue.start < cue.end <= len(told.text):
+            continue
+        parts.append(escape(told.text[place : cue.start]))
+        words = escape(told.text[cue.start : cue.end])
+        parts.append(f'<mark class="{_CLASSES[cue.seen]}">{words}<sup>{i}</sup></mark>')
+        place = cue.end
+    return "".join(parts) + escape(told.text[place:])
+
+
+def _claims(cues: tuple[Cue, ...]) -> str:
+    if not cues:
+        return ""
+    rows = "".join(
+        f"<tr><td>{i}</td><td>{escape(cue.text)}"
+        + (f"<small>{escape(cue.evidence)}</small>" if cue.evidence else "")
+        + f'</td><td><span class="{_CLASSES[cue.seen]}">{cue.seen or "not checked"}</span></td>'
+        f"<td>{cue.used or 'not checked'}</td></tr>"
+        for i, cue in enumerate(cues, 1)
+    )
+    return (
+        '<table class="claims"><thead><tr><th scope="col"><span class="hidden">Number</span></th>'
+        '<th scope="col">Claim</th><th scope="col">In the face</th>'
+        f'<th scope="col">By the model</th></tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _faithfulness(found: Faithfulness) -> str:
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in found.controls)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{_figure_of(value)}</td>'
+        + "".join(f"<td>{_figure_of(row.get(name))}</td>" for row in found.controls.values())
+        + "</tr>"
+        for name, value in found.measures.items()
+    )
+    return (
+        "<h4>Does the text name what the model used?</h4>"
+        '<div class="scroll"><table class="figures"><thead><tr><td></td>'
+        f'<th scope="col">this text</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _figure_of(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"
+
+
+def _answers(answers: tuple[Answer, ...]) -> str:
+    rows = "".join(f"<dt>{bdi(a.question)}</dt><dd>{bdi(a.answer)}</dd>" for a in answers)
+    return f"<h4>Questions</h4><dl>{rows}</dl>"

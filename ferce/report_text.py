@@ -1,0 +1,106 @@
+"""Readings in words, for a terminal and as headings of the page."""
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from ferce import notice
+from ferce.action_units import active
+from ferce.facs import UNITS
+from ferce.labels import NOUNS
+from ferce.types import Cue, Prediction, Reading, Report
+
+_INDENT = "    "
+
+
+def headline(reading: Reading) -> str:
+    """What a reading says, in one careful sentence."""
+    prediction = reading.prediction
+    if prediction is None or prediction.label is None:
+        return f"Unclear. {reading.reason}".strip()
+    if prediction.state == "neutral":
+        return "The face looks neutral: no expression stands out."
+    if prediction.state == "basic":
+        noun = NOUNS.get(prediction.label, prediction.label)
+        return f"The expression resembles {noun}, with no clear second emotion."
+    return f"The expression resembles {prediction.label}."
+
+
+def ranked(prediction: Prediction, top: int = 3) -> list[tuple[str, float]]:
+    """The most probable compounds, first the likeliest."""
+    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
+
+
+def claims(cues: tuple[Cue, ...]) -> str:
+    """How the claims of an explanation fared, "2 supported, 1 contradicted"; empty if unchecked."""
+    seen = [cue.seen for cue in cues if cue.seen]
+    words = ("supported", "contradicted", "cannot be told")
+    return ", ".join(f"{seen.count(word)} {word}" for word in words if word in seen)
+
+
+def to_text(report: Report) -> str:
+    """A few lines a photo, free of control characters, without a final newline."""
+    if report.error is not None:
+        return f"{plain(report.photo)}: {plain(report.error)}"
+    size = f"{report.size[0]} x {report.size[1]} pixels" if report.size else ""
+    time = f"{report.seconds:.2f} s" if report.seconds is not None else ""
+    facts = ", ".join(fact for fact in (size, time) if fact)
+    lines = [f"{plain(report.photo)} ({facts})" if facts else plain(report.photo)]
+    many = len(report.readings) > 1
+    for i, reading in enumerate(report.readings, 1):
+        start = f"Face {i}. " if many else ""
+        lines.append(f"  {start}{plain(headline(reading))}")
+        lines += [_INDENT + plain(line) for line in _details(reading)]
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """The text on one line, with "?" for what could steer a terminal."""
+    line = " ".join(text.split())
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def _details(reading: Reading) -> Iterator[str]:
+    prediction, heat, told = reading.prediction, reading.heatmap, reading.explanation
+    if prediction is not None:
+        yield "Probabilities: " + _shares(ranked(prediction))
+        basics = sorted(prediction.components.items(), key=lambda item: -item[1])
+        yield "Components: " + _shares(basics[:3])
+    units = active(reading.face.units)
+    if units:
+        names = (f"AU{u.unit} {UNITS[u.unit].name} {u.intensity:.2f}" for u in units)
+        yield "Action units: " + ", ".join(names)
+    if heat is not None:
+        shares = sorted(heat.regions.items(), key=lambda item: -item[1])
+        where = "no positive evidence" if heat.empty else _shares(shares[:3])
+        yield f"Looks at ({heat.method}, for {heat.label}): {where}"
+    for answer in reading.answers:
+        yield f"{answer.question} {answer.answer}"
+    if told is not None:
+        checked = claims(told.cues)
+        yield "Why: " + told.text + (f" [claims: {checked}]" if checked else "")
+
+
+def _shares(items: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {value:.0%}" for name, value in items)
+
+
+class TextWriter:
+    """Writes a short text a photo, a blank line between photos, and the notice at the end.
+
+    Photos that could not be read are left to standard error.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._any = file, False
+
+    def add(self, report: Report) -> None:
+        """Write one photo at once, so that a reader of a pipe sees it."""
+        if report.error is None:
+            self._file.write(to_text(report) + "\n\n")
+            self._file.flush()
+            self._any = True
+
+    def finish(self) -> None:
+        """Write the notice, unless nothing was read."""
+        if self._any:
+            self._file.write(notice.SHORT + "\n")
