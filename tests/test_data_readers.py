@@ -1,0 +1,388 @@
+import json
+import tracemalloc
+
+import pytest
+from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb
+from PIL import Image
+
+from ferce.data import DataError, Problem, Sample, load_data, pixels, rafce
+from ferce.data.record import UnitLabel
+
+
+def rows(spec):
+    return list(load_data(spec).rows())
+
+
+# ---- RAF-CE ----
+
+
+def test_rafce_reads_the_official_files(tmp_path):
+    write_rafce(tmp_path, images=("aligned", "original"))
+    found = rows(f"rafce:{tmp_path}?subset=yes")
+    assert [r.label for r in found] == [
+        "happily surprised",
+        "angrily disgusted",
+        "happily sad",
+        "sadly disgusted",
+    ]
+    assert [r.split for r in found] == [
+        "train",
+        "test",
+        "val",
+        "train",
+    ]  # 0, 1, 2 = train, test, val
+    assert found[1].units[1] == UnitLabel(10, left=1.0, right=0.0)
+    assert found[3].units is None
+    assert found[0].image.name == "0001_aligned.jpg"
+    assert pixels(found[0]).shape == (32, 32, 3)
+    original = rows(f"rafce:{tmp_path}?subset=yes&images=original")
+    assert original[0].image.name == "0001.jpg"
+
+
+def test_rafce_asserts_the_official_counts(tmp_path):
+    write_rafce(tmp_path)
+    with pytest.raises(
+        DataError, match=r"2709 train, 909 test, 931 val; got 2 train, 1 test, 1 val"
+    ):
+        rows(f"rafce:{tmp_path}")
+
+
+def full(swap=False):
+    codes = [0] * 2709 + [1] * 909 + [2] * 931
+    if swap:
+        codes = [{0: 1, 1: 0, 2: 2}[c] for c in codes]
+    return [(f"{i:04d}.jpg", i % 14, code, "null") for i, code in enumerate(codes)]
+
+
+def test_rafce_full_counts_pass_and_every_missing_file_is_listed(tmp_path):
+    write_rafce(tmp_path, full(), images=())
+    save(tmp_path / "aligned" / "0003_aligned.jpg")
+    data = load_data(f"rafce:{tmp_path}")
+    problems = []
+    assert [s.name for s in data.samples(on_problem=problems.append)] == ["0003.jpg"]
+    assert len(problems) == 4548
+    assert all("is missing" in p.reason for p in problems)
+    with pytest.raises(DataError, match=r"0000\.jpg is missing.*ferce\.data check"):
+        list(data.samples())
+
+
+def test_rafce_swapped_partition_is_refused(tmp_path):
+    write_rafce(tmp_path, full(swap=True), images=())
+    with pytest.raises(DataError, match="got 909 train, 2709 test"):
+        rows(f"rafce:{tmp_path}")
+
+
+def shifted():
+    return [(name, number + 1, code, units) for name, number, code, units in RAFCE_ROWS]
+
+
+def test_rafce_one_based_labels_are_refused_until_said(tmp_path):
+    write_rafce(tmp_path, shifted())
+    with pytest.raises(DataError, match=r"0\.\.13; got 1\.\.14.*base=1"):
+        rows(f"rafce:{tmp_path}?subset=yes")
+    said = rows(f"rafce:{tmp_path}?subset=yes&base=1")
+    assert said[0].label == "happily surprised"
+    assert said[2].label == "happily sad"
+
+
+def test_rafce_labels_without_class_zero_are_suspicious(tmp_path):
+    write_rafce(tmp_path, [(name, 3, code, units) for name, _, code, units in RAFCE_ROWS])
+    with pytest.raises(DataError, match="may be shifted"):
+        rows(f"rafce:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("RAFCE_emolabel.txt", "0001.jpg\n", "line 1 should be 'name value'"),
+        ("RAFCE_emolabel.txt", "0001.jpg x\n", "whole number"),
+        ("RAFCE_emolabel.txt", "", "is empty"),
+        ("RAFCE_partition.txt", "0001.jpg 0\n", "lacks 3 names"),
+        ("RAFCE_partition.txt", "".join(f"000{i}.jpg 7\n" for i in (1, 2, 3, 4)), "0, 1 and 2"),
+        (
+            "RAFCE_AUlabel.txt",
+            "".join(f"000{i}.jpg AU4\n" for i in (1, 2, 3, 4)),
+            r"AUlabel\.txt, 0001\.jpg",
+        ),
+        ("RAFCE_emolabel.txt", "0001.jpg 0\n0001.jpg 0\n", "a second time"),
+    ],
+)
+def test_rafce_damaged_files_are_named(tmp_path, file, text, message):
+    write_rafce(tmp_path)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(DataError, match=message):
+        rows(f"rafce:{tmp_path}?subset=yes")
+
+
+def test_rafce_says_what_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="should hold RAFCE_emolabel"):
+        rows(f"rafce:{tmp_path}")
+    write_rafce(tmp_path)
+    with pytest.raises(DataError, match="folder 'original'"):
+        rows(f"rafce:{tmp_path}?subset=yes&images=original")
+    with pytest.raises(DataError, match="'aligned' or 'original'"):
+        rows(f"rafce:{tmp_path}?images=both")
+    (tmp_path / rafce.UNITS).unlink()
+    assert rows(f"rafce:{tmp_path}?subset=yes&units=no")[0].units is None
+
+
+# ---- RAF-DB ----
+
+
+def test_rafdb_counts_from_one_and_splits_by_prefix(tmp_path):
+    write_rafdb(tmp_path, {"train_0001.jpg": 1, "train_0002.jpg": 9, "test_0001.jpg": 11})
+    found = rows(f"rafdb:{tmp_path}?subset=yes")
+    assert [r.label for r in found] == [
+        "happily surprised",
+        "angrily surprised",
+        "disgustedly surprised",
+    ]
+    assert [r.split for r in found] == ["train", "train", "test"]
+    assert rows(f"rafdb:{tmp_path / 'compound'}?subset=yes") == found
+    with pytest.raises(DataError, match="3162 train and 792 test"):
+        rows(f"rafdb:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"train_1.jpg": 0}, r"1\.\.11; got \[0\].*counted from 0"),
+        ({"train_1.jpg": 12}, r"got \[12\]"),
+        ({"val_1.jpg": 3}, "train_"),
+    ],
+)
+def test_rafdb_refuses(tmp_path, table, message):
+    write_rafdb(tmp_path, table)
+    with pytest.raises(DataError, match=message):
+        rows(f"rafdb:{tmp_path}?subset=yes")
+
+
+# ---- folders and tables ----
+
+
+def test_folder_of_labels(tmp_path):
+    save(tmp_path / "happily_surprised" / "b.png", 1)
+    save(tmp_path / "happily_surprised" / "a.png", 2)
+    save(tmp_path / "03 Sadly-Angry" / "c.jpg", 3)
+    (tmp_path / "happily_surprised" / "notes.txt").write_text("x")
+    found = rows(f"folder:{tmp_path}")
+    assert [(r.name, r.label, r.split) for r in found] == [
+        ("03 Sadly-Angry/c.jpg", "sadly angry", None),
+        ("happily_surprised/a.png", "happily surprised", None),
+        ("happily_surprised/b.png", "happily surprised", None),
+    ]
+
+
+def test_folder_of_splits(tmp_path):
+    save(tmp_path / "train" / "anger" / "a.png")
+    save(tmp_path / "validation" / "neutral" / "b.png")
+    found = rows(f"folder:{tmp_path}")
+    assert [(r.label, r.split) for r in found] == [("angry", "train"), ("neutral", "val")]
+    assert [s.name for s in load_data(f"folder:{tmp_path}").samples("val")] == [
+        "validation/neutral/b.png"
+    ]
+
+
+def test_folder_without_labels_and_with_strays(tmp_path):
+    save(tmp_path / "a.png")
+    assert rows(f"folder:{tmp_path}")[0].label is None
+    save(tmp_path / "sad" / "b.png")
+    found = rows(f"folder:{tmp_path}")
+    assert isinstance(found[0], Problem)
+    assert "beside the label folders" in found[0].reason
+    assert found[1].label == "sad"
+
+
+def test_folder_refuses_unknown_labels_by_name(tmp_path):
+    save(tmp_path / "happily_suprised" / "a.png")
+    with pytest.raises(DataError, match="Did you mean 'happily surprised'"):
+        rows(f"folder:{tmp_path}")
+    with pytest.raises(DataError, match="There is no folder"):
+        rows(f"folder:{tmp_path / 'nowhere'}")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no picture"):
+        rows(f"folder:{tmp_path / 'empty'}")
+
+
+def test_folder_with_metadata_per_split(tmp_path):
+    save(tmp_path / "test" / "a.png")
+    line = {"file_name": "a.png", "label": "sad", "action_units": "4+15", "age": 30, "person": "p1"}
+    (tmp_path / "test" / "metadata.jsonl").write_text(json.dumps(line) + "\n")
+    (found,) = rows(f"folder:{tmp_path}")
+    assert (found.label, found.split, found.subject) == ("sad", "test", "p1")
+    assert found.units == (UnitLabel(4), UnitLabel(15))
+    assert found.attributes == {"age": "30"}
+    assert pixels(found).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_manifest_csv(tmp_path, delimiter):
+    save(tmp_path / "a.png")
+    header = "file,expression,aus,subset,source\n"
+    text = header + "a.png,Sadly Fearful,L1+20,dev,web\nb.png,,null,test,web\n"
+    (tmp_path / "m.csv").write_text(text.replace(",", delimiter))
+    found = rows(f"manifest:{tmp_path / 'm.csv'}")
+    assert found[0].label == "sadly fearful"
+    assert found[0].split == "val"
+    assert found[0].units[0].side == "left"
+    assert found[0].attributes == {"source": "web"}
+    assert isinstance(found[1], Problem)
+    assert found[1].split == "test"
+
+
+def test_manifest_columns_and_root_may_be_named(tmp_path):
+    save(tmp_path / "images" / "a.png")
+    (tmp_path / "m.csv").write_text("file,known\na.png,happy\n")
+    spec = f"manifest:{tmp_path / 'm.csv'}?label=known&root={tmp_path / 'images'}"
+    assert rows(spec)[0].label == "happy"
+    with pytest.raises(DataError, match="no column 'nope'; it has file, known"):
+        rows(f"manifest:{tmp_path / 'm.csv'}?label=nope")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("m.csv", "file,label\na.png,joyful\n", "line 2.*Unknown label"),
+        ("m.csv", "file,label\na.png\n", "as many fields"),
+        ("m.csv", "label\nsad\n", "needs a file name"),
+        ("m.csv", "file,split\na.png,later\n", "A split is one of"),
+        ("m.jsonl", '{"file": "a.png", "label": 3}\n', "should be a name; got 3"),
+        ("m.jsonl", "{\n", "line 1 is not JSON"),
+        ("m.jsonl", "[]\n", "one JSON object"),
+        ("m.txt", "", "csv"),
+    ],
+)
+def test_manifest_refuses(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        rows(f"manifest:{tmp_path / name}")
+
+
+# ---- rendered ----
+
+
+def render_row(name="a.png", **changes):
+    unit = {"unit": 12, "intensity": 0.8, "left": 0.9, "right": 0.2}
+    gone = {"unit": 4, "intensity": 0.0, "left": None, "right": None}
+    row = {"file_name": name, "label": None, "kind": "random", "action_units": [unit, gone]}
+    return row | {"person": "p1", "split": "train", "seed": 3, "pose": [1, 2, 3]} | changes
+
+
+def write_rendered(root, *lines):
+    root.mkdir(exist_ok=True)
+    for line in lines:
+        save(root / line["file_name"])
+    (root / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return f"rendered:{root}"
+
+
+def test_rendered_units_are_exact(tmp_path):
+    (found,) = rows(write_rendered(tmp_path, render_row()))
+    assert found.units == (UnitLabel(12, 0.8, 0.9, 0.2),)
+    assert found.units[0].side == "left"
+    assert (found.subject, found.label, found.split) == ("p1", None, "train")
+    assert found.attributes == {"kind": "random", "seed": "3"}
+
+
+def test_rendered_refuses_shared_people_and_gaps(tmp_path):
+    spec = write_rendered(tmp_path, render_row(), render_row("b.png", split="test"))
+    with pytest.raises(DataError, match="one split only"):
+        rows(spec)
+    with pytest.raises(DataError, match="lacks"):
+        rows(write_rendered(tmp_path, render_row(person="")))
+    with pytest.raises(DataError, match=r"no .*metadata\.jsonl"):
+        rows(f"rendered:{tmp_path / 'nowhere'}")
+
+
+# ---- specs ----
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("rafcee:/x", "Unknown data"),
+        ("rafce:", "needs a place"),
+        ("rafce:/x?colour=red", "Unknown option 'colour' of rafce; it has: images, subset"),
+        ("rafce:/x?subset=perhaps", "yes or no"),
+        ("rafce:/x?base=one", "whole number"),
+    ],
+)
+def test_bad_specs(spec, message):
+    with pytest.raises(DataError, match=message):
+        load_data(spec)
+
+
+def test_unknown_split(tmp_path):
+    with pytest.raises(DataError, match="A split is one of"):
+        list(load_data(f"folder:{tmp_path}").samples("dev"))
+
+
+def test_memory_stays_flat_over_many_rows(tmp_path):
+    save(tmp_path / "a.png")
+    with (tmp_path / "m.csv").open("w") as file:
+        file.write("file,label,aus,person\n")
+        for i in range(20_000):
+            file.write(f"a.png,sadly angry,4+L10+17,p{i}\n")
+    data = load_data(f"manifest:{tmp_path / 'm.csv'}")
+    tracemalloc.start()
+    try:
+        count = sum(isinstance(row, Sample) for row in data.rows())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 2_000_000  # bytes
+
+
+# ---- the datasets library ----
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def table(datasets, **columns):
+    images = [Image.fromarray(drawing(i)) for i in range(3)]
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["sad", "happily_surprised"]),
+            "aus": datasets.Value("string"),
+        }
+    )
+    values = {"image": images, "label": [1, 0, -1], "aus": ["1+2", "null", "L12"]} | columns
+    return datasets.Dataset.from_dict(values, features=features)
+
+
+def test_saved_dataset_folder(library, tmp_path):
+    library.DatasetDict({"train": table(library), "validation": table(library)}).save_to_disk(
+        str(tmp_path / "saved")
+    )
+    found = rows(f"folder:{tmp_path / 'saved'}")
+    assert [r.label for r in found] == ["happily surprised", "sad", None] * 2
+    assert [r.split for r in found] == ["train"] * 3 + ["val"] * 3
+    assert found[2].units[0].side == "left"
+    assert (pixels(found[1]) == drawing(1)).all()
+
+
+def test_hub_data_set_from_parquet(library, tmp_path):
+    import pickle
+
+    (tmp_path / "set").mkdir()
+    table(library).to_parquet(str(tmp_path / "set" / "train.parquet"))
+    found = rows(f"hub:{tmp_path / 'set'}")
+    assert [r.label for r in found] == ["happily surprised", "sad", None]
+    assert found[0].name == "train/000000"
+    travelled = pickle.loads(pickle.dumps(found[2]))  # as it goes to a worker process
+    assert (pixels(travelled) == drawing(2)).all()
+
+
+def test_hub_labels_without_names_are_refused(library, tmp_path):
+    plain = table(library).cast_column("label", library.Value("int64"))
+    plain.save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(DataError, match="should be a name; got 1"):
+        rows(f"folder:{tmp_path / 'saved'}")
