@@ -1,0 +1,75 @@
+"""What happens to pictures in the wild: blur, compression, poor light, lost colour, few pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Degrade = Callable[[Image, float, np.random.Generator], Image]
+
+
+def blur(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Out of focus, or moved: strength 1 = 1.6 % of the width."""
+    width = strength * 0.016 * image.shape[1]
+    if rng.random() < 0.6:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), max(width, 0.3)), np.uint8)
+    size = max(int(width * 4) | 1, 3)
+    line = np.zeros((size, size), np.float32)
+    line[size // 2] = 1 / size
+    turn = cv2.getRotationMatrix2D((size // 2, size // 2), float(rng.uniform(0, 180)), 1)
+    kernel = cv2.warpAffine(line, turn, (size, size))
+    return np.asarray(cv2.filter2D(image, -1, kernel / max(kernel.sum(), 1e-6)), np.uint8)
+
+
+def jpeg(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """JPEG quality from 60 down to 12."""
+    quality = round(60 - 48 * strength)
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+
+
+def low_light(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Dark, with sensor noise that grows as light falls."""
+    scaled = (image / 255.0) ** (1 + 0.9 * strength) * (1 - 0.35 * strength)
+    noise = rng.normal(0, 0.012 + 0.035 * strength, image.shape)
+    return np.clip((scaled + noise) * 255, 0, 255).astype(np.uint8)
+
+
+def grey(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """No colour."""
+    flat = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.repeat(np.asarray(flat, np.uint8)[..., None], 3, axis=2)
+
+
+def low_resolution(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Fewer pixels, enlarged again: down to a quarter of the width."""
+    size = image.shape[1::-1]
+    factor = 1 + 3 * strength
+    small = (max(round(size[0] / factor), 8), max(round(size[1] / factor), 8))
+    shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+DEGRADATIONS: Mapping[str, Degrade] = {
+    "blur": blur,
+    "jpeg": jpeg,
+    "low light": low_light,
+    "grey": grey,
+    "low resolution": low_resolution,
+}
+
+
+def grade(image: Image, rng: np.random.Generator) -> Image:
+    """The small differences between cameras: exposure, warmth, saturation, contrast."""
+    picture = image.astype(np.float32) / 255
+    picture = picture ** float(np.exp(rng.normal(0, 0.12)))
+    picture = picture * np.exp(rng.normal(0, 0.035, 3)).astype(np.float32)
+    level = picture.mean(axis=2, keepdims=True)
+    picture = level + (picture - level) * float(rng.uniform(0.75, 1.15))
+    middle = float(picture.mean())
+    picture = middle + (picture - middle) * float(rng.uniform(0.9, 1.1))
+    return np.clip(picture * 255, 0, 255).astype(np.uint8)

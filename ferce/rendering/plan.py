@@ -1,0 +1,145 @@
+"""Which pictures to make: a recipe an index, the same for the same seed, whoever renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.rendering.degrade import DEGRADATIONS
+from ferce.rendering.express import Activation, sample_label, sample_random
+from ferce.rendering.fit import hashed_split
+from ferce.rendering.light import Light, random_light
+from ferce.rendering.occluders import OCCLUDERS
+from ferce.rendering.pose import Pose
+
+PHOTO, CLAY = "photo", "clay"
+KINDS = ("compound", "basic", "neutral", "random")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person that can be rendered: a fitted portrait, or a painted head."""
+
+    name: str
+    style: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a data set is to hold; shares are of all pictures."""
+
+    count: int = 1000
+    seed: int = 0
+    size: int = 224  # pixels a side
+    kinds: tuple[float, ...] = (0.5, 0.15, 0.1, 0.25)  # shares, in the order of KINDS
+    clay: float = 0.3
+    occluded: float = 0.12
+    degraded: float = 0.35
+    yaw: float = 30.0  # largest, degrees; drawn from a normal of 0.4 of it
+    strength: tuple[float, float] = (0.4, 1.0)  # intensities of a label's units
+    frame: tuple[float, float] = (1.3, 1.5)  # side of the picture, in sides of the face mesh
+    roll: float = 4.0  # degrees, after the eyes were levelled
+    relit: float = 0.6
+
+    def __post_init__(self) -> None:
+        if len(self.kinds) != len(KINDS) or not np.isclose(sum(self.kinds), 1):
+            raise ValueError(f"kinds: expected {len(KINDS)} shares that sum to 1, came {self.kinds}")
+        if not 0 <= self.yaw <= 45:
+            raise ValueError(f"yaw: expected 0..45 degrees, came {self.yaw}; the far cheek is unseen")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One picture."""
+
+    index: int
+    seed: tuple[int, int]  # of everything random that is left: occluder, degradation, colours
+    subject: Subject
+    kind: str
+    expression: str | None  # the label that was acted; None for random action units
+    activations: tuple[Activation, ...]
+    pose: Pose
+    light: Light | None
+    folds: float  # strength of the folds of skin, about age
+    occluder: str | None
+    degradations: tuple[tuple[str, float], ...]
+    frame: float
+    shift: tuple[float, float] = field(default=(0.0, 0.0))  # of the frame, share of its side
+
+    @property
+    def label(self) -> str | None:
+        """The compound class, or None."""
+        return self.expression if self.kind == "compound" else None
+
+
+def clay_subjects(count: int) -> list[Subject]:
+    """Painted people clay_0000 .., split by a hash of the name."""
+    names = [f"clay_{i:04d}" for i in range(count)]
+    return [Subject(n, CLAY, hashed_split(n)) for n in names]
+
+
+def plan(settings: Settings, subjects: Sequence[Subject]) -> list[Recipe]:
+    """All recipes of a data set."""
+    groups = {style: [s for s in subjects if s.style == style] for style in (PHOTO, CLAY)}
+    if not any(groups.values()):
+        raise ValueError("expected people to render, came none; fit portraits or allow clay heads")
+    return [recipe(settings, groups, i) for i in range(settings.count)]
+
+
+def recipe(settings: Settings, groups: dict[str, list[Subject]], index: int) -> Recipe:
+    """Recipe number `index`; depends on nothing but the settings, the people and the index."""
+    rng = np.random.default_rng([settings.seed, index])
+    style = CLAY if rng.random() < settings.clay else PHOTO
+    people = groups[style] or groups[PHOTO if style == CLAY else CLAY]
+    kind, expression = _theme(settings, index, rng)
+    return Recipe(
+        index=index,
+        seed=(settings.seed, index),
+        subject=people[int(rng.integers(len(people)))],
+        kind=kind,
+        expression=expression,
+        activations=_act(expression, settings.strength, rng),
+        pose=_pose(settings, rng),
+        light=random_light(rng, float(rng.uniform(0.2, 1))) if rng.random() < settings.relit else None,
+        folds=float(rng.uniform(0.35, 1.1)),
+        occluder=str(rng.choice(list(OCCLUDERS))) if rng.random() < settings.occluded else None,
+        degradations=_degradations(settings.degraded, rng),
+        frame=float(rng.uniform(*settings.frame)),
+        shift=(float(rng.normal(0, 0.012)), float(rng.normal(0, 0.012))),
+    )
+
+
+def _theme(settings: Settings, index: int, rng: np.random.Generator) -> tuple[str, str | None]:
+    """Kinds at random, the labels of a kind in turn, so that each comes equally often."""
+    kind = str(rng.choice(KINDS, p=settings.kinds))
+    turn = int(np.random.default_rng([settings.seed, 99]).integers(14)) + index
+    labels = {"compound": COMPOUNDS, "basic": BASICS, "neutral": (NEUTRAL,)}
+    return kind, labels[kind][turn % len(labels[kind])] if kind in labels else None
+
+
+def _act(
+    expression: str | None, strength: tuple[float, float], rng: np.random.Generator
+) -> tuple[Activation, ...]:
+    if expression is None:
+        return tuple(sample_random(rng))
+    return tuple(sample_label(expression, rng, strength)) if expression != NEUTRAL else ()
+
+
+def _pose(settings: Settings, rng: np.random.Generator) -> Pose:
+    yaw = float(np.clip(rng.normal(0, 0.4 * settings.yaw), -settings.yaw, settings.yaw))
+    pitch = float(np.clip(rng.normal(0, 4.5), -12, 12))
+    roll = float(np.clip(rng.normal(0, settings.roll / 2), -settings.roll, settings.roll))
+    gaze = np.clip(rng.normal(0, 0.25, 2), -0.7, 0.7)
+    return Pose(yaw, pitch, roll, (float(gaze[0]), float(gaze[1])))
+
+
+def _degradations(share: float, rng: np.random.Generator) -> tuple[tuple[str, float], ...]:
+    """None, one, or now and then two."""
+    if rng.random() >= share:
+        return ()
+    names = rng.choice(list(DEGRADATIONS), size=2 if rng.random() < 0.25 else 1, replace=False)
+    return tuple((str(n), round(float(rng.uniform(0.2, 1)), 2)) for n in names)

@@ -1,0 +1,99 @@
+"""Render a labelled data set from a 3-D face kit and neutral portraits.
+
+python -m train.render_faces --kit ICT-FaceKit --portraits FOLDER [--manifest people.csv] --out OUT
+
+KIT is a checkout of ICT-VGL/ICT-FaceKit (MIT) or its npz cache. A manifest is a CSV with a column
+`file` and any of subject, source, licence, attribution, split. Without --portraits only painted
+(clay) heads are drawn. A stopped run goes on where it was. About 0.2 s a picture and core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PILImage
+from tqdm import tqdm
+
+from ferce.faces import FaceDetector
+from ferce.rendering.compose import Studio
+from ferce.rendering.dataset import Output, finished, keep_settings, write_dataset
+from ferce.rendering.plan import Settings, Subject, clay_subjects, plan
+from ferce.rendering.portraits import hold_out_last, list_portraits
+from ferce.rendering.prepare import fit_people, fitted_subjects, mesh_reader, open_studio
+from ferce.rendering.sheet import sheet_of
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--kit", type=Path, required=True, help="ICT-FaceKit checkout or npz cache")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--portraits", type=Path, help="folder of neutral portraits")
+    parser.add_argument("--manifest", type=Path, help="CSV: file, subject, source, licence, ...")
+    parser.add_argument("--sources", nargs="*", default=[], help="only these sources of the manifest")
+    parser.add_argument("--hold-out", default="london:30", help="SOURCE:N, last N subjects are test")
+    parser.add_argument("--cache", type=Path, help="fitted people and tables (default OUT/cache)")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=224, help="pixels a side")
+    parser.add_argument("--kinds", nargs=4, type=float, default=Settings().kinds, metavar="SHARE",
+                        help="shares of compound, basic, neutral and random")  # fmt: skip
+    parser.add_argument("--clay", type=float, default=Settings().clay, help="share of painted heads")
+    parser.add_argument("--clay-people", type=int, default=400)
+    parser.add_argument("--yaw", type=float, default=Settings().yaw, help="largest, degrees")
+    parser.add_argument("--roll", type=float, default=Settings().roll)
+    parser.add_argument("--occluded", type=float, default=Settings().occluded)
+    parser.add_argument("--degraded", type=float, default=Settings().degraded)
+    parser.add_argument("--strength", nargs=2, type=float, default=Settings().strength)
+    parser.add_argument("--suffix", default=".jpg", choices=(".jpg", ".webp", ".png"))
+    parser.add_argument("--quality", type=int, default=92)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--sheet", type=Path, help="also draw a contact sheet of 64 pictures here")
+    return parser.parse_args(argv)
+
+
+def gather(args: argparse.Namespace) -> tuple[Studio, list[Subject]]:
+    """Fit the portraits; list everybody who can be rendered."""
+    reader = mesh_reader(FaceDetector(max_faces=1))
+    studio = open_studio(args.kit, args.cache or args.out / "cache", reader)
+    subjects = clay_subjects(args.clay_people) if args.clay else []
+    if args.portraits:
+        portraits = list_portraits(args.portraits, args.manifest, args.sources)
+        source, count = args.hold_out.split(":")
+        portraits = hold_out_last(portraits, source, int(count))
+        fits = tqdm(fit_people(portraits, studio, reader), total=len(portraits), desc="fitting")
+        reasons = Counter(reason or "fitted" for _, reason in fits)
+        print("portraits:", dict(reasons.most_common()), "- reasons in", studio.people / "refused.csv")
+        subjects += fitted_subjects(portraits, studio)
+    return studio, subjects
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fit, plan, render, show."""
+    args = parse(argv)
+    studio, subjects = gather(args)
+    settings = Settings(
+        count=args.count, seed=args.seed, size=args.size, kinds=tuple(args.kinds), clay=args.clay,
+        occluded=args.occluded, degraded=args.degraded, yaw=args.yaw, roll=args.roll,
+        strength=tuple(args.strength),
+    )  # fmt: skip
+    print("people:", dict(Counter((s.style, s.split) for s in subjects)))
+    keep_settings(args.out, settings, [s.name for s in subjects])
+    recipes = plan(settings, subjects)
+    output = Output(args.out, args.size, args.suffix, args.quality)
+    already = len(finished(args.out))
+    new = write_dataset(recipes, studio, output, args.workers)
+    for _ in tqdm(new, total=len(recipes), initial=already, desc="rendering"):
+        pass
+    lines = list(finished(args.out).values())
+    print("written:", dict(Counter(line["split"] for line in lines)), "to", args.out)
+    if args.sheet:
+        chosen = np.random.default_rng(args.seed).permutation(len(lines))[:64]
+        PILImage.fromarray(sheet_of(args.out, [lines[i] for i in chosen])).save(args.sheet)
+
+
+if __name__ == "__main__":
+    main()
