@@ -70,11 +70,17 @@ def prediction_set(classes: NDArray[np.float64], mass: float = 0.9) -> tuple[str
     return tuple(COMPOUNDS[k] for k in order[:count])
 
 
+def _neutral_reason(seen: str) -> str:
+    if seen:
+        return f"Only {seen} is seen, too little for an expression; the face is read as neutral."
+    return "No action unit is clearly active, so the face is read as neutral."
+
+
 def _reason(state: State, label: str | None, face: Face, classes: NDArray[np.float64]) -> str:
     seen = ", ".join(UNITS[u.unit].code for u in active(face.units)[:4])
     basis = f" ({seen})" if seen else ""
     if state == "neutral":
-        return "No action unit is clearly active, so the face is read as neutral."
+        return _neutral_reason(seen)
     if state == "basic" and label:
         return f"{NOUNS[label].capitalize()} leads{basis} and no second emotion is clear."
     if state == "compound" and label:

@@ -106,7 +106,9 @@ class FaceDetector:
         longer = max(photo.shape[:2])
         if longer > TILE and all(one.size < LARGE * longer for one in found):
             found = _distinct(found + self._tiled(photo))
-        return [self._refined(photo, one) for one in found or self._turned(photo)]
+        if all(_tilted(one) for one in found):  # none at all, or meshes forced on a lying face
+            found = self._turned(photo) or found
+        return [self._refined(photo, one) for one in found]
 
     def _bordered(self, photo: Pixels, border: float) -> list[_Found]:
         pad = round(border * max(photo.shape[:2]))
@@ -127,7 +129,7 @@ class FaceDetector:
 
     def _refined(self, photo: Pixels, found: _Found) -> _Found:
         """A mesh found far from upright is found once more on the levelled face."""
-        if abs(np.degrees(roll_of(found.mesh))) < REFINED_ROLL:
+        if not _tilted(found):
             return found
         matrix = alignment(found.mesh, TILE, margin=2.0)
         upright = self._mesh(warp(photo, matrix, TILE))
@@ -143,7 +145,7 @@ class FaceDetector:
         """Photos that lie on their side or stand on their head."""
         for quarter in (1, 3, 2):
             found = self._mesh(np.ascontiguousarray(np.rot90(photo, quarter)))
-            if found:
+            if found and not all(_tilted(one) for one in found):
                 return [_unturned(one, quarter, photo.shape[:2]) for one in found]
         return []
 
@@ -216,6 +218,10 @@ def _unturned(found: _Found, quarter: int, shape: tuple[int, int]) -> _Found:
     x, y, z = found.mesh.T
     turned = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[quarter]
     return _Found(np.stack([*turned, z], 1).astype(np.float32), found.blendshapes, found.pose)
+
+
+def _tilted(found: _Found) -> bool:
+    return bool(abs(np.degrees(roll_of(found.mesh))) > REFINED_ROLL)
 
 
 def _inside(found: _Found, tile: Pixels) -> bool:

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.action_units import ACTIVE, PROTOTYPES, UNITS
+from ferce.action_units import ACTIVE, EMFACS, PROTOTYPES, UNITS
 from ferce.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
 from ferce.types import Units
 
 HYPOTHESES: tuple[str, ...] = (*COMPOUNDS, *BASICS, NEUTRAL)
 
 # P(unit active | hypothesis): a core unit is shown by more than 70 % of people (Du et al. 2014), a
-# variant by its share, any other by chance.
-_CORE, _CHANCE = 0.85, 0.06
+# variant by its share, any other by chance. For single emotions EMFACS says which units are optional:
+# a smile with closed lips is happy too, and anger may raise the upper lids.
+# Neutral is defined by nothing being active, so a unit seen under it is a misreading.
+_CORE, _OPTIONAL, _FORM, _CHANCE, _MISREAD = 0.85, 0.50, 0.25, 0.06, 0.025
 # Before anything is seen: one face in four shows nothing, half show one emotion, a quarter two.
 _PRIOR = {"compound": 0.25, "single": 0.50, "neutral": 0.25}
 _STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTIVE
@@ -21,14 +23,22 @@ _STEEPNESS = 12.0  # of the step from absent to present around the intensity ACT
 
 def _likelihoods() -> NDArray[np.float64]:
     """(21, K): P(unit active | hypothesis), units in the order of `UNITS`."""
-    table = np.full((len(HYPOTHESES), len(UNITS)), _CHANCE)
+    table = np.empty((len(HYPOTHESES), len(UNITS)))
     for row, label in zip(table, HYPOTHESES, strict=True):
         for k, unit in enumerate(UNITS):
-            if unit in PROTOTYPES[label].core:
-                row[k] = _CORE
-            elif unit in PROTOTYPES[label].variants:
-                row[k] = PROTOTYPES[label].variants[unit]
+            row[k] = _likelihood(label, unit)
     return table
+
+
+def _likelihood(label: str, unit: int) -> float:
+    if label == NEUTRAL:
+        return _MISREAD
+    prototype, form = PROTOTYPES[label], EMFACS.get(label)
+    if unit in prototype.core:
+        return _CORE if form is None or unit in form else _OPTIONAL
+    if unit in prototype.variants:
+        return prototype.variants[unit]
+    return _FORM if form is not None and unit in form else _CHANCE
 
 
 def _priors() -> NDArray[np.float64]:

@@ -1,0 +1,185 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferce.faces import FaceDetector, problem, sharpness
+from ferce.geometry import alignment, inverse, region_masks, warp
+from ferce.types import REGIONS, Quality
+
+
+def on_grey(photo, side, *places):
+    """A grey picture with the photo pasted at each (x, y)."""
+    canvas = np.full((side, side, 3), 110, np.uint8)
+    for x, y in places:
+        canvas[y : y + len(photo), x : x + photo.shape[1]] = photo
+    return canvas
+
+
+def shrunk(photo, size):
+    return cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def test_smile_is_measured(smiling):
+    assert smiling.problem is None
+    assert smiling.blendshapes["mouthSmileLeft"] == pytest.approx(0.90, abs=0.05)
+    assert smiling.blendshapes["mouthSmileRight"] == pytest.approx(0.90, abs=0.05)
+    assert smiling.units[12].intensity > 0.9
+    assert smiling.units[12].confidence > 0.9
+
+
+def test_dead_channels_are_not_claimed(smiling):
+    for unit in (6, 9, 11):
+        assert smiling.units[unit].confidence == 0
+
+
+def test_a_smile_lifts_the_lip_but_is_not_disgust(smiling):
+    assert smiling.blendshapes["mouthUpperUpLeft"] > 0.3  # what naive tables read as AU10
+    assert smiling.units[10].intensity < 0.25
+
+
+def test_eyes_are_level_and_the_face_centred(smiling):
+    points = smiling.landmarks_in_crop
+    right, left = points[[33, 133]].mean(0), points[[362, 263]].mean(0)
+    assert abs(right[1] - left[1]) < 1
+    assert right[0] < left[0]  # the person's right eye is on the picture's left
+    assert np.allclose((points.min(0) + points.max(0)) / 2, smiling.size / 2, atol=1)
+
+
+def test_regions_are_apart_and_hold_their_landmarks(smiling):
+    assert tuple(smiling.regions) == REGIONS
+    assert np.max(np.sum([m for m in smiling.regions.values()], axis=0)) == 1
+    x, y = smiling.landmarks_in_crop.round().astype(int).T
+    places = {"mouth": 13, "nose": 4, "eyes": 159, "brows": 105, "cheeks": 50, "chin": 199}
+    for region, landmark in places.items():
+        assert smiling.regions[region][y[landmark], x[landmark]], region
+
+
+def test_box_lies_around_the_landmarks_in_the_photo(smiling, astronaut):
+    x0, y0, x1, y1 = smiling.box
+    assert 0 < x0 < x1 < astronaut.shape[1]
+    assert 0 < y0 < y1 < astronaut.shape[0]
+    assert x0 == pytest.approx(smiling.landmarks[:, 0].min())
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_turned_photo(detector, astronaut, smiling, quarter):
+    (face,) = detector.detect(np.ascontiguousarray(np.rot90(astronaut, quarter)))
+    assert face.units[12].intensity > 0.9
+    difference = face.crop.astype(int) - smiling.crop.astype(int)
+    assert np.abs(difference).mean() < 12  # the same upright crop
+
+
+def test_several_small_faces(detector, astronaut):
+    places = ((60, 60), (900, 80), (500, 900))
+    faces = detector.detect(on_grey(shrunk(astronaut, 330), 1400, *places))
+    assert len(faces) == 3
+    assert all(face.units[12].intensity > 0.8 for face in faces)
+
+
+def test_tight_crop_is_found_with_a_border(detector, smiling):
+    points = smiling.landmarks_in_crop
+    low, high = points.min(0).astype(int), points.max(0).astype(int)
+    tight = smiling.crop[low[1] : high[1], low[0] : high[0]]
+    (face,) = detector.detect(shrunk(tight, 100))
+    assert face.problem is None
+    x0, y0, x1, y1 = face.box
+    assert -15 < x0 < 15 and -15 < y0 < 15 and 85 < x1 < 115 and 85 < y1 < 115
+
+
+def test_no_face(detector, astronaut):
+    assert detector.detect(np.zeros((200, 300, 3), np.uint8)) == []
+    assert detector.detect(np.ascontiguousarray(astronaut[300:, 300:])) == []
+
+
+def test_tiny_face_is_named_not_read(detector, astronaut):
+    found = detector.detect(shrunk(astronaut, 150))
+    assert [("too small" in face.problem) for face in found] == [True]
+
+
+def test_blurred_face_is_named_not_read(detector, astronaut):
+    blurred = cv2.GaussianBlur(astronaut, (0, 0), 4)
+    for face in detector.detect(blurred):
+        assert "blurred" in face.problem
+
+
+def test_sharpness_falls_with_blur_and_not_with_contrast(smiling):
+    values = [sharpness(cv2.GaussianBlur(smiling.crop, (0, 0), s)) for s in (1, 3, 6, 12)]
+    assert values == sorted(values, reverse=True)
+    dim = (smiling.crop * 0.5).astype(np.uint8)
+    assert sharpness(dim) == pytest.approx(sharpness(smiling.crop), rel=0.1)
+    assert sharpness(np.full_like(dim, 90)) == 0
+
+
+@pytest.mark.parametrize(
+    ("quality", "word"),
+    [
+        (Quality(100, 0.1, 0, 0, 0), None),
+        (Quality(30, 0.1, 0, 0, 0), "small"),
+        (Quality(100, 0.1, 70, 0, 0), "turned"),
+        (Quality(100, 0.1, 0, -60, 0), "turned"),
+        (Quality(100, 0.001, 0, 0, 0), "blurred"),
+    ],
+)
+def test_problem(quality, word):
+    said = problem(quality)
+    assert (said is None) if word is None else (word in said)
+
+
+def test_closing_twice_and_reading_again(astronaut):
+    detector = FaceDetector()
+    assert len(detector.detect(astronaut)) == 1
+    detector.close()
+    detector.close()
+    assert len(detector.detect(astronaut)) == 1
+    detector.close()
+
+
+def test_wrong_array_is_refused(detector):
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        detector.detect(np.zeros((10, 10), np.uint8))
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        detector.detect(np.zeros((10, 10, 3), np.float32))
+
+
+def test_missing_model_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.task"):
+        FaceDetector(model=tmp_path / "nowhere.task")
+
+
+def oval(angle, scale, x, y):
+    """478 points on a spiral, turned, scaled and moved; eye corners on a line."""
+    t = np.linspace(0, 30, 478)
+    points = np.stack([np.cos(t), 1.3 * np.sin(t)], 1) * (t / 30)[:, None]
+    points[[33, 133, 362, 263]] = [[-0.6, -0.2], [-0.2, -0.2], [0.2, -0.2], [0.6, -0.2]]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (points @ turn.T * scale + [x, y]).astype(np.float32)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-3, 3), st.floats(20, 900), st.floats(-200, 2000), st.floats(-200, 2000))
+def test_align_then_back_is_the_identity(angle, scale, x, y):
+    points = oval(angle, scale, x, y)
+    matrix = alignment(points, 224)
+    crop = points @ matrix[:, :2].T + matrix[:, 2]
+    assert abs(crop[[33, 133], 1].mean() - crop[[362, 263], 1].mean()) < 1e-2
+    assert crop.min() >= 0 and crop.max() <= 224
+    back = inverse(matrix)
+    assert np.allclose(crop @ back[:, :2].T + back[:, 2], points, atol=1e-2)
+
+
+def test_warp_moves_pixels_where_the_matrix_says():
+    photo = np.zeros((400, 400, 3), np.uint8)
+    photo[100:200, 200:300] = 255
+    matrix = np.array([[0.25, 0, 0], [0, 0.25, 0]])
+    crop = warp(photo, matrix, 100)
+    assert crop[30:45, 55:70].min() == 255
+    assert crop[:20].max() == 0
+    assert crop[52:].max() == 0
+
+
+def test_masks_follow_the_size(smiling):
+    half = region_masks(smiling.landmarks_in_crop / 2, smiling.size // 2)
+    for name, mask in smiling.regions.items():
+        assert half[name].mean() == pytest.approx(mask.mean(), rel=0.15)
