@@ -142,12 +142,11 @@ class FaceDetector:
         return _Found(mesh, upright[0].blendshapes, upright[0].pose)
 
     def _turned(self, photo: Pixels) -> list[_Found]:
-        """Photos that lie on their side or stand on their head."""
-        for quarter in (1, 3, 2):
-            found = self._mesh(np.ascontiguousarray(np.rot90(photo, quarter)))
-            if found and not all(_tilted(one) for one in found):
-                return [_unturned(one, quarter, photo.shape[:2]) for one in found]
-        return []
+        """Photos that lie on their side or stand on their head: the turn with the most upright."""
+        turns = [(self._mesh(np.rot90(photo, quarter)), quarter) for quarter in (1, 2, 3)]
+        found, quarter = min(turns, key=lambda turn: _uprightness(turn[0]))
+        upright = [one for one in found if not _tilted(one)]
+        return [_unturned(one, quarter, photo.shape[:2]) for one in upright]
 
     def _mesh(self, picture: Pixels) -> list[_Found]:
         import mediapipe as mp
@@ -222,6 +221,11 @@ def _unturned(found: _Found, quarter: int, shape: tuple[int, int]) -> _Found:
 
 def _tilted(found: _Found) -> bool:
     return bool(abs(np.degrees(roll_of(found.mesh))) > REFINED_ROLL)
+
+
+def _uprightness(found: list[_Found]) -> float:
+    """Smallest tilt in radians; infinite when there is no face."""
+    return min((abs(roll_of(one.mesh)) for one in found), default=float("inf"))
 
 
 def _inside(found: _Found, tile: Pixels) -> bool:

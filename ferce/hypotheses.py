@@ -12,8 +12,8 @@ from ferce.types import Units
 HYPOTHESES: tuple[str, ...] = (*COMPOUNDS, *BASICS, NEUTRAL)
 
 # P(unit active | hypothesis): a core unit is shown by more than 70 % of people (Du et al. 2014), a
-# variant by its share, any other by chance. For single emotions EMFACS says which units are optional:
-# a smile with closed lips is happy too, and anger may raise the upper lids.
+# variant by its share, any other by chance. For single emotions EMFACS says which units are
+# optional: a smile with closed lips is happy too, and anger may raise the upper lids.
 # Neutral is defined by nothing being active, so a unit seen under it is a misreading.
 _CORE, _OPTIONAL, _FORM, _CHANCE, _MISREAD = 0.85, 0.50, 0.25, 0.06, 0.025
 # Before anything is seen: one face in four shows nothing, half show one emotion, a quarter two.

@@ -14,7 +14,7 @@ CROP = np.full((16, 16, 3), 128, np.uint8)
 
 
 def seen(*active, confidence=0.9, intensity=0.9, unknown=()):
-    """Evidence in which the named units are there, `unknown` cannot be told and the rest are not."""
+    """Evidence: the named units are there, `unknown` cannot be told and the rest are not."""
     return {
         u: UnitEvidence(u, intensity if u in active else 0.0, 0.0 if u in unknown else confidence)
         for u in UNITS
