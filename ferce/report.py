@@ -81,8 +81,8 @@ def write_csv(reports: Iterable[Report], target: Target) -> None:
 
 def write_html(reports: Iterable[Report], models: Mapping[str, str], target: Target) -> None:
     """Write one self-contained page to a file, or to "-"."""
-    with opened(target) as file:
-        write_all(HtmlWriter(file, models), reports)
+    with opened(target) as file, HtmlWriter(file, models) as writer:
+        write_all(writer, reports)
 
 
 def _dumps(value: object) -> str:

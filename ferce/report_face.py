@@ -52,6 +52,11 @@ def face_map(report: Report) -> str:
 def face_section(reading: Reading, number: int | None, *, draw: bool = True) -> str:
     """One face as HTML; `number` is shown where the photo has several."""
     name = f"Face {number}. " if number else ""
+    words = [
+        _explanation(reading.explanation) if reading.explanation else "",
+        _faithfulness(reading.faithfulness) if reading.faithfulness else "",
+        _answers(reading.answers) if reading.answers else "",
+    ]
     parts = [
         f'<section class="face {reading.state}"><h3>{escape(name + headline(reading))}</h3>',
         f'<p class="facts">{escape(reading.reason)}</p>' if reading.prediction else "",
@@ -59,11 +64,8 @@ def face_section(reading: Reading, number: int | None, *, draw: bool = True) -> 
         _pictures(reading) if draw else "",
         _chances(reading),
         _units(reading),
-        "</div>",
-        _explanation(reading.explanation) if reading.explanation else "",
-        _faithfulness(reading.faithfulness) if reading.faithfulness else "",
-        _answers(reading.answers) if reading.answers else "",
-        "</section>",
+        f'<div class="wide">{"".join(words)}</div>' if any(words) else "",
+        "</div></section>",
     ]
     return "".join(parts)
 
@@ -76,7 +78,7 @@ def _pictures(reading: Reading) -> str:
         words = {name: f"{name} {share:.0%}" for name, share in heat.regions.items()}
         picture = draw_regions(draw_heatmap(crop, heat, bar=False), face.regions, words)
         figures += _figure(picture, f"Heat map: {_heat_words(heat)}", _scale(heat))
-    return f'<div class="pictures">{figures}</div>'
+    return figures
 
 
 def _figure(picture: Pixels, words: str, caption: str) -> str:
@@ -106,10 +108,10 @@ def _scale(heat: Heatmap) -> str:
     )
 
 
-def _bars(rows: Iterable[tuple[str, float]], kind: str = "") -> str:
+def _bars(rows: Iterable[tuple[str, float]], kind: str = "", form: str = ".0%") -> str:
     lines = (
         f'<tr><th scope="row">{escape(name)}</th><td class="bar {kind}">'
-        f'<i style="width:{100 * min(max(value, 0), 1):.1f}%"></i></td><td>{value:.0%}</td></tr>'
+        f'<i style="width:{100 * min(max(value, 0), 1):.1f}%"></i></td><td>{value:{form}}</td></tr>'
         for name, value in rows
     )
     return f'<table class="bars">{"".join(lines)}</table>'
@@ -124,7 +126,7 @@ def _chances(reading: Reading) -> str:
     return (
         f"<div><h4>Compound expressions</h4>{_bars(every[:5])}"
         f"<details><summary>The other {len(every) - 5}</summary>{_bars(every[5:])}</details>"
-        f'<p class="facts">With 90 % certainty among: {escape(holds)}.</p>'
+        f'<p class="facts">With 90 % certainty one of: {escape(holds)}.</p>'
         f"<h4>Basic components</h4>"
         f"{_bars([(name, prediction.components[name]) for name in BASICS], 'basic')}</div>"
     )
@@ -139,7 +141,7 @@ def _units(reading: Reading) -> str:
     sides = [f"AU{u.unit} stronger on the person's {u.side}" for u in seen if u.side]
     blind = ", ".join(f"AU{n}" for n, u in units.items() if u.confidence < TRUSTED)
     return (
-        f"<div><h4>Action units seen</h4>{_bars(rows) if rows else '<p>None.</p>'}"
+        f"<div><h4>Action units seen</h4>{_bars(rows, form='.2f') if rows else '<p>None.</p>'}"
         + (f'<p class="facts">{escape("; ".join(sides))}.</p>' if sides else "")
         + (f'<p class="facts">Cannot be told here: {escape(blind)}.</p>' if blind else "")
         + "</div>"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from ferce import notice
 from ferce.report_face import bdi, count, escape, face_map, face_section
@@ -28,12 +28,18 @@ class HtmlWriter:
         self, file: TextIO, models: Mapping[str, str], max_pictures: int = MAX_PICTURES
     ) -> None:
         self._file, self._models, self._left = file, models, max_pictures
-        self._body = tempfile.TemporaryFile(  # noqa: SIM115 - closed by `finish` or with the writer
+        self._body = tempfile.TemporaryFile(  # noqa: SIM115 - closed when the writer is left
             "w+", encoding="utf-8", errors="backslashreplace"
         )
         self._listed: list[tuple[str, str]] = []  # photo, what was read
         self._labels: Counter[str] = Counter()
         self._failed = self._undrawn = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._body.close()
 
     def add(self, report: Report) -> None:
         """Write one photo into the body."""
@@ -50,7 +56,6 @@ class HtmlWriter:
         self._file.write(self._summary())
         self._body.seek(0)
         shutil.copyfileobj(self._body, self._file)
-        self._body.close()
         self._file.write(_foot(self._models))
 
     def _draws(self) -> bool:
@@ -60,8 +65,8 @@ class HtmlWriter:
 
     def _title(self) -> str:
         if len(self._listed) == 1:
-            return f"ferce: {self._listed[0][0]}"
-        return f"ferce: {count(len(self._listed), 'photo')}"
+            return f"Expressions in {self._listed[0][0]}"
+        return f"Expressions in {count(len(self._listed), 'photo')}"
 
     def _summary(self) -> str:
         """Counts and a list of the photos; nothing for a single one."""
@@ -95,7 +100,7 @@ def _label(reading: Reading) -> str:
 
 def photo_article(report: Report, number: int, drawn: list[bool]) -> str:
     """One photo as HTML; `drawn` says for each face whether it gets pictures."""
-    start = f'<article id="photo-{number}"><h2>{bdi(report.photo)}</h2>'
+    start = f'<article id="photo-{number}"><h2>{bdi(report.photo)}</h2>\n'
     if report.error is not None:
         return f'{start}<p class="error">Not read: {escape(report.error)}</p></article>\n'
     size = f"{report.size[0]} × {report.size[1]} pixels" if report.size else ""
