@@ -1,0 +1,168 @@
+"""Two families of sentences with nothing in common: to train on, and for references and tests."""
+
+from dataclasses import dataclass
+
+from ferce.data import phrases
+
+
+@dataclass(frozen=True, repr=False)
+class Family:
+    """The sentences and words of one family.
+
+    Templates take `{clauses}`/`{Clauses}` ("the lips are parted"), `{nouns}`/`{Nouns}` ("parted
+    lips"), `{emotion}` or `{a}` and `{b}` (nouns of emotions), `{label}`, and `{region}` with
+    `{is}`. Capital names begin a sentence.
+    """
+
+    name: str
+    bank: phrases.Bank
+    openings: tuple[str, ...]  # name the label
+    fitting: tuple[str, ...]  # signs of one component
+    shared: tuple[str, ...]  # signs of both
+    misfit: tuple[str, ...]  # signs of none
+    silent: tuple[str, ...]  # a component without a sign of its own
+    plain: tuple[str, ...]  # description without a label
+    rest: tuple[str, ...]  # coded, and nothing is there
+    hidden: tuple[str, ...]  # a covered region
+    ask_clause: tuple[str, ...]  # yes/no, `{inverted}`: "are the lips parted"
+    ask_noun: tuple[str, ...]
+    ask_side: tuple[str, ...]
+    ask_region: tuple[str, ...]  # `{region}`: what happens there
+    ask_which: tuple[str, ...]  # `{one}` and `{other}` region
+    beyond: tuple[str, ...]  # questions that no photograph answers
+    untold: tuple[str, ...]  # the answer to those
+
+
+TRAINING = Family(
+    name="training",
+    bank=phrases.TRAINING,
+    openings=(
+        "The expression resembles {label}.",
+        "This expression is closest to {label}.",
+        "The expression comes near to {label}.",
+        "Of the labels on offer, {label} resembles this expression most.",
+        "The nearest label for this expression is {label}.",
+    ),
+    fitting=(
+        "{Clauses}, which fits {emotion}.",
+        "{Nouns}: this fits {emotion}.",
+        "{Clauses}, as is common in {emotion}.",
+        "{Clauses}, a sign of {emotion}.",
+        "A resemblance to {emotion} comes from {nouns}.",
+        "In keeping with {emotion}, {clauses}.",
+        "What recalls {emotion} here: {nouns}.",
+        "Because {clauses}, the face has something of {emotion}.",
+    ),
+    shared=(
+        "{Clauses}, which fits both {a} and {b}.",
+        "{Nouns}: this goes with {a} as well as with {b}.",
+        "Both {a} and {b} go with {nouns}.",
+    ),
+    misfit=(
+        "{Clauses}, which fits neither.",
+        "Besides, {clauses}, which the label does not explain.",
+        "Apart from that there is this: {nouns}.",
+    ),
+    silent=(
+        "Nothing here speaks for {emotion} alone.",
+        "No sign belongs to {emotion} alone.",
+        "For {emotion} alone there is no sign.",
+    ),
+    plain=(
+        "{Clauses}.",
+        "In this face {clauses}.",
+        "This face shows {nouns}.",
+        "What can be seen: {nouns}.",
+        "The visible signs are {nouns}.",
+    ),
+    rest=(
+        "No facial action stands out: the face is at rest.",
+        "The brows, eyes and mouth are at rest.",
+        "Nothing in this face moves clearly away from rest.",
+    ),
+    hidden=(
+        "The {region} {is} covered, so what happens there cannot be told.",
+        "Nothing can be said of the {region}, which {is} covered.",
+    ),
+    ask_clause=("{Inverted}?", "In this face, {inverted}?", "Look closely: {inverted}?"),
+    ask_noun=(
+        "Can you see {nouns}?",
+        "Does this face show {nouns}?",
+        "Is there any sign of {nouns}?",
+    ),
+    ask_side=("{Inverted} on the person's left, on the right or on both sides?",),
+    ask_region=(
+        "What can be seen at the {region}?",
+        "What happens at the {region}?",
+        "Describe the {region}.",
+    ),
+    ask_which=(
+        "Which part of the face is active, the {one} or the {other}?",
+        "Where does this face move, at the {one} or at the {other}?",
+    ),
+    beyond=(
+        "What does this person feel inside?",
+        "Why does this person look like this?",
+        "What happened just before the photo was taken?",
+        "Is this person honest?",
+        "Is the expression sincere?",
+        "What is this person thinking of?",
+        "What is the name of this person?",
+        "Is this person ill?",
+        "Will this person stay in this mood?",
+    ),
+    untold=(
+        "That cannot be told from a face.",
+        "This cannot be told; a photo shows only what the face does.",
+        "It cannot be told from what the face shows.",
+    ),
+)
+
+REFERENCE = Family(
+    name="reference",
+    bank=phrases.REFERENCE,
+    openings=(
+        "Taken as a whole, what we see resembles the label {label}.",
+        "Among the known labels, {label} describes the face best.",
+        "An expression of the kind called {label}.",
+    ),
+    fitting=(
+        "One associates {nouns} with {emotion}.",
+        "{Emotion} is often seen together with {nouns}.",
+        "Here {clauses}, and {emotion} typically looks so.",
+    ),
+    shared=(
+        "One associates {nouns} with {a} and equally with {b}.",
+        "Here {clauses}, and {a} and {b} alike look so.",
+    ),
+    misfit=(
+        "Outside of this pattern one notes {nouns}.",
+        "Outside of this pattern {clauses}.",
+    ),
+    silent=(
+        "Evidence that would single out {emotion} is lacking.",
+        "{Emotion} by itself has left no trace.",
+    ),
+    plain=(
+        "An observer would note {nouns}.",
+        "To describe it: {clauses}.",
+    ),
+    rest=("All parts of the face appear relaxed.", "An observer would note no movement at all."),
+    hidden=("As the {region} {is} out of sight, no statement about it is possible.",),
+    ask_clause=("Would you say that {clauses}?", "True or false: {clauses}?"),
+    ask_noun=("Would an observer note {nouns}?",),
+    ask_side=(
+        "Which half of the face is it, the person's left or right or both, where {clauses}?",
+    ),
+    ask_region=("Give an account of the {region}.",),
+    ask_which=("Choose the region with muscle activity: {one} or {other}.",),
+    beyond=(
+        "Which memories does this person have?",
+        "Whom is this person looking at?",
+        "Does this person tell the truth?",
+        "Which illness does this person have?",
+    ),
+    untold=("No photograph can answer this, so it cannot be told.",),
+)
+
+FAMILIES = {family.name: family for family in (TRAINING, REFERENCE)}

@@ -1,0 +1,265 @@
+"""Questions about a face with answers from its own action units, balanced against guessing.
+
+No question holds a label or the name of an emotion. Yes and no alternate for each action unit, so
+that neither the wording nor the rarity of a unit gives the answer away; a unit is only denied in
+data that code it. A picture whose units were not coded gets only questions that no photo answers.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ferce.data.captions import Said, covered, group, joined, opened, visible
+from ferce.data.families import TRAINING, Family
+from ferce.data.record import Sample, UnitLabel
+from ferce.facs import UNITS
+from ferce.types import REGIONS
+
+Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
+_VERB = re.compile(r"^(.*?) (is|are) (.*)$")
+BEYOND_SHARE = 0.3  # of the pictures get a question that no photo answers
+# A unit is not denied beside one that looks like it or implies it, however weak that one is.
+ALIKE: dict[int, frozenset[int]] = {
+    1: frozenset({2}),
+    2: frozenset({1}),
+    4: frozenset({9}),
+    6: frozenset({7, 12}),
+    7: frozenset({6, 43}),
+    9: frozenset({10}),
+    10: frozenset({9}),
+    11: frozenset({9, 10, 12}),
+    12: frozenset({14}),
+    14: frozenset({12, 15}),
+    15: frozenset({14, 17}),
+    16: frozenset({15, 25, 26, 27}),
+    17: frozenset({24}),
+    18: frozenset({22, 23}),
+    20: frozenset({14, 15, 27}),
+    22: frozenset({18}),
+    23: frozenset({24, 28, 18}),
+    24: frozenset({23, 28, 17}),
+    25: frozenset({16, 22, 26, 27}),
+    26: frozenset({27}),
+    27: frozenset({26}),
+    28: frozenset({23, 24}),
+    43: frozenset({7}),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question and its answer.
+
+    `yes` is the truth of a yes/no question, else None; `unit` and `region` say what it is about.
+    """
+
+    question: str
+    answer: str
+    kind: Kind
+    unit: int | None = None
+    region: str | None = None
+    yes: bool | None = None
+
+
+@dataclass
+class Ledger:
+    """What was asked so far, from which the balance follows.
+
+    `surplus[key]` is how much more often the key was the affirmed than the denied answer; a step
+    that would take it beyond `slack` is not taken.
+    """
+
+    surplus: Counter[object] = field(default_factory=Counter)
+    slack: int = 1
+
+    def may(self, key: object, yes: bool) -> bool:
+        """Whether asking once more keeps the balance; what was never affirmed is never denied."""
+        return self.surplus[key] < self.slack if yes else self.surplus[key] > 0
+
+    def note(self, key: object, yes: bool) -> None:
+        """Write down one question."""
+        self.surplus[key] += 1 if yes else -1
+
+
+def questions(
+    samples: Iterable[Sample], seed: int = 0, family: Family = TRAINING, pairs: int = 2
+) -> Iterator[tuple[Sample, list[Item]]]:
+    """Each sample with its questions, about eight, in the order of the stream.
+
+    Shuffle the samples before, not the answers after: the balance runs along the stream.
+    """
+    ledger = Ledger()
+    for sample in samples:
+        rng = random.Random(f"ask/{seed}/{sample.name}/{family.name}")
+        yield sample, Asker(ledger, rng, family, pairs).ask(sample.units)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Makes the questions of one picture; `pairs` bounds the yes and the no questions each."""
+
+    ledger: Ledger
+    rng: random.Random
+    family: Family = TRAINING
+    pairs: int = 2
+
+    def ask(self, units: Sequence[UnitLabel] | None, hidden: Collection[str] = ()) -> list[Item]:
+        """All questions; `hidden` names covered regions, of which the answer cannot be told."""
+        if units is None:
+            return [self._beyond()]
+        seen = visible(units, hidden)
+        items = [*self._affirmed(seen), *self._denied(units, hidden), *self._sides(seen)]
+        if all(unit.known for unit in units):  # others have no place, so no part is surely at rest
+            items += [*self._regions(seen, units, hidden), *self._which(seen, units, hidden)]
+        items += [self._covered(region) for region in REGIONS if region in hidden]
+        if self.rng.random() < BEYOND_SHARE:
+            items.append(self._beyond())
+        return items
+
+    # ---- is it there ----
+
+    def _affirmed(self, seen: Sequence[UnitLabel]) -> Iterator[Item]:
+        fair = [u for u in seen if self.ledger.may(u.unit, yes=True)]
+        for unit in self.rng.sample(fair, min(self.pairs, len(fair))):
+            self.ledger.note(unit.unit, yes=True)
+            yield self._yes_no(unit.unit, group([unit], self.family.bank)[0])
+
+    def _denied(self, units: Sequence[UnitLabel], hidden: Collection[str]) -> Iterator[Item]:
+        named = {u.unit for u in units}
+        fair = [
+            number
+            for number, row in UNITS.items()
+            if number not in named
+            and row.region not in hidden
+            and not ALIKE.get(number, frozenset()) & named
+            and self.ledger.may(number, yes=False)
+        ]
+        for number in self.rng.sample(fair, min(self.pairs, len(fair))):
+            self.ledger.note(number, yes=False)
+            yield self._yes_no(number, None)
+
+    def _yes_no(self, number: int, said: Said | None) -> Item:
+        """`said` is how the unit shows, None when it does not."""
+        both = Said((number,), None, "")
+        clause, noun = (
+            both.clause(self.family.bank, self.rng),
+            both.noun(self.family.bank, self.rng),
+        )
+        template = self.rng.choice(self.family.ask_clause + self.family.ask_noun)
+        if said is None:
+            answer = self.rng.choice(
+                ("No.", f"No, {denial(clause)}.", "No, that is not to be seen.")
+            )
+        else:
+            shown = said.clause(self.family.bank, self.rng)
+            answer = (
+                self.rng.choice(("Yes.", f"Yes, {shown}.")) if not said.side else f"Yes, {shown}."
+            )
+        return Item(fill(template, clause, noun), answer, "yes/no", number, yes=said is not None)
+
+    # ---- on which side ----
+
+    def _sides(self, seen: Sequence[UnitLabel]) -> Iterator[Item]:
+        """One question on the side of a unit; "both" is asked as often as one of the sides."""
+        sided = [u for u in seen if UNITS[u.unit].sided and not u.part]
+        fair = [u for u in sided if u.side or self.ledger.may("both sides", yes=False)]
+        if not fair:
+            return
+        unit = max(fair, key=lambda u: (u.side is not None, self.rng.random()))
+        self.ledger.note("both sides", yes=unit.side is not None)
+        both = Said((unit.unit,), None, "")
+        clause, noun = (
+            both.clause(self.family.bank, self.rng),
+            both.noun(self.family.bank, self.rng),
+        )
+        where = f"On the {unit.side}" if unit.side else "On both sides"
+        told = group([unit], self.family.bank)[0].clause(self.family.bank, self.rng)
+        question = fill(self.rng.choice(self.family.ask_side), clause, noun)
+        yield Item(question, f"{where}: {told}.", "side", unit.unit)
+
+    # ---- where ----
+
+    def _regions(
+        self, seen: Sequence[UnitLabel], units: Sequence[UnitLabel], hidden: Collection[str]
+    ) -> Iterator[Item]:
+        """What happens in a region; "nothing" is the answer as often as something is."""
+        active, still = _active(seen), _still(units, hidden)
+        fair = [r for r in active if self.ledger.may(("at", r), yes=True)]
+        fair += [r for r in still if self.ledger.may(("at", r), yes=False)]
+        if not fair:
+            return
+        region = self.rng.choice(fair)
+        self.ledger.note(("at", region), yes=region in active)
+        question = self.rng.choice(self.family.ask_region).format(region=region)
+        yield Item(question, self._account(region, seen), "region", region=region)
+
+    def _account(self, region: str, seen: Sequence[UnitLabel]) -> str:
+        here = [u for u in seen if UNITS[u.unit].region == region]
+        if not here:
+            return f"No action is to be seen at the {region}."
+        bank = self.family.bank
+        return opened(joined([one.clause(bank, self.rng) for one in group(here, bank)])) + "."
+
+    def _which(
+        self, seen: Sequence[UnitLabel], units: Sequence[UnitLabel], hidden: Collection[str]
+    ) -> Iterator[Item]:
+        """An active region against one at rest; over the data each is the answer half the time."""
+        surplus = {r: self.ledger.surplus["which", r] for r in REGIONS}
+        active = [r for r in _active(seen) if surplus[r] <= self.ledger.slack]
+        still = [r for r in _still(units, hidden) if surplus[r] >= -self.ledger.slack]
+        if not active or not still:
+            return
+        right, wrong = self.rng.choice(active), self.rng.choice(still)
+        for region in (right, wrong):
+            self.ledger.note(("which", region), yes=region == right)
+        one, other = self.rng.sample([right, wrong], 2)
+        question = self.rng.choice(self.family.ask_which).format(one=one, other=other)
+        account = self._account(right, seen)
+        answer = f"The {right}: {account[:1].lower()}{account[1:]}"
+        yield Item(question, answer, "which region", region=right)
+
+    # ---- what a photo does not tell ----
+
+    def _covered(self, region: str) -> Item:
+        question = self.rng.choice(self.family.ask_region).format(region=region)
+        answer = covered(region, self.family, self.rng)
+        return Item(question, answer, "cannot be told", region=region)
+
+    def _beyond(self) -> Item:
+        question, answer = self.rng.choice(self.family.beyond), self.rng.choice(self.family.untold)
+        return Item(question, answer, "cannot be told")
+
+
+def _active(seen: Sequence[UnitLabel]) -> list[str]:
+    """Regions where a nameable unit shows first."""
+    shown = {UNITS[u.unit].region for u in seen}
+    return [region for region in REGIONS if region in shown]
+
+
+def _still(units: Sequence[UnitLabel], hidden: Collection[str]) -> list[str]:
+    """Regions that can be seen and where nothing shows, not even weakly or as a side effect."""
+    touched = {r for u in units for r in (UNITS[u.unit].region, *UNITS[u.unit].also)}
+    return [region for region in REGIONS if region not in touched and region not in hidden]
+
+
+def fill(template: str, clause: str, noun: str) -> str:
+    """A question from its template."""
+    inverted = invert(clause)
+    return template.format(clauses=clause, nouns=noun, inverted=inverted, Inverted=opened(inverted))
+
+
+def invert(clause: str) -> str:
+    """A question of a clause: "the lips are parted" as "are the lips parted"."""
+    match = _VERB.match(clause)
+    assert match, f"a clause needs is or are: {clause!r}"
+    return f"{match[2]} {match[1]} {match[3]}"
+
+
+def denial(clause: str) -> str:
+    """A clause denied: "the lips are parted" as "the lips are not parted"."""
+    match = _VERB.match(clause)
+    assert match, f"a clause needs is or are: {clause!r}"
+    return f"{match[1]} {match[2]} not {match[3]}"
