@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.rendering.backdrop import wall
-from ferce.rendering.clay import Scene, random_paint, render_clay
+from ferce.rendering.clay import HAIRS, Scene, random_paint, render_clay
 from ferce.rendering.correspondence import MESH, Correspondence, load_correspondence
 from ferce.rendering.degrade import DEGRADATIONS, grade
 from ferce.rendering.express import gaze_weights, shape_weights, unit_sides
@@ -104,10 +104,18 @@ def shoot_photo(bench: Bench, recipe: Recipe) -> Shot:
     seed = int.from_bytes(recipe.subject.name.encode()[-6:])
     look = Look(recipe.activations, recipe.pose, recipe.light, recipe.folds, seed)
     drawn = render_photo(bench.kit, bench.regions, person, look)
-    top = person.landmarks[10] - (0, 0.09 * SIZE)  # above the forehead's middle: hair, or a hat
-    x, y = np.clip(top.astype(int), 0, SIZE - 1)
-    hair = np.minimum(person.image[y, x].astype(np.float32), 140)
+    hair = hair_colour(person, seed)
     return Shot(drawn.image, drawn.points, drawn.angles, person.credit, person.skin, hair)
+
+
+def hair_colour(person: Person, seed: int) -> Floats:
+    """The colour above the forehead where that is dark enough to be hair, else a likely one."""
+    x, y = np.clip((person.landmarks[10] - (0, 0.09 * SIZE)).astype(int), 0, SIZE - 1)
+    seen = person.image[y, x].astype(np.float32)
+    if seen.mean() < 80:
+        return seen
+    likely = HAIRS[0 if person.skin.mean() < 125 else seed % 2]
+    return np.asarray(likely, np.float32)
 
 
 def shoot_clay(bench: Bench, recipe: Recipe) -> Shot:

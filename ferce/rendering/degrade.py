@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+DARKEST = 0.14  # median brightness, 0..1: darker pictures show nobody a face
 Degrade = Callable[[Image, float, np.random.Generator], Image]
 
 
@@ -35,6 +36,7 @@ def jpeg(image: Image, strength: float, rng: np.random.Generator) -> Image:
 def low_light(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """Dark, with sensor noise that grows as light falls."""
     scaled = (image / 255.0) ** (1 + 0.9 * strength) * (1 - 0.35 * strength)
+    scaled *= max(DARKEST / max(float(np.median(scaled)), 0.02), 1.0)
     noise = rng.normal(0, 0.012 + 0.035 * strength, image.shape)
     return np.clip((scaled + noise) * 255, 0, 255).astype(np.uint8)
 

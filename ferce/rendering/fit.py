@@ -39,9 +39,9 @@ RELAXED = ("mouthSmile", "mouthFrown", "jawOpen")  # taken off to get the restin
 class Limits:
     """What counts as a neutral, readable portrait (blendshapes 0..1)."""
 
-    smile: float = 0.4
+    smile: float = 0.7  # with closed lips: the fit takes it off, and the rest face is read again
     jaw: float = 0.08
-    teeth: float = 0.25
+    teeth: float = 0.12
     frown: float = 0.4  # brows lowered at rest would be an unlabelled AU4
     mouth_down: float = 0.15
     brows_up: float = 0.6

@@ -16,7 +16,7 @@ def depth_shade(kit: Kit, vertices: Floats) -> Floats:
     mouth = kit.vertices[kit.landmarks68[48:60]]
     moved = vertices[:, 2] - (vertices[kit.landmarks68[48:60], 2].mean() - 2.9)
     sides = np.abs(vertices[:, 0]) / (np.abs(mouth[:, 0]).max() + 1e-6)
-    return np.asarray(np.clip(moved / 2.6, 0.08, 1) * np.clip(1.35 - 0.5 * sides, 0.35, 1), np.float32)
+    return np.asarray(np.clip(moved / 2.3, 0.1, 1) * np.clip(1.35 - 0.5 * sides, 0.35, 1), np.float32)
 
 
 def mouth_colours(kit: Kit, regions: Regions, seed: int, exposure: float) -> Floats:
@@ -32,7 +32,7 @@ def mouth_colours(kit: Kit, regions: Regions, seed: int, exposure: float) -> Flo
     warm = rng.normal(1, 0.02, len(each))
     number = regions.tooth[teeth]
     tint = np.stack([each, each, each * warm], axis=1)[number]
-    out[teeth] = shade * tint * max(exposure, 0.5) * _gum_line(kit, regions)[teeth][:, None]
+    out[teeth] = shade * tint * max(exposure, 0.72) * _gum_line(kit, regions)[teeth][:, None]
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.rendering.kit import Floats, Kit
-from ferce.rendering.raster import cover, vertex_normals
+from ferce.rendering.raster import cover
 
 Image = NDArray[np.uint8]
 ANCHORS = (0, 4, 8, 12, 16, 27, 30, 36, 39, 42, 45)  # landmarks68 that do not move with expressions
@@ -46,7 +46,8 @@ class Sitter:
 
 def glasses(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
     """Two rims, bridge and arms, with faint lenses."""
-    colour = rng.uniform(10, 70, 3) if rng.random() < 0.75 else np.array([150, 130, 90.0])
+    dark = rng.uniform(12, 60) + rng.normal(0, 6, 3)
+    colour = dark if rng.random() < 0.75 else np.array([150, 130, 90.0])
     thick = max(int(sitter.pixel * rng.uniform(0.12, 0.32)), 1)
     width, height, power = rng.uniform(2.15, 2.6), rng.uniform(1.5, 2.1), rng.uniform(2, 3.6)
     out = image.astype(np.float32)
@@ -119,18 +120,22 @@ def mask(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
         return image
     colour = np.array(rng.choice([[222, 226, 228], [150, 190, 214], [40, 40, 44]]), float)
     seen = cover(sitter.points, triangles, *image.shape[:2])
-    flat = sitter.points * np.array([1, -1, 1], np.float32)
-    normals = vertex_normals(np.ascontiguousarray(flat), triangles)
-    shade = seen.spread(triangles, (0.45 + 0.6 * normals @ np.array([0.1, 0.3, 0.8], np.float32))[:, None])
-    drawn = (seen.triangle >= 0).astype(np.uint8)
-    drawn = cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    cloth = cv2.GaussianBlur(shade, (0, 0), sitter.pixel * 0.35) / (
-        cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), sitter.pixel * 0.35) + 1e-3
-    )
-    level = float(np.clip(sitter.skin.mean() / 170, 0.55, 1.05))
+    drawn = _filled(seen.triangle >= 0)
+    bulge = np.minimum(cv2.distanceTransform(drawn, cv2.DIST_L2, 5) / (4.5 * sitter.pixel), 1)
+    round_ = cv2.GaussianBlur(np.sqrt(bulge), (0, 0), 0.3 * sitter.pixel)
+    tilt = cv2.Sobel(round_, cv2.CV_32F, 0, 1) - 0.5 * cv2.Sobel(round_, cv2.CV_32F, 1, 0)
+    cloth = np.clip(0.78 + 0.22 * round_ + 0.9 * tilt, 0.4, 1.15) * _pleats(sitter, image.shape)
+    level = float(np.clip(sitter.skin.mean() / 170, 0.5, 1.0))
     share = cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), 0.9)[..., None]
-    out = image * (1 - share) + share * colour * level * (cloth * _pleats(sitter, image.shape))[..., None]
+    out = image * (1 - share) + share * colour * level * cloth[..., None]
     return np.clip(out, 0, 255).astype(np.uint8)
+
+
+def _filled(covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The outline of a region without holes, (H, W) 0 or 1."""
+    out = np.zeros(covered.shape, np.uint8)
+    outline = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return np.asarray(cv2.drawContours(out, outline[0], -1, 1, cv2.FILLED))
 
 
 def _pleats(sitter: Sitter, shape: tuple[int, ...]) -> Floats:
@@ -142,20 +147,24 @@ def _pleats(sitter: Sitter, shape: tuple[int, ...]) -> Floats:
 
 
 def hand(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
-    """Four fingers laid on a cheek, the chin or the mouth."""
+    """Fingers and palm laid on a cheek, the chin or the mouth, coming from below."""
     side = rng.choice([-1.0, 1.0])
     corner = sitter.mark(48 if side < 0 else 54)
-    spot = corner + (side * rng.uniform(0.3, 2.2), rng.uniform(-2.2, 1.6), 0.5)
-    aim = np.array([-side * rng.uniform(0.25, 0.8), rng.uniform(0.6, 1.0)])
+    spot = corner[:2] + (side * rng.uniform(0.6, 2.6), rng.uniform(-2.4, 1.2))
+    aim = np.array([-side * rng.uniform(0.1, 0.55), 1.0])
     aim /= np.linalg.norm(aim)
-    across = np.array([aim[1], -aim[0]])
-    height, colour = np.zeros(image.shape[:2], np.float32), sitter.skin * rng.uniform(0.92, 1.05)
-    for k, reach in enumerate((0.4, 1.0, 0.8, -0.1)):
-        tip = spot[:2] + across * (k - 1.5) * 1.55 + aim * (reach + 0.5)
-        spots = np.stack([tip, tip - aim * 3.4 + across * (1.5 - k) * 0.12, tip - aim * 9])
-        line = sitter.place(np.c_[spots, np.full(3, corner[2])])
-        height = np.maximum(height, _capsule(height.shape, line, 0.78 * sitter.pixel))
-    return _lay_skin(image, height, colour, sitter.pixel)
+    across = np.array([aim[1], -aim[0]]) * side
+    height = np.zeros(image.shape[:2], np.float32)
+    for k, (reach, radius) in enumerate(((0.2, 0.72), (0.9, 0.78), (0.6, 0.76), (-0.5, 0.62))):
+        root = spot + across * (k - 1.5) * 1.45 - aim * 6.5
+        tip = spot + across * (k - 1.5) * 1.62 + aim * (reach + rng.normal(0, 0.2))
+        bent = (root + tip) / 2 + across * 0.1 * (k - 1.5)
+        line = sitter.place(np.c_[np.stack([tip, bent, root]), np.full(3, corner[2])])
+        height = np.maximum(height, _capsule(height.shape, line, radius * sitter.pixel))
+    palm = np.stack([spot - aim * 6.8, spot - aim * 14])
+    line = sitter.place(np.c_[palm, np.full(2, corner[2])])
+    height = np.maximum(height, _capsule(height.shape, line, 3.1 * sitter.pixel))
+    return _lay_skin(image, height, sitter.skin * rng.uniform(0.86, 0.98), sitter.pixel)
 
 
 def _capsule(shape: tuple[int, ...], line: Floats, radius: float) -> Floats:
@@ -171,33 +180,37 @@ def _capsule(shape: tuple[int, ...], line: Floats, radius: float) -> Floats:
 
 def _lay_skin(image: Image, height: Floats, colour: Floats, pixel: float) -> Image:
     """Shade a height map as skin, with the shadow it throws."""
-    soft = cv2.GaussianBlur(height, (0, 0), 0.06 * pixel)
+    soft = cv2.GaussianBlur(height, (0, 0), 0.1 * pixel)
     slope_x = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * pixel / 18
     slope_y = cv2.Sobel(soft, cv2.CV_32F, 0, 1) * pixel / 18
-    shade = np.clip(0.55 + 0.45 * soft - 0.22 * slope_x + 0.3 * slope_y, 0.3, 1.15)[..., None]
-    ruddy = 1 + np.array([0.03, -0.05, -0.06]) * (1 - soft[..., None])
-    share = cv2.GaussianBlur((height > 0.05).astype(np.float32), (0, 0), 0.8)[..., None]
-    shadow = cv2.GaussianBlur((height > 0.05).astype(np.float32), (0, 0), 0.35 * pixel)[..., None]
-    out = image * (1 - 0.35 * shadow) * (1 - share) + share * colour * shade * ruddy
+    shade = np.clip(0.62 + 0.36 * soft - 0.1 * slope_x + 0.14 * slope_y, 0.35, 1.1)
+    crease = cv2.GaussianBlur(np.clip(0.5 - height, 0, 1), (0, 0), 0.12 * pixel)
+    ruddy = 1 + np.array([0.02, -0.06, -0.07]) * (1 - soft[..., None]) - 0.3 * crease[..., None]
+    cover_ = (height > 0.12).astype(np.float32)
+    share = cv2.GaussianBlur(cover_, (0, 0), 1.0)[..., None]
+    shadow = cv2.GaussianBlur(cover_, (0, 0), 0.45 * pixel)[..., None]
+    out = image * (1 - 0.45 * shadow) * (1 - share) + share * colour * shade[..., None] * ruddy
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
 def hair(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
-    """Strands falling from the forehead over a brow, an eye or a cheek."""
-    out, side = image.astype(np.float32), rng.choice([-1.0, 1.0])
-    root = sitter.mark(19 if side < 0 else 24) + (side * rng.uniform(-1, 1.5), 4.4, -1.0)
-    length, spread = rng.uniform(4.5, 9), rng.uniform(0.5, 1.4)
+    """A lock that falls from the crown over one side of the forehead, past the eye to the cheek."""
+    side, width = rng.choice([-1.0, 1.0]), rng.uniform(0.8, 1.6)
+    fall, low = rng.uniform(3.0, 5.0), rng.uniform(-3.5, 3.0)
     layer = np.zeros((*image.shape[:2], 4), np.float32)
-    for _ in range(int(rng.integers(60, 130))):
-        start = root + (rng.normal(0, spread), rng.normal(0, 0.3), 0)
-        bend = side * rng.uniform(0.2, 1.6)
-        steps = np.linspace(0, 1, 12)[:, None] * rng.uniform(0.6, 1)
-        curve = start + steps * (0, -length, 1.6) + steps**2 * (bend, 0, 0)
+    for _ in range(int(rng.integers(200, 330))):
+        off = float(rng.normal(0, width))
+        crown = np.array([side * (1.2 + 0.5 * off), 13.5, 5.0])
+        brow = np.array([side * (fall + 0.9 + off), 9.0 + rng.normal(0, 0.3), 9.5])
+        end = np.array([side * (fall + 0.8 * off + rng.normal(0.6, 0.3)), low + rng.normal(0, 1.3), 9.5])
+        t = np.linspace(0, 1, 16)[:, None]
+        curve = (1 - t) ** 2 * crown + 2 * t * (1 - t) * brow + t**2 * end
         _strand(layer, sitter.place(curve), sitter.hair * rng.uniform(0.6, 1.35), sitter.pixel)
-    share = np.clip(cv2.GaussianBlur(layer[..., 3:], (0, 0), 0.7)[..., None], 0, 1) * 0.92
+    share = np.clip(cv2.GaussianBlur(layer[..., 3:], (0, 0), 0.8)[..., None], 0, 1) * 0.95
     colour = cv2.GaussianBlur(layer[..., :3], (0, 0), 0.6)
     colour = colour / np.maximum(cv2.GaussianBlur(layer[..., 3], (0, 0), 0.6), 0.05)[..., None]
-    out = out * (1 - share) + share * colour
+    shadow = cv2.GaussianBlur(layer[..., 3:], (0, 0), 0.3 * sitter.pixel)[..., None]
+    out = image * (1 - 0.3 * np.clip(shadow, 0, 1)) * (1 - share) + share * colour
     return np.clip(out, 0, 255).astype(np.uint8)
 
 

@@ -100,15 +100,29 @@ def move(kit: Kit, person: Person, look: Look) -> tuple[Body, tuple[float, float
 
 
 def _layers(kit: Kit, regions: Regions, person: Person, look: Look, body: Body) -> Floats:
-    """(V, 9): texture place, shade ratio, mouth light, mouth colour, place on the mean head."""
+    """(V, 13): texture place, shade ratio, mouth light, mouth colour, place on the mean head, and
+    for cheeks unseen in the portrait the place of the other cheek, its share, its shade ratio."""
     light = person.light
     unturned = body.after @ rotation(-body.turned, 0, 0).T  # a turn alone does not change the lamp
     ratio = expression_ratio(light.shade(body.before), light.shade(unturned))
     places = tuck_lips(regions, person.places, person.landmarks)
     exposure = float(np.clip(person.skin.mean() / 190, 0.45, 1.05))
     colours = mouth_colours(kit, regions, look.seed, exposure)
-    stacked = (places, ratio[:, None], body.depth[:, None], colours, kit.vertices[:, :2])
+    share, other = _borrowed(body.before, regions)
+    relit = light.shade(body.before) / light.shade(body.before[other])
+    stacked = (
+        places, ratio[:, None], body.depth[:, None], colours, kit.vertices[:, :2],
+        places[other], share[:, None], relit[:, None],
+    )  # fmt: skip
     return np.concatenate(stacked, axis=1).astype(np.float32)
+
+
+def _borrowed(before: Floats, regions: Regions) -> tuple[Floats, NDArray[np.int32]]:
+    """Share 0..1 of each vertex's texture to take from its partner, which the portrait shows better."""
+    own, other = before[:, 2], before[regions.partner, 2]
+    better = np.clip((other - own - 0.12) / 0.2, 0, 1)
+    share = np.clip((0.5 - own) / 0.3, 0, 1) * better * (regions.material == SKIN)
+    return share.astype(np.float32), regions.partner
 
 
 def _materials(seen: Coverage, regions: Regions) -> NDArray[np.int32]:
@@ -123,7 +137,9 @@ def _colour(
 ) -> Floats:
     """The drawn face, (S, S, 3)."""
     columns, rows = (np.ascontiguousarray(layers[..., k]) for k in (0, 1))
-    skin = _sample(lid_texture(person.image, person.landmarks), columns, rows)
+    lids = lid_texture(person.image, person.landmarks)
+    skin = _sample(lids, columns, rows)
+    skin = _borrow(skin, layers, lids)
     folds = height_map(kit, unit_sides(look.activations), look.seed, look.fold_strength)
     creases = sample_map(shading_map(folds, person.light.direction), layers[..., 7:9])
     shade = cv2.GaussianBlur(np.where(material == SKIN, layers[..., 2], 1.0), (0, 0), 1.2)
@@ -134,6 +150,16 @@ def _colour(
     out = np.where((material == EYE)[..., None], eyes, inner)
     out = np.where((material == SOCKET)[..., None], skin * 0.6, out)
     return np.asarray(np.where((material == SKIN)[..., None], skin, out), np.float32)
+
+
+def _borrow(skin: Floats, layers: Floats, lids: Image) -> Floats:
+    """Mirror the seen cheek onto the unseen one."""
+    share = cv2.GaussianBlur(layers[..., 11], (0, 0), 3)[..., None]
+    if share.max() < 0.02:
+        return skin
+    columns, rows = (np.ascontiguousarray(layers[..., k]) for k in (9, 10))
+    other = _sample(lids, columns, rows) * np.clip(layers[..., 12:13], 0.6, 1.5)
+    return np.asarray(skin * (1 - share) + other * share, np.float32)
 
 
 def _sample(image: Image, columns: Floats, rows: Floats) -> Floats:

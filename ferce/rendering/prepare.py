@@ -13,13 +13,16 @@ from ferce.protocols import Detector
 from ferce.rendering.compose import Studio
 from ferce.rendering.correspondence import Reader, find_correspondence, load_correspondence
 from ferce.rendering.fit import Limits, Unfit, fit_portrait
-from ferce.rendering.kit import cached_kit, save_cache
-from ferce.rendering.person import load_credit, save_person
+from ferce.rendering.kit import Kit, cached_kit, save_cache
+from ferce.rendering.person import Person, load_credit, save_person
+from ferce.rendering.photo import Look, render_photo
 from ferce.rendering.plan import PHOTO, Subject
 from ferce.rendering.portraits import Portrait
-from ferce.rendering.regions import paint_regions
+from ferce.rendering.pose import Pose
+from ferce.rendering.regions import Regions, paint_regions
 
 REFUSED = "refused.csv"
+RESTING = 0.3  # largest smile blendshape of a face drawn at rest
 
 
 def mesh_reader(detector: Detector) -> Reader:
@@ -36,16 +39,20 @@ def mesh_reader(detector: Detector) -> Reader:
 
 def open_studio(kit: Path, cache: Path, reader: Reader) -> Studio:
     """Make what is missing in the cache folder: npz of the kit, landmark table."""
-    cache.mkdir(parents=True, exist_ok=True)
+    studio = studio_at(kit, cache)
+    studio.people.mkdir(parents=True, exist_ok=True)
+    if not studio.kit.is_file():
+        save_cache(kit, studio.kit)
+    if not studio.match.is_file():
+        loaded = cached_kit(str(studio.kit))
+        find_correspondence(loaded, paint_regions(loaded), reader).save(studio.match)
+    return studio
+
+
+def studio_at(kit: Path, cache: Path) -> Studio:
+    """Where a cache folder keeps things; a kit that is an npz already stays where it is."""
     packed = kit if kit.suffix == ".npz" else cache / "kit.npz"
-    if not packed.is_file():
-        save_cache(kit, packed)
-    match = cache / "landmarks.npz"
-    if not match.is_file():
-        loaded = cached_kit(str(packed))
-        find_correspondence(loaded, paint_regions(loaded), reader).save(match)
-    (cache / "people").mkdir(exist_ok=True)
-    return Studio(packed, cache / "people", match)
+    return Studio(packed, cache / "people", cache / "landmarks.npz")
 
 
 def fit_people(
@@ -62,11 +69,26 @@ def fit_people(
         target, reason = studio.people / f"{portrait.path.stem}.npz", known.get(portrait.path.name, "")
         if not target.is_file() and not reason:
             try:
-                save_person(fit_portrait(portrait, kit, regions, match, reader, limits), target)
+                person = fit_portrait(portrait, kit, regions, match, reader, limits)
+                check_rest(kit, regions, person, reader)
+                save_person(person, target)
             except Unfit as error:
                 reason = str(error)
                 _refuse(studio.people, portrait, reason)
         yield portrait, reason
+
+
+def check_rest(kit: Kit, regions: Regions, person: Person, reader: Reader) -> None:
+    """Draw the person at rest and read the drawing: it must be found, and must not smile.
+
+    Raises:
+        Unfit: it is not so.
+    """
+    read = reader(render_photo(kit, regions, person, Look(pose=Pose(yaw=person.yaw))).image)
+    if read is None:
+        raise Unfit("not found when drawn")
+    if max(read[1].get("mouthSmile" + s, 0.0) for s in ("Left", "Right")) > RESTING:
+        raise Unfit("smiling even at rest")
 
 
 def refusals(people: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ferce.rendering.kit import Floats, Ints, Kit
 
@@ -30,6 +31,7 @@ class Regions:
     gaze: Floats  # (V, 3) direction from the eyeball's centre, 0 elsewhere
     rim: Ints  # vertices on the outer edge of the front of the face
     front: Ints  # (T, 3) triangles of the front of the face, mouth and eyes
+    partner: Ints  # (V,) the nearest vertex on the other side of the face
 
 
 def paint_regions(kit: Kit) -> Regions:
@@ -47,6 +49,7 @@ def paint_regions(kit: Kit) -> Regions:
         gaze=_gaze(kit),
         rim=_rim(kit, front),
         front=front,
+        partner=_partner(kit),
     )
 
 
@@ -131,6 +134,11 @@ def ball_centre(points: Floats) -> Floats:
     centre = (low + high) / 2
     centre[2] = high[2] - (high[0] - low[0]) / 2
     return np.asarray(centre, np.float32)
+
+
+def _partner(kit: Kit) -> Ints:
+    mirrored = kit.vertices * np.array([-1, 1, 1], np.float32)
+    return cKDTree(kit.vertices).query(mirrored)[1].astype(np.int32)
 
 
 def _front(kit: Kit) -> Ints:

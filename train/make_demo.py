@@ -1,0 +1,128 @@
+"""Make the demo set that ships with ferce: pictures, examples and data card in ferce/data/demo.
+
+python -m train.make_demo --kit ICT-FaceKit --portraits FOLDER --manifest people.csv --cache CACHE
+
+FOLDER holds the CC0 portraits of faker-js/assets-person-portrait; the manifest names them with
+source `faker`. About 3 minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PILImage
+from tqdm import tqdm
+
+from ferce.data.rendered import DEMO
+from ferce.faces import FaceDetector
+from ferce.rendering.card import dataset_card
+from ferce.rendering.compose import Studio, render
+from ferce.rendering.dataset import METADATA, finished, save_image
+from ferce.rendering.express import Activation
+from ferce.rendering.plan import PHOTO, Recipe, Subject
+from ferce.rendering.pose import Pose
+from ferce.rendering.prepare import studio_at
+from train import render_faces
+
+SIZE = 128
+OPTIONS = (
+    "--sources faker --hold-out faker:0 --count 700 --seed 7 --size 128 --kinds 0.7 0.1 0.08 0.12 "
+    "--clay 0.25 --clay-people 60 --yaw 25 --roll 2 --occluded 0.06 --degraded 0.15 "
+    "--strength 0.5 1.0 --quality 85"
+)
+# name: person, kind, expression, {unit: intensity or (left, right)}, yaw, pitch
+EXAMPLES: dict[str, tuple[str, str, str, dict[int, float | tuple[float, float]], float, float]] = {
+    "smile": ("faker_female_92", "basic", "happy", {6: 0.7, 12: 0.85, 25: 0.7}, 4, 2),
+    "neutral": ("faker_male_83", "neutral", "neutral", {}, -3, 0),
+    "happily_surprised": (
+        "faker_female_60", "compound", "happily surprised", {1: 0.8, 2: 0.8, 5: 0.7, 12: 0.8, 25: 0.7, 26: 0.55}, -8, 0,
+    ),
+    "angrily_disgusted": (
+        "faker_male_49", "compound", "angrily disgusted", {4: 0.95, 7: 0.7, 9: 0.8, 10: 0.75, 17: 0.5}, 6, 0,
+    ),
+    "sadly_fearful": (
+        "faker_female_09", "compound", "sadly fearful", {1: 0.9, 4: 0.7, 15: 0.4, 20: 0.7, 25: 0.6}, 5, 0,
+    ),
+    "fearfully_surprised": (
+        "faker_male_50", "compound", "fearfully surprised", {1: 0.85, 2: 0.8, 5: 0.9, 20: 0.6, 25: 0.7, 26: 0.5}, -4, 0,
+    ),
+    "happily_disgusted": (
+        "faker_female_75", "compound", "happily disgusted", {4: 0.3, 6: 0.6, 9: 0.6, 10: 0.7, 12: 0.7, 25: 0.6}, 3, 0,
+    ),
+    "sadly_angry": (
+        "faker_male_21", "compound", "sadly angry", {4: 0.95, 7: 0.5, 15: 0.85, 17: 0.7}, 10, -4,
+    ),
+}  # fmt: skip
+
+
+def parse() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    for name in ("kit", "portraits", "manifest", "cache"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=DEMO)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args()
+
+
+def example(name: str, index: int) -> Recipe:
+    """A recipe chosen by hand."""
+    person, kind, expression, units, yaw, pitch = EXAMPLES[name]
+    sides = {u: v if isinstance(v, tuple) else (v, v) for u, v in units.items()}
+    return Recipe(
+        index=index,
+        seed=(7, 100_000 + index),
+        subject=Subject(person, PHOTO, "test"),
+        kind=kind,
+        expression=expression,
+        activations=tuple(Activation(u, *s) for u, s in sides.items()),
+        pose=Pose(yaw, pitch),
+        light=None,
+        folds=0.8,
+        occluder=None,
+        degradations=(),
+        frame=1.5,
+    )
+
+
+def write_examples(studio: Studio, folder: Path) -> list[dict[str, Any]]:
+    """The hand-chosen pictures of 512 pixels."""
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for index, name in enumerate(tqdm(EXAMPLES, desc="examples")):
+        image, line = render(studio.load(), example(name, index), 512)
+        save_image(image, folder / f"{name}.jpg", 88)
+        lines.append({"file_name": f"{name}.jpg", **line})
+    (folder / METADATA).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def count_found(paths: list[Path]) -> int:
+    """In how many pictures the app's face detector finds a face."""
+    with FaceDetector(max_faces=1) as detector:
+        pictures = (np.asarray(PILImage.open(p).convert("RGB")) for p in paths)
+        return sum(bool(detector.detect(p)) for p in tqdm(pictures, total=len(paths), desc="finding"))
+
+
+def main() -> None:
+    """Render, choose examples, count, write the card."""
+    args = parse()
+    places = [f"--{n}={getattr(args, n)}" for n in ("kit", "portraits", "manifest", "cache", "out", "workers")]
+    render_faces.main([*places, *OPTIONS.split()])
+    studio = studio_at(args.kit, args.cache)
+    examples = write_examples(studio, args.out / "examples")
+    lines = list(finished(args.out).values())
+    found = count_found([args.out / line["file_name"] for line in lines])
+    shown = count_found([args.out / "examples" / line["file_name"] for line in examples])
+    command = (__doc__ or "").split("\n\n")[1].strip()
+    card = dataset_card(lines, size=SIZE, command=command, examples=len(examples), found=(found, shown))
+    (args.out / "README.md").write_text(card)
+    print(f"a face is found in {found} of {len(lines)} pictures, {shown} of {len(examples)} examples")
+
+
+if __name__ == "__main__":
+    main()
