@@ -1,0 +1,188 @@
+"""The reading: the one place where the order photo, face, prediction, map, text, check is written."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ferce import decision, images, saliency
+from ferce.protocols import Classifier, Detector, Voice
+from ferce.types import Explanation, Face, Pixels, Reading, Report, Scores
+
+NO_FACE = "No face was found; use a photo in which a face is visible and not too small."
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reading holds beyond the prediction.
+
+    `questions` are asked of the voice; `method` is a key of `saliency.METHODS`, "auto" or None for
+    no heat map; `target` is the label the map explains (the predicted one if None); `explain` asks
+    for the text and `check` for the verdicts on its claims.
+    """
+
+    questions: tuple[str, ...] = ()
+    method: str | None = "auto"
+    target: str | None = None
+    explain: bool = True
+    check: bool = True
+
+
+class Reader:
+    """Reads photographs with one detector, one classifier and one voice.
+
+    Parts that are not given are the defaults that need no download. Safe to share between threads
+    when its parts are; those of ferce are.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier | None = None,
+        voice: Voice | None = None,
+        detector: Detector | None = None,
+    ) -> None:
+        from ferce import backends
+        from ferce.faces import FaceDetector
+
+        self.classifier = classifier or backends.load_classifier(backends.DEFAULT_CLASSIFIER)
+        self.voice = voice or backends.load_voice(backends.DEFAULT_VOICE)
+        self.detector = detector or FaceDetector()
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Role -> spec of the model that plays it."""
+        detector = getattr(self.detector, "name", type(self.detector).__name__)
+        return {"detector": detector, "classifier": self.classifier.name, "voice": self.voice.name}
+
+    def close(self) -> None:
+        """Release what the detector holds."""
+        close = getattr(self.detector, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        """Faces of a (H, W, 3) uint8 RGB photo, largest first."""
+        return self.detector.detect(photo)
+
+    def read(self, source: Any, name: str | None = None, options: Options | None = None) -> Report:
+        """The report on one photo; a photo that cannot be read becomes `Report.error`.
+
+        Args:
+            source: whatever `images.load` takes: a path, bytes, a file, a PIL image or an array.
+            name: how the report calls the photo; its path by default.
+            options: what to include; everything but questions by default.
+        """
+        options, start = options or Options(), time.perf_counter()
+        photo_name = name or _name_of(source)
+        try:
+            photo = images.load(source)
+        except images.ImageError as error:
+            return Report(photo_name, error=str(error))
+        size = (photo.shape[1], photo.shape[0])
+        faces = self.detect(photo)
+        if not faces:
+            return Report(photo_name, size, time.perf_counter() - start, error=NO_FACE)
+        readings = tuple(_last(self.stream(face, options)) for face in faces)
+        return Report(photo_name, size, time.perf_counter() - start, readings)
+
+    def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
+        """One report a source, in order, as they are made."""
+        for source in sources:
+            yield self.read(source, options=options)
+
+    def stream(self, face: Face, options: Options | None = None) -> Iterator[Reading]:
+        """The reading of one face, again and again with one part more.
+
+        First the prediction, then the heat map, the answers, the text as it grows, and last the
+        verdicts on its claims. A face with a `problem` gives one reading without any of them.
+        """
+        options, reading = options or Options(), Reading(face)
+        if face.problem:
+            yield reading
+            return
+        scores = self.classifier.scores([face])
+        reading = replace(reading, face=_measured(face, scores))
+        prediction = decision.decide(scores, 0, reading.face, self.classifier.name)
+        reading = replace(reading, prediction=prediction)
+        yield reading
+        if options.method:
+            reading = self._with_heatmap(reading, options)
+            yield reading
+        if options.questions:
+            reading = replace(reading, answers=tuple(self.voice.answer(face, options.questions)))
+            yield reading
+        if options.explain:
+            yield from self._explained(reading, options)
+
+    def _with_heatmap(self, reading: Reading, options: Options) -> Reading:
+        assert reading.prediction is not None, "a heat map explains a prediction"
+        label = options.target or reading.prediction.label or reading.prediction.top
+        heatmap = saliency.explain(
+            self.classifier, reading.face, label, method=options.method or "auto"
+        )
+        return replace(reading, heatmap=heatmap)
+
+    def _explained(self, reading: Reading, options: Options) -> Iterator[Reading]:
+        assert reading.prediction is not None, "an explanation explains a prediction"
+        text = ""
+        for piece in self.voice.explain(reading.face, reading.prediction):
+            text += piece
+            reading = replace(reading, explanation=Explanation(text, self.voice.name))
+            yield reading
+
+
+def _measured(face: Face, scores: Scores) -> Face:
+    """The face with action units that the classifier measured itself, where it is surer."""
+    if scores.units is None:
+        return face
+    units = dict(face.units)
+    for number, seen in scores.units[0].items():
+        if number not in units or seen.confidence > units[number].confidence:
+            units[number] = seen
+    return face.replace(units=units)
+
+
+def _last(parts: Iterator[Reading]) -> Reading:
+    *_, reading = parts
+    return reading
+
+
+def _name_of(source: Any) -> str:
+    if isinstance(source, str | PathLike):
+        return Path(fspath(source)).as_posix()
+    return "photo"
+
+
+def read(
+    photo: Any,
+    *,
+    classifier: str | None = None,
+    voice: str | None = None,
+    questions: Sequence[str] = (),
+    device: str = "auto",
+) -> Report:
+    """Read one photo with models named by spec; the short form of `Reader`.
+
+    For many photos build one `Reader` and keep it, so that models are loaded once.
+    """
+    from ferce import backends
+
+    with Reader(
+        backends.load_classifier(classifier or backends.DEFAULT_CLASSIFIER, device),
+        backends.load_voice(voice or backends.DEFAULT_VOICE, device),
+    ) as reader:
+        return reader.read(photo, options=Options(questions=tuple(questions)))
