@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ferce import labels, occlusion
 from ferce.occlusion import Question
-from ferce.protocols import Classifier
+from ferce.protocols import Classifier, Explainable, View
 from ferce.types import Face, Heatmap, Mask
 
 Need = Literal["any classifier", "gradients", "attention"]
@@ -22,20 +22,66 @@ class Method:
 
     `need` is "any classifier" (also one that reads action units only, since hiding a region hides
     its units), "gradients" (a `protocols.Explainable`), or "attention" (one that is a transformer).
+    A method that is not `of_label` gives the same map for every label.
     """
 
     what: str
     need: Need
+    of_label: bool = True
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
+        "grad-cam": Method(
+            "channels of the last layer, weighted by the mean gradient of the label's log-odds "
+            "(arXiv:1610.02391)",
+            "gradients",
+        ),
+        "grad-cam++": Method(
+            "as grad-cam, but only rising evidence counts, so small places show (arXiv:1710.11063)",
+            "gradients",
+        ),
+        "hires-cam": Method(
+            "activation times gradient at each place; exact for a network that ends in pooling and "
+            "a linear layer (arXiv:2011.08891)",
+            "gradients",
+        ),
+        "layer-cam": Method(
+            "activation times positive gradient at each place (Jiang et al. 2021, TIP)",
+            "gradients",
+        ),
+        "eigen-cam": Method(
+            "first principal component of the last layer: what stands out, whatever the label "
+            "(arXiv:2008.00299)",
+            "gradients",
+            of_label=False,
+        ),
+        "score-cam": Method(
+            "channels weighted by the log-odds of the face seen through them (arXiv:1910.01279)",
+            "gradients",
+        ),
+        "ablation-cam": Method(
+            "channels weighted by how far the log-odds fall without them "
+            "(Desai & Ramaswamy 2020, WACV)",
+            "gradients",
+        ),
+        "attention-relevance": Method(
+            "attention weighted by the gradient of the label's log-odds, through all layers "
+            "(arXiv:2103.15679)",
+            "attention",
+        ),
+        "attention-rollout": Method(
+            "attention through all layers, whatever the label (arXiv:2005.00928)",
+            "attention",
+            of_label=False,
+        ),
         "occlusion": Method(
             "how far the label's probability falls when a region of the face is hidden",
             "any classifier",
         ),
         "shapley": Method(
-            "each region's fair share of the label's probability, over all sets of hidden regions",
+            "each region's fair share of the label's probability, over all sets of hidden regions "
+            "(arXiv:1705.07874)",
             "any classifier",
         ),
         "occlusion-grid": Method(
@@ -44,7 +90,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         ),
         "rise": Method(
             "how far the label's probability falls on average when a pixel is among those hidden "
-            "at random (RISE, arXiv:1806.07421)",
+            "at random (arXiv:1806.07421)",
             "any classifier",
         ),
     }
@@ -83,18 +129,43 @@ def explain(
         ValueError: unknown method or label, a label that the classifier has no output for, or a
             method that needs what the classifier or the face does not have.
     """
-    label, against = labels.parse(label), None if against is None else labels.parse(against)
+    question = Question(
+        classifier, face, labels.parse(label), None if against is None else labels.parse(against)
+    )
     name = choose(classifier, face) if method == "auto" else method
-    if name not in METHODS:
-        raise ValueError(f"Unknown method {name!r}. Known methods: auto, {', '.join(METHODS)}.")
-    values = _OCCLUSIONS[name](Question(classifier, face, label, against))
-    return Heatmap(values, label, name, None, region_shares(values, face.regions))
+    _check(name, question)
+    if name in _OCCLUSIONS:
+        values, layer = _OCCLUSIONS[name](question), None
+    else:
+        assert isinstance(classifier, Explainable), name
+        view = classifier.view()
+        values, layer = _through(view, question, name), view.layer_name
+    return Heatmap(values, question.label, name, layer, region_shares(values, face.regions))
 
 
 def choose(classifier: Classifier, face: Face) -> str:
-    """What "auto" stands for: region occlusion, or the grid for a face without landmarks."""
-    del classifier
-    return "occlusion" if face.regions else "occlusion-grid"
+    """What "auto" stands for.
+
+    Attention relevance for a transformer in which it can be followed (Grad-CAM misses more often
+    than not there), Grad-CAM for any other network whose layers keep the places of the image; else
+    region occlusion, or the occlusion grid for a face without landmarks.
+    """
+    view = _opened(classifier)
+    if view is None:
+        return "occlusion" if face.regions else "occlusion-grid"
+    if view.reshape is None:
+        return "grad-cam"
+    from ferce import attention
+
+    return "attention-relevance" if attention.reaches(view, view.inputs([face])) else "grad-cam"
+
+
+def _opened(classifier: Classifier) -> View | None:
+    """The classifier's view; None where it has none, or no layer that keeps places."""
+    try:
+        return classifier.view() if isinstance(classifier, Explainable) else None
+    except ValueError:
+        return None
 
 
 def region_shares(values: NDArray[np.floating], regions: Mapping[str, Mask]) -> dict[str, float]:
@@ -109,3 +180,32 @@ def region_shares(values: NDArray[np.floating], regions: Mapping[str, Mask]) -> 
         name: float(values[mask].sum(dtype=np.float64)) / total if total > 0 else 0.0
         for name, mask in regions.items()
     }
+
+
+def _check(name: str, question: Question) -> None:
+    if name not in METHODS:
+        raise ValueError(f"Unknown method {name!r}. Known methods: auto, {', '.join(METHODS)}.")
+    if METHODS[name].need != "any classifier" and not isinstance(question.classifier, Explainable):
+        free = ", ".join(n for n, m in METHODS.items() if m.need == "any classifier")
+        raise ValueError(
+            f"Method {name!r} looks inside a network, which {question.classifier.name!r} does not "
+            f"open; use one of: {free}."
+        )
+    if question.against is not None and not METHODS[name].of_label:
+        raise ValueError(
+            f"Method {name!r} gives the same map for every label, so it cannot tell "
+            f"{question.label!r} from {question.against!r}; choose another method."
+        )
+
+
+def _through(view: View, question: Question, name: str) -> occlusion.Map:
+    """The map of one face through the network, enlarged to crop pixels without being stretched."""
+    import cv2
+
+    from ferce import attention, cam
+
+    goal = cam.target(view, question.label, question.against)
+    compute = attention.compute if METHODS[name].need == "attention" else cam.compute
+    small = compute(view, view.inputs([question.face]), goal, name)[0]
+    side = question.face.size
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
