@@ -296,7 +296,8 @@ def test_layer_and_grid_are_found_from_the_network(name: str) -> None:
     expected, options = FAMILIES[name]
     torch.manual_seed(0)
     module = timm.create_model(name, num_classes=14, **options).eval()
-    torch.nn.init.normal_(module.get_classifier().weight)
+    if name.startswith("mixer"):
+        torch.nn.init.normal_(module.head.weight)  # timm leaves this one at zero
     side = options.get("img_size", 64)
     layer = layers.of_timm(module, torch.zeros(1, 3, side, side))
     assert layer.name == expected
