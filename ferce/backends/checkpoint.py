@@ -1,0 +1,189 @@
+"""Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ferce.backends.settings import Settings
+from ferce.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
+
+if TYPE_CHECKING:
+    from ferce.spec import Spec
+
+ADAPTER_CONFIG = "adapter_config.json"
+# Optional, beside the adapter: {"base_fingerprint": "<hub.fingerprint of the base>"}.
+ADAPTER_ORIGIN = "ferce.json"
+QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A frozen network in evaluation mode with its processor.
+
+    `adapter` is the PeftModel around `network`, whose layers lie in place within it; None without.
+    """
+
+    network: Any
+    processor: Any
+    folder: Path
+    adapter: Any | None = None
+
+
+def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint:
+    """The model of `spec` on `device` ("auto", "cpu", "cuda", "cuda:1"...).
+
+    The base is resolved first, then the adapter, each from a folder or from the Hub with the cache
+    to fall back on. With an adapter the revision is the adapter's, and the base's revision is the
+    one that the adapter names.
+
+    Raises:
+        CheckpointError: not to be had, weights missing or left over, or an adapter of another base.
+        ValueError: an unknown option.
+    """
+    settings = Settings.parse(spec.options)
+    adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
+    base = resolve(spec.where, _base_revision(spec, adapter))
+    if adapter and settings.base == "same":
+        require_base(adapter, spec.where, base)
+    network = _load_network(network_class, base, settings.load, choose_device(device))
+    processor = _load_processor(base, adapter)
+    wrapped = None
+    if adapter:
+        wrapped = _load_adapter(network, adapter)
+        network = wrapped.get_base_model()
+    network.requires_grad_(False).eval()
+    return Checkpoint(network, processor, base, wrapped)
+
+
+def choose_device(device: str) -> str:
+    """The device meant: "auto" is the GPU if there is one."""
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def require_base(adapter: Path, where: str, base: Path) -> None:
+    """Refuse an adapter that was not trained on the base at `where`, found in the folder `base`.
+
+    The fingerprint in `ferce.json` decides if the adapter has one; else the name of the base does.
+
+    Raises:
+        CheckpointError: another base, or a folder that nothing ties to the adapter's base.
+    """
+    origin = adapter / ADAPTER_ORIGIN
+    wanted = read_json(origin).get("base_fingerprint") if origin.is_file() else None
+    if wanted is not None:
+        agrees, found = wanted == fingerprint(base), f"fingerprint {fingerprint(base)}"
+    else:
+        wanted = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+        agrees, found = _names_base(wanted, where, base), where
+    if not agrees:
+        raise CheckpointError(
+            f"The adapter in {adapter} belongs to the base {wanted}, not to {found}; "
+            "name that base, or add ?base=any to use it all the same."
+        )
+
+
+def unload(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the adapter's layers taken out of the network again."""
+    if checkpoint.adapter is None:
+        return checkpoint
+    network = checkpoint.adapter.unload().eval()
+    return Checkpoint(network, checkpoint.processor, checkpoint.folder)
+
+
+def _names_base(name: str | None, where: str, base: Path) -> bool:
+    if not name:
+        return False
+    same_folder = Path(name).is_dir() and Path(name).resolve() == base.resolve()
+    return name in (where, repository_of(base)) or same_folder
+
+
+def _base_revision(spec: "Spec", adapter: Path | None) -> str | None:
+    if adapter is None:
+        return spec.revision
+    if Path(spec.where).expanduser().is_dir():
+        return None
+    revision = read_json(adapter / ADAPTER_CONFIG).get("revision")
+    return None if revision is None else str(revision)
+
+
+def _load_processor(base: Path, adapter: Path | None) -> Any:
+    """The processor the adapter was trained with, if it was saved beside it; else the base's."""
+    from transformers import AutoProcessor
+
+    own = adapter is not None and (adapter / "processor_config.json").is_file()
+    return AutoProcessor.from_pretrained(adapter if own else base, trust_remote_code=False)
+
+
+def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:
+    arguments = precision(load, device)
+    network, info = network_class.from_pretrained(
+        folder,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **arguments,
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} weights of {type(network).__name__}, "
+            f"which would be random: {', '.join(missing[:3])}."
+        )
+    if load in QUANTISED:
+        _check_quantised(network, load)
+        return network
+    return network.to(device)
+
+
+def precision(load: str, device: str) -> dict[str, Any]:
+    """Arguments of `from_pretrained` for a key of `settings.LOADS`."""
+    import torch
+
+    on_gpu = device.startswith("cuda")
+    dtype = torch.bfloat16 if load == "bf16" or (on_gpu and load != "fp32") else torch.float32
+    if load not in QUANTISED:
+        return {"dtype": dtype}
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_8bit=load == "8bit",
+        load_in_4bit=load == "4bit",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"dtype": dtype, "quantization_config": config, "device_map": {"": device}}
+
+
+def _check_quantised(network: Any, load: str) -> None:
+    """Refuse a network without quantised layers, and keep those it has open for gradients."""
+    kind = QUANTISED[load]
+    layers = [module for module in network.modules() if type(module).__name__ == kind]
+    if not layers:
+        raise CheckpointError(f"load={load} must give {kind} layers, but the network holds none.")
+    for layer in layers:
+        # On a CPU with AVX512-BF16 the first pass would repack 4-bit weights for a kernel that has
+        # no backward, after which no heat map can be made.
+        layer.support_avx512bf16_for_cpu = False
+
+
+def _load_adapter(network: Any, folder: Path) -> Any:
+    """The PeftModel; refuses prompt-learning adapters and those that fit only in part."""
+    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    config = PeftConfig.from_pretrained(folder)
+    if config.is_prompt_learning:
+        raise CheckpointError(
+            f"{folder} holds {config.peft_type}; only adapters within layers work."
+        )
+    wrapped = PeftModel.from_pretrained(network, folder, config=config, is_trainable=False)
+    with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
+        stored = set(file.keys())
+    placed = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+    if odd := sorted(stored ^ placed):
+        raise CheckpointError(f"The adapter in {folder} does not fit the network at {odd[0]}.")
+    return wrapped

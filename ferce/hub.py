@@ -1,0 +1,151 @@
+"""Find a checkpoint: a local folder, or a repository of the Hub fetched into the cache."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+# What a checkpoint may consist of. Pickles (.bin, .pt, .ckpt, .h5) and code (.py) never come along.
+FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
+IGNORED = ("original/*", "consolidated*", "onnx/*", "openvino/*", "*.fp16.safetensors")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+# Bytes read from each of the sampled places of a weight file for its fingerprint.
+SAMPLE = 65_536
+PLACES = 16
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be had, or must not be loaded."""
+
+
+def resolve(where: str, revision: str | None = None) -> Path:
+    """The folder of a checkpoint, fetched from the Hub if it is not one already.
+
+    With the Hub out of reach the cached copy is used.
+
+    Args:
+        where: a folder, or `owner/name` of the Hub.
+        revision: branch, tag or commit; None is the main branch. Not for a folder.
+
+    Raises:
+        CheckpointError: neither a folder nor a repository that can be reached or is cached, or one
+            that holds no safetensors.
+    """
+    folder = Path(where).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise CheckpointError(f"{where} is a folder, so it has no revision {revision!r}.")
+        return require_safetensors(folder.resolve(), where)
+    if not _is_repository(where):
+        raise CheckpointError(f"{where} is neither a folder nor an owner/name of the Hub.")
+    fetched = _fetch(where, revision)
+    return require_safetensors(fetched, where, _listed(where, revision, fetched))
+
+
+def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> Path:
+    """`folder`, if it holds weights as safetensors.
+
+    Args:
+        folder: what was found or fetched.
+        where: how the caller called it, for the message.
+        names: files known to lie beside those in the folder, not fetched.
+
+    Raises:
+        CheckpointError: it holds none; the message names the pickles it has instead.
+    """
+    if any(folder.glob("*.safetensors")):
+        return folder
+    names = [*names, *(path.name for path in folder.iterdir())]
+    pickles = sorted({name for name in names if name.endswith(PICKLES)})
+    found = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"
+    raise CheckpointError(
+        f"{where} must hold its weights as .safetensors; it has {found}, and ferce loads no pickle."
+    )
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hex digits that tell one set of weights from another, whatever the folder is called.
+
+    Hashes the size of every weight file and up to 1 MB spread over it, so that a model of many
+    gigabytes takes a moment; weights that differ only between the sampled places look equal.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        for piece in _samples(path):
+            digest.update(piece)
+    return digest.hexdigest()[:16]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; raises CheckpointError when there is none."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} must be a JSON file; {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} must hold a JSON object; got {type(value).__name__}.")
+    return value
+
+
+def repository_of(folder: Path) -> str | None:
+    """The `owner/name` that a folder of the Hub's cache belongs to, else None."""
+    cache = folder.parent.parent.name  # models--owner--name/snapshots/COMMIT
+    if folder.parent.name != "snapshots" or not cache.startswith("models--"):
+        return None
+    return cache.removeprefix("models--").replace("--", "/")
+
+
+def _is_repository(where: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(where)
+    except HFValidationError:
+        return False
+    return not where.startswith((".", "/")) and not Path(where).is_absolute()
+
+
+def _fetch(where: str, revision: str | None) -> Path:
+    from huggingface_hub import errors, snapshot_download
+
+    at = f" at revision {revision!r}" if revision else ""
+    options: dict[str, Any] = {"allow_patterns": list(FILES), "ignore_patterns": list(IGNORED)}
+    try:
+        return Path(snapshot_download(where, revision=revision, **options))
+    except errors.GatedRepoError as error:
+        reason = f"{where} is gated: accept its terms on the Hub and set HF_TOKEN."
+        raise CheckpointError(reason) from error
+    except errors.RevisionNotFoundError as error:
+        raise CheckpointError(f"The Hub has {where}, but not{at}.") from error
+    except errors.RepositoryNotFoundError as error:
+        reason = f"The Hub has no {where}, or it is private and HF_TOKEN does not open it."
+        raise CheckpointError(reason) from error
+    except (errors.LocalEntryNotFoundError, OSError) as error:
+        endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
+        reason = f"{where}{at} is not in the cache, and {endpoint} cannot be reached."
+        raise CheckpointError(reason) from error
+
+
+def _listed(where: str, revision: str | None, fetched: Path) -> list[str]:
+    """Names of the repository's files, asked only when no safetensors came; empty without a Hub."""
+    from huggingface_hub import list_repo_files
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if any(fetched.glob("*.safetensors")):
+        return []
+    try:
+        return list(list_repo_files(where, revision=revision))
+    except (HfHubHTTPError, OSError):
+        return []
+
+
+def _samples(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
+    yield f"{path.name}:{size}".encode()
+    with path.open("rb") as file:
+        for place in range(PLACES):
+            file.seek(min(place * max(size // PLACES, SAMPLE), size))
+            yield file.read(SAMPLE)

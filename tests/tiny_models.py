@@ -1,0 +1,224 @@
+"""Tiny random vision-language models, saved in the layout in which the real ones are published."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+from ferce.labels import BASICS, COMPOUNDS, NOUNS
+from ferce.types import Face
+
+CORPUS = [
+    *COMPOUNDS,
+    *BASICS,
+    *NOUNS.values(),
+    "Question: Which compound expression does this face show? Answer: happily surprised",
+    "The expression resembles fearfully disgusted. Which facial cues contribute to it?",
+    "The brows are raised and drawn together, the eyes are wide and the mouth is open.",
+    "USER: Is the mouth open? ASSISTANT: yes, no, not clearly; the lip corners are pulled up.",
+    "Describe the emotional state: eyes, eyebrows, mouth, muscle tension, nose, cheeks, chin.",
+]
+WIDTH, HEADS, LAYERS = 64, 4, 2  # 64: the block of 4-bit weights
+PICTURE, PATCH = 32, 8  # pixels
+MEAN, STD = [0.5, 0.4, 0.45], [0.25, 0.3, 0.28]
+
+
+def face(seed: int, size: int = 40) -> Face:
+    """A crop of smooth random colours; every seed another."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3)).astype(np.uint8)
+    return Face(crop=coarse.repeat(size // 5, 0).repeat(size // 5, 1))
+
+
+def shake(model, seed: int = 0):
+    """Weights large enough that pictures and prompts matter; a fresh BLIP-2 has zeros and 1e-10."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 and "norm" not in name.lower():
+                spread = 1.0 if "query_tokens" in name else 2.0 / WIDTH**0.5
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+    model.tie_weights()
+    return model.eval()
+
+
+def _byte_level(special: list[str]) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=420, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer
+
+
+def opt_tokenizer():
+    from transformers import PreTrainedTokenizerFast
+
+    inner = _byte_level(["<s>", "<pad>", "</s>", "<unk>"])
+    inner.post_processor = processors.TemplateProcessing(
+        single="</s> $A", special_tokens=[("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="</s>", eos_token="</s>", pad_token="<pad>"
+    )
+
+
+def t5_tokenizer():
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.Unigram())
+    inner.pre_tokenizer = pre_tokenizers.Metaspace()
+    inner.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=200, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>",
+        show_progress=False,
+    )  # fmt: skip
+    inner.train_from_iterator(CORPUS, trainer)
+    inner.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+
+
+def bert_tokenizer():
+    from transformers import BertTokenizerFast
+
+    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer()
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=250, special_tokens=special, show_progress=False)
+    inner.train_from_iterator(CORPUS, trainer)
+    tokenizer = BertTokenizerFast(vocab=inner.get_vocab(), do_lower_case=True)
+    tokenizer.add_special_tokens({"bos_token": "[DEC]", "additional_special_tokens": ["[ENC]"]})
+    return tokenizer
+
+
+def llama_tokenizer():
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=False))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    inner.decoder = decoders.Metaspace(prepend_scheme="first")
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<unk>", "<s>", "</s>", "<pad>", "<image>"],
+        show_progress=False,
+    )  # fmt: skip
+    inner.train_from_iterator([*CORPUS, "\n"], trainer)
+    inner.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", additional_special_tokens=["<image>"],
+    )  # fmt: skip
+
+
+def qwen_tokenizer():
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
+    special += ["<|image_pad|>", "<|video_pad|>"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(special), eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        additional_special_tokens=special,
+    )  # fmt: skip
+
+
+def _vision(**more) -> dict:
+    return {
+        "hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS, "image_size": PICTURE, "patch_size": PATCH, **more,
+    }  # fmt: skip
+
+
+def _blip_pictures():
+    from transformers import BlipImageProcessor
+
+    size = {"height": PICTURE, "width": PICTURE}
+    return BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
+
+
+def _opt_config(vocabulary: int):
+    from transformers import OPTConfig
+
+    return OPTConfig(
+        vocab_size=vocabulary, hidden_size=WIDTH, word_embed_proj_dim=WIDTH, ffn_dim=2 * WIDTH,
+        num_hidden_layers=LAYERS, num_attention_heads=HEADS, max_position_embeddings=512,
+        bos_token_id=2, eos_token_id=2, pad_token_id=1, dropout=0.0,
+    )  # fmt: skip
+
+
+def _t5_config(vocabulary: int):
+    from transformers import T5Config
+
+    return T5Config(
+        vocab_size=vocabulary, d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=2 * WIDTH,
+        num_layers=LAYERS, num_heads=HEADS, feed_forward_proj="gated-gelu", dropout_rate=0.0,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def build_blip2(folder: Path, language: str, seed: int = 0, queries: int = 6) -> Path:
+    """`Blip2ForConditionalGeneration` on "opt" or "t5", its processor and tokenizer."""
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        Blip2QFormerConfig,
+        Blip2VisionConfig,
+    )
+
+    tokenizer = opt_tokenizer() if language == "opt" else t5_tokenizer()
+    processor = Blip2Processor(_blip_pictures(), tokenizer, num_query_tokens=queries)
+    text = (_opt_config if language == "opt" else _t5_config)(len(tokenizer))
+    former = Blip2QFormerConfig(
+        vocab_size=len(tokenizer), hidden_size=WIDTH, num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS, intermediate_size=2 * WIDTH, encoder_hidden_size=WIDTH,
+    )  # fmt: skip
+    config = Blip2Config(
+        vision_config=Blip2VisionConfig(**_vision()).to_dict(), qformer_config=former.to_dict(),
+        text_config=text.to_dict(), num_query_tokens=queries,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    model = shake(Blip2ForConditionalGeneration(config), seed)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def build_adapter(folder: Path, base: Path, name: str, seed: int = 1) -> Path:
+    """A LoRA adapter of a tiny BLIP-2, trained nowhere, that says its base is `name`."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Blip2ForConditionalGeneration
+
+    targets = r".*(language_model\..*\.(q_proj|v_proj|q|v)|qformer\..*\.(query|value))"
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=targets)
+    wrapped = get_peft_model(Blip2ForConditionalGeneration.from_pretrained(base), config)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for key, parameter in wrapped.named_parameters():
+            if "lora_" in key:
+                parameter.normal_(0, 0.3)
+    wrapped.peft_config["default"].base_model_name_or_path = name
+    wrapped.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def rewrite_json(path: Path, **changes) -> None:
+    """Change keys of a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
