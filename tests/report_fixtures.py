@@ -112,7 +112,9 @@ def explanation():
         TEXT,
         "known",
         (
-            cue("the mouth smiles", 12, "mouth", seen="supported", used="used", evidence="AU12 0.90"),
+            cue(
+                "the mouth smiles", 12, "mouth", seen="supported", used="used", evidence="AU12 0.90"
+            ),
             cue("both brows are raised", 2, "brows", seen="supported", used="not used"),
             cue("the nose is not wrinkled", 9, "nose", negated=True, seen="cannot be told"),
             cue("the chin is pushed up", 17, "chin", seen="contradicted", used="cannot be told"),
