@@ -1,4 +1,4 @@
-"""The reading: the one place where the order photo, face, prediction, map, text, check is written."""
+"""The reading: the one place where the order photo, face, prediction, map, text is written."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -126,7 +126,7 @@ class Reader:
             reading = replace(reading, answers=tuple(self.voice.answer(face, options.questions)))
             yield reading
         if options.explain:
-            yield from self._explained(reading, options)
+            yield from self._explained(reading)
 
     def _with_heatmap(self, reading: Reading, options: Options) -> Reading:
         assert reading.prediction is not None, "a heat map explains a prediction"
@@ -136,7 +136,7 @@ class Reader:
         )
         return replace(reading, heatmap=heatmap)
 
-    def _explained(self, reading: Reading, options: Options) -> Iterator[Reading]:
+    def _explained(self, reading: Reading) -> Iterator[Reading]:
         assert reading.prediction is not None, "an explanation explains a prediction"
         text = ""
         for piece in self.voice.explain(reading.face, reading.prediction):

@@ -1,0 +1,102 @@
+"""What every backend must keep, whatever its family; a new one is one more row of the lists."""
+
+import numpy as np
+import pytest
+
+from ferce import backends
+from ferce.decision import decide
+from ferce.labels import COMPOUNDS
+from ferce.protocols import Classifier, Voice
+from ferce.saliency import explain
+from ferce.spec import parse
+from ferce.types import Answer, Face
+
+# spec -> classifier; backends that need weights build tiny ones in a fixture named like the kind.
+CLASSIFIERS = ["prototypes"]
+VOICES = ["measured"]
+
+
+@pytest.fixture(params=CLASSIFIERS)
+def classifier(request):
+    return backends.load_classifier(request.param, "cpu")
+
+
+@pytest.fixture(params=VOICES)
+def voice(request):
+    return backends.load_voice(request.param, "cpu")
+
+
+@pytest.fixture(scope="module")
+def faces(smiling):
+    """Three different faces: a smile, its mirror image, and a crop without any measurement."""
+    mirrored = np.ascontiguousarray(smiling.crop[:, ::-1])
+    noise = np.random.default_rng(0).integers(0, 255, smiling.crop.shape, dtype=np.uint8)
+    return [smiling, Face(crop=mirrored), Face(crop=noise)]
+
+
+def test_is_a_classifier(classifier):
+    assert isinstance(classifier, Classifier)
+    assert str(parse(classifier.name)) == classifier.name
+
+
+def test_rows_are_probabilities(classifier, faces):
+    scores = classifier.scores(faces)
+    assert scores.classes.shape == (3, len(COMPOUNDS))
+    assert np.allclose(scores.classes.sum(1), 1, atol=1e-5)
+    assert (scores.classes >= 0).all()
+
+
+def test_rows_do_not_depend_on_batch_mates(classifier, faces):
+    together = classifier.scores(faces).classes
+    for i, face in enumerate(faces):
+        assert np.allclose(classifier.scores([face]).classes[0], together[i], atol=1e-4)
+    assert np.allclose(classifier.scores(faces[::-1]).classes[::-1], together, atol=1e-4)
+
+
+def test_same_input_same_answer(classifier, faces):
+    assert np.array_equal(classifier.scores(faces).classes, classifier.scores(faces).classes)
+
+
+def test_no_faces(classifier):
+    assert classifier.scores([]).classes.shape == (0, len(COMPOUNDS))
+
+
+def test_faces_are_not_changed(classifier, faces):
+    before = faces[0].crop.copy()
+    classifier.scores(faces)
+    assert np.array_equal(faces[0].crop, before)
+
+
+def test_every_prediction_can_be_explained(classifier, faces):
+    prediction = decide(classifier.scores(faces[:1]), 0, faces[0], classifier.name)
+    heatmap = explain(classifier, faces[0], prediction.label or prediction.top)
+    assert heatmap.values.shape == (faces[0].size, faces[0].size)
+    assert (heatmap.values >= 0).all()
+
+
+def test_is_a_voice(voice):
+    assert isinstance(voice, Voice)
+    assert str(parse(voice.name)) == voice.name
+
+
+def test_one_answer_a_question_in_order(voice, faces):
+    questions = ["Is the mouth open?", "Are the brows raised?", "What colour is the car?"]
+    answers = voice.answer(faces[0], questions)
+    assert [answer.question for answer in answers] == questions
+    assert all(isinstance(answer, Answer) and answer.answer.strip() for answer in answers)
+    assert voice.answer(faces[0], []) == []
+
+
+def test_explanation_is_text_in_pieces(voice, classifier, faces):
+    prediction = decide(classifier.scores(faces[:1]), 0, faces[0], classifier.name)
+    pieces = list(voice.explain(faces[0], prediction))
+    assert all(isinstance(piece, str) for piece in pieces)
+    assert "".join(pieces).strip()
+    assert "".join(voice.explain(faces[0], prediction)) == "".join(pieces)
+
+
+def test_unknown_spec_lists_the_kinds():
+    with pytest.raises(ValueError, match=r"Unknown classifier 'wizard:x'.*prototypes"):
+        backends.load_classifier("wizard:x")
+    with pytest.raises(ValueError, match=r"Unknown voice 'prototypes'.*measured"):
+        backends.load_voice("prototypes")

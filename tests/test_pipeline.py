@@ -1,0 +1,104 @@
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ferce
+from ferce.pipeline import NO_FACE, Options, Reader
+from ferce.types import Face, Scores, UnitEvidence
+
+
+@pytest.fixture(scope="module")
+def reader(detector):
+    return Reader(detector=detector)
+
+
+def test_real_photo_end_to_end(reader, astronaut):
+    report = reader.read(astronaut, name="astronaut")
+    assert (report.photo, report.size, report.error) == ("astronaut", (512, 512), None)
+    assert report.seconds > 0
+    (reading,) = report.readings
+    assert (reading.state, reading.prediction.label) == ("basic", "happy")
+    assert max(reading.heatmap.regions, key=reading.heatmap.regions.get) == "mouth"
+    assert "AU12" in reading.explanation.text
+    assert "resembles" in reading.explanation.text
+
+
+def test_parts_grow_in_order(reader, smiling):
+    parts = list(reader.stream(smiling, Options(questions=("Is the mouth open?",))))
+    assert parts[0].prediction is not None
+    assert parts[0].heatmap is None
+    assert parts[1].heatmap is not None
+    assert parts[1].answers == ()
+    assert parts[2].answers[0].question == "Is the mouth open?"
+    assert parts[2].explanation is None
+    assert parts[-1].explanation.text
+    for before, after in pairwise(parts):
+        assert after.prediction == before.prediction
+
+
+def test_options_leave_parts_out(reader, smiling):
+    (only,) = reader.stream(smiling, Options(method=None, explain=False))
+    assert only.heatmap is None
+    assert only.explanation is None
+
+
+def test_target_and_method_are_chosen(reader, smiling):
+    chosen = Options(method="shapley", target="sadly angry", explain=False)
+    *_, reading = reader.stream(smiling, chosen)
+    assert (reading.heatmap.label, reading.heatmap.method) == ("sadly angry", "shapley")
+
+
+def test_unreadable_face_gets_a_reason_and_no_class(reader, smiling):
+    tiny = smiling.replace(problem="The face is too small to read.")
+    (reading,) = reader.stream(tiny)
+    assert reading.prediction is None
+    assert (reading.state, reading.reason) == ("unclear", "The face is too small to read.")
+
+
+def test_bad_photos_are_reported_and_stop_nothing(reader, astronaut, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    empty = np.full((300, 300, 3), 200, np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(astronaut).save(stream, "PNG")
+    sources = [broken, tmp_path / "missing.jpg", empty, stream.getvalue()]
+    reports = list(reader.read_many(sources, Options(method=None, explain=False)))
+    assert [bool(report.error) for report in reports] == [True, True, True, False]
+    assert "broken.jpg" in reports[0].photo
+    assert reports[2].error == NO_FACE
+
+
+def test_classifier_that_measures_units_is_believed_where_it_is_surer(detector, astronaut):
+    class Sensor:
+        name = "sensor"
+
+        def scores(self, faces):
+            units = {6: UnitEvidence(6, 0.8, 0.7, source="net"), 12: UnitEvidence(12, 0.1, 0.1)}
+            return Scores(np.full((len(faces), 14), 1 / 14), units=[units] * len(faces))
+
+    reader = Reader(classifier=Sensor(), detector=detector)
+    (reading,) = reader.read(astronaut, options=Options(method=None)).readings
+    assert reading.face.units[6].source == "net"
+    assert reading.face.units[12].intensity > 0.9
+
+
+def test_models_are_named(reader):
+    assert reader.models == {
+        "detector": "mediapipe:face_landmarker",
+        "classifier": "prototypes",
+        "voice": "measured",
+    }
+
+
+def test_short_form(astronaut):
+    report = ferce.read(astronaut, questions=["Is the mouth open?"])
+    assert report.readings[0].answers[0].question == "Is the mouth open?"
+
+
+def test_crop_without_detection_is_read(reader, smiling):
+    *_, reading = reader.stream(Face(crop=smiling.crop))
+    assert reading.heatmap is not None
+    assert reading.state == "unclear"
