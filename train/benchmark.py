@@ -1,4 +1,6 @@
-"""Measure ferce: python -m train.benchmark speed [--photo FILE] [--repeats 30] [--json FILE]
+"""Measure ferce, for instance with `python -m train.benchmark speed`.
+
+usage: python -m train.benchmark speed [--photo FILE] [--repeats 30] [--json FILE]
 
 speed: p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
 `import ferce` returns and until the page answers, each in fresh processes where that matters.
