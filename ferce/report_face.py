@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Iterable
 
 from ferce.action_units import TRUSTED, active
@@ -10,7 +11,17 @@ from ferce.facs import UNITS
 from ferce.labels import BASICS
 from ferce.render import EMPTY, draw_heatmap, draw_regions
 from ferce.report_text import claims, headline, ranked
-from ferce.types import Answer, Cue, Explanation, Faithfulness, Heatmap, Pixels, Reading, Report
+from ferce.types import (
+    Answer,
+    Cue,
+    Explanation,
+    Faithfulness,
+    Heatmap,
+    Pixels,
+    Prediction,
+    Reading,
+    Report,
+)
 
 _SIDE = 448  # pixels of the drawn face
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
@@ -118,17 +129,24 @@ def _bars(rows: Iterable[tuple[str, float]], kind: str = "", form: str = ".0%") 
 
 
 def _chances(reading: Reading) -> str:
+    """Compounds, then components; the other way round where one emotion stands alone."""
     prediction = reading.prediction
     if prediction is None:
         return ""
+    basics = [(name, prediction.components[name]) for name in BASICS]
+    parts = [_compounds(prediction), f"<h4>Basic components</h4>{_bars(basics, 'basic')}"]
+    return f"<div>{''.join(reversed(parts) if prediction.state == 'basic' else parts)}</div>"
+
+
+def _compounds(prediction: Prediction) -> str:
     every = ranked(prediction, len(prediction.probabilities))
-    holds = ", ".join(prediction.set)
+    sure = prediction.state == "compound"
+    title = "Compound expressions" if sure else "Compounds, were it one"
+    holds = f'<p class="facts">With 90 % certainty one of: {escape(", ".join(prediction.set))}.</p>'
     return (
-        f"<div><h4>Compound expressions</h4>{_bars(every[:5])}"
+        f"<h4>{title}</h4>{_bars(every[:5])}"
         f"<details><summary>The other {len(every) - 5}</summary>{_bars(every[5:])}</details>"
-        f'<p class="facts">With 90 % certainty one of: {escape(holds)}.</p>'
-        f"<h4>Basic components</h4>"
-        f"{_bars([(name, prediction.components[name]) for name in BASICS], 'basic')}</div>"
+        f"{holds if sure else ''}"
     )
 
 
@@ -160,11 +178,16 @@ def marked(told: Explanation) -> str:
     for i, cue in enumerate(told.cues, 1):
         if not place <= cue.start < cue.end <= len(told.text):
             continue
-        parts.append(escape(told.text[place : cue.start]))
-        words = escape(told.text[cue.start : cue.end])
+        parts.append(_emphasised(told.text[place : cue.start]))
+        words = _emphasised(told.text[cue.start : cue.end])
         parts.append(f'<mark class="{_CLASSES[cue.seen]}">{words}<sup>{i}</sup></mark>')
         place = cue.end
-    return "".join(parts) + escape(told.text[place:])
+    return "".join(parts) + _emphasised(told.text[place:])
+
+
+def _emphasised(text: str) -> str:
+    """Escaped text in which *stars* around a label have become emphasis."""
+    return re.sub(r"\*([^*\n]+)\*", r"<em>\1</em>", escape(text))
 
 
 def _claims(cues: tuple[Cue, ...]) -> str:

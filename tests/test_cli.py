@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import report_fixtures as known
 from PIL import Image
 
-from ferce import cli, images, notice
+from ferce import cli, images, notice, report
 from ferce.types import Answer, Report
 
 
@@ -220,10 +221,10 @@ def test_reports_are_not_kept(folder, monkeypatch):
     class Counting(Reader):
         def read(self, source, name=None, options=None):
             nonlocal most
-            report = super().read(source, name, options)
-            alive.update(reading for reading in report.readings)
+            made = super().read(source, name, options)
+            alive.update(made.readings)
             most = max(most, len(alive))
-            return report
+            return made
 
     for i in range(20):
         paint(folder / f"n{i}.png", 200)
@@ -317,3 +318,56 @@ def test_standard_output_is_utf8_whatever_the_terminal(folder):
         check=True,
     )
     assert json.loads(done.stdout.decode("utf-8"))["photos"][0]["photo"].endswith("中.png")
+
+
+@pytest.fixture(scope="module")
+def astronaut(tmp_path_factory):
+    """The astronaut as she is, and a photo of a cup of coffee."""
+    import skimage.data
+
+    folder = tmp_path_factory.mktemp("photos")
+    Image.fromarray(skimage.data.astronaut()).save(folder / "astronaut.png")
+    Image.fromarray(skimage.data.coffee()).save(folder / "coffee.png")
+    return folder
+
+
+def real(*argv):
+    return subprocess.run(
+        [sys.executable, "-m", "ferce", *map(str, argv)], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_a_real_photo_end_to_end(astronaut, tmp_path):
+    outputs = [f"--{kind}={tmp_path / 'out'}.{kind}" for kind in ("json", "csv", "html")]
+    done = real(astronaut, *outputs)
+    assert done.returncode == cli.SOME_FAILED, done.stderr
+    assert "resembles happiness, with no clear second emotion" in done.stdout
+    (line,) = done.stderr.splitlines()  # nothing of the detector's own log
+    assert line.startswith(f"{astronaut / 'coffee.png'}: No face was found")
+    result = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(report.json_schema()).validate(result)
+    (face,) = result["photos"][0]["faces"]
+    assert face["state"] == "basic"
+    assert face["prediction"]["label"] == "happy"
+    assert face["heatmap"]["regions"]["mouth"] > 0.5
+    units = {row["unit"]: row for row in face["action_units"]}
+    assert units[12]["left"] > 0.8
+    assert units[12]["right"] > 0.8
+    assert "error" in result["photos"][1]
+    assert set(result["models"]) == {"detector", "classifier", "voice"}
+
+
+def test_a_real_photo_read_in_full_ends_well(astronaut):
+    done = real(astronaut / "astronaut.png", "--json", "-", "--no-heatmap", "--no-explanation")
+    assert (done.returncode, done.stderr) == (cli.READ, "")
+    (face,) = json.loads(done.stdout)["photos"][0]["faces"]
+    assert face["heatmap"] is None
+    assert face["explanation"] is None
+
+
+def test_starting_the_command_loads_no_model_library():
+    code = (
+        "import sys, ferce.cli; print({'torch', 'transformers', 'gradio', 'cv2'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr

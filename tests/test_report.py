@@ -3,6 +3,7 @@ import io
 import json
 import math
 import re
+import shutil
 from html.parser import HTMLParser
 
 import jsonschema
@@ -380,6 +381,11 @@ def test_escape_leaves_no_markup(text):
     assert not set("<>\"'") & set(escape(text))
 
 
+def test_stars_around_a_label_become_emphasis():
+    html = marked(Explanation("It resembles *happily <sad>*, 2 * 3.", "known"))
+    assert html == "It resembles <em>happily &lt;sad&gt;</em>, 2 * 3."
+
+
 def test_marked_text_is_the_text():
     html = marked(known.explanation())
     assert re.sub(r"<sup>\d</sup>|<[^>]+>", "", html) == known.TEXT
@@ -391,3 +397,42 @@ def test_marks_that_overlap_or_leave_the_text_are_skipped():
     cues = tuple(Cue("x", start, end, 12, "mouth") for start, end in spans)
     html = marked(Explanation("0123456789", "known", cues))
     assert re.findall(r"<mark[^>]*>(\d+)<sup>(\d)", html) == [("01234", "1"), ("678", "3")]
+
+
+# ---- in a browser ----
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_page_in_a_browser(tmp_path, width, scheme):
+    """Nothing is asked of the network, nothing complains, nothing sticks out at the side."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    target = tmp_path / "page.html"
+    report.write_html([*every_kind(), known.report(EVIL + "x" * 200)], MODELS, target)
+    asked, said = [], []
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        view.on("request", lambda request: asked.append(request.url))
+        view.on("console", lambda message: said.append(message.text))
+        view.on("pageerror", lambda error: said.append(str(error)))
+        view.goto(target.as_uri())
+        wide = view.evaluate("document.documentElement.scrollWidth")
+        drawn = view.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        ground = view.evaluate("getComputedStyle(document.body).backgroundColor")
+        pages = view.pdf(format="A4").count(b"/Type /Page\n")
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert wide <= width
+    assert drawn
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    assert pages >= 5
