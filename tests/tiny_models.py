@@ -1,6 +1,7 @@
 """Tiny random vision-language models, saved in the layout in which the real ones are published."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,33 @@ def build_blip2(folder: Path, language: str, seed: int = 0, queries: int = 6) ->
     return folder
 
 
+def build_blip_vqa(folder: Path, seed: int = 0) -> Path:
+    """`BlipForQuestionAnswering`, its processor and tokenizer."""
+    from transformers import (
+        BlipConfig,
+        BlipForQuestionAnswering,
+        BlipProcessor,
+        BlipTextConfig,
+        BlipVisionConfig,
+    )
+
+    tokenizer = bert_tokenizer()
+    text = BlipTextConfig(
+        vocab_size=len(tokenizer), hidden_size=WIDTH, encoder_hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH, projection_dim=WIDTH, num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS, max_position_embeddings=128, label_smoothing=0.0,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        bos_token_id=tokenizer.bos_token_id, sep_token_id=tokenizer.sep_token_id,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.sep_token_id,
+    )  # fmt: skip
+    config = BlipConfig(
+        text_config=text.to_dict(), vision_config=BlipVisionConfig(**_vision()).to_dict()
+    )
+    shake(BlipForQuestionAnswering(config), seed).save_pretrained(folder)
+    BlipProcessor(_blip_pictures(), tokenizer).save_pretrained(folder)
+    return folder
+
+
 def build_adapter(folder: Path, base: Path, name: str, seed: int = 1) -> Path:
     """A LoRA adapter of a tiny BLIP-2, trained nowhere, that says its base is `name`."""
     from peft import LoraConfig, get_peft_model
@@ -222,3 +250,14 @@ def build_adapter(folder: Path, base: Path, name: str, seed: int = 1) -> Path:
 def rewrite_json(path: Path, **changes) -> None:
     """Change keys of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def forbid_pickle(monkeypatch) -> None:
+    """Make every door to a pickle raise."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("pickle was touched")
+
+    for name in ("load", "loads", "Unpickler", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)

@@ -37,10 +37,9 @@ def load(spec: "Spec", device: str = "auto") -> "Blip2":
 class Blip2(VisionLanguage):
     """Classifier, Explainable and Voice around `Blip2ForConditionalGeneration`."""
 
-    @property
-    def style(self) -> str:
-        """Key of the prompt format."""
-        return "opt" if self._causal else "t5"
+    def __init__(self, name: str, checkpoint: Checkpoint, settings: Settings) -> None:
+        super().__init__(name, checkpoint, settings)
+        self.style = "opt" if self._causal else "t5"
 
     @property
     def _causal(self) -> bool:

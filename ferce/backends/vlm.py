@@ -32,6 +32,8 @@ class VisionLanguage(ABC):
     continues a prompt, and how it generates. Calls from several threads take turns.
     """
 
+    style: str  # key of the prompt format
+
     def __init__(self, name: str, checkpoint: Checkpoint, settings: Settings) -> None:
         self.name = name
         self.checkpoint = checkpoint
@@ -55,11 +57,6 @@ class VisionLanguage(ABC):
         return self.network.device
 
     # What a family must say.
-
-    @property
-    @abstractmethod
-    def style(self) -> str:
-        """Key of the prompt format."""
 
     @abstractmethod
     def encode(self, crops: Sequence[Pixels], prompts: Sequence[str]) -> Inputs:
@@ -208,6 +205,14 @@ def pad_left(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
     width = max(len(ids) for ids in rows)
     ids = [[*[pad] * (width - len(row)), *row] for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def pad_right(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
+    """(N, L) ids and (N, L) mask, padded on the right."""
+    width = max(len(ids) for ids in rows)
+    ids = [[*row, *[pad] * (width - len(row))] for row in rows]
+    mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 

@@ -2,7 +2,7 @@
 from ferce.types import Prediction
 
 CLASSIFY = "Which compound expression does this face show?"
-FORMATS = {"opt": "Question: {} Answer:", "t5": "Question: {} Short answer:", "plain": "{}", "chat": "{}"}
+FORMATS = {"opt": "Question: {} Answer:", "t5": "Question: {} Short answer:", "vqa": "{}", "chat": "{}"}
 
 
 def explain(prediction: Prediction) -> str:
