@@ -1,0 +1,134 @@
+"""Light occlusion of an aligned crop: patches over regions, glasses, sunglasses, a face mask.
+
+Each function takes (S, S, 3) uint8 pixels, where the face lies, and a generator, and returns new
+pixels and the regions that can no longer be seen. The renders have better occluders of their own;
+these serve any crop.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.data.layout import Box, Layout
+from ferce.types import REGIONS, Pixels
+
+Covered = tuple[Pixels, frozenset[str]]
+Occluder = Callable[[Pixels, Layout, np.random.Generator], Covered]
+HIDDEN_FROM = 0.6  # a region counts as hidden when this share of its box is covered
+
+
+def patch(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
+    """A patch over one region: plain, noisy, or a piece of the crop's border."""
+    x0, y0, x1, y1 = face.box(str(rng.choice(REGIONS)))
+    grow = rng.uniform(0.5, 1.3, 2)  # below about .75 the region stays partly visible
+    shift = rng.uniform(-0.15, 0.15, 2) * (x1 - x0, y1 - y0)
+    centre = np.array([x0 + x1, y0 + y1]) / 2 + shift
+    half = np.maximum(np.array([x1 - x0, y1 - y0]) / 2 * grow, 2)
+    box = (*(centre - half), *(centre + half))
+    left, top, right, bottom = (int(np.clip(round(v), 0, face.size)) for v in box)
+    out = pixels.copy()
+    if right > left and bottom > top:
+        out[top:bottom, left:right] = _filling(pixels, (bottom - top, right - left), rng)
+    return out, _hidden(face, (left, top, right, bottom))
+
+
+def _filling(pixels: Pixels, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(h, w, 3) pixels that are no face."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return np.broadcast_to(rng.integers(0, 256, 3).astype(np.uint8), (*shape, 3))
+    if kind == 1:
+        return np.asarray(rng.integers(0, 256, (*shape, 3)), np.uint8)
+    rows = np.arange(shape[0]) % max(len(pixels) // 10, 1)
+    return np.asarray(pixels[rows][:, np.arange(shape[1]) % pixels.shape[1]])
+
+
+def _hidden(face: Layout, cover: Box) -> frozenset[str]:
+    return frozenset(r for r in REGIONS if _share(face.box(r), cover) >= HIDDEN_FROM)
+
+
+def _share(box: Box, cover: Box) -> float:
+    """Part of `box` that lies under `cover`."""
+    width = min(box[2], cover[2]) - max(box[0], cover[0])
+    height = min(box[3], cover[3]) - max(box[1], cover[1])
+    return max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def glasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
+    """Rims, bridge and arms with clear lenses: everything stays visible."""
+    import cv2
+
+    out = pixels.copy()
+    colour = [int(v) for v in rng.integers(10, 90, 3)]
+    thick = max(round(face.size * rng.uniform(0.008, 0.018)), 1)
+    for lens in _lenses(face, rng):
+        cv2.polylines(out, [lens], True, colour, thick, cv2.LINE_AA)
+    _arms(out, face, colour, thick)
+    return out, frozenset()
+
+
+def sunglasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
+    """Dark lenses: the eyes cannot be seen."""
+    import cv2
+
+    drawn = pixels.copy()
+    colour = [int(v) for v in rng.integers(5, 50, 3)]
+    thick = max(round(face.size * 0.012), 1)
+    lenses = _lenses(face, rng)
+    cv2.fillPoly(drawn, lenses, colour, cv2.LINE_AA)
+    out = np.asarray(cv2.addWeighted(drawn, 0.94, pixels, 0.06, 0), np.uint8)
+    for lens in lenses:
+        cv2.polylines(out, [lens], True, colour, thick, cv2.LINE_AA)
+    _arms(out, face, colour, thick)
+    return out, frozenset({"eyes"})
+
+
+def _lenses(face: Layout, rng: np.random.Generator) -> list[NDArray[np.int32]]:
+    """Two outlines (48, 2), superellipses from round to nearly square, around the eyes."""
+    power = rng.uniform(2.0, 4.0)
+    across = np.linalg.norm(face.at(263) - face.at(33))
+    width, height = across * rng.uniform(0.21, 0.25), across * rng.uniform(0.15, 0.2)
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    shape = np.stack([np.cos(turn), np.sin(turn)], 1)
+    shape = np.sign(shape) * np.abs(shape) ** (2 / power) * (width, height)
+    axis = (face.at(263) - face.at(33)) / across
+    shape = shape @ np.array([[axis[0], axis[1]], [-axis[1], axis[0]]])
+    centres = [(face.at(a) + face.at(b)) / 2 for a, b in ((33, 133), (362, 263))]
+    return [np.round(shape + centre).astype(np.int32) for centre in centres]
+
+
+def _arms(out: Pixels, face: Layout, colour: list[int], thick: int) -> None:
+    """Bridge between the lenses and arms to the temples, drawn in place."""
+    import cv2
+
+    lines = ((133, 362), (33, 127), (263, 356))
+    for a, b in lines:
+        ends = [tuple(int(v) for v in np.round(face.at(n))) for n in (a, b)]
+        cv2.line(out, ends[0], ends[1], colour, thick, cv2.LINE_AA)
+
+
+def mask(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
+    """A cloth over nose, mouth and chin."""
+    import cv2
+
+    bridge = face.at(168) + rng.uniform(0.25, 0.5) * (face.at(1) - face.at(168))
+    below = face.at(152) + 0.06 * (face.at(152) - face.at(168))
+    outline = [face.at(234), bridge, face.at(454), face.at(397), below, face.at(172)]
+    colour = np.array([[225, 228, 230], [150, 190, 215], [40, 40, 45], [190, 170, 150]])
+    paint = [int(v) for v in rng.choice(colour) + rng.integers(-12, 13, 3)]
+    out = pixels.copy()
+    hull = cv2.convexHull(np.round(np.stack(outline)).astype(np.int32))
+    cv2.fillPoly(out, [hull], [min(max(v, 0), 255) for v in paint], cv2.LINE_AA)
+    shade = [max(v - 25, 0) for v in paint]
+    for part in (0.3, 0.5, 0.7):  # pleats
+        ends = [(1 - part) * face.at(a) + part * face.at(b) for a, b in ((234, 172), (454, 397))]
+        a, b = (tuple(int(v) for v in np.round(end)) for end in ends)
+        cv2.line(out, a, b, shade, max(face.size // 120, 1), cv2.LINE_AA)
+    return out, frozenset({"nose", "mouth", "chin"})
+
+
+OCCLUDERS: Mapping[str, Occluder] = MappingProxyType(
+    {"patch": patch, "glasses": glasses, "sunglasses": sunglasses, "mask": mask}
+)
