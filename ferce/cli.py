@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int
     except BrokenPipeError:
         _silence_stdout()
         return PIPE
+    except KeyboardInterrupt:  # while models are loaded or a file is written
+        _complain("ferce: interrupted; no file was written.")
+        return INTERRUPTED
     return status
 
 

@@ -155,8 +155,8 @@ def _shrunk(mask: Mask, times: int) -> Mask:
 def _name_regions(image: Image.Image, masks: Mapping[str, Mask], words: Mapping[str, str]) -> None:
     draw, size = ImageDraw.Draw(image), letter_size(image.width)
     floor = 0.0
-    for name, mask in sorted(masks.items(), key=lambda item: _middle(item[1])[1]):
-        edge, row = _middle(mask)
+    places = {name: _middle(mask) for name, mask in masks.items()}
+    for name, (edge, row) in sorted(places.items(), key=lambda item: item[1][1]):
         high = max(row, floor + size)
         floor = high + 2
         text = words.get(name, name)

@@ -140,6 +140,16 @@ def test_interrupted_writes_what_was_read(folder, tmp_path, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_interrupted_while_loading_writes_nothing(folder, capsys):
+    def opener(_):
+        raise KeyboardInterrupt
+
+    argv = [str(folder / "a.png"), "--json", str(folder / "o.json")]
+    assert cli.main(argv, opener=opener) == cli.INTERRUPTED
+    assert not (folder / "o.json").exists()
+    assert "no file was written" in capsys.readouterr().err
+
+
 def test_names_cannot_steer_the_terminal(folder, capsys):
     paint(folder / "\x1b[31mred\u202e.png", 200)
     (folder / "\x1b[31m.jpg").write_bytes(b"x")
