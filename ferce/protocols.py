@@ -35,8 +35,9 @@ class View:
     """A network opened for gradients.
 
     `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index`
-    gives the column of a label; `layer` is the module whose activations carry the map and `reshape` turns
-    them into (N, C, h, w) (None where they are so already).
+    gives the column of a label; `layer` is the module whose activations carry the map and `reshape`
+    turns them into (N, C, h, w) (None where they are so already). `part` is the share of the crop's
+    side, about its centre, that the inputs keep.
     """
 
     module: Any
@@ -45,6 +46,7 @@ class View:
     inputs: Callable[[Sequence[Face]], Any]
     index: Callable[[str], int]
     reshape: Callable[[Any], Any] | None = None
+    part: float = 1.0
 
 
 @runtime_checkable
