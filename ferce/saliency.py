@@ -199,7 +199,7 @@ def _check(name: str, question: Question) -> None:
 
 
 def _through(view: View, question: Question, name: str) -> occlusion.Map:
-    """The map of one face through the network, enlarged to crop pixels without being stretched."""
+    """The map of one face through the network, enlarged to crop pixels with its values kept."""
     import cv2
 
     from ferce import attention, cam
@@ -207,5 +207,15 @@ def _through(view: View, question: Question, name: str) -> occlusion.Map:
     goal = cam.target(view, question.label, question.against)
     compute = attention.compute if METHODS[name].need == "attention" else cam.compute
     small = compute(view, view.inputs([question.face]), goal, name)[0]
-    side = question.face.size
-    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    values = np.zeros((question.face.size,) * 2, np.float32)
+    seen = central(question.face.size, view.part)
+    side = seen.stop - seen.start
+    values[seen, seen] = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+    return values
+
+
+def central(side: int, part: float) -> slice:
+    """The middle `part` (a share) of `side` pixels, as a network sees it that crops its input."""
+    keep = max(round(side * part), 1)
+    start = (side - keep) // 2
+    return slice(start, start + keep)
