@@ -51,7 +51,7 @@ def top_k(truth: Labels, probabilities: Probabilities, k: int = 2) -> float:
 def per_class(truth: Labels, predicted: Labels, classes: int) -> dict[str, NDArray[np.float64]]:
     """Precision, recall, F1 and support of each class, (K,) each.
 
-    Precision and F1 are 0 for a class that is never predicted; recall is NaN for one that never occurs.
+    Precision and F1 are 0 for a class never predicted; recall is NaN for one that never occurs.
     """
     hits = np.array([((truth == k) & (predicted == k)).sum() for k in range(classes)], float)
     support = np.array([(truth == k).sum() for k in range(classes)], float)
@@ -84,7 +84,7 @@ def unweighted_recall(truth: Labels, predicted: Labels, classes: int) -> float:
 
 
 def calibration_error(truth: Labels, probabilities: Probabilities, bins: int = 15) -> float:
-    """ECE: mean |confidence - accuracy| over equal-width bins (Guo et al. 2017, arXiv 1706.04599)."""
+    """ECE: mean |confidence - accuracy| over equal bins (Guo et al. 2017, arXiv 1706.04599)."""
     confidence, predicted = probabilities.max(1), probabilities.argmax(1)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     error = 0.0
@@ -176,7 +176,7 @@ def bootstrap(
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Exact two-sided p-value that two models err equally often on the same items (McNemar 1947)."""
+    """Exact two-sided p-value that two models err equally often on the same items."""
     from scipy.stats import binomtest
 
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
@@ -192,7 +192,7 @@ def paired_bootstrap(
     draws: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """a - b with its interval, both measured on the same resamples; p is twice the smaller tail."""
+    """Difference a - b, both measured on the same resamples; p is twice the smaller tail."""
     signs: list[float] = []
 
     def difference(items: NDArray[np.intp]) -> float:
