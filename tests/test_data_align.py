@@ -38,7 +38,7 @@ def black(name):
 @pytest.fixture(autouse=True)
 def fresh():
     CALLS.clear()
-    align_module._detector.cache_clear()
+    align_module.release()
     align_module._identity.cache_clear()
 
 
@@ -147,7 +147,6 @@ def test_another_size_is_cut_from_the_photo(astronaut, smiling, tmp_path):
 def test_packaged_detector_end_to_end(astronaut, smiling, tmp_path):
     (found,) = align([Sample("astronaut", Blob(png(astronaut)))], tmp_path)
     same(found.face(), smiling)
-    align_module._detector(align_module.packaged).close()
 
 
 def test_square_takes_the_middle():

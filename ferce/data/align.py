@@ -88,10 +88,17 @@ def align(
         factory: opens the detector, once in each process; a function of a module.
     """
     settings = settings or Settings()
-    yield from ordered_map(partial(_one, cache, settings, factory), rows, jobs)
+    try:
+        for row, made in ordered_map(partial(_one, cache, settings, factory), rows, jobs):
+            if isinstance(made, Path) and isinstance(row, Sample):
+                yield Aligned(row, made)
+            elif isinstance(made, Problem):
+                yield made
+    finally:
+        release()
 
 
-def _one(cache: Path, settings: Settings, factory: DetectorFactory, row: Row) -> Aligned | Problem:
+def _one(cache: Path, settings: Settings, factory: DetectorFactory, row: Row) -> Path | Problem:
     if isinstance(row, Problem):
         return row
     try:
@@ -105,7 +112,7 @@ def _one(cache: Path, settings: Settings, factory: DetectorFactory, row: Row) ->
     if not path.is_file() and not noted.is_file():
         _make(data, settings, factory, path)
     if path.is_file():
-        return Aligned(row, path)
+        return path
     return Problem(row.name, noted.read_text(encoding="utf-8"), row.split)
 
 
@@ -129,7 +136,7 @@ class NoFaceError(ValueError):
 def _face(photo: Pixels, settings: Settings, factory: DetectorFactory) -> Face:
     if not settings.detect:
         return Face(crop=square(photo, settings.size or min(photo.shape[:2])))
-    faces = _detector(factory).detect(photo)
+    faces = detector_here(factory).detect(photo)
     if not faces:
         raise NoFaceError("shows no face that the detector finds")
     face = faces[0]  # the largest
@@ -165,10 +172,22 @@ def square(photo: Pixels, size: int) -> Pixels:
     return np.asarray(Image.fromarray(middle).resize((size, size), method), np.uint8)
 
 
-@lru_cache(maxsize=1)
-def _detector(factory: DetectorFactory) -> Detector:
-    """One detector a process, opened when first needed."""
-    return factory()
+_OPEN: dict[DetectorFactory, Detector] = {}  # of this process
+
+
+def detector_here(factory: DetectorFactory) -> Detector:
+    """One detector a process, opened when first needed; close it with `release`."""
+    if factory not in _OPEN:
+        _OPEN[factory] = factory()
+    return _OPEN[factory]
+
+
+def release() -> None:
+    """Close this process's detectors; MediaPipe complains when the interpreter ends first."""
+    while _OPEN:
+        _, detector = _OPEN.popitem()
+        if hasattr(detector, "close"):
+            detector.close()
 
 
 @lru_cache(maxsize=1)

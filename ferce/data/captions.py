@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ferce.action_units import PROTOTYPES, fits
 from ferce.data.families import TRAINING, Family
 from ferce.data.phrases import Bank
-from ferce.data.record import Sample, UnitLabel
+from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.facs import UNITS
 from ferce.labels import NOUNS, components
 from ferce.types import REGIONS
@@ -93,9 +93,16 @@ def references(
 def captions(
     samples: Iterable[Sample], seed: int = 0, family: Family = TRAINING
 ) -> Iterator[tuple[Sample, Caption]]:
-    """Each sample with its explanation; samples whose units were not coded are left out."""
+    """Each sample with its explanation.
+
+    Samples whose units were not coded are left out, as are those where something covers an unknown
+    part of the face.
+    """
     for sample in samples:
-        caption = explain(sample.units, sample.label, f"{seed}/{sample.name}", family)
+        hidden = hidden_in(sample)
+        units = None if hidden is None else sample.units
+        name = f"{seed}/{sample.name}"
+        caption = explain(units, sample.label, name, family, hidden or ())
         if caption is not None:
             yield sample, caption
 

@@ -46,7 +46,7 @@ def load(path: Path) -> Face:
         ValueError: the file is not one that `save` wrote in this format.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _face(arrays)
     except (OSError, KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no aligned face of format {FORMAT}; delete it.") from error

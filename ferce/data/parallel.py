@@ -11,8 +11,10 @@ B = TypeVar("B")
 WINDOW = 4  # items in flight a process
 
 
-def ordered_map(work: Callable[[A], B], items: Iterable[A], jobs: int = 1) -> Iterator[B]:
-    """The results of `work` in the order of the items.
+def ordered_map(work: Callable[[A], B], items: Iterable[A], jobs: int = 1) -> Iterator[tuple[A, B]]:
+    """Each item with its result, in the order of the items.
+
+    The item is the very one given, not a copy that went to another process.
 
     Args:
         work: a function of a module, or a partial of one, so that it can travel.
@@ -25,19 +27,25 @@ def ordered_map(work: Callable[[A], B], items: Iterable[A], jobs: int = 1) -> It
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1; got {jobs}")
     if jobs == 1:
-        yield from map(work, items)
+        for item in items:
+            yield item, work(item)
         return
     # Spawned, not forked: MediaPipe and OpenCV hold threads that a fork would break.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        waiting: deque[Future[B]] = deque()
+        waiting: deque[tuple[A, Future[B]]] = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(work, item))
+                waiting.append((item, pool.submit(work, item)))
                 if len(waiting) >= jobs * WINDOW:
-                    yield waiting.popleft().result()
+                    yield _next(waiting)
             while waiting:
-                yield waiting.popleft().result()
+                yield _next(waiting)
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
+
+
+def _next(waiting: deque[tuple[A, Future[B]]]) -> tuple[A, B]:
+    item, future = waiting.popleft()
+    return item, future.result()

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ferce.data.captions import Said, covered, group, joined, opened, visible
 from ferce.data.families import TRAINING, Family
-from ferce.data.record import Sample, UnitLabel
+from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.facs import UNITS
 from ferce.types import REGIONS
 
@@ -94,7 +94,9 @@ def questions(
     ledger = Ledger()
     for sample in samples:
         rng = random.Random(f"ask/{seed}/{sample.name}/{family.name}")
-        yield sample, Asker(ledger, rng, family, pairs).ask(sample.units)
+        hidden = hidden_in(sample)
+        units = None if hidden is None else sample.units
+        yield sample, Asker(ledger, rng, family, pairs).ask(units, hidden or ())
 
 
 @dataclass(frozen=True)

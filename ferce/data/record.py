@@ -184,6 +184,20 @@ def pixels(sample: Sample) -> Pixels:
     return images.load(sample.image.read_bytes())
 
 
+# What `attributes["occluder"]` surely hides; of other occluders it is not known.
+_HIDES: Mapping[str, frozenset[str]] = {
+    "": frozenset(),
+    "glasses": frozenset(),
+    "sunglasses": frozenset({"eyes"}),
+    "mask": frozenset({"nose", "mouth", "chin"}),
+}
+
+
+def hidden_in(sample: Sample) -> frozenset[str] | None:
+    """Regions that the picture does not show; None when something covers an unknown part of it."""
+    return _HIDES.get(sample.attributes.get("occluder", ""))
+
+
 def found(sample: Sample) -> Row:
     """The sample, or a problem when its picture is a path to no file."""
     if isinstance(sample.image, Path) and not sample.image.is_file():

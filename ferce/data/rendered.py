@@ -14,8 +14,9 @@ METADATA = "metadata.jsonl"
 def read(where: str) -> Iterator[Row]:
     """Samples in the order of `metadata.jsonl`.
 
-    Rows have file_name, label (or null), kind, action_units (unit, intensity, left, right), person,
-    split, and what the picture was made from: pose, light, source, licence, seed.
+    Rows have file_name, label (a compound or null), perhaps expression (that, or a basic emotion or
+    "neutral"; taken for the label where the table has it), kind, action_units (unit, intensity,
+    left, right), person, split, and what the picture was made from: pose, light, licence, seed.
 
     Raises:
         DataError: there is no such table, a row is incomplete, or a person is in two splits.
@@ -24,11 +25,17 @@ def read(where: str) -> Iterator[Row]:
     if not table.is_file():
         raise DataError(f"There is no {table}; make one with train/render_faces.py.")
     homes: dict[str, str] = {}
-    for row in manifest.read(str(table)):
+    for row in manifest.read(str(table), label=_label_column(table)):
         if isinstance(row, Sample):
             _check(row, homes)
             row = _coded(row)
         yield row
+
+
+def _label_column(table: Path) -> str:
+    """The column `expression` where there is one: it names basic emotions and neutral, too."""
+    first = next((row for _, row in manifest.rows(table)), {})
+    return "expression" if "expression" in first else ""
 
 
 def read_demo(where: str) -> Iterator[Row]:

@@ -1,0 +1,220 @@
+"""What a data set holds and what is wrong with it, gathered in one pass over its pictures."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ferce import images
+from ferce.data.align import detector_here, packaged, release
+from ferce.data.coding import text as coded
+from ferce.data.duplicates import NEAR, fingerprint, near_pairs
+from ferce.data.parallel import ordered_map
+from ferce.data.record import Problem, Row, Sample, UnitLabel, pixels
+
+NO_SPLIT, NO_LABEL = "all", "not labelled"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to look for beyond counting; `faces` costs a detection a picture."""
+
+    duplicates: bool = True
+    faces: bool = False
+    jobs: int = 1
+    within: int = NEAR
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One picture: its size, perceptual hash and number of faces (None: nobody looked)."""
+
+    size: tuple[int, int]  # width, height
+    hash: bytes = b""
+    faces: int | None = None
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two pictures that look the same, `distance` bits of 256 apart."""
+
+    first: str
+    second: str
+    splits: tuple[str, str]
+    labels: tuple[str, str]
+    distance: int
+
+    @property
+    def leaks(self) -> bool:
+        """Whether they lie in different splits."""
+        return self.splits[0] != self.splits[1]
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether they have different labels."""
+        return self.labels[0] != self.labels[1]
+
+
+@dataclass
+class Audit:
+    """Counts of one pass; everything is listed by split.
+
+    Attributes:
+        labels: split -> label -> pictures.
+        units: split -> code such as "12" or "L10" -> pictures.
+        uncoded: split -> pictures whose action units were not coded (`null`).
+        shorter: shorter side in pixels -> pictures.
+        problems: rows that cannot be used.
+        faceless: pictures in which no face was found; None when nobody looked.
+        duplicates: pairs that look the same; None when nobody looked.
+        shared_subjects: subject -> its splits, where there are several.
+    """
+
+    spec: str
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    units: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    uncoded: Counter[str] = field(default_factory=Counter)
+    shorter: Counter[int] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    faceless: list[str] | None = None
+    duplicates: list[Duplicate] | None = None
+    shared_subjects: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits there are, in the usual order."""
+        order = ("train", "val", "test", NO_SPLIT)
+        return [split for split in order if split in self.labels]
+
+    @property
+    def total(self) -> int:
+        """Usable pictures."""
+        return sum(sum(counts.values()) for counts in self.labels.values())
+
+    def notes(self) -> list[str]:
+        """What one should know: labels that some split lacks, a sentence a split."""
+        everywhere = {label for counts in self.labels.values() for label in counts}
+        lacking = {s: sorted(everywhere - {NO_LABEL} - set(self.labels[s])) for s in self.splits}
+        return [
+            f"{s} has no picture of {', '.join(names)}." for s, names in lacking.items() if names
+        ]
+
+    def findings(self) -> list[str]:
+        """What should be looked at, a sentence each; empty when all is well."""
+        found = []
+        if self.problems:
+            found.append(f"{len(self.problems)} pictures are missing or cannot be read.")
+        if self.faceless:
+            found.append(f"{len(self.faceless)} pictures show no face that the detector finds.")
+        leaks = [d for d in self.duplicates or () if d.leaks]
+        if leaks:
+            found.append(f"{len(leaks)} pairs of pictures in different splits look the same.")
+        clashes = [d for d in self.duplicates or () if d.disagrees]
+        if clashes:
+            found.append(f"{len(clashes)} pairs of pictures look the same but differ in label.")
+        if self.shared_subjects:
+            found.append(f"{len(self.shared_subjects)} people are in more than one split.")
+        return found
+
+
+def audit(spec: str, rows: Iterable[Row], options: Options | None = None) -> Audit:
+    """Read every picture once and count.
+
+    Memory grows by about 200 bytes a picture, for the hashes and names that duplicates need.
+    """
+    options = options or Options()
+    result = Audit(spec)
+    if options.faces:
+        result.faceless = []
+    homes: dict[str, set[str]] = defaultdict(set)
+    hashes: list[bytes] = []
+    places: list[tuple[str, str, str]] = []  # name, split, label
+    for row, measured in _measured(rows, options):
+        if isinstance(measured, Problem) or isinstance(row, Problem):
+            result.problems.append(_problem(row, measured))
+            continue
+        place = _count(result, row, measured)
+        if row.subject is not None:
+            homes[row.subject].add(place[1])
+        if options.duplicates:
+            hashes.append(measured.hash)
+            places.append(place)
+    result.shared_subjects = {s: sorted(h) for s, h in homes.items() if len(h) > 1}
+    if options.duplicates:
+        result.duplicates = list(_duplicates(hashes, places, options.within))
+    return result
+
+
+def _measured(rows: Iterable[Row], options: Options) -> Iterator[tuple[Row, Measured | Problem]]:
+    try:
+        yield from ordered_map(partial(measure, options), rows, options.jobs)
+    finally:
+        release()
+
+
+def _problem(row: Row, measured: Measured | Problem) -> Problem:
+    found = measured if isinstance(measured, Problem) else row
+    assert isinstance(found, Problem), found
+    return found
+
+
+def measure(options: Options, row: Row) -> Measured | Problem:
+    """One picture decoded and looked at, or why it cannot be."""
+    if isinstance(row, Problem):
+        return row
+    try:
+        photo = pixels(row)
+    except (images.ImageError, OSError) as error:
+        return Problem(row.name, f"cannot be read: {error}", row.split)
+    return Measured(
+        (photo.shape[1], photo.shape[0]),
+        fingerprint(photo) if options.duplicates else b"",
+        len(detector_here(packaged).detect(photo)) if options.faces else None,
+    )
+
+
+def _count(result: Audit, sample: Sample, measured: Measured) -> tuple[str, str, str]:
+    """Add one picture; its (name, split, label)."""
+    split, label = sample.split or NO_SPLIT, sample.label or NO_LABEL
+    result.labels[split][label] += 1
+    result.shorter[min(measured.size)] += 1
+    if sample.units is None:
+        result.uncoded[split] += 1
+    else:
+        result.units[split].update(_codes(sample.units))
+    if measured.faces == 0 and result.faceless is not None:
+        result.faceless.append(sample.name)
+    return sample.name, split, label
+
+
+def _codes(units: Iterable[UnitLabel]) -> list[str]:
+    return [coded([unit]) for unit in units if unit.present]
+
+
+def _duplicates(
+    hashes: list[bytes], places: list[tuple[str, str, str]], within: int
+) -> Iterator[Duplicate]:
+    for i, j, distance in near_pairs(hashes, within):
+        a, b = places[i], places[j]
+        yield Duplicate(a[0], b[0], (a[1], b[1]), (a[2], b[2]), distance)
+
+
+def as_dict(result: Audit) -> dict[str, Any]:
+    """The audit as plain JSON values."""
+    return {
+        "spec": result.spec,
+        "total": result.total,
+        "labels": {split: dict(result.labels[split]) for split in result.splits},
+        "action_units": {split: dict(result.units[split]) for split in result.splits},
+        "not_coded": {split: result.uncoded[split] for split in result.splits},
+        "shorter_side": {str(side): n for side, n in sorted(result.shorter.items())},
+        "problems": [{"name": p.name, "reason": p.reason} for p in result.problems],
+        "faces_not_found": result.faceless,
+        "duplicates": None
+        if result.duplicates is None
+        else [vars(duplicate) for duplicate in result.duplicates],
+        "people_in_several_splits": result.shared_subjects,
+        "notes": result.notes(),
+        "findings": result.findings(),
+    }
