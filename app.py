@@ -1,0 +1,38 @@
+"""The page: `python app.py`, then open http://127.0.0.1:7860; settings come from variables."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ferce.ui import Settings
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when imported
+
+
+def options(settings: "Settings") -> dict[str, Any]:
+    """What `launch` is told: where to serve, what may be served, how the page looks."""
+    from ferce.ui import look
+
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "max_file_size": f"{settings.max_megabytes}mb",
+        "allowed_paths": [str(settings.examples)],
+        "ssr_mode": False,  # no Node server; untested
+        "run_history": False,  # photos stay out of the browser's storage
+        "pwa": False,
+        "footer_links": ["api"],
+        **look(),
+    }
+
+
+def main() -> None:
+    """Build the page and serve it until interrupted; the models load meanwhile."""
+    from ferce.ui import Settings, build
+
+    settings = Settings.from_environment()
+    build(settings).launch(**options(settings))
+
+
+if __name__ == "__main__":
+    main()

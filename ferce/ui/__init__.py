@@ -1,0 +1,58 @@
+"""The page: `build` lays it out, `look` is what `launch` needs to draw it. Imports gradio."""
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from ferce.ui import frame, read
+from ferce.ui.loading import Load, Models, from_settings
+from ferce.ui.session import Sessions
+from ferce.ui.settings import Settings
+from ferce.ui.theme import look
+
+__all__ = ["Settings", "build", "look"]
+
+# One file a tab; each has NAME and tab(settings, models, sessions).
+TABS = (read,)
+
+
+def build(settings: Settings, load: Load | None = None) -> gr.Blocks:
+    """The whole page; the models begin to load in the background.
+
+    Args:
+        settings: What the operator decides.
+        load: How the reader is made; None for the models named in the settings.
+
+    Returns:
+        Blocks that are ready to launch, with `look()` as keyword arguments.
+    """
+    models, sessions = Models(load or from_settings(settings)), Sessions()
+    # How often uploads are looked at, and from what age they are deleted, in seconds.
+    delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
+    with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:
+        gr.HTML(frame.header())
+        _tabs(settings, models, sessions)
+        frame.footer(page, models)
+        page.unload(_closer(sessions))
+    frame.notes(page, settings)
+    page.queue(api_open=False)
+    models.start()
+    return page
+
+
+def _tabs(settings: Settings, models: Models, sessions: Sessions) -> None:
+    """One tab needs no tab bar."""
+    if len(TABS) == 1:
+        TABS[0].tab(settings, models, sessions)
+        return
+    with gr.Tabs():
+        for module in TABS:
+            with gr.Tab(module.NAME):
+                module.tab(settings, models, sessions)
+
+
+def _closer(sessions: Sessions) -> Callable[[gr.Request], None]:
+    def close(request: gr.Request) -> None:
+        sessions.close(request.session_hash)
+
+    return close

@@ -1,0 +1,1 @@
+"""The panels of a reading: each file turns one part of a `Reading` into HTML, without gradio."""

@@ -1,0 +1,113 @@
+"""Where the model looks: the heat on the face, regions outlined and named, with their shares."""
+
+import numpy as np
+
+from ferce import canvas, render
+from ferce.saliency import METHODS
+from ferce.types import Face, Heatmap, Mask, Reading
+from ferce.ui import markup
+
+TITLE = "Where it looks"
+_SIDE = 512  # pixels of the picture sent to the page, at most
+_HEAT = 0.85  # opacity of the strongest heat at the slider's right end
+
+
+def blank() -> str:
+    """Before a photograph was chosen."""
+    words = "The parts of the face that speak for the prediction, as a heat map."
+    return markup.panel(TITLE, markup.empty(words) + markup.ghost(5, figure=True))
+
+
+def waiting() -> str:
+    """While the map is made."""
+    return markup.panel(TITLE, markup.ghost(5, figure=True), state="waiting")
+
+
+def refused(face: Face) -> str:
+    """A face that must not be read: only what was found is shown."""
+    body = _figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
+    return markup.panel(TITLE, body)
+
+
+def draw(reading: Reading) -> str:
+    """The panel of a face; without a map it says so."""
+    heat = reading.heatmap
+    if heat is None:
+        return markup.panel(TITLE, _figure(reading.face, None) + "<p>No heat map was made.</p>")
+    if heat.empty:
+        words = f"Nothing in this face spoke for <em>{markup.text(heat.label)}</em>."
+        return markup.panel(TITLE, f"{_figure(reading.face, None)}<p>{words}</p>")
+    return markup.panel(
+        TITLE, _figure(reading.face, heat) + _slider() + _shares(heat) + _method(heat)
+    )
+
+
+def _figure(face: Face, heat: Heatmap | None) -> str:
+    crop = canvas.fit(face.crop, min(face.size, _SIDE), enlarge=False)
+    words = "The face, cut out and levelled"
+    top = ""
+    if heat is not None:
+        layer = markup.picture(render.draw_heatmap(crop, heat, _HEAT, bar=False))
+        words = _words(heat)
+        top = f'<img class="heat" src="{layer}" alt="">'
+    return (
+        f'<figure class="face"><img src="{markup.picture(crop)}" alt="{markup.text(words)}">{top}'
+        f"{_outlines(face)}</figure>"
+    )
+
+
+def _words(heat: Heatmap) -> str:
+    ranked = _ranked(heat)[:3]
+    shares = ", ".join(f"{name} {value:.0%}" for name, value in ranked)
+    return f"The face with a heat map for {heat.label}" + (f": {shares}" if shares else "")
+
+
+def _ranked(heat: Heatmap) -> list[tuple[str, float]]:
+    return sorted(heat.regions.items(), key=lambda item: -item[1])
+
+
+def _outlines(face: Face) -> str:
+    shapes = "".join(_outline(name, mask) for name, mask in face.regions.items() if mask.any())
+    size = face.size
+    return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{shapes}</svg>'
+
+
+def _outline(name: str, mask: Mask) -> str:
+    import cv2
+
+    rings, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    smooth = (cv2.approxPolyDP(ring, 0.006 * mask.shape[0], True)[:, 0] for ring in rings)
+    path = "".join("M" + "L".join(f"{x} {y}" for x, y in ring) + "Z" for ring in smooth)
+    return f'<path data-outline="{name}" d="{path}"/>'
+
+
+def _slider() -> str:
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in canvas.colours()[::51])
+    scale = f'<i style="background:linear-gradient(90deg,{stops})"></i>'
+    return (
+        f'<div class="scale" aria-hidden="true"><span>no heat</span>{scale}<span>most</span></div>'
+        '<label class="opacity"><span>Opacity of the heat</span>'
+        '<input type="range" min="0" max="100" value="80" data-opacity></label>'
+    )
+
+
+def _shares(heat: Heatmap) -> str:
+    rows = [
+        markup.bar(
+            f'<button type="button" class="region" data-region="{name}">{name}</button>',
+            value,
+            "heat",
+        )
+        for name, value in _ranked(heat)
+    ]
+    elsewhere = 1.0 - sum(heat.regions.values())
+    if heat.regions and elsewhere > 0.005:
+        rows.append(markup.bar("elsewhere", elsewhere, "heat faint"))
+    return f'<h3>Share of the heat</h3><ul class="bars">{"".join(rows)}</ul>'
+
+
+def _method(heat: Heatmap) -> str:
+    method = METHODS.get(heat.method)
+    what = f": {markup.text(method.what)}" if method else ""
+    label = markup.text(heat.label)
+    return f'<p class="fine">For <em>{label}</em>, by {markup.text(heat.method)}{what}.</p>'

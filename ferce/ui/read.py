@@ -1,0 +1,165 @@
+"""The Read tab: one photograph, its faces, and the parts of a reading as they become ready."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ferce import images
+from ferce.ui import flow, markup, thumbnails, uploads
+from ferce.ui.flow import Flow, Shown
+from ferce.ui.loading import Models
+from ferce.ui.session import Sessions
+from ferce.ui.settings import Settings
+
+NAME = "Read"
+_QUEUE = "reading"  # pages and API wait in one line
+_LISTEN: dict[str, Any] = {
+    "show_progress": "hidden",
+    "trigger_mode": "multiple",
+    "api_visibility": "private",
+}
+Parts = Mapping[str, gr.HTML]
+
+
+def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
+    """Lay out the tab and connect it; call inside `gr.Blocks`."""
+    examples = images.find([str(settings.examples)]) if _has_photos(settings.examples) else []
+    with gr.Row(elem_classes="read"):
+        with gr.Column(elem_classes="source"):
+            photo = _photo()
+            parts = {name: gr.HTML(value) for name, value in _left().items()}
+            parts["faces"] = thumbnails.row(name="faces")
+            row = thumbnails.row(_examples(examples), "examples") if examples else None
+        with gr.Column(elem_classes="reading"):
+            blank = flow.blank()
+            for name in ("prediction", "where", "why", "raw"):
+                parts[name] = gr.HTML(blank[name], elem_classes=[f"part-{name}"])
+    _connect(photo, parts, Flow(models), sessions, settings.readers)
+    if row is not None:
+        row.select(_taker(examples), None, photo, **_LISTEN)
+    _endpoint(models, settings.readers)
+
+
+def _photo() -> gr.Image:
+    return gr.Image(
+        label="Photo",
+        sources=["upload", "webcam", "clipboard"],
+        height=300,
+        buttons=[],
+        # Mirrored pictures would swap the person's left and right.
+        webcam_options=gr.WebcamOptions(mirror=False),
+        placeholder="Drop a photo here\nor click to choose one",
+        elem_classes="photo",
+        alt_text="The photo you chose",
+    )
+
+
+def _left() -> Shown:
+    return {"status": flow.line(flow.HELLO)}
+
+
+def _has_photos(folder: Path) -> bool:
+    return folder.is_dir() and any(path.suffix in images.SUFFIXES for path in folder.iterdir())
+
+
+def _examples(paths: list[Path]) -> str:
+    pictures = [
+        thumbnails.Thumbnail(markup.thumbnail(images.load(path)), f"Example: {_title(path)}")
+        for path in paths
+    ]
+    return thumbnails.draw("Examples", pictures)
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("_", " ").replace("-", " ")
+
+
+def _taker(examples: list[Path]) -> Any:
+    def take(event: gr.EventData) -> Any:
+        index = thumbnails.chosen(event, len(examples))
+        return gr.skip() if index is None else str(examples[index])
+
+    return take
+
+
+def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, readers: int) -> None:
+    """A choice clears the page at once and takes a new turn; a new turn starts a run."""
+    outputs, turn = list(parts.values()), gr.State(0)
+    queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": _QUEUE}
+    # In the queue all the same: Gradio 6.31 tells of a changed state only there.
+    at_once = {**_LISTEN, "concurrency_limit": None}
+
+    def run(turn: int, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        steps = reads.read(sessions.of(request.session_hash), turn)
+        yield from (_update(parts, shown) for shown in steps if shown)
+        # Gradio sends the last value once more at the end; a run that was overtaken must not
+        # repeat its own, so every run ends by changing nothing.
+        yield {parts["status"]: gr.skip()}
+
+    def take(photo: uploads.Upload, request: gr.Request) -> dict[Any, Any]:
+        path = uploads.path(photo)
+        work = sessions.of(request.session_hash).begin(path)
+        shown = flow.waiting("Looking for faces.") if path else flow.blank()
+        return {turn: work.turn, **_update(parts, shown | {"faces": ""})}
+
+    def pick(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        session = sessions.of(request.session_hash)
+        index = thumbnails.chosen(event, len(session.work.faces))
+        if index is None:
+            return {turn: session.work.turn}
+        work = session.pick(index)
+        shown = flow.waiting("Reading the face.") | {"faces": flow.strip(work)}
+        return {turn: work.turn, **_update(parts, shown)}
+
+    running = turn.change(run, turn, outputs, **queued)
+    # Cancelling comes first, or it would hit the run that the same choice starts.
+    gr.on([photo.change, parts["faces"].select], None, cancels=[running])
+    photo.change(take, photo, [turn, *outputs], preprocess=False, **at_once)
+    parts["faces"].select(pick, None, [turn, *outputs], **at_once)
+
+
+def _update(parts: Parts, shown: Shown) -> dict[Any, str]:
+    return {parts[name]: value for name, value in shown.items()}
+
+
+def _endpoint(models: Models, readers: int) -> None:
+    """The API: `/read` takes a photograph and returns its part of the JSON document."""
+
+    def read(photo: uploads.Upload) -> dict[str, Any]:
+        """Read the faces of a photo.
+
+        Args:
+            photo: The photo as an uploaded file: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
+
+        Returns:
+            One photo of the JSON document that `python -m ferce --json` writes.
+        """
+        return _document(models, uploads.path(photo))
+
+    photo = gr.Image(label="photo", visible=False)
+    document = gr.JSON(label="reading", visible=False)
+    gr.Button(visible=False).click(
+        read,
+        photo,
+        document,
+        api_name="read",
+        preprocess=False,
+        concurrency_limit=readers,
+        concurrency_id=_QUEUE,
+    )
+
+
+def _document(models: Models, path: Path | None) -> dict[str, Any]:
+    from ferce.report import to_json
+
+    if path is None:
+        return {"photo": "", "error": "No photo was sent; upload one as `photo`."}
+    while not models.wait(60):
+        pass
+    if models.reader is None:
+        raise gr.Error(models.failure or "There are no models.", print_exception=False)
+    report = models.reader.read(path, name=path.name)
+    photo: dict[str, Any] = to_json([report], models.reader.models)["photos"][0]
+    return photo

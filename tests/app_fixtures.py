@@ -1,0 +1,188 @@
+"""A reader for the app's tests whose every part is computed from the pixels it is given.
+
+A photo for it is black with grey squares: each square is a face; its brightness decides the label.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ferce import images
+from ferce.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.types import REGIONS, Cue, Explanation, Face, Heatmap, Prediction, Reading, Report
+
+ROOT = Path(__file__).parents[1]
+SIDE = 96
+MINIMUM = 24  # pixels; a smaller square is a face too small to read
+TINY = "The face is 16 pixels wide; at least 24 are needed. Use a larger photo."
+
+
+def scene(*levels: int, side: int = SIDE) -> np.ndarray:
+    """A photo with one square a level (1..255), from left to right."""
+    photo = np.zeros((SIDE + 64, max(len(levels), 1) * (SIDE + 32) + 32, 3), np.uint8)
+    for i, level in enumerate(levels):
+        x = 32 + i * (SIDE + 32)
+        photo[32 : 32 + side, x : x + side] = level
+    return photo
+
+
+def label_of(level: float) -> str:
+    return COMPOUNDS[int(level) * len(COMPOUNDS) // 256]
+
+
+def face(level: int, side: int = SIDE) -> Face:
+    crop = np.full((SIDE, SIDE, 3), level, np.uint8)
+    rows = np.arange(SIDE) * len(REGIONS) // SIDE
+    stripes = {
+        name: np.repeat((rows == i)[:, None], SIDE, axis=1) for i, name in enumerate(REGIONS)
+    }
+    return Face(crop=crop, regions=stripes, problem=TINY if side < MINIMUM else None)
+
+
+def prediction_of(face: Face) -> Prediction:
+    level = float(face.crop.mean())
+    scores = np.full(len(COMPOUNDS), 0.3 / (len(COMPOUNDS) - 1))
+    scores[COMPOUNDS.index(label_of(level))] = 0.7
+    return Prediction(
+        "compound",
+        label_of(level),
+        dict(zip(COMPOUNDS, scores.tolist(), strict=True)),
+        (label_of(level),),
+        dict(zip(BASICS, component_probabilities(scores).clip(0, 1).tolist(), strict=True)),
+        f"The square is {level:.0f} bright.",
+        "fake",
+    )
+
+
+@dataclass
+class SquareReader:
+    """`pause` is waited between parts; `seen` lists the labels whose reading came to its end."""
+
+    pause: float = 0.0
+    models: dict[str, str] = field(default_factory=lambda: {"classifier": "fake", "voice": "fake"})
+    seen: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+
+    def detect(self, photo: np.ndarray) -> list[Face]:
+        bright = photo[..., 0] > 0
+        found, column = [], 0
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], bright.any(0).astype(int), [0]])))
+        for column, end in edges.reshape(-1, 2):
+            levels = photo[:, column:end, 0]
+            found.append(face(int(np.median(levels[levels > 0])), side=int(end - column)))
+        return found
+
+    def stream(self, face: Face, options: object = None) -> Iterator[Reading]:
+        reading = Reading(face)
+        if face.problem:
+            yield reading
+            return
+        prediction = prediction_of(face)
+        assert prediction.label is not None
+        self.started.append(prediction.label)
+        for part in self._parts(face, prediction):
+            reading = replace(reading, **part)
+            yield reading
+            time.sleep(self.pause)
+        self.seen.append(prediction.label)
+
+    def _parts(self, face: Face, prediction: Prediction) -> Iterator[dict[str, object]]:
+        yield {"prediction": prediction}
+        heat = np.where(face.regions["mouth"], 1.0, 0.1).astype(np.float32)
+        shares = {name: float(heat[m].sum() / heat.sum()) for name, m in face.regions.items()}
+        yield {"heatmap": Heatmap(heat, prediction.label or "", "occlusion", None, shares)}
+        text = f"The expression resembles {prediction.label}: the lip corners are pulled up."
+        yield {"explanation": Explanation(text, "fake")}
+        start = text.index("the lip")
+        cue = Cue(
+            text[start:-1], start, len(text) - 1, 12, "mouth", seen="supported", used="used",
+            evidence="AU12 0.90",
+        )  # fmt: skip
+        yield {"explanation": Explanation(text, "fake", (cue,))}
+
+    def read(self, source: object, name: str | None = None, options: object = None) -> Report:
+        try:
+            photo = images.load(source)
+        except images.ImageError as error:
+            return Report(name or "photo", error=str(error))
+        readings = tuple([*self.stream(face)][-1] for face in self.detect(photo))
+        if not readings:
+            return Report(name or "photo", error="No face was found.")
+        return Report(name or "photo", (photo.shape[1], photo.shape[0]), 0.1, readings)
+
+
+def loader(reader: SquareReader, gate: Path | None = None) -> Callable[..., object]:
+    """How the app gets the reader; it waits until the gate exists, if there is one."""
+
+    def load(say: Callable[[str], None]) -> SquareReader:
+        say("the squares")
+        while gate is not None and not gate.exists():
+            time.sleep(0.05)
+        return reader
+
+    return load
+
+
+@contextmanager
+def serving(
+    load: str = "squares",
+    pause: float = 0.0,
+    gate: str = "",
+    temporary: str = "",
+    **settings: object,
+) -> Iterator[str]:
+    """The page on a free port of this machine, launched as app.py does it; yields its address.
+
+    In a process of its own: Gradio's server leaves sockets and event loops to the garbage
+    collector, which the tests would take for faults of whatever runs next.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told = {"load": load, "pause": pause, "gate": gate, "settings": {"port": port, **settings}}
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    variables = os.environ | {"PYTHONPATH": paths}
+    if temporary:
+        variables["GRADIO_TEMP_DIR"] = temporary
+    server = subprocess.Popen([sys.executable, __file__, json.dumps(told)], cwd=ROOT, env=variables)
+    try:
+        wait_for(port, server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the app ended before it answered"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the app does not answer")
+
+
+def main(load: str, pause: float, gate: str, settings: dict[str, object]) -> None:
+    import app
+    from ferce.ui import Settings, build
+
+    if "examples" in settings:
+        settings["examples"] = Path(str(settings["examples"]))
+    told = Settings(**settings)
+    squares = loader(SquareReader(pause), Path(gate) if gate else None)
+    page = build(told, squares if load == "squares" else None)
+    page.launch(**app.options(told), quiet=True)
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

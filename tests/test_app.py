@@ -1,0 +1,390 @@
+"""The app without a browser: settings, the order of a reading, calm refusals, the API."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from app_fixtures import (
+    ROOT,
+    TINY,
+    SquareReader,
+    face,
+    label_of,
+    loader,
+    prediction_of,
+    scene,
+    serving,
+)
+from PIL import Image
+
+import app
+from ferce.report import json_schema
+from ferce.types import Cue, Explanation, Reading
+from ferce.ui import Settings, flow, markup
+from ferce.ui.flow import Flow
+from ferce.ui.loading import Models
+from ferce.ui.panels import where, why
+from ferce.ui.session import Session, Sessions
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes pixels to a PNG and gives its path."""
+
+    def write(pixels, name="photo.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def models_of(reader):
+    models = Models(loader(reader))
+    models.start()
+    assert models.wait(5)
+    return models
+
+
+def shown_by(reader, path, session=None):
+    """What the page is told, step by step."""
+    session = session or Session()
+    turn = session.begin(path).turn
+    return list(Flow(models_of(reader)).read(session, turn))
+
+
+# ---- settings ----
+
+
+def test_settings_have_safe_defaults():
+    settings = Settings.from_environment({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 7860)
+    assert settings.classifier is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SPACE_ID": "owner/ferce"}, {"host": "0.0.0.0"}),
+        ({"SPACE_ID": "owner/ferce", "GRADIO_SERVER_NAME": "::1"}, {"host": "::1"}),
+        ({"GRADIO_SERVER_PORT": "8001"}, {"port": 8001}),
+        ({"FERCE_CLASSIFIER": "timm:a/b", "FERCE_DEVICE": "cuda"}, {"classifier": "timm:a/b"}),
+        ({"FERCE_VOICE": "", "GRADIO_SERVER_PORT": ""}, {"voice": None, "port": 7860}),
+    ],
+)
+def test_settings_come_from_the_environment(variables, expected):
+    settings = Settings.from_environment(variables)
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"GRADIO_SERVER_PORT": "http"}, "GRADIO_SERVER_PORT must be a whole number"),
+        ({"GRADIO_SERVER_PORT": "70000"}, "1..65535; got 70000"),
+        ({"FERCE_READERS": "0"}, "readers must be at least 1"),
+    ],
+)
+def test_a_wrong_setting_is_named(variables, words):
+    with pytest.raises(ValueError, match=words):
+        Settings.from_environment(variables)
+
+
+def test_app_is_short_and_sends_nothing_home():
+    assert len((ROOT / "app.py").read_text().splitlines()) < 80
+    told = app.options(Settings())
+    assert told["ssr_mode"] is False
+    assert told["run_history"] is False
+    assert app.os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+    looks = told["css"] + told["head"] + told["theme"]._get_theme_css()
+    assert "http" not in looks.replace("http://www.w3.org/2000/svg", "")  # nothing from elsewhere
+    assert not told["theme"]._stylesheets
+
+
+def test_system_libraries_are_listed_for_the_space():
+    assert {"libegl1", "libgles2"} <= set((ROOT / "packages.txt").read_text().split())
+
+
+# ---- the order of a reading ----
+
+
+def test_parts_come_as_they_are_ready_prediction_first(save):
+    steps = shown_by(SquareReader(), save(scene(10)))
+    panels = [tuple(name for name in step if name not in ("status", "faces")) for step in steps]
+    assert panels == [
+        (), ("prediction",), ("where",), ("why",), ("why",), ("prediction", "where", "why", "raw"),
+    ]  # fmt: skip
+    assert label_of(10) in steps[1]["prediction"]
+
+
+def test_the_photo_is_offered_face_by_face(save):
+    session, reader = Session(), SquareReader()
+    first = shown_by(reader, save(scene(10, 200)), session)
+    assert first[0]["faces"].count("<button") == 2
+    turn = session.pick(1).turn
+    second = list(Flow(models_of(reader)).read(session, turn))
+    assert label_of(200) in second[-1]["prediction"]
+    document = session.work.report()
+    assert [reading.prediction.label for reading in document.readings] == [
+        label_of(10), label_of(200),
+    ]  # fmt: skip
+
+
+def test_a_face_read_before_is_not_read_again(save):
+    session, reader = Session(), SquareReader()
+    shown_by(reader, save(scene(10, 200)), session)
+    reads = Flow(models_of(reader))
+    for index in (1, 0, 1):
+        list(reads.read(session, session.pick(index).turn))
+    assert reader.started == [label_of(10), label_of(200)]
+
+
+def test_one_face_needs_no_choice(save):
+    assert shown_by(SquareReader(), save(scene(10)))[0]["faces"] == ""
+
+
+def test_a_new_photo_stops_the_old_run(save):
+    session, reader = Session(), SquareReader()
+    reads = Flow(models_of(reader))
+    old = reads.read(session, session.begin(save(scene(10))).turn)
+    next(old), next(old)
+    turn = session.begin(save(scene(200), "new.png")).turn
+    assert list(old) == []
+    assert reader.seen == []
+    assert label_of(200) in list(reads.read(session, turn))[-1]["prediction"]
+    assert reader.seen == [label_of(200)]
+
+
+def test_a_run_that_waited_too_long_does_nothing(save):
+    session, reader = Session(), SquareReader()
+    turn = session.begin(save(scene(10))).turn
+    session.begin(save(scene(200), "new.png"))
+    assert list(Flow(models_of(reader)).read(session, turn)) == []
+    assert reader.started == []
+
+
+def test_raw_json_is_the_schema(save):
+    link = shown_by(SquareReader(), save(scene(10, 200)))[-1]["raw"]
+    assert 'download="photo.ferce.json"' in link
+
+
+# ---- calm refusals ----
+
+
+def broken(tmp_path):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(b"\xff\xd8\xff no photo")
+    return path
+
+
+def status_of(steps):
+    return [step["status"] for step in steps if "status" in step][-1]
+
+
+def test_an_unreadable_file_is_one_sentence(tmp_path):
+    words = status_of(shown_by(SquareReader(), broken(tmp_path)))
+    assert "sorry" in words
+    assert "broken.jpg" in words
+    assert "Traceback" not in words
+
+
+def test_a_photo_that_went_away_is_one_sentence(tmp_path):
+    assert "does not exist" in status_of(shown_by(SquareReader(), tmp_path / "gone.jpg"))
+
+
+def test_no_face_is_said_plainly(save):
+    steps = shown_by(SquareReader(), save(np.zeros((64, 64, 3), np.uint8)))
+    assert flow.NO_FACE in status_of(steps)
+    assert steps[-1]["raw"] == ""
+
+
+def test_a_tiny_face_is_shown_but_not_read(save):
+    last = shown_by(SquareReader(), save(scene(10, side=16)))[-1]
+    assert TINY in last["prediction"]
+    assert "No reading of this face" in last["prediction"]
+    assert "<figure" in last["where"]
+
+
+def test_a_fault_never_shows_a_trace(save, caplog):
+    class Faulty(SquareReader):
+        def detect(self, photo):
+            raise ZeroDivisionError("secret path /home")
+
+    steps = shown_by(Faulty(), save(scene(10)))
+    assert markup.text(flow.BROKEN) in status_of(steps)
+    assert "secret" not in json.dumps(steps)
+    assert "secret" in caplog.text
+
+
+def test_models_that_cannot_be_loaded_are_named(save, caplog):
+    def load(say):
+        raise ValueError("no such kind: tim")
+
+    models = Models(load)
+    models.start()
+    assert models.wait(5)
+    session = Session()
+    steps = list(Flow(models).read(session, session.begin(save(scene(10))).turn))
+    assert "no such kind: tim" in status_of(steps)
+
+
+# ---- pages do not share ----
+
+
+def test_sessions_are_apart_and_forgotten():
+    sessions = Sessions()
+    one, two = sessions.of("one"), sessions.of("two")
+    one.begin(Path("a.jpg"))
+    assert two.work.path is None
+    work = one.work
+    sessions.close("one")
+    assert one.work is not work
+    assert len(sessions) == 1
+
+
+# ---- HTML ----
+
+
+@pytest.mark.parametrize("hostile", ["<script>x</script>", '"><img onerror=x>', "{{x}} ${x} `x`"])
+def test_what_comes_from_outside_is_escaped(hostile):
+    shown = markup.text(hostile)
+    assert not set(shown) & set('<>"{$`')
+
+
+def test_claims_are_marked_where_they_stand():
+    text = "It resembles *sadly angry*: the brows are lowered & the lips part."
+    cues = tuple(
+        Cue(words, text.index(words), text.index(words) + len(words), 4, region, seen=seen)
+        for words, region, seen in (
+            ("the lips part", "mouth", "contradicted"),
+            ("the brows are lowered", "brows", "supported"),
+        )
+    )
+    reading = Reading(face(10), prediction_of(face(10)), explanation=Explanation(text, "v", cues))
+    html = why.draw(reading)
+    assert "<em>sadly angry</em>" in html
+    assert html.index("cue supported") < html.index("cue contradicted")
+    assert 'data-region="brows"' in html
+    assert " &amp; " in html
+
+
+def test_an_empty_map_says_so():
+    part = list(SquareReader().stream(face(10)))[1]
+    empty = part.heatmap.__class__(np.zeros((96, 96), np.float32), "happily sad", "occlusion")
+    html = where.draw(Reading(part.face, part.prediction, empty))
+    assert "Nothing in this face spoke for" in html
+    assert "data-opacity" not in html
+
+
+# ---- over HTTP ----
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving(pause=0.02) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
+
+
+def ask(client, path):
+    from gradio_client import handle_file
+
+    return client.predict(handle_file(str(path)), api_name="/read")
+
+
+def test_api_reads_a_photo(client, save):
+    photo = ask(client, save(scene(10, 200)))
+    document = {"schema": 1, "photos": [photo], "models": {}, "notice": "…"}
+    jsonschema.validate(document, json_schema())
+    labels = [one["prediction"]["label"] for one in photo["faces"]]
+    assert labels == [label_of(10), label_of(200)]
+    assert photo["photo"] == "photo.png"
+
+
+def test_api_names_one_endpoint_with_its_parameter(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert list(endpoints) == ["/read"]
+    assert [one["parameter_name"] for one in endpoints["/read"]["parameters"]] == ["photo"]
+
+
+def test_api_tells_of_a_broken_file(client, tmp_path):
+    photo = ask(client, broken(tmp_path))
+    assert set(photo) == {"photo", "error"}
+    assert "broken.jpg" in photo["error"]
+
+
+def test_api_reads_no_files_of_the_server(url, tmp_path):
+    import httpx
+
+    secret = tmp_path / "secret.png"
+    Image.fromarray(scene(10)).save(secret)
+    for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
+        call = httpx.post(
+            f"{url}/gradio_api/call/read", json={"data": [{"path": str(secret)} | meta]}
+        )
+        answer = httpx.get(f"{url}/gradio_api/call/read/{call.json()['event_id']}").text
+        assert "event: error" in answer
+        assert "faces" not in answer
+
+
+def test_two_callers_get_their_own_answers(url, save):
+    from gradio_client import Client
+
+    levels = (10, 100, 200, 250)
+    paths = [save(scene(level), f"{level}.png") for level in levels]
+    clients = [Client(url, verbose=False) for _ in levels]
+    with ThreadPoolExecutor(len(levels)) as pool:
+        photos = list(pool.map(ask, clients, paths))
+    labels = [photo["faces"][0]["prediction"]["label"] for photo in photos]
+    assert labels == [label_of(level) for level in levels]
+
+
+def test_the_page_is_up_before_the_models(tmp_path):
+    import httpx
+    from gradio_client import Client
+
+    gate = tmp_path / "open"
+    with serving(gate=str(gate)) as address:
+        page = httpx.get(address).text
+        assert "ferce" in page
+        assert "Loading" in page
+        waiting = Client(address, verbose=False).submit(
+            {"path": None, "meta": {"_type": "gradio.FileData"}}, api_name="/read"
+        )
+        gate.touch()
+        assert "No photo was sent" in waiting.result(timeout=20)["error"]
+
+
+def test_uploads_are_deleted(tmp_path, save):
+    from gradio_client import Client
+
+    temporary = tmp_path / "uploads"
+    told = {"temporary": str(temporary), "keep_seconds": 1, "examples": str(tmp_path / "none")}
+    with serving(**told) as address:
+        assert ask(Client(address, verbose=False), save(scene(10)))["faces"]
+        for _ in range(100):
+            if not [path for path in temporary.rglob("*") if path.is_file()]:
+                return
+            time.sleep(0.1)
+    pytest.fail("the upload is still there after ten seconds")
+
+
+def test_api_reads_a_real_photo(astronaut, save):
+    """With the reader that app.py takes by default: a broad smile is basic happiness."""
+    from gradio_client import Client
+
+    with serving("real") as address:
+        photo = ask(Client(address, verbose=False), save(astronaut))
+    (smiling,) = photo["faces"]
+    assert (smiling["state"], smiling["prediction"]["label"]) == ("basic", "happy")
+    assert max(smiling["heatmap"]["regions"], key=smiling["heatmap"]["regions"].get) == "mouth"
+    assert "happ" in smiling["explanation"]["text"]
