@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as PILImage
@@ -33,15 +35,23 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--portraits", type=Path, help="folder of neutral portraits")
     parser.add_argument("--manifest", type=Path, help="CSV: file, subject, source, licence, ...")
-    parser.add_argument("--sources", nargs="*", default=[], help="only these sources of the manifest")
-    parser.add_argument("--hold-out", default="london:30", help="SOURCE:N, last N subjects are test")
+    parser.add_argument(
+        "--sources", nargs="*", default=[], help="only these sources of the manifest"
+    )
+    parser.add_argument(
+        "--hold-out", default="london:30", help="SOURCE:N, last N subjects are test"
+    )
     parser.add_argument("--cache", type=Path, help="fitted people and tables (default OUT/cache)")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=224, help="pixels a side")
     parser.add_argument("--kinds", nargs=4, type=float, default=Settings().kinds, metavar="SHARE",
                         help="shares of compound, basic, neutral and random")  # fmt: skip
-    parser.add_argument("--clay", type=float, default=Settings().clay, help="share of painted heads")
+    parser.add_argument("--splits", nargs=3, type=float, default=Settings().splits, metavar="SHARE",
+                        help="shares of train, val and test")  # fmt: skip
+    parser.add_argument(
+        "--clay", type=float, default=Settings().clay, help="share of painted heads"
+    )
     parser.add_argument("--clay-people", type=int, default=400)
     parser.add_argument("--yaw", type=float, default=Settings().yaw, help="largest, degrees")
     parser.add_argument("--roll", type=float, default=Settings().roll)
@@ -66,20 +76,26 @@ def gather(args: argparse.Namespace) -> tuple[Studio, list[Subject]]:
         portraits = hold_out_last(portraits, source, int(count))
         fits = tqdm(fit_people(portraits, studio, reader), total=len(portraits), desc="fitting")
         reasons = Counter(reason or "fitted" for _, reason in fits)
-        print("portraits:", dict(reasons.most_common()), "- reasons in", studio.people / "refused.csv")
+        print(
+            "portraits:", dict(reasons.most_common()), "- reasons in", studio.people / "refused.csv"
+        )
         subjects += fitted_subjects(portraits, studio)
     return studio, subjects
+
+
+def chosen_settings(args: argparse.Namespace) -> Settings:
+    """The options that say what is in the data set."""
+    names = [f.name for f in fields(Settings) if hasattr(args, f.name)]
+    given = {name: getattr(args, name) for name in names}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Settings(**values)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Fit, plan, render, show."""
     args = parse(argv)
     studio, subjects = gather(args)
-    settings = Settings(
-        count=args.count, seed=args.seed, size=args.size, kinds=tuple(args.kinds), clay=args.clay,
-        occluded=args.occluded, degraded=args.degraded, yaw=args.yaw, roll=args.roll,
-        strength=tuple(args.strength),
-    )  # fmt: skip
+    settings = chosen_settings(args)
     print("people:", dict(Counter((s.style, s.split) for s in subjects)))
     keep_settings(args.out, settings, [s.name for s in subjects])
     recipes = plan(settings, subjects)

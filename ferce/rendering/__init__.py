@@ -1,1 +1,1 @@
-"""Photo-real and clay faces with chosen action units, from a 3-D face model and neutral portraits."""
+"""Photo-real and clay faces with chosen action units, from a 3-D kit and neutral portraits."""

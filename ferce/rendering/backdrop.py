@@ -25,7 +25,7 @@ def follow(image: Image, targets: Floats, sources: Floats) -> Floats:
 
 
 def displacement(places: Floats, moves: Floats, height: int, width: int) -> Floats:
-    """Harmonic field (H, W, 2) that takes the given moves at places and none at the picture's edge."""
+    """Harmonic field (H, W, 2): the given moves at places, none at the picture's edge."""
     rows, columns = height // CELL, width // CELL
     cell = np.floor(places / CELL).astype(int)
     inside = ((cell >= 0) & (cell < (columns, rows))).all(1)
@@ -48,7 +48,12 @@ def _relax(field, fixed, rounds):  # type: ignore[no-untyped-def]  # noqa: ANN00
                 if fixed[y, x]:
                     continue
                 for k in range(2):
-                    around = field[y - 1, x, k] + field[y + 1, x, k] + field[y, x - 1, k] + field[y, x + 1, k]
+                    around = (
+                        field[y - 1, x, k]
+                        + field[y + 1, x, k]
+                        + field[y, x - 1, k]
+                        + field[y, x + 1, k]
+                    )
                     field[y, x, k] += 1.6 * (around / 4 - field[y, x, k])
     return field
 
@@ -78,4 +83,4 @@ def wall(size: int, rng: np.random.Generator) -> Floats:
     share = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]
     ys, xs = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     edge = 1 - 0.18 * np.clip(xs**2 + ys**2, 0, 1.6)[..., None]
-    return np.clip((first + (second - first) * share) * edge, 0, 255).astype(np.float32)
+    return np.asarray(np.clip((first + (second - first) * share) * edge, 0, 255), np.float32)

@@ -19,10 +19,10 @@ size_categories: [n<1K]
 ---
 # Rendered compound expressions (demo set)
 
-$count pictures of $size x $size pixels with exact labels: $compounds of the 14 RAF-CE compounds, $basics
-basic expressions, $neutral neutral faces and $random random sets of action units. Every training
-and evaluation script of ferce runs on them when it is given no data. Nobody in them exists: the
-photo style uses AI-generated portraits, the clay style a painted 3-D head.
+$count pictures of $size x $size pixels with exact labels: $compounds of the 14 RAF-CE
+compounds, $basics basic expressions, $neutral neutral faces and $random random sets of
+action units. Every training and evaluation script of ferce runs on them when it is given no data.
+Nobody in them exists: the photo style uses AI-generated portraits, the clay style painted heads.
 
 Nothing measured here tells how a model does on photographs of real people.
 
@@ -47,7 +47,8 @@ $label_rows
 Action units follow the prototypes of Du, Tao & Martinez (PNAS 2014; the last two classes:
 EmotioNet, CVPR 2016), with variants at their frequency, intensities 0.5 to 1, small asymmetries.
 ICT-FaceKit (Li et al., CVPR 2020) was fitted to each portrait; the portrait is its texture. Folds
-of skin, teeth, eyeballs, lamps, occluders ($occluded pictures) and degradations ($degraded) are drawn.
+of skin, teeth, eyeballs, lamps, occluders ($occluded pictures) and degradations ($degraded) are
+drawn.
 
     $command
 
@@ -72,7 +73,12 @@ SPLITS = ("train", "val", "test")
 
 
 def dataset_card(
-    lines: Sequence[dict[str, Any]], *, size: int, command: str, examples: int, found: tuple[int, int]
+    lines: Sequence[dict[str, Any]],
+    *,
+    size: int,
+    command: str,
+    examples: int,
+    found: tuple[int, int],
 ) -> str:
     """The card; found = pictures and examples in which the face detector finds a face."""
     kinds = Counter(line["kind"] for line in lines)
@@ -111,4 +117,6 @@ def _label_rows(lines: Sequence[dict[str, Any]]) -> str:
 
 def _sources(lines: Sequence[dict[str, Any]]) -> str:
     counts = Counter((line["source"], line["licence"], line["attribution"]) for line in lines)
-    return "\n".join(f"- {s}: {n} pictures, {lic}. {who}" for (s, lic, who), n in counts.most_common())
+    return "\n".join(
+        f"- {s}: {n} pictures, {lic}. {who}" for (s, lic, who), n in counts.most_common()
+    )

@@ -18,7 +18,14 @@ from ferce.rendering.wrinkles import sample_map, shading_map
 Image = NDArray[np.uint8]
 
 SKINS = np.array(  # light to dark, RGB
-    [[236, 200, 178], [222, 178, 150], [196, 146, 114], [152, 104, 76], [106, 70, 50], [78, 52, 40]],
+    [
+        [236, 200, 178],
+        [222, 178, 150],
+        [196, 146, 114],
+        [152, 104, 76],
+        [106, 70, 50],
+        [78, 52, 40],
+    ],
     float,
 )
 HAIRS = np.array([[32, 26, 22], [70, 50, 36], [122, 92, 62], [150, 145, 140]], float)
@@ -45,7 +52,9 @@ def random_paint(seed: int) -> Paint:
     rng = np.random.default_rng([seed, 3])
     tone = rng.uniform(0, len(SKINS) - 1.01)
     low = int(tone)
-    skin = (SKINS[low] * (1 - tone + low) + SKINS[low + 1] * (tone - low)) * rng.uniform(0.95, 1.05, 3)
+    skin = (SKINS[low] * (1 - tone + low) + SKINS[low + 1] * (tone - low)) * rng.uniform(
+        0.95, 1.05, 3
+    )
     dark = skin.mean() < 125
     hair = HAIRS[0 if dark else rng.integers(len(HAIRS))] * rng.uniform(0.7, 1.15)
     return Paint(
@@ -98,7 +107,10 @@ def vertex_colours(kit: Kit, regions: Regions, paint: Paint) -> Floats:
     """(V, 3) unlit colours."""
     out = np.tile(paint.skin, (len(kit.vertices), 1))
     layers = ((regions.lips, paint.lips, 0.8), (regions.brows, paint.hair, paint.brow_strength))
-    for mask, colour, strength in (*layers, (regions.scalp, paint.hair, 0.0 if paint.bald else 1.0)):
+    for mask, colour, strength in (
+        *layers,
+        (regions.scalp, paint.hair, 0.0 if paint.bald else 1.0),
+    ):
         share = (mask * strength)[:, None]
         out = out * (1 - share) + colour * share
     inside = np.isin(regions.material, (FLESH, TEETH))
@@ -116,10 +128,20 @@ def _shade(layers: Floats, material: NDArray[np.int32], paint: Paint, scene: Sce
     normals = layers[..., :3] / (np.linalg.norm(layers[..., :3], axis=2, keepdims=True) + 1e-6)
     lit = scene.light.shade(normals)[..., None]
     folds = sample_map(shading_map(scene.folds, scene.light.direction), layers[..., 10:12])
-    half = np.asarray(scene.light.direction) / (np.linalg.norm(scene.light.direction) + 1e-6) + (0, 0, 1)
+    half = np.asarray(scene.light.direction) / (np.linalg.norm(scene.light.direction) + 1e-6) + (
+        0,
+        0,
+        1,
+    )
     facing = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)[..., None].astype(np.float32)
-    skin = layers[..., 3:6] * _pores(len(lit), paint.seed) * lit * folds[..., None] + facing**22 * paint.gloss
-    inner = layers[..., 3:6] * layers[..., 6:7] * (0.35 + 0.65 * lit) + facing**40 * 25 * layers[..., 6:7]
+    skin = (
+        layers[..., 3:6] * _pores(len(lit), paint.seed) * lit * folds[..., None]
+        + facing**22 * paint.gloss
+    )
+    inner = (
+        layers[..., 3:6] * layers[..., 6:7] * (0.35 + 0.65 * lit)
+        + facing**40 * 25 * layers[..., 6:7]
+    )
     eye = _eye_colours(layers[..., 7:10], paint.iris) * (0.45 + 0.5 * lit) + facing**160 * 150
     out = np.where(np.isin(material, (FLESH, TEETH))[..., None], inner, skin)
     return np.asarray(np.where((material == EYE)[..., None], eye, out), np.float32)
@@ -144,5 +166,3 @@ def _eye_colours(gaze: Floats, iris: Floats) -> Floats:
     white = np.array([222, 214, 210]) * (1 - 0.25 * np.clip(away - 0.5, 0, 1))[..., None]
     out = white * (1 - inside) + iris * (1 - 0.45 * ring) * inside
     return np.asarray(out * (1 - pupil) + np.array([12, 10, 10]) * pupil, np.float32)
-
-

@@ -29,7 +29,9 @@ from ferce.rendering.regions import Regions, paint_regions
 from ferce.rendering.wrinkles import height_map
 
 Image = NDArray[np.uint8]
-CLAY_CREDIT = Credit("", "ICT-FaceKit", "MIT", "ICT-FaceKit, (c) 2020 USC Institute for Creative Technologies", "")
+CLAY_CREDIT = Credit(
+    "", "ICT-FaceKit", "MIT", "ICT-FaceKit, (c) 2020 USC Institute for Creative Technologies", ""
+)
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)  # corners, face mesh indices
 
 
@@ -111,7 +113,7 @@ def shoot_photo(bench: Bench, recipe: Recipe) -> Shot:
 def hair_colour(person: Person, seed: int) -> Floats:
     """The colour above the forehead where that is dark enough to be hair, else a likely one."""
     x, y = np.clip((person.landmarks[10] - (0, 0.09 * SIZE)).astype(int), 0, SIZE - 1)
-    seen = person.image[y, x].astype(np.float32)
+    seen = np.asarray(person.image[y, x], np.float32)
     if seen.mean() < 80:
         return seen
     likely = HAIRS[0 if person.skin.mean() < 125 else seed % 2]
@@ -132,7 +134,9 @@ def shoot_clay(bench: Bench, recipe: Recipe) -> Shot:
     camera = Camera(np.eye(3, dtype=np.float32), SIZE / 27, (SIZE / 2, SIZE * 0.52))
     view = turn_head(shape, turn, PIVOT)
     folds = height_map(kit, unit_sides(recipe.activations), number, recipe.folds)
-    scene = Scene(recipe.light or STUDIO, folds, wall(SIZE, np.random.default_rng([*recipe.seed, 2])))
+    scene = Scene(
+        recipe.light or STUDIO, folds, wall(SIZE, np.random.default_rng([*recipe.seed, 2]))
+    )
     image = render_clay(kit, bench.regions, view, camera, paint, scene)
     angles = (recipe.pose.yaw, recipe.pose.pitch, recipe.pose.roll)
     return Shot(image, camera.project(view), angles, CLAY_CREDIT, paint.skin, paint.hair)

@@ -49,8 +49,10 @@ def load_correspondence(path: Path) -> Correspondence:
         return Correspondence(arrays["vertex"], arrays["error"])
 
 
-def find_correspondence(kit: Kit, regions: Regions, reader: Reader, count: int = 40) -> Correspondence:
-    """Mean distance of every landmark to every face vertex over `count` painted heads; the least wins."""
+def find_correspondence(
+    kit: Kit, regions: Regions, reader: Reader, count: int = 40
+) -> Correspondence:
+    """For each landmark the vertex that lies nearest on average over `count` painted heads."""
     face = int(kit.part("face").sum())
     total, found = np.zeros((478, face)), 0
     for i in range(count):
@@ -63,7 +65,8 @@ def find_correspondence(kit: Kit, regions: Regions, reader: Reader, count: int =
         found += 1
     if found < count / 2:
         raise RuntimeError(
-            f"expected the face reader to find {count} painted heads, it found {found}; check the reader"
+            f"expected the face reader to find {count} painted heads, it found {found}; "
+            "check that it takes RGB pictures"
         )
     mean = total / found
     return Correspondence(mean.argmin(1).astype(np.int32), mean.min(1).astype(np.float32))

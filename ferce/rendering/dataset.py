@@ -89,7 +89,9 @@ def keep_settings(folder: Path, settings: Settings, people: Sequence[str]) -> No
     now = json.dumps({"settings": asdict(settings), "people": sorted(people)}, indent=1)
     path = folder / SETTINGS
     if path.is_file() and path.read_text(encoding="utf-8") != now:
-        raise ValueError(f"{folder} holds a data set with other settings or people; choose another folder")
+        raise ValueError(
+            f"{folder} holds a data set with other settings or people; choose another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     _replace(path, now.encode())
 

@@ -26,11 +26,11 @@ def blur(image: Image, strength: float, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.filter2D(image, -1, kernel / max(kernel.sum(), 1e-6)), np.uint8)
 
 
-def jpeg(image: Image, strength: float, rng: np.random.Generator) -> Image:
+def jpeg(image: Image, strength: float, _rng: np.random.Generator) -> Image:
     """JPEG quality from 60 down to 12."""
     quality = round(60 - 48 * strength)
     encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1].copy()
 
 
 def low_light(image: Image, strength: float, rng: np.random.Generator) -> Image:
@@ -41,13 +41,13 @@ def low_light(image: Image, strength: float, rng: np.random.Generator) -> Image:
     return np.clip((scaled + noise) * 255, 0, 255).astype(np.uint8)
 
 
-def grey(image: Image, strength: float, rng: np.random.Generator) -> Image:
+def grey(image: Image, _strength: float, _rng: np.random.Generator) -> Image:
     """No colour."""
     flat = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.repeat(np.asarray(flat, np.uint8)[..., None], 3, axis=2)
 
 
-def low_resolution(image: Image, strength: float, rng: np.random.Generator) -> Image:
+def low_resolution(image: Image, strength: float, _rng: np.random.Generator) -> Image:
     """Fewer pixels, enlarged again: down to a quarter of the width."""
     size = image.shape[1::-1]
     factor = 1 + 3 * strength
@@ -74,4 +74,4 @@ def grade(image: Image, rng: np.random.Generator) -> Image:
     picture = level + (picture - level) * float(rng.uniform(0.75, 1.15))
     middle = float(picture.mean())
     picture = middle + (picture - middle) * float(rng.uniform(0.9, 1.1))
-    return np.clip(picture * 255, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture * 255, 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Action units to shapes of the kit: which to sample for a label, and how far each moves the face."""
+"""Action units to shapes of the kit: which to sample, and how far each moves the face."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CONFLICTS: Mapping[int, frozenset[int]] = {
 }
 NOISE = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24)  # units added weakly at random
 RARE = (14, 16, 18, 22, 23, 27, 28, 43)  # units of no prototype, drawn less often
-# Shape weights at intensity 1, chosen so that 1 looks like level E of FACS; 1.0 is the kit's full shape.
+# Shape weights at intensity 1, chosen so that 1 looks like level E of FACS.
 SHAPES: Mapping[int, Mapping[str, float]] = {
     1: {"browInnerUp": 1.25},
     2: {"browOuterUp": 1.2},
     4: {"browDown": 1.75, "browInnerUp": -0.2},
-    5: {"eyeWide": 1.75},
+    5: {"eyeWide": 1.6},
     6: {"cheekRaiser": 0.9, "cheekSquint": 0.75, "eyeSquint": 0.25},
     7: {"eyeSquint": 1.7, "cheekSquint": 0.15},
     9: {"noseSneer": 1.15, "browDown": 0.35, "eyeSquint": 0.2},
@@ -52,6 +52,7 @@ SHAPES: Mapping[int, Mapping[str, float]] = {
     43: {"eyeBlink": 1.0},
 }
 UPPER_LIFT = {"mouthUpperUp": 1.0, "noseSneer": 0.55, "mouthSmile": 0.35}
+OPENING = (12, 16, 20, 22, 25, 26, 27)  # units after which lips may stand apart
 LIFT_LIMIT = 0.8  # beyond this sum the upper gums show
 
 
@@ -85,8 +86,10 @@ def clashes(unit: int, others: Iterable[int]) -> bool:
     return any(o in CONFLICTS.get(unit, ()) or unit in CONFLICTS.get(o, ()) for o in others)
 
 
-def sample_label(label: str, rng: np.random.Generator, strength: tuple[float, float]) -> list[Activation]:
-    """The label's core units, its variants at their frequency, and now and then a weak extra unit."""
+def sample_label(
+    label: str, rng: np.random.Generator, strength: tuple[float, float]
+) -> list[Activation]:
+    """The label's core, its variants at their frequency, now and then a weak extra unit."""
     prototype = PROTOTYPES[label]
     chosen = list(prototype.core)
     for unit, share in prototype.variants.items():
@@ -135,6 +138,8 @@ def shape_weights(kit: Kit, activations: Iterable[Activation]) -> dict[str, floa
             if act.unit == 4 and raised:  # 1+4: brows drawn together while the inner ends rise
                 weight = 0.55 * weight if shape == "browDown" else 0.0
             _add(out, kit, shape, weight, act)
+    if not any(a.unit in OPENING for a in given):
+        _close_lips(out)
     for side in (LEFT, RIGHT):
         _hold_upper_lip(out, side)
     return {k: float(np.clip(v, -0.3, 1.9)) for k, v in out.items()}
@@ -147,6 +152,18 @@ def _add(out: dict[str, float], kit: Kit, shape: str, weight: float, act: Activa
             out[shape + side] = out.get(shape + side, 0.0) + weight * value
     elif shape in kit.index:
         out[shape] = out.get(shape, 0.0) + weight * (act.left + act.right) / 2
+
+
+def _close_lips(out: dict[str, float]) -> None:
+    """The lower lip follows a raised upper lip when nothing parts them, so that no teeth show."""
+    lift = max(
+        out.get("mouthUpperUp" + s, 0.0) + 0.4 * out.get("noseSneer" + s, 0.0)
+        for s in (LEFT, RIGHT)
+    )
+    if lift > 0.1:
+        out["mouthShrugLower"] = max(out.get("mouthShrugLower", 0.0), min(0.5 + 0.6 * lift, 1.1))
+        for side in (LEFT, RIGHT):
+            out["mouthUpperUp" + side] = 0.6 * out.get("mouthUpperUp" + side, 0.0)
 
 
 def _hold_upper_lip(out: dict[str, float], side: str) -> None:

@@ -51,7 +51,7 @@ class Limits:
     face: float = 90.0  # pixels: the mesh in the portrait as it comes
 
 
-class Unfit(Exception):
+class Unfit(Exception):  # noqa: N818 -- a verdict on a portrait, not a fault
     """The portrait cannot be used; the text says why."""
 
 
@@ -85,7 +85,7 @@ def fit_portrait(
 
 
 def credit(portrait: Portrait) -> Credit:
-    """Who and whence; a person without a split gets one from a hash of the name: 15 % test, 10 % val."""
+    """Who and whence; without a split a hash of the name gives one (15 % test, 10 % val)."""
     split = portrait.split or hashed_split(portrait.subject)
     names = (portrait.subject, portrait.source, portrait.licence, portrait.attribution)
     return Credit(*names, split, portrait.path.name)
@@ -140,7 +140,9 @@ def cut(photo: Image, points: Floats) -> tuple[Image, Floats]:
     return np.asarray(image, np.uint8), (points * scale + shift).astype(np.float32)
 
 
-def solve(image: Image, points: Floats, kit: Kit, regions: Regions, match: Correspondence) -> Person:
+def solve(
+    image: Image, points: Floats, kit: Kit, regions: Regions, match: Correspondence
+) -> Person:
     """Shape, pose, texture places and light of one cut portrait."""
     used = match.trusted
     vertex, weight = match.vertex[used], 1 / (1 + match.error[used])
@@ -229,5 +231,3 @@ def _light(
     spots = np.clip(places[skin].astype(int), 0, SIZE - 1)
     grey = cv2.GaussianBlur(image, (0, 0), 3).mean(2)
     return read_light(grey[spots[:, 1], spots[:, 0]], normals[skin])
-
-

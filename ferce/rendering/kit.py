@@ -7,6 +7,7 @@ of Physically-Based Face Attributes", CVPR 2020, arXiv 2004.03458. Nothing of it
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ Ints = NDArray[np.int32]
 
 IDENTITIES = 60  # identity modes kept out of 100; the rest moves no vertex by more than about 1 mm
 NARROW = 6706  # vertices [0, 6706) are the kit's "narrow face area" (its README)
-# First vertex and first polygon of every part (the kit's README, "Face Model Topology" and details).
+# First vertex and first polygon of every part (the kit's README, "Face Model Topology").
 PARTS = (
     ("face", 0, 0),
     ("head_neck", 9409, 9230),
@@ -208,7 +209,7 @@ def read_triangles(path: Path) -> tuple[Ints, NDArray[np.int64]]:
         faces = (line for line in lines if line.startswith("f "))
         for number, line in enumerate(faces):
             ids = [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
-            for a, b in zip(ids[1:-1], ids[2:], strict=True):
+            for a, b in itertools.pairwise(ids[1:]):
                 triangles.append((ids[0], a, b))
                 polygon.append(number)
     return np.array(triangles, np.int32), np.array(polygon)

@@ -14,7 +14,7 @@ FLOOR = 0.18  # the darkest shade, so that a ratio of two shades stays bounded
 
 @dataclass(frozen=True)
 class Light:
-    """First-order spherical harmonics: shade = ambient + normal . direction (a Lambert lamp and the sky)."""
+    """First-order spherical harmonics: shade = ambient + normal . direction."""
 
     ambient: float
     direction: tuple[float, float, float]  # x = the picture's right, y up, z to the viewer

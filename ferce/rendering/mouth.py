@@ -8,7 +8,7 @@ from ferce.rendering.kit import Floats, Kit
 from ferce.rendering.regions import FLESH, TEETH, Regions
 
 FLESH_COLOUR = np.array([142.0, 62.0, 60.0])  # gums and tongue in plain light, RGB
-ENAMEL = np.array([224.0, 212.0, 190.0])
+ENAMEL = np.array([236.0, 227.0, 214.0])
 
 
 def depth_shade(kit: Kit, vertices: Floats) -> Floats:
@@ -16,7 +16,9 @@ def depth_shade(kit: Kit, vertices: Floats) -> Floats:
     mouth = kit.vertices[kit.landmarks68[48:60]]
     moved = vertices[:, 2] - (vertices[kit.landmarks68[48:60], 2].mean() - 2.9)
     sides = np.abs(vertices[:, 0]) / (np.abs(mouth[:, 0]).max() + 1e-6)
-    return np.asarray(np.clip(moved / 2.3, 0.1, 1) * np.clip(1.35 - 0.5 * sides, 0.35, 1), np.float32)
+    return np.asarray(
+        np.clip(moved / 2.3, 0.1, 1) * np.clip(1.35 - 0.5 * sides, 0.35, 1), np.float32
+    )
 
 
 def mouth_colours(kit: Kit, regions: Regions, seed: int, exposure: float) -> Floats:
@@ -27,7 +29,7 @@ def mouth_colours(kit: Kit, regions: Regions, seed: int, exposure: float) -> Flo
     teeth = regions.material == TEETH
     if not teeth.any():
         return out
-    shade = ENAMEL * rng.uniform([0.93, 0.92, 0.86], [1.03, 1.03, 1.03])
+    shade = ENAMEL * rng.uniform([0.96, 0.95, 0.9], [1.02, 1.02, 1.02])
     each = rng.normal(1, 0.035, int(regions.tooth.max()) + 1)
     warm = rng.normal(1, 0.02, len(each))
     number = regions.tooth[teeth]
@@ -46,5 +48,7 @@ def _gum_line(kit: Kit, regions: Regions) -> Floats:
             x, y, _ = (kit.vertices[one] - kit.vertices[one].mean(0)).T
             up = root * y / (np.ptp(y) + 1e-6)
             gap = np.abs(x) / (np.ptp(x) / 2 + 1e-6)
-            out[one] = (1 - 0.3 * np.clip(up, 0, 0.5)) * (1 - 0.38 * np.clip(gap - 0.55, 0, 0.45) / 0.45)
+            out[one] = (1 - 0.3 * np.clip(up, 0, 0.5)) * (
+                1 - 0.38 * np.clip(gap - 0.55, 0, 0.45) / 0.45
+            )
     return out

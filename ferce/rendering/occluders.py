@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Sitter:
 
     def mark(self, landmark: int) -> NDArray[np.float64]:
         """A landmark of the mean head, cm."""
-        return self.kit.vertices[self.kit.landmarks68[landmark]].astype(float)
+        return np.asarray(self.kit.vertices[self.kit.landmarks68[landmark]], np.float64)
 
     @property
     def pixel(self) -> float:
@@ -57,7 +58,7 @@ def glasses(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
     shadow = _strokes(image.shape, strokes, thick, (0.0, 0.18 * sitter.pixel), sitter.pixel * 0.12)
     frame = _strokes(image.shape, strokes, thick, (0.0, 0.0), 0.6)
     out = out * (1 - 0.3 * shadow) * (1 - frame) + frame * colour
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _rim(sitter: Sitter, side: int, size: tuple[float, float], power: float) -> Floats:
@@ -80,7 +81,8 @@ def _arm(sitter: Sitter, side: int, width: float) -> Floats:
 
 def _bridge(sitter: Sitter, width: float) -> Floats:
     top, gap = sitter.mark(27), max(3.3 - width, 0.4)
-    return sitter.place(np.stack([top + (x, 0.1 - 0.25 * abs(x), 0.1) for x in (-gap, 0, gap)]))
+    arch = np.array([(x, 0.1 - 0.25 * abs(x), 0.1) for x in (-gap, 0, gap)])
+    return sitter.place(top + arch)
 
 
 def _strokes(
@@ -88,7 +90,9 @@ def _strokes(
 ) -> Floats:
     mask = np.zeros(shape[:2], np.uint8)
     for line in lines:
-        cv2.polylines(mask, [np.round((line + shift) * 8).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 3)
+        cv2.polylines(
+            mask, [np.round((line + shift) * 8).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 3
+        )
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(blur, 0.3)) / 255.0, np.float32)[..., None]
 
 
@@ -97,7 +101,9 @@ def _lenses(image: Floats, sitter: Sitter, rims: list[Floats], rng: np.random.Ge
     tint = rng.uniform(0.86, 0.98)
     ys, xs = np.mgrid[: image.shape[0], : image.shape[1]]
     slant = (xs + ys * rng.uniform(0.5, 1.2)) / (sitter.pixel * 3)
-    band = np.clip(np.sin(slant + rng.uniform(0, 6)) * 3 - 2.2, 0, 1)[..., None] * rng.uniform(0, 60)
+    band = np.clip(np.sin(slant + rng.uniform(0, 6)) * 3 - 2.2, 0, 1)[..., None] * rng.uniform(
+        0, 60
+    )
     for rim in rims:
         mask = np.zeros(image.shape[:2], np.uint8)
         cv2.fillPoly(mask, [np.round(rim).astype(np.int32)], 255, cv2.LINE_AA)
@@ -128,7 +134,7 @@ def mask(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
     level = float(np.clip(sitter.skin.mean() / 170, 0.5, 1.0))
     share = cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), 0.9)[..., None]
     out = image * (1 - share) + share * colour * level * cloth[..., None]
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _filled(covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -150,7 +156,7 @@ def hand(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
     """Fingers and palm laid on a cheek, the chin or the mouth, coming from below."""
     side = rng.choice([-1.0, 1.0])
     corner = sitter.mark(48 if side < 0 else 54)
-    spot = corner[:2] + (side * rng.uniform(0.6, 2.6), rng.uniform(-2.4, 1.2))
+    spot = corner[:2] + np.array([side * rng.uniform(0.6, 2.6), rng.uniform(-2.4, 1.2)])
     aim = np.array([-side * rng.uniform(0.1, 0.55), 1.0])
     aim /= np.linalg.norm(aim)
     across = np.array([aim[1], -aim[0]]) * side
@@ -171,7 +177,7 @@ def _capsule(shape: tuple[int, ...], line: Floats, radius: float) -> Floats:
     """Height of a round bar along a polyline, 1 on its ridge, 0 outside."""
     ys, xs = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     best = np.full(shape, np.inf, np.float32)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in itertools.pairwise(line):
         d = b - a
         t = np.clip(((xs - a[0]) * d[0] + (ys - a[1]) * d[1]) / (d @ d + 1e-6), 0, 1)
         best = np.minimum(best, np.hypot(xs - a[0] - t * d[0], ys - a[1] - t * d[1]))
@@ -190,7 +196,7 @@ def _lay_skin(image: Image, height: Floats, colour: Floats, pixel: float) -> Ima
     share = cv2.GaussianBlur(cover_, (0, 0), 1.0)[..., None]
     shadow = cv2.GaussianBlur(cover_, (0, 0), 0.45 * pixel)[..., None]
     out = image * (1 - 0.45 * shadow) * (1 - share) + share * colour * shade[..., None] * ruddy
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def hair(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
@@ -202,7 +208,9 @@ def hair(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
         off = float(rng.normal(0, width))
         crown = np.array([side * (1.2 + 0.5 * off), 13.5, 5.0])
         brow = np.array([side * (fall + 0.9 + off), 9.0 + rng.normal(0, 0.3), 9.5])
-        end = np.array([side * (fall + 0.8 * off + rng.normal(0.6, 0.3)), low + rng.normal(0, 1.3), 9.5])
+        end = np.array(
+            [side * (fall + 0.8 * off + rng.normal(0.6, 0.3)), low + rng.normal(0, 1.3), 9.5]
+        )
         t = np.linspace(0, 1, 16)[:, None]
         curve = (1 - t) ** 2 * crown + 2 * t * (1 - t) * brow + t**2 * end
         _strand(layer, sitter.place(curve), sitter.hair * rng.uniform(0.6, 1.35), sitter.pixel)
@@ -211,7 +219,7 @@ def hair(image: Image, sitter: Sitter, rng: np.random.Generator) -> Image:
     colour = colour / np.maximum(cv2.GaussianBlur(layer[..., 3], (0, 0), 0.6), 0.05)[..., None]
     shadow = cv2.GaussianBlur(layer[..., 3:], (0, 0), 0.3 * sitter.pixel)[..., None]
     out = image * (1 - 0.3 * np.clip(shadow, 0, 1)) * (1 - share) + share * colour
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _strand(layer: Floats, line: Floats, colour: Floats, pixel: float) -> None:

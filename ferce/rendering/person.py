@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def save_person(person: Person, path: Path) -> None:
     """Write one npz; the portrait inside as PNG."""
     buffer = io.BytesIO()
     PILImage.fromarray(person.image).save(buffer, "PNG")
-    arrays = {
+    arrays: dict[str, Any] = {
         "image": np.frombuffer(buffer.getvalue(), np.uint8),
         "landmarks": person.landmarks,
         "vertices": person.vertices,

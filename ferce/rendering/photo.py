@@ -32,7 +32,7 @@ class Look:
     """One picture to make of a person."""
 
     activations: Sequence[Activation] = ()
-    pose: Pose = Pose()
+    pose: Pose = Pose()  # noqa: RUF009 -- frozen
     light: Light | None = None  # None = as in the portrait
     fold_strength: float = 0.8
     seed: int = 0  # of what belongs to the person: folds, teeth
@@ -100,8 +100,10 @@ def move(kit: Kit, person: Person, look: Look) -> tuple[Body, tuple[float, float
 
 
 def _layers(kit: Kit, regions: Regions, person: Person, look: Look, body: Body) -> Floats:
-    """(V, 13): texture place, shade ratio, mouth light, mouth colour, place on the mean head, and
-    for cheeks unseen in the portrait the place of the other cheek, its share, its shade ratio."""
+    """(V, 13): texture place, shade ratio, mouth light and colour, mean-head place, other cheek.
+
+    The last: for cheeks unseen in the portrait, the other one's place, share and shade ratio.
+    """
     light = person.light
     unturned = body.after @ rotation(-body.turned, 0, 0).T  # a turn alone does not change the lamp
     ratio = expression_ratio(light.shade(body.before), light.shade(unturned))
@@ -118,7 +120,7 @@ def _layers(kit: Kit, regions: Regions, person: Person, look: Look, body: Body) 
 
 
 def _borrowed(before: Floats, regions: Regions) -> tuple[Floats, NDArray[np.int32]]:
-    """Share 0..1 of each vertex's texture to take from its partner, which the portrait shows better."""
+    """Share 0..1 of each vertex's texture to take from its better seen partner."""
     own, other = before[:, 2], before[regions.partner, 2]
     better = np.clip((other - own - 0.12) / 0.2, 0, 1)
     share = np.clip((0.5 - own) / 0.3, 0, 1) * better * (regions.material == SKIN)
@@ -201,7 +203,9 @@ def _alpha(seen: Coverage, body: Body, regions: Regions) -> Floats:
     across = (np.arange(mask.shape[1]) - rim.mean()) / (np.ptp(rim) / 2 + 1e-6)
     far = np.clip(across * np.sign(body.turned) * 2, 0, 1) * np.clip(abs(body.turned) / 14, 0, 1)
     width = FEATHER * (1 - far) + 3.0 * far
-    return np.asarray(np.clip((inside - 1) / width, 0, 1) * (seen.triangle >= 0), np.float32)[..., None]
+    return np.asarray(np.clip((inside - 1) / width, 0, 1) * (seen.triangle >= 0), np.float32)[
+        ..., None
+    ]
 
 
 def soften_edges(picture: Floats, material: NDArray[np.int32]) -> Floats:
@@ -214,7 +218,7 @@ def soften_edges(picture: Floats, material: NDArray[np.int32]) -> Floats:
 
 
 def _relight(kit: Kit, body: Body, person: Person, light: Light) -> Floats:
-    """(S, S, 1) brightness factor of a new lamp on head, neck and shoulders, fading into the room."""
+    """(S, S, 1) brightness factor of a new lamp on head and neck, fading into the room."""
     size = len(person.image)
     shrunk = body.points * (RELIGHT_SIZE / size)
     seen = cover(np.ascontiguousarray(shrunk), kit.triangles, RELIGHT_SIZE, RELIGHT_SIZE)

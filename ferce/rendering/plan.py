@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,10 +14,17 @@ from ferce.rendering.express import Activation, sample_label, sample_random
 from ferce.rendering.fit import hashed_split
 from ferce.rendering.light import Light, random_light
 from ferce.rendering.occluders import OCCLUDERS
+from ferce.rendering.portraits import SPLITS
 from ferce.rendering.pose import Pose
 
 PHOTO, CLAY = "photo", "clay"
-KINDS = ("compound", "basic", "neutral", "random")
+LABELS: dict[str, tuple[str, ...]] = {
+    "compound": COMPOUNDS,
+    "basic": BASICS,
+    "neutral": (NEUTRAL,),
+    "random": (),
+}
+KINDS = tuple(LABELS)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Settings:
     seed: int = 0
     size: int = 224  # pixels a side
     kinds: tuple[float, ...] = (0.5, 0.15, 0.1, 0.25)  # shares, in the order of KINDS
+    splits: tuple[float, ...] = (0.75, 0.1, 0.15)  # shares of train, val, test
     clay: float = 0.3
     occluded: float = 0.12
     degraded: float = 0.35
@@ -47,9 +56,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         if len(self.kinds) != len(KINDS) or not np.isclose(sum(self.kinds), 1):
-            raise ValueError(f"kinds: expected {len(KINDS)} shares that sum to 1, came {self.kinds}")
+            raise ValueError(
+                f"kinds: expected {len(KINDS)} shares that sum to 1, came {self.kinds}"
+            )
         if not 0 <= self.yaw <= 45:
-            raise ValueError(f"yaw: expected 0..45 degrees, came {self.yaw}; the far cheek is unseen")
+            raise ValueError(
+                f"yaw: expected 0..45 degrees, came {self.yaw}; the far cheek is unseen"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,28 +96,63 @@ def clay_subjects(count: int) -> list[Subject]:
 
 
 def plan(settings: Settings, subjects: Sequence[Subject]) -> list[Recipe]:
-    """All recipes of a data set."""
-    groups = {style: [s for s in subjects if s.style == style] for style in (PHOTO, CLAY)}
-    if not any(groups.values()):
+    """All recipes of a data set; a longer plan begins with the recipes of a shorter one.
+
+    The labels of a kind come in turn within each split, so that each is there equally often.
+    """
+    cast = _cast(subjects)
+    if not cast:
         raise ValueError("expected people to render, came none; fit portraits or allow clay heads")
-    return [recipe(settings, groups, i) for i in range(settings.count)]
+    turns: Counter[tuple[str, str]] = Counter()
+    out = []
+    for index in range(settings.count):
+        rng = np.random.default_rng([settings.seed, index])
+        subject = _choose(settings, cast, rng)
+        kind = str(rng.choice(KINDS, p=settings.kinds))
+        labels = LABELS[kind]
+        expression = labels[turns[subject.split, kind] % len(labels)] if labels else None
+        turns[subject.split, kind] += 1
+        out.append(_recipe(settings, index, (subject, kind, expression), rng))
+    return out
 
 
-def recipe(settings: Settings, groups: dict[str, list[Subject]], index: int) -> Recipe:
-    """Recipe number `index`; depends on nothing but the settings, the people and the index."""
-    rng = np.random.default_rng([settings.seed, index])
+Cast = dict[tuple[str, str], list[Subject]]
+
+
+def _cast(subjects: Sequence[Subject]) -> Cast:
+    """People by (split, style)."""
+    out: Cast = {}
+    for subject in subjects:
+        out.setdefault((subject.split, subject.style), []).append(subject)
+    return out
+
+
+def _choose(settings: Settings, cast: Cast, rng: np.random.Generator) -> Subject:
+    """Split by its share, style by its share, then any person; empty groups are passed over."""
+    there = [s for s in SPLITS if any(key[0] == s for key in cast)]
+    shares = np.array([settings.splits[SPLITS.index(s)] for s in there]) + 1e-9
+    split = str(rng.choice(there, p=shares / shares.sum()))
     style = CLAY if rng.random() < settings.clay else PHOTO
-    people = groups[style] or groups[PHOTO if style == CLAY else CLAY]
-    kind, expression = _theme(settings, index, rng)
+    people = cast.get((split, style)) or cast[split, PHOTO if style == CLAY else CLAY]
+    return people[int(rng.integers(len(people)))]
+
+
+def _recipe(
+    settings: Settings,
+    index: int,
+    theme: tuple[Subject, str, str | None],
+    rng: np.random.Generator,
+) -> Recipe:
+    subject, kind, expression = theme
     return Recipe(
         index=index,
         seed=(settings.seed, index),
-        subject=people[int(rng.integers(len(people)))],
+        subject=subject,
         kind=kind,
         expression=expression,
         activations=_act(expression, settings.strength, rng),
         pose=_pose(settings, rng),
-        light=random_light(rng, float(rng.uniform(0.2, 1))) if rng.random() < settings.relit else None,
+        light=_lamp(settings.relit, rng),
         folds=float(rng.uniform(0.35, 1.1)),
         occluder=str(rng.choice(list(OCCLUDERS))) if rng.random() < settings.occluded else None,
         degradations=_degradations(settings.degraded, rng),
@@ -113,12 +161,8 @@ def recipe(settings: Settings, groups: dict[str, list[Subject]], index: int) -> 
     )
 
 
-def _theme(settings: Settings, index: int, rng: np.random.Generator) -> tuple[str, str | None]:
-    """Kinds at random, the labels of a kind in turn, so that each comes equally often."""
-    kind = str(rng.choice(KINDS, p=settings.kinds))
-    turn = int(np.random.default_rng([settings.seed, 99]).integers(14)) + index
-    labels = {"compound": COMPOUNDS, "basic": BASICS, "neutral": (NEUTRAL,)}
-    return kind, labels[kind][turn % len(labels[kind])] if kind in labels else None
+def _lamp(share: float, rng: np.random.Generator) -> Light | None:
+    return random_light(rng, float(rng.uniform(0.2, 1))) if rng.random() < share else None
 
 
 def _act(

@@ -16,8 +16,10 @@ GAZE_REACH = 22.0  # degrees of eyeball rotation for a gaze of 1
 
 @dataclass(frozen=True)
 class Pose:
-    """Head angles in degrees (yaw > 0 faces the picture's right, pitch > 0 up, roll > 0 tilts left)
-    and gaze, -1..1 to the picture's right and up."""
+    """Head angles in degrees, and gaze, -1..1 to the picture's right and up.
+
+    yaw > 0 faces the picture's right, pitch > 0 looks up, roll > 0 tilts to the picture's left.
+    """
 
     yaw: float = 0.0
     pitch: float = 0.0

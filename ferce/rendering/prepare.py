@@ -66,7 +66,10 @@ def fit_people(
     regions, match = paint_regions(kit), load_correspondence(studio.match)
     known = refusals(studio.people)
     for portrait in portraits:
-        target, reason = studio.people / f"{portrait.path.stem}.npz", known.get(portrait.path.name, "")
+        target, reason = (
+            studio.people / f"{portrait.path.stem}.npz",
+            known.get(portrait.path.name, ""),
+        )
         if not target.is_file() and not reason:
             try:
                 person = fit_portrait(portrait, kit, regions, match, reader, limits)

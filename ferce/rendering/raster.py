@@ -14,7 +14,7 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Camera:
-    """Scaled orthographic view: picture = scale * (rotation @ vertex), y turned down, plus shift."""
+    """Scaled orthographic view: scale * (rotation @ vertex), y turned down, plus shift."""
 
     rotation: Floats  # (3, 3)
     scale: float  # pixels a centimetre
@@ -39,17 +39,18 @@ class Coverage:
     def spread(self, triangles: Ints, values: Floats) -> Floats:
         """Vertex values (V, K) -> pixel values (H, W, K), 0 where nothing is seen."""
         values = np.ascontiguousarray(values, np.float32)
-        return _spread(self.triangle, self.first, self.second, triangles, values)
+        out: Floats = _spread(self.triangle, self.first, self.second, triangles, values)
+        return out
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Floats:
-    """Degrees -> (3, 3). yaw > 0 faces the picture's right, pitch > 0 looks up, roll > 0 tilts left."""
+    """Degrees -> (3, 3); yaw > 0 faces the picture's right, pitch > 0 up, roll > 0 tilts left."""
     cy, cp, cr = np.cos(np.radians([yaw, pitch, roll]))
     sy, sp, sr = np.sin(np.radians([yaw, -pitch, roll]))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (about_z @ about_y @ about_x).astype(np.float32)
+    return np.asarray(about_z @ about_y @ about_x, np.float32)
 
 
 def cover(points: Floats, triangles: Ints, height: int, width: int) -> Coverage:

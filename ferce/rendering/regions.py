@@ -1,7 +1,8 @@
-"""Where things are on the mean head: materials, lips, brows, hair, teeth, and the rim of the face."""
+"""Where things are on the mean head: materials, lips, brows, hair, teeth, the face's rim."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,9 @@ def _lips(kit: Kit) -> Floats:
     out = np.zeros(len(kit.vertices), np.float32)
     for i in np.flatnonzero(near):
         x, y = kit.vertices[i, :2]
-        out[i] = np.clip((cv2.pointPolygonTest(line, (float(x), float(y)), True) + 0.08) / 0.12, 0, 1)
+        out[i] = np.clip(
+            (cv2.pointPolygonTest(line, (float(x), float(y)), True) + 0.08) / 0.12, 0, 1
+        )
     return out
 
 
@@ -90,7 +93,7 @@ def _brows(kit: Kit) -> Floats:
 def line_distance(points: NDArray[Any], line: NDArray[Any]) -> Floats:
     """Distance of points (N, 2) from a polyline (M, 2)."""
     best = np.full(len(points), np.inf)
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in itertools.pairwise(line):
         along = np.clip(((points - a) @ (b - a)) / ((b - a) @ (b - a) + 1e-12), 0, 1)
         best = np.minimum(best, np.linalg.norm(points - a - along[:, None] * (b - a), axis=1))
     return best.astype(np.float32)
@@ -102,7 +105,7 @@ def _scalp(kit: Kit) -> Floats:
     line = 9.4 - 0.035 * x**2 + 0.25 * np.sin(1.3 * x)
     behind = (z < -1.5) & (y > 0) & (np.abs(x) < 7.9)
     soft = np.clip((y - line) * 1.2, 0, 1) * (np.abs(x) < 8.6)
-    return (np.maximum(soft, behind) * kit.part("face", "head")).astype(np.float32)
+    return np.asarray(np.maximum(soft, behind) * kit.part("face", "head"), np.float32)
 
 
 def _teeth(kit: Kit) -> Ints:
@@ -129,7 +132,7 @@ def _gaze(kit: Kit) -> Floats:
 
 
 def ball_centre(points: Floats) -> Floats:
-    """Centre of an eyeball: its cornea bulges, so z is measured back from the front by its width."""
+    """Centre of an eyeball: half its width behind its front, since the back is open."""
     low, high = points.min(0), points.max(0)
     centre = (low + high) / 2
     centre[2] = high[2] - (high[0] - low[0]) / 2
@@ -138,14 +141,16 @@ def ball_centre(points: Floats) -> Floats:
 
 def _partner(kit: Kit) -> Ints:
     mirrored = kit.vertices * np.array([-1, 1, 1], np.float32)
-    return cKDTree(kit.vertices).query(mirrored)[1].astype(np.int32)
+    return np.asarray(cKDTree(kit.vertices).query(mirrored)[1], np.int32)
 
 
 def _front(kit: Kit) -> Ints:
     """Triangles of the narrow face, sockets of the eyes, mouth, teeth and eyeballs."""
     face = (kit.triangles < kit.narrow).all(1)
     behind = kit.part("mouth", "eye_socket", "gums", "teeth", "sclera")
-    rest = behind[kit.triangles].any(1)  # sockets are sewn to the face: their rims use face vertices
+    rest = behind[kit.triangles].any(
+        1
+    )  # sockets are sewn to the face: their rims use face vertices
     return np.ascontiguousarray(kit.triangles[face | rest])
 
 

@@ -24,13 +24,19 @@ def draw_sheet(images: Sequence[Image], captions: Sequence[str], columns: int, s
         way = cv2.INTER_AREA if len(image) > size else cv2.INTER_CUBIC
         sheet[y : y + size, x : x + size] = cv2.resize(image, (size, size), interpolation=way)
         spot = (x + 3, y + size + CAPTION - 4)
-        cv2.putText(sheet, caption, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.34, (20, 20, 20), 1, cv2.LINE_AA)
+        cv2.putText(
+            sheet, caption, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.34, (20, 20, 20), 1, cv2.LINE_AA
+        )
     return sheet
 
 
-def sheet_of(folder: Path, lines: Sequence[dict[str, Any]], columns: int = 8, size: int = 224) -> Image:
+def sheet_of(
+    folder: Path, lines: Sequence[dict[str, Any]], columns: int = 8, size: int = 224
+) -> Image:
     """The sheet of some lines of a data set's metadata."""
-    images = [np.asarray(PILImage.open(folder / line["file_name"]).convert("RGB")) for line in lines]
+    images = [
+        np.asarray(PILImage.open(folder / line["file_name"]).convert("RGB")) for line in lines
+    ]
     return draw_sheet(images, [caption(line) for line in lines], columns, size)
 
 

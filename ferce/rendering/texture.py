@@ -1,4 +1,4 @@
-"""What a photograph cannot show: eyeballs behind the lids, lids without eyes, the inside of lips."""
+"""What a photograph cannot show: eyeballs behind lids, lids without eyes, the inside of lips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ferce.rendering.regions import Regions
 
 Image = NDArray[np.uint8]
 
-# MediaPipe face mesh indices: eye openings (subject's right, left), iris centre and rim, inner lips.
+# MediaPipe face mesh indices: eye openings (subject's right, left), irises, inner lips.
 EYE_RINGS = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
     (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398),
@@ -43,7 +43,7 @@ def lid_texture(image: Image, points: Floats) -> Image:
 
 
 def eye_texture(image: Image, points: Floats) -> Image:
-    """The photograph with whole eyeballs: what the lids hide is painted in the eye's own colours."""
+    """The photograph with whole eyeballs: what lids hide is painted in the eye's own colours."""
     out = image.astype(np.float32)
     for ring, iris in zip(EYE_RINGS, IRISES, strict=True):
         opening = points[list(ring)]

@@ -2,7 +2,7 @@
 
 Every fold is a curve on the mean head, placed by the 68 landmarks. A map of heights is the sum of
 the active folds; its slope against the light and its depth darken or brighten the skin.
-Which unit folds what: Ekman, Friesen & Hager, Facial Action Coding System (2002), appearance changes.
+Which unit folds what: Ekman, Friesen & Hager, Facial Action Coding System (2002).
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from ferce.rendering.kit import Floats, Kit
 PIXELS = 24  # map pixels a centimetre
 LEFT, TOP, WIDTH, HEIGHT = -9.0, 12.5, 18.0, 23.0  # the map's frame on the mean head, cm
 SIDES = ("left", "right")
+MIDDLE = (
+    1,
+    2,
+    4,
+    9,
+)  # units whose folds cross the middle: both sides are drawn alike, to meet there
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def forehead(marks: Marks, rng: np.random.Generator, start: float, stop: float) 
     for k in range(count):
         y = inner[1] + 1.0 + 0.78 * k + rng.normal(0, 0.09)
         xs = np.linspace(start, stop, 5) * reach
-        arch = 0.55 * np.sin(np.pi * np.clip(xs / reach, 0, 1)) - 0.1
+        arch = 0.5 * np.sin(np.pi * np.clip(xs / reach, 0, 1)) ** 2  # level in the middle
         wave = rng.normal(0, 0.05, 5)
         points = np.stack([xs, y + arch + wave], axis=1)
         out.append(Fold(_line(*map(tuple, points)), 0.085, 0.85 - 0.12 * k, 0.7))
@@ -92,7 +98,9 @@ def crows_feet(marks: Marks, rng: np.random.Generator) -> Folds:
         ray = _line(*points, (cx + far * dx, cy + far * dy - 0.14))
         rays.append(Fold(ray, 0.06, 0.6, 0.6))
     under = marks[46][1] - 0.75
-    pouch = _line((marks[42][0], under + 0.25), (marks[46][0] - 0.6, under - 0.25), (cx, under + 0.2))
+    pouch = _line(
+        (marks[42][0], under + 0.25), (marks[46][0] - 0.6, under - 0.25), (cx, under + 0.2)
+    )
     return [*rays, Fold(pouch, 0.13, 0.6, 0.8)]
 
 
@@ -108,7 +116,9 @@ def nose_root(marks: Marks, rng: np.random.Generator) -> Folds:
     top, out = marks[27][1], []
     for k in range(3):
         y = top + 0.55 - 0.42 * k + rng.normal(0, 0.03)
-        out.append(Fold(_line((-0.05, y), (0.35, y + 0.03), (0.75, y + 0.16)), 0.075, 0.8 - 0.1 * k, 0.8))
+        out.append(
+            Fold(_line((-0.05, y), (0.35, y + 0.03), (0.75, y + 0.16)), 0.075, 0.8 - 0.1 * k, 0.8)
+        )
     for k in range(3):
         y = top - 0.55 - 0.4 * k + rng.normal(0, 0.04)
         line = _line((0.42, y + 0.3), (0.8, y), (1.2 + 0.1 * k, y - 0.32))
@@ -123,7 +133,11 @@ def nasolabial(start: float, stop: float, depth: float) -> Callable[..., Folds]:
         wing, corner = marks[35], marks[54]
         side = 1.0 + rng.normal(0, 0.06)
         points = ((wing[0] + 0.35, wing[1] + 0.75), (wing[0] + 1.05, wing[1] - 0.4))
-        curve = _line(*points, (corner[0] + 0.75 * side, corner[1] + 0.75), (corner[0] + 0.8 * side, corner[1] - 0.5))
+        curve = _line(
+            *points,
+            (corner[0] + 0.75 * side, corner[1] + 0.75),
+            (corner[0] + 0.8 * side, corner[1] - 0.5),
+        )
         part = curve[int(start * 23) : int(stop * 23) + 1]
         return [Fold(part, 0.14, depth, 0.8)]
 
@@ -151,7 +165,7 @@ def chin(marks: Marks, rng: np.random.Generator) -> Folds:
     for _ in range(12):
         x, low = rng.uniform(0, 1.15), y - rng.uniform(0.5, 1.7)
         step = rng.normal(0, 0.12, 2)
-        dots.append(Fold(_line((x, low), (x + step[0], low + step[1])), 0.085, 0.45, 0.6))
+        dots.append(Fold(_line((x, low), (x + step[0], low + step[1])), 0.09, 0.32, 0.6))
     return [crease, *dots]
 
 
@@ -198,7 +212,8 @@ def height_map(
             continue
         for side, intensity in zip(SIDES, sides, strict=True):
             if intensity > 0.02:
-                rng = np.random.default_rng([seed, unit, SIDES.index(side)])
+                alike = unit in MIDDLE or side == "left"
+                rng = np.random.default_rng([seed, unit, 0 if alike else 1])
                 for fold in FOLDS[unit](marks, rng):
                     _press(out, fold, side, strength * intensity**1.1)
     return out
@@ -232,7 +247,7 @@ def _distances(curve: NDArray[np.float64], box: tuple[int, int, int, int]) -> tu
 
 
 def shading_map(heights: Floats, light: tuple[float, float, float]) -> Floats:
-    """Brightness factor of a height map under a light (x right, y up, z front), about 0.5 .. 1.25."""
+    """Brightness factor 0.5 .. 1.22 of a height map under a light (x right, y up, z front)."""
     smooth = cv2.GaussianBlur(heights, (0, 0), 0.8)
     slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     slope_y = -cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)  # rows grow downwards

@@ -1,0 +1,50 @@
+"""The demo set that ships: complete, small, openly licensed, and no person in two splits."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from ferce.data.rendered import DEMO
+from ferce.labels import COMPOUNDS
+
+LINES = [json.loads(t) for t in (DEMO / "metadata.jsonl").read_text().splitlines()]
+EXAMPLES = [json.loads(t) for t in (DEMO / "examples" / "metadata.jsonl").read_text().splitlines()]
+
+
+def test_every_picture_is_there_once():
+    names = {line["file_name"] for line in LINES}
+    assert names == {f"images/{p.name}" for p in (DEMO / "images").iterdir()}
+    assert len(names) == len(LINES) >= 650
+
+
+def test_demo_is_small():
+    sizes = [p.stat().st_size for p in DEMO.rglob("*") if p.is_file()]
+    assert sum(sizes) < 6_000_000
+    assert max(sizes) < 1_000_000
+
+
+def test_every_split_has_every_class_and_neutral():
+    for split in ("train", "val", "test"):
+        there = {line["expression"] for line in LINES if line["split"] == split}
+        assert there >= {*COMPOUNDS, "neutral"}
+
+
+def test_no_person_is_in_two_splits():
+    homes = {}
+    for line in [*LINES, *EXAMPLES]:
+        assert homes.setdefault(line["person"], line["split"]) == line["split"]
+
+
+@pytest.mark.parametrize("line", [*LINES[:3], *EXAMPLES], ids=lambda line: line["file_name"])
+def test_pictures_open_at_their_size(line):
+    folder, size = (DEMO, 128) if "/" in line["file_name"] else (DEMO / "examples", 512)
+    with Image.open(folder / line["file_name"]) as picture:
+        assert picture.size == (size, size)
+
+
+def test_sources_are_cc0_or_the_kit():
+    assert {(s["source"], s["licence"]) for s in [*LINES, *EXAMPLES]} <= {
+        ("faker", "CC0-1.0"),
+        ("ICT-FaceKit", "MIT"),
+    }
