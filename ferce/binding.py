@@ -5,22 +5,23 @@ from dataclasses import dataclass
 
 from ferce.facs import UNITS
 from ferce.lexicon import ALONE, PARTICLES, RULES, WHOLE, Meaning
+from ferce.tokens import words
 
-_LINKS = frozenset(
-    "be seem appear look become remain stay have get to , ( ) : - – — that which who however and or "
-    "nor but both all all very quite too so still also now just only even most rather more far from "
-    "not no any never neither hardly scarcely barely without lack slightly slight somewhat a bit little "
-    "perhaps maybe may might could possibly do longer half au on the left right of picture image photo "
-    "frame s viewer side in wide open one her his their".split()
+_LINKS = words(
+    "be seem appear look become remain stay have get to , ( ) : - – — that which who however "
+    "and or nor but both all all very quite too so still also now just only even most rather "
+    "more far from not no any never neither hardly scarcely barely without lack slightly "
+    "slight somewhat a bit little perhaps maybe may might could possibly do longer half au on "
+    "the left right of picture image photo frame s viewer side in wide open one her his their"
 )
-_STOPS = frozenset(
-    "as with while but than when because if that which who for by from be have do and or nor , ( ) : "
-    ". — – suggest indicate show".split()
+_STOPS = words(
+    "as with while but than when because if that which who for by from be have do and or nor "
+    ", ( ) : . — – suggest indicate show"
 )
-_PREPOSITIONS = frozenset("of in on around at between across to near along over".split())
-_FILLERS = frozenset(
-    "the a an his her their its my your both each one two of left right s person woman man subject "
-    "girl boy child baby individual".split()
+_PREPOSITIONS = words("of in on around at between across to near along over")
+_FILLERS = words(
+    "the a an his her their its my your both each one two of left right s person woman man "
+    "subject girl boy child baby individual"
 )
 
 
@@ -78,6 +79,8 @@ class _Reader:
             return [(None, "alone")]
         behind, before = self._behind(state), self._before(state)
         if behind and behind[1] == "direct":
+            return [behind]
+        if behind and before and self._enumerated(before[0], state):
             return [behind]
         if before and before[1] == "linked":
             return [*self._group(state, before[0]), before]
@@ -155,6 +158,11 @@ class _Reader:
                     return item, self._tie(item, state)
         return None
 
+    def _enumerated(self, part: Item, state: Item) -> bool:
+        """Whether a list goes on between part and state, as in "closed eyes and raised brows"."""
+        between = self.lemmas[part.j : state.i]
+        return bool({"and", ","}.intersection(between)) and "be" not in between
+
     def _meant(self, pronoun: Item) -> Item | None:
         before = [x for x in self.items if x.kind == "part" and x.j <= pronoun.i]
         return before[-1] if before else self.last
@@ -175,6 +183,8 @@ class _Reader:
                 k = item.j
                 continue
             word = self.lemmas[k]
+            if state.name in ALONE and word in ("a", "an", ","):
+                return "far"  # "closed eyes, a smile" is no smile of the eyes
             if item or not (word in _LINKS or word.endswith("ly") or word.isdigit()):
                 return "far"
             k += 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ferce.action_units import PROTOTYPES, TRUSTED, UNITS, active, fits
 from ferce.labels import components
-from ferce.sentences import Plan, told
+from ferce.sentences import Plan, worded
 from ferce.types import Face, Prediction, UnitEvidence
 from ferce.wording import phrases
 
@@ -14,6 +14,8 @@ PHRASINGS = 6
 EXPECTED = 0.5
 # A unit shown this much more often with one component than with the other is attributed to it.
 DECISIVE = 1.8
+# At most so many units that do not fit the label are said, the strongest.
+MISFITS = 3
 # Share of people for units that only EMFACS lists; below every share in Du's table.
 EMFACS_SHARE = 0.19
 
@@ -31,7 +33,7 @@ def compose(face: Face, prediction: Prediction, phrasing: int) -> str:
         prediction: label and state.
         phrasing: which wording, any integer; `phrasing_of(face)` ties it to the photo.
     """
-    return told(_plan(face, prediction), phrasing % PHRASINGS)
+    return worded(_plan(face, prediction), phrasing % PHRASINGS)
 
 
 def _plan(face: Face, prediction: Prediction) -> Plan:
@@ -41,11 +43,12 @@ def _plan(face: Face, prediction: Prediction) -> Plan:
     owners = _owners(found, parts)
     groups = tuple((p, tuple(phrases([u for u in found if owners[u.unit] == (p,)]))) for p in parts)
     common = phrases([u for u in found if len(owners[u.unit]) > 1]) if parts else []
-    rest = phrases([u for u in found if not owners[u.unit]])
+    rest = [u for u in found if not owners[u.unit]]
+    told = phrases(rest if label is None else rest[:MISFITS])
     unknown = tuple(u for p in parts for u in _expected(p) if _untold(face, u))
     known = any(u.confidence >= TRUSTED for u in face.units.values())
     once = tuple(dict.fromkeys(unknown)) if known else ()
-    return Plan(prediction, known, groups, tuple(common), tuple(rest), once)
+    return Plan(prediction, known, groups, tuple(common), tuple(told), once)
 
 
 def _owners(found: Sequence[UnitEvidence], parts: Sequence[str]) -> dict[int, tuple[str, ...]]:
@@ -60,6 +63,9 @@ def _owners(found: Sequence[UnitEvidence], parts: Sequence[str]) -> dict[int, tu
         near = [u for u in clear if UNITS[u.unit].region == UNITS[unit.unit].region]
         if len(owners[unit.unit]) > 1 and near:
             owners[unit.unit] = owners[max(near, key=lambda u: u.intensity).unit]
+    if 27 in owners:  # a mouth stretched wide open is one act, whatever else is open with it
+        act = [n for n in (27, 26, 25) if n in owners]
+        owners |= dict.fromkeys(act, next((owners[n] for n in act if owners[n]), ()))
     return owners
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ferce.facs import UNITS
+from ferce.tokens import tokens
 
 _DETERMINERS = (
     "the|a|an|his|her|their|its|my|your|our|this|these|those|that|both|each|one|two|all|any|some|of|"
@@ -97,6 +98,7 @@ _STATES: dict[str, str] = {
     rf"|{_LOWER} and {_INWARD}|furrow|knit|contract|pinch|bunch|knot",
     "lower": f"lowr|lower(?= ^(?:brow|corner))|{_LOWER}|low(?= brow)|(?<=be )low|drop",
     "depress": "depress",
+    "oblique": "oblique|slant|worried",
     "arch": "arch",
     "wide": "wide|widen|bulge|enlarge|pop (?:out|open)",
     "narrow": "narrow|slit",
@@ -120,7 +122,8 @@ _STATES: dict[str, str] = {
     "deepen": "deepen|deep|pronounce|prominent|visible",
     "slack": "slack|loose",
     "unmeasured": "clench|grit|flare|tremble|quiver|puff|blush|flush|twitch|watery|teary|tearful",
-    "still": "relax|(?:in a )?neutral(?: position| state)?|at rest|smooth|calm|unengaged|motionless|soft",
+    "still": "relax|(?:in a )?neutral(?: position| state)?|at rest|smooth|calm|unengaged|soft"
+    "|motionless",
     "move": "movement|activity|motion|activation",
     "toothy": "toothy",
     "smile": "smile|grin|beam|laugh|laughter",
@@ -179,6 +182,7 @@ RULES = MappingProxyType(
         lower: brow, inner brow, outer brow = 4; corner, bare corner, mouth, lip = 15
         lower: lower lip = 16; jaw = 26
         depress: corner, bare corner = 15; lower lip = 16; brow = 4
+        oblique: brow, inner brow = 1
         arch: brow, outer brow = 2
         wide: eye, lid, upper lid = 5
         narrow: eye, lid = 7
@@ -249,7 +253,18 @@ MUSCLES = MappingProxyType(
         "buccinator": (14,),
     }
 )
+
+
+def _named() -> dict[re.Pattern[str], tuple[int, ...]]:
+    """FACS names; those that are also plain words ("eyes closed") only with a code behind."""
+    found: dict[re.Pattern[str], tuple[int, ...]] = {}
+    for number, row in UNITS.items():
+        lemmas = " ".join(token.lemma for token in tokens(row.name))
+        plain = not row.name.endswith(("er", "or"))
+        found[re.compile(rf"\b{lemmas}\b" + (r"(?= \()" if plain else ""))] = (number,)
+    return found
+
+
 NAMES = MappingProxyType(
-    {re.compile(rf"\b{pattern}\b"): units for pattern, units in MUSCLES.items()}
-    | {re.compile(rf"\b{row.name.lower()}\b"): (n,) for n, row in UNITS.items()}
+    {re.compile(rf"\b{pattern}\b"): units for pattern, units in MUSCLES.items()} | _named()
 )

@@ -15,8 +15,8 @@ from ferce.figurative import empty_mentions, idioms
 from ferce.lexicon import (
     NAMES,
     OTHERS,
-    PARTS,
     PARTICLES,
+    PARTS,
     PRONOUNS,
     REGION,
     STATES,
@@ -151,7 +151,7 @@ def _absorbed(claims: Sequence[_Claim], lemmas: Sequence[str]) -> list[_Claim]:
 
 def _named(sentence: Sentence, claims: Sequence[_Claim]) -> list[_Claim]:
     """Claims of names and muscles: "cheek raiser", "zygomaticus major"."""
-    found = []
+    found: list[_Claim] = []
     for pattern, units in NAMES.items():
         for i, j in sentence.ranges(pattern):
             if not any(c.i < j and i < c.j for c in [*claims, *found]):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ferce.lexicon import compiled
+from ferce.tokens import words
 
 Marks = list[bool]
 
@@ -39,14 +40,13 @@ _EPISTEMIC_BEHIND = compiled(
     "(?:may|might|could|possibly|perhaps|maybe|probably)(?: also)?(?: be)?(?: \\w+ly)? "
     "(?:present|visible|there|see|seen|detectable|noticeable)"
 )
-_STOP = frozenset(
-    ". ; ! ? : — – - ( but yet however though although while whereas except despite because since "
-    "only so then with which suggest indicate".split()
+_STOP = words(
+    ". ; ! ? : — – - ( but yet however though although while whereas except despite because "
+    "since only so then with which suggest indicate"
 )
-_DETERMINER = frozenset(
-    "the a an his her their its one both there he she it they with have show only".split()
-)
-_FINITE = frozenset("be have do seem appear look show suggest indicate remain".split())
+_DETERMINER = words("the a an his her their its one both there he she it they with have show only")
+_FINITE = words("be have do seem appear look show suggest indicate remain")
+_CONTRAST = words("but yet however though although while whereas : — –")
 
 
 class Sentence:
@@ -88,7 +88,7 @@ def supposed(sentence: Sentence) -> Marks:
     if _GENERAL.match(sentence.text):
         return [True] * len(sentence.lemmas)
     return sentence.marks(
-        [(i, _clause_end(sentence.lemmas, j)) for i, j in sentence.ranges(_CONDITION)]
+        [(i, _until(sentence.lemmas, j, _CONTRAST)) for i, j in sentence.ranges(_CONDITION)]
     )
 
 
@@ -112,15 +112,15 @@ def _nearest(
     """The state that the degree at [i, j) belongs to."""
     ahead = [s for s in states if s[0] >= j]
     behind = [s for s in states if s[1] == i]
-    until = _clause_end(lemmas, j)
+    until = _until(lemmas, j, _STOP)
     if ahead and ahead[0][0] < until and "and" not in lemmas[j : ahead[0][0]]:
         return ahead[:1]
     return behind[-1:]
 
 
-def _clause_end(lemmas: Sequence[str], start: int) -> int:
+def _until(lemmas: Sequence[str], start: int, stops: frozenset[str]) -> int:
     """The first comma or stop from `start` on."""
-    ends = (k for k in range(start, len(lemmas)) if lemmas[k] == "," or lemmas[k] in _STOP)
+    ends = (k for k in range(start, len(lemmas)) if lemmas[k] == "," or lemmas[k] in stops)
     return next(ends, len(lemmas))
 
 
@@ -152,7 +152,7 @@ def _begins_anew(lemmas: Sequence[str], start: int, nominal: bool) -> bool:
     rest = lemmas[start : start + 3]
     if not rest or rest[0] in _DETERMINER:
         return True
-    until = _clause_end(lemmas, start)
+    until = _until(lemmas, start, _STOP)
     return not nominal and any(word in _FINITE for word in lemmas[start:until])
 
 

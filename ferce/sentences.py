@@ -26,7 +26,7 @@ class Plan:
     unknown: tuple[int, ...]
 
 
-def told(plan: Plan, k: int) -> str:
+def worded(plan: Plan, k: int) -> str:
     """The plan in words; `k` in 0..5 chooses the phrasing."""
     sentences = [_opening(plan, k), _misfits(plan), _unknown(plan)]
     return " ".join(s for s in sentences if s)
@@ -209,7 +209,7 @@ def _silent(plan: Plan) -> str:
 def _misfits(plan: Plan) -> str:
     if not plan.misfits or plan.prediction.state == "unclear" or not plan.measured:
         return ""
-    said = plan.misfits[:3]
+    said = plan.misfits
     if plan.prediction.label == NEUTRAL:
         return f"At most, {_nouns(said)} can be made out."
     return f"{opened(_nouns(said))} {_verb(said, 'do', 'does')} not fit this reading."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ferce.lexicon import compiled
 from ferce.scope import Sentence
+from ferce.tokens import words
 from ferce.types import Side
 
 # A side said apart from its part: "on the left", "on the right side of the picture".
@@ -11,7 +12,7 @@ APART = compiled(
     "(?:on|at|to|in|from) ^(?:viewer s |viewer )?(?:left|right)(?: hand)?(?: side| half)?"
     "(?: of ^(?:picture|image|photo|photograph|frame|viewer|screen))?"
 )
-_MIRRORED = frozenset("viewer viewers picture image photo photograph frame screen".split())
+_MIRRORED = words("viewer viewers picture image photo photograph frame screen")
 _WORDS = frozenset(("left", "right"))
 
 

@@ -9,16 +9,23 @@ _TOKEN = re.compile(
     r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|can(?=not\b)|[^\W\d_]+|\d+|[^\w\s]", re.IGNORECASE
 )
 
-_REGULAR = (
-    "raise lift elevate hike pull push draw move tilt slant angle point slope curve arch widen bulge "
-    "enlarge narrow close seal open press compress clamp purse pucker stretch retract tighten tense "
-    "strain wrinkle scrunch crinkle crease curl protrude thrust bare expose reveal display tuck suck "
-    "funnel deepen clench tremble quiver puff blush flush twitch relax calm beam laugh smirk sneer "
-    "snarl frown scowl pout gasp squint furrow contract pinch bunch squeeze depress upturn downturn "
-    "upcurve downcurve droop sag gape pop roll turn reach touch flare slit jut knot dimple smile look "
-    "seem appear remain stay lack fail show pronounce line flash tug drag lower smooth"
-).split()
-_DOUBLED = "funnel thin drop sag slit jut knit shut grit grin pop tug drag hang".split()
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for tables that read as prose."""
+    return frozenset(text.split())
+
+
+_REGULAR = words(
+    "raise lift elevate hike pull push draw move tilt slant angle point slope curve arch "
+    "widen bulge enlarge narrow close seal open press compress clamp purse pucker stretch "
+    "retract tighten tense strain wrinkle scrunch crinkle crease curl protrude thrust bare "
+    "expose reveal display tuck suck funnel deepen clench tremble quiver puff blush flush "
+    "twitch relax calm beam laugh smirk sneer snarl frown scowl pout gasp squint furrow "
+    "contract pinch bunch squeeze depress upturn downturn upcurve downcurve droop sag gape "
+    "pop roll turn reach touch flare slit jut knot dimple smile look seem appear remain stay "
+    "lack fail show pronounce line flash tug drag lower smooth"
+)
+_DOUBLED = words("funnel thin drop sag slit jut knit shut grit grin pop tug drag hang")
 _IRREGULAR = {
     "drawn": "draw",
     "drew": "draw",
@@ -90,11 +97,12 @@ _IRREGULAR = {
     "expressions": "expression",
     "dimples": "dimple",
 }
-_NOUNS = (
-    "brow lid eye lip cheek nostril corner nose mouth jaw chin forehead fold furrow line crease bridge "
-    "muscle area region side end hand arm head shoulder finger fist au unit action tooth foot window "
-    "cloud storm shadow dagger movement activity motion change hint trace touch sign"
-).split()
+_NOUNS = words(
+    "brow lid eye lip cheek nostril corner nose mouth jaw chin forehead fold furrow line "
+    "crease bridge muscle area region side end hand arm head shoulder finger fist au unit "
+    "action tooth foot window cloud storm shadow dagger movement activity motion change hint "
+    "trace touch sign"
+)
 
 
 def _forms() -> dict[str, str]:
