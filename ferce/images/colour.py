@@ -1,0 +1,110 @@
+"""A decoded image of any mode as upright RGB: orientation, profile, transparency, 16 bits."""
+
+import struct
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, TiffImagePlugin
+
+from ferce.images.levels import to_bytes
+from ferce.images.refusal import Refusal
+from ferce.types import Pixels
+
+_TURNS = {  # EXIF 2.32, tag 0x0112: what brings the stored rows upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def to_rgb(image: Image.Image) -> Pixels:
+    """Turn a decoded image of any mode into (H, W, 3) RGB uint8, upright."""
+    turn = _TURNS.get(_orientation(image.info.get("exif")))
+    if image.mode[0] in "IF":
+        grey = Image.fromarray(to_bytes(_deep_grey(image)))
+        grey.info["icc_profile"] = image.info.get("icc_profile")
+        rgb = _as_rgb(_managed(grey))
+    elif image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        rgb = on_white(_managed(_as_rgb(rgba)), rgba.getchannel("A"))
+    else:
+        keep = image.mode in ("L", "CMYK", "LAB")
+        rgb = _as_rgb(_managed(image if keep else _as_rgb(image)))
+    return np.array(rgb.transpose(turn) if turn is not None else rgb)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy
+
+
+def on_white(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The picture laid on white by its alpha channel."""
+    canvas = Image.new("RGB", rgb.size, "white")
+    canvas.paste(rgb, mask=alpha)
+    return canvas
+
+
+def _deep_grey(image: Image.Image) -> NDArray[Any]:
+    """Grey values (H, W) of a 16-bit or float image; a TIFF may hold 12 bits, or white as zero."""
+    values: NDArray[Any] = np.asarray(image)
+    if values.dtype.kind == "f":
+        return values
+    if values.dtype.itemsize > 2:
+        raise Refusal("has 32-bit whole numbers, whose white is not known; save it as 16-bit")
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(TiffImagePlugin.BITSPERSAMPLE) == (12,):
+        values = values << 4 | values >> 8
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        values = ~values
+    return values
+
+
+def _orientation(exif: object) -> int:
+    """Read tag 0x0112 of an EXIF block, 1 (upright) when there is none or it is broken.
+
+    Ours, because Pillow's reader warns about broken EXIF and a warning may be an error.
+    """
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = "<" if tiff[:2] == b"II" else ">"
+    try:
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, place)
+            if tag == 0x0112:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
+
+
+def _managed(image: Image.Image) -> Image.Image:
+    """Convert by the embedded ICC profile to sRGB; unchanged when there is none that fits.
+
+    An sRGB profile is not applied, which keeps the pixels exact.
+    """
+    data = image.info.get("icc_profile")
+    try:
+        if image.mode == "LAB":
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        elif isinstance(data, bytes):
+            source = ImageCms.ImageCmsProfile(BytesIO(data))
+        else:
+            return image
+        fits = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+        if fits.get(source.profile.xcolor_space.strip()) != image.mode:
+            return image
+        if "sRGB" in (source.profile.profile_description or ""):
+            return image
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB") or image
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image  # a broken profile says nothing about the pixels
