@@ -131,7 +131,7 @@ class Blip2(VisionLanguage):
         last = len(vision.encoder.layers) - 1
         name = f"vision_model.encoder.layers.{last}.layer_norm1"
         patch = self.network.config.vision_config.patch_size
-        return Tower(vision.encoder.layers[last].layer_norm1, name, patch_grid(1, patch))
+        return Tower(vision.encoder.layers[last].layer_norm1, name, patch_grid(patch))
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Where the Q-Former looks: its cross-attention to the picture's patches.

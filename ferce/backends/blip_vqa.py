@@ -110,7 +110,7 @@ class BlipVqa(VisionLanguage):
         layers = self.network.vision_model.encoder.layers
         name = f"vision_model.encoder.layers.{len(layers) - 1}.layer_norm1"
         patch = self.network.config.vision_config.patch_size
-        return Tower(layers[-1].layer_norm1, name, patch_grid(1, patch))
+        return Tower(layers[-1].layer_norm1, name, patch_grid(patch))
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
         """A sentence on the predicted label, then one on each part of the face."""

@@ -39,15 +39,14 @@ class Tower:
     unpack: Callable[[Any], Any] = lambda inputs: inputs["pixel_values"]
 
 
-def patch_grid(prefix: int, patch: int) -> Callable[[Any, tuple[int, int]], Any]:
+def patch_grid(patch: int) -> Callable[[Any, tuple[int, int]], Any]:
     """For (N, prefix + h * w, C) activations in raster order: drop the prefix, lay out the grid."""
 
     def laid_out(activations: Any, size: tuple[int, int]) -> Any:
-        tokens = activations[:, prefix:]
-        n, count, channels = tokens.shape
         h, w = size[0] // patch, size[1] // patch
-        assert count == h * w, f"{count} patches do not fill a grid of {h} x {w}"
-        return tokens.transpose(1, 2).reshape(n, channels, h, w)
+        count = activations.shape[1]
+        assert 0 <= count - h * w <= 1, f"{count} tokens do not fill a grid of {h} x {w}"
+        return activations[:, count - h * w :].transpose(1, 2).unflatten(2, (h, w))
 
     return laid_out
 
