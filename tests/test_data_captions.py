@@ -15,6 +15,7 @@ from ferce.data.record import UnitLabel
 from ferce.facs import UNITS
 from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.types import REGIONS
+from ferce.wording import opened
 
 EMOTIONS = {*BASICS, *NOUNS.values(), NEUTRAL, *(word for c in COMPOUNDS for word in c.split())}
 families = st.sampled_from([TRAINING, REFERENCE])
@@ -285,3 +286,50 @@ def test_units_the_data_never_code_are_never_denied():
 def test_unknown_units_keep_regions_out_of_question():
     items = asked([(UnitLabel(19), UnitLabel(4))] * 10)
     assert not [i for i in items if i.kind in ("region", "which region")]
+
+
+# ---- what is learnt must be checkable ----
+
+
+def understood(units, side, words):
+    """Whether the parser finds in a sentence of these words just these units, on this side."""
+    from ferce.parsing import parse
+
+    cues = [c for c in parse(opened(words) + ".") if c.unit is not None]
+    sides = {side, None} if side in ("left", "right") else {None}
+    found = {c.unit for c in cues if not c.negated}
+    return (
+        found == set(units)
+        and {c.side for c in cues} <= sides
+        and (side not in ("left", "right") or side in {c.side for c in cues})
+    )
+
+
+@pytest.mark.parametrize(("family", "share"), [(TRAINING, 1.0), (REFERENCE, 0.9)])
+def test_the_checker_understands_what_is_taught(family, share):
+    parts = {"left", "upper"}
+    lips = {18, 22, 23, 24, 28}
+    rows = [
+        (units, side, words)
+        for units, row in family.bank.items()
+        for side in (None, *(parts if row.side_clauses else ()))
+        if side is None or (side == "upper") == bool(set(units) & lips)
+        for words in (*row.clauses_on(side), *row.nouns_on(side))
+    ]
+    missed = [row for row in rows if not understood(*row)]
+    assert len(missed) <= (1 - share) * len(rows), missed
+
+
+def test_whole_texts_are_understood():
+    import random
+
+    from ferce.parsing import parse
+
+    rng = random.Random(0)
+    exact = 0
+    for seed in range(200):
+        units = tuple(UnitLabel(n) for n in rng.sample(sorted(UNITS), rng.randint(1, 5)))
+        caption = captions.explain(units, rng.choice([None, *COMPOUNDS]), seed)
+        cues = {c.unit for c in parse(caption.text) if c.unit is not None and not c.negated}
+        exact += cues == set(caption.units)
+    assert exact >= 190

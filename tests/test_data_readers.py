@@ -386,3 +386,14 @@ def test_hub_labels_without_names_are_refused(library, tmp_path):
     plain.save_to_disk(str(tmp_path / "saved"))
     with pytest.raises(DataError, match="should be a name; got 1"):
         rows(f"folder:{tmp_path / 'saved'}")
+
+
+def test_importing_the_readers_loads_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, ferce.data; heavy = {'torch', 'transformers', 'datasets', 'cv2', 'mediapipe', "
+        "'matplotlib', 'scipy', 'imagehash'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

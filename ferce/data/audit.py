@@ -93,7 +93,7 @@ class Audit:
         return sum(sum(counts.values()) for counts in self.labels.values())
 
     def notes(self) -> list[str]:
-        """What one should know: labels that some split lacks, a sentence a split."""
+        """What one should know: labels that a split lacks, look-alikes within one."""
         everywhere = {label for counts in self.labels.values() for label in counts}
         lacking = {s: sorted(everywhere - {NO_LABEL} - set(self.labels[s])) for s in self.splits}
         return [

@@ -16,6 +16,7 @@ from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.facs import UNITS
 from ferce.labels import NOUNS, components
 from ferce.types import REGIONS
+from ferce.wording import joined, opened
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
 PLURAL = {"brows", "eyes", "cheeks"}  # regions
@@ -197,13 +198,3 @@ def covered(region: str, family: Family, rng: random.Random) -> str:
     return rng.choice(family.hidden).format(
         region=region, **{"is": "are" if region in PLURAL else "is"}
     )
-
-
-def joined(parts: Sequence[str]) -> str:
-    """The parts as a sentence lists them, such as "a, b and c"."""
-    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)
-
-
-def opened(text: str) -> str:
-    """The text with a capital first letter."""
-    return text[:1].upper() + text[1:]

@@ -70,7 +70,7 @@ TRAINING = Family(
     ),
     plain=(
         "{Clauses}.",
-        "In this face {clauses}.",
+        "In this face, {clauses}.",
         "This face shows {nouns}.",
         "What can be seen: {nouns}.",
         "The visible signs are {nouns}.",

@@ -15,9 +15,9 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
         (
             "the outer brows are raised",
             "the outer ends of the brows are lifted",
-            "the brows are arched upwards at the outside",
+            "the outer brows are arched",
         ),
-        ("raised outer brows", "brows lifted at their outer ends", "arched outer brows"),
+        ("raised outer brows", "lifted outer brows", "arched outer brows"),
         ("the {side} outer brow is raised", "the outer end of the {side} brow is lifted"),
         ("a raised {side} outer brow",),
     ),
@@ -71,12 +71,12 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (10,): (
         ("the upper lip is raised", "the upper lip is pulled up", "the upper lip is curled"),
         ("a raised upper lip", "a curled upper lip"),
-        ("the {side} half of the upper lip is raised",),
-        ("an upper lip raised on its {side} half",),
+        ("the upper lip is raised on the {side}",),
+        ("an upper lip raised on the {side}",),
     ),
     (11,): (
-        ("the nasolabial folds are deepened", "the folds beside the nose are deepened"),
-        ("deepened nasolabial folds", "deep folds beside the nose"),
+        ("the nasolabial folds are deepened", "the nasolabial furrows are deepened"),
+        ("deepened nasolabial folds", "deep nasolabial folds"),
         ("the {side} nasolabial fold is deepened",),
         ("a deepened {side} nasolabial fold",),
     ),
@@ -110,10 +110,10 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
         ("a {side} lip corner pulled down",),
     ),
     (16,): (
-        ("the lower lip is pulled down", "the lower lip is drawn away from the teeth"),
+        ("the lower lip is pulled down", "the lower lip is drawn down"),
         ("a lower lip pulled down", "lower teeth laid bare"),
-        ("the {side} half of the lower lip is pulled down",),
-        ("a lower lip pulled down on its {side} half",),
+        ("the lower lip is pulled down on the {side}",),
+        ("a lower lip pulled down on the {side}",),
     ),
     (17,): (
         ("the chin is pushed up", "the chin is raised", "the chin is wrinkled"),
@@ -122,8 +122,8 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (18,): (
         ("the lips are puckered", "the lips are pursed"),
         ("puckered lips", "pursed lips"),
-        ("the {side} lip is puckered",),
-        ("a puckered {side} lip",),
+        ("the lips are puckered on the {side} lip alone",),
+        ("lips puckered on the {side} lip alone",),
     ),
     (20,): (
         ("the lips are stretched sideways", "the mouth is stretched sideways"),
@@ -134,20 +134,20 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (22,): (
         ("the lips are funnelled", "the lips are shaped into a funnel"),
         ("funnelled lips",),
-        ("the {side} lip is funnelled",),
-        ("a funnelled {side} lip",),
+        ("the lips are funnelled on the {side} lip alone",),
+        ("lips funnelled on the {side} lip alone",),
     ),
     (23,): (
         ("the lips are tightened", "the lips are drawn thin"),
         ("tightened lips", "tight and thin lips"),
-        ("the {side} lip is tightened",),
-        ("a tightened {side} lip",),
+        ("the lips are tightened on the {side} lip alone",),
+        ("lips tightened on the {side} lip alone",),
     ),
     (24,): (
         ("the lips are pressed together", "the lips are pressed against each other"),
         ("pressed lips", "lips pressed together"),
-        ("the {side} lip is pressed",),
-        ("a pressed {side} lip",),
+        ("the lips are pressed on the {side} lip alone",),
+        ("lips pressed on the {side} lip alone",),
     ),
     (25,): (
         ("the lips are parted", "the lips are open", "the lips are apart"),
@@ -164,8 +164,8 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (28,): (
         ("the lips are sucked in", "the lips are rolled in over the teeth"),
         ("lips sucked in", "lips rolled in"),
-        ("the {side} lip is sucked in",),
-        ("a sucked-in {side} lip",),
+        ("the lips are sucked in on the {side} lip alone",),
+        ("lips sucked in on the {side} lip alone",),
     ),
     (43,): (
         ("the eyes are closed", "the eyes are shut"),
@@ -180,7 +180,7 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
         ("a raised {side} brow",),
     ),
     (25, 26): (
-        ("the mouth is open and the jaw is down",),
-        ("an open mouth with the jaw down",),
+        ("the mouth is open and the jaw is dropped",),
+        ("an open mouth and a dropped jaw",),
     ),
 }

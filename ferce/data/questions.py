@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ferce.data.captions import Said, covered, group, joined, opened, visible
+from ferce.data.captions import Said, covered, group, visible
 from ferce.data.families import TRAINING, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.facs import UNITS
 from ferce.types import REGIONS
+from ferce.wording import joined, opened
 
 Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
 _VERB = re.compile(r"^(.*?) (is|are) (.*)$")
