@@ -179,3 +179,33 @@ def test_the_demo_set_is_sound(capsys):
         pytest.skip("the demo set is not built")
     assert main(["check", "demo"]) == 0
     assert "neutral" in capsys.readouterr().out
+
+
+def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
+    """What a researcher does with RAF-CE, on pictures that may be shipped."""
+    from itertools import islice
+
+    from ferce.data import coding, load_data, pixels
+    from ferce.data.rendered import DEMO
+    from ferce.labels import COMPOUNDS
+
+    if not (DEMO / "metadata.jsonl").is_file():
+        pytest.skip("the demo set is not built")
+    demo = load_data("demo").samples()
+    renders = list(islice((s for s in demo if s.label in COMPOUNDS and s.units), 40))
+    codes = {"train": 0, "test": 1, "val": 2}
+    rows = [
+        (f"{i:04d}.jpg", COMPOUNDS.index(s.label), codes[s.split], coding.text(s.units))
+        for i, s in enumerate(renders)
+    ]
+    write_rafce(tmp_path, rows, images=())
+    (tmp_path / "aligned").mkdir()
+    for (name, *_), render in zip(rows, renders, strict=True):
+        path = tmp_path / "aligned" / name.replace(".jpg", "_aligned.jpg")
+        path.write_bytes(render.image.read_bytes())
+    read = list(load_data(f"rafce:{tmp_path}?subset=yes").samples())
+    for one, render in zip(read, renders, strict=True):
+        assert (one.label, one.split) == (render.label, render.split)
+        assert {u.unit for u in one.units} == {u.unit for u in render.units if u.present}
+        assert (pixels(one) == pixels(render)).all()
+    assert len(list(captions(read))) == len(renders)
