@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ferce import decision, images, saliency
+from ferce import decision, explanation, faithfulness, images, saliency
 from ferce.protocols import Classifier, Detector, Voice
 from ferce.types import Explanation, Face, Pixels, Reading, Report, Scores
 
@@ -126,7 +126,7 @@ class Reader:
             reading = replace(reading, answers=tuple(self.voice.answer(face, options.questions)))
             yield reading
         if options.explain:
-            yield from self._explained(reading)
+            yield from self._explained(reading, options)
 
     def _with_heatmap(self, reading: Reading, options: Options) -> Reading:
         assert reading.prediction is not None, "a heat map explains a prediction"
@@ -136,13 +136,34 @@ class Reader:
         )
         return replace(reading, heatmap=heatmap)
 
-    def _explained(self, reading: Reading) -> Iterator[Reading]:
+    def _explained(self, reading: Reading, options: Options) -> Iterator[Reading]:
         assert reading.prediction is not None, "an explanation explains a prediction"
         text = ""
         for piece in self.voice.explain(reading.face, reading.prediction):
             text += piece
             reading = replace(reading, explanation=Explanation(text, self.voice.name))
             yield reading
+        if options.check:
+            yield self._checked(reading, text)
+
+    def _checked(self, reading: Reading, text: str) -> Reading:
+        """With a verdict on every claim, the repaired text, and the text's faithfulness."""
+        face, prediction, heatmap = reading.face, reading.prediction, reading.heatmap
+        assert prediction is not None, "claims are checked against a prediction"
+        cues = explanation.check(
+            explanation.parse(text), face, prediction, heatmap, self.classifier
+        )
+        told = Explanation(text, self.voice.name, cues)
+        revised, dropped = explanation.revise(told, cues)
+        measured = None
+        if face.regions:
+            measured = faithfulness.measure(face, prediction, heatmap, cues, self.classifier)
+        return replace(
+            reading,
+            explanation=told,
+            revised=revised if dropped else None,
+            faithfulness=measured,
+        )
 
 
 def _measured(face: Face, scores: Scores) -> Face:

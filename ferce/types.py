@@ -329,13 +329,17 @@ class Faithfulness:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """All that is said of one face; parts not asked for, or not possible, are None or empty."""
+    """All that is said of one face; parts not asked for, or not possible, are None or empty.
+
+    `revised` is the explanation without the claims that the face contradicts, where there were any.
+    """
 
     face: Face
     prediction: Prediction | None = None
     heatmap: Heatmap | None = None
     answers: tuple[Answer, ...] = ()
     explanation: Explanation | None = None
+    revised: Explanation | None = None
     faithfulness: Faithfulness | None = None
 
     @property
