@@ -368,14 +368,14 @@ def test_uploads_are_deleted(tmp_path, save):
     from gradio_client import Client
 
     temporary = tmp_path / "uploads"
-    told = {"temporary": str(temporary), "keep_seconds": 1, "examples": str(tmp_path / "none")}
+    told = {"temporary": str(temporary), "keep_seconds": 4, "examples": str(tmp_path / "none")}
     with serving(**told) as address:
         assert ask(Client(address, verbose=False), save(scene(10)))["faces"]
-        for _ in range(100):
+        for _ in range(200):
             if not [path for path in temporary.rglob("*") if path.is_file()]:
                 return
             time.sleep(0.1)
-    pytest.fail("the upload is still there after ten seconds")
+    pytest.fail("the upload is still there after twenty seconds")
 
 
 def test_api_reads_a_real_photo(astronaut, save):

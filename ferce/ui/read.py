@@ -113,9 +113,9 @@ def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, rea
         shown = flow.waiting("Reading the face.") | {"faces": flow.strip(work)}
         return {turn: work.turn, **_update(parts, shown)}
 
-    running = turn.change(run, turn, outputs, **queued)
-    # Cancelling comes first, or it would hit the run that the same choice starts.
-    gr.on([photo.change, parts["faces"].select], None, cancels=[running])
+    # An older run ends by itself, as its turn is over. Gradio's `cancels` would add nothing but a
+    # failed request whenever a choice comes before the run it cancels is in the queue.
+    turn.change(run, turn, outputs, **queued)
     photo.change(take, photo, [turn, *outputs], preprocess=False, **at_once)
     parts["faces"].select(pick, None, [turn, *outputs], **at_once)
 

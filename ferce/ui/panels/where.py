@@ -1,5 +1,7 @@
 """Where the model looks: the heat on the face, regions outlined and named, with their shares."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ferce import canvas, render
@@ -9,6 +11,8 @@ from ferce.ui import markup
 
 TITLE = "Where it looks"
 _SIDE = 512  # pixels of the picture sent to the page, at most
+_NAMED = 0.1  # share from which a region's name stands in the picture
+_LETTERS = 0.3  # of the picture's width, taken by a name
 _HEAT = 0.85  # opacity of the strongest heat at the slider's right end
 
 
@@ -52,7 +56,7 @@ def _figure(face: Face, heat: Heatmap | None) -> str:
         top = f'<img class="heat" src="{layer}" alt="">'
     return (
         f'<figure class="face"><img src="{markup.picture(crop)}" alt="{markup.text(words)}">{top}'
-        f"{_outlines(face)}</figure>"
+        f"{_outlines(face, heat)}</figure>"
     )
 
 
@@ -66,19 +70,43 @@ def _ranked(heat: Heatmap) -> list[tuple[str, float]]:
     return sorted(heat.regions.items(), key=lambda item: -item[1])
 
 
-def _outlines(face: Face) -> str:
-    shapes = "".join(_outline(name, mask) for name, mask in face.regions.items() if mask.any())
-    size = face.size
-    return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{shapes}</svg>'
+def _outlines(face: Face, heat: Heatmap | None) -> str:
+    """Every region's outline; the ones with most heat are named, the others when they light up."""
+    shares = dict(_ranked(heat)) if heat else {}
+    named = [name for name in shares if shares[name] >= _NAMED]
+    shapes = "".join(
+        f'<g data-outline="{name}" class="{"named" if name in named else ""}">{_path(mask)}'
+        f"{_name(mask, _label(name, shares))}</g>"
+        for name, mask in face.regions.items()
+        if mask.any()
+    )
+    return f'<svg viewBox="0 0 {face.size} {face.size}" aria-hidden="true">{shapes}</svg>'
 
 
-def _outline(name: str, mask: Mask) -> str:
+def _label(name: str, shares: Mapping[str, float]) -> str:
+    return f"{name} {markup.percent(shares[name])}" if name in shares else name
+
+
+def _path(mask: Mask) -> str:
     import cv2
 
     rings, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     smooth = (cv2.approxPolyDP(ring, 0.006 * mask.shape[0], True)[:, 0] for ring in rings)
     path = "".join("M" + "L".join(f"{x} {y}" for x, y in ring) + "Z" for ring in smooth)
-    return f'<path data-outline="{name}" d="{path}"/>'
+    return f'<path d="{path}"/>'
+
+
+def _name(mask: Mask, words: str) -> str:
+    """The region's name at the picture's left edge, tied to its outline by a line."""
+    size = mask.shape[0]
+    rows, columns = np.nonzero(mask)
+    row, letter = int(np.median(rows)), 0.046 * size
+    edge = int(columns[rows == row].min())
+    line = f'<line x1="{_LETTERS * size:.0f}" y1="{row}" x2="{edge}" y2="{row}"/>'
+    return (
+        f'{line if edge > _LETTERS * size else ""}<text x="{0.02 * size:.0f}" '
+        f'y="{row + 0.34 * letter:.0f}" font-size="{letter:.1f}">{words}</text>'
+    )
 
 
 def _slider() -> str:

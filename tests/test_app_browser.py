@@ -1,0 +1,323 @@
+"""The page in a real browser: what a user sees, reaches and waits for; screenshots to look at."""
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+from app_fixtures import ROOT, label_of, scene, serving
+from PIL import Image
+
+from ferce.report import json_schema
+
+CHROMIUM = shutil.which("chromium")
+EXAMPLES = sorted((ROOT / "ferce/data/demo/examples").glob("*.jpg"))
+SHOTS = Path(__file__).with_name("screenshots")
+SIZES = {"phone": (360, 740), "tablet": (1024, 768), "desktop": (1920, 1080)}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)"),
+]
+
+# Text whose contrast with its ground is under 4.5:1 (WCAG 2.2, 1.4.3 AA), as "ratio: words".
+FAINT = """() => {
+  const parse = (css) => (css.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b]
+    .map((v) => ((v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const [r, g, b, a = 1] = parse(getComputedStyle(node).backgroundColor);
+      if (a > 0.99) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const words = walker.currentNode.textContent.trim(), node = walker.currentNode.parentElement;
+    if (!words || !node.checkVisibility({opacityProperty: true})) continue;
+    const [front, back] = [light(parse(getComputedStyle(node).color)), light(ground(node))];
+    const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)}: ${words.slice(0, 40)}`);
+  }
+  return faint;
+}"""
+ORDER = """() => {
+  window.order = [];
+  const parts = ['.headline', 'img.heat', '.explanation', '.cue', '.raw'];
+  new MutationObserver(() => {
+    for (const part of parts) {
+      if (!window.order.includes(part) && document.querySelector(part)) window.order.push(part);
+    }
+  }).observe(document.body, {childList: true, subtree: true});
+}"""
+SHIFTS = """() => {
+  window.shifts = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifts += e.value)))
+    .observe({type: 'layout-shift', buffered: false});
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def squares():
+    with serving(pause=0.15) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def real():
+    with serving("real") as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens pages, each a user of its own; in the end none may have logged a fault or strayed."""
+    contexts, faults = [], []
+
+    def open_page(url, size="desktop", theme="light"):
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda line: faults.extend(_fault(line)))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: faults.extend(_stranger(request.url)))
+        page.goto(f"{url}/?__theme={theme}")
+        page.locator(".panel").first.wait_for()
+        page.get_by_text("classifier:").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _fault(line):
+    # Reloading a page in the middle of a run aborts its requests; Gradio logs that.
+    aborted = "AbortError" in line.text or "Connection errored out" in line.text
+    return [line.text] if line.type == "error" and not aborted else []
+
+
+def _stranger(url):
+    parts = urlsplit(url)
+    return [] if parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1" else [url]
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(pixels, name="photo.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def choose(page, path):
+    """Give a photo, as a click on the field and a choice in the dialogue do."""
+    page.locator(".photo input[type=file]").set_input_files(str(path))
+
+
+def finished(page):
+    page.locator(".raw .download").wait_for()
+    return page
+
+
+def headline(page):
+    return page.locator(".headline").inner_text()
+
+
+def smile():
+    return next((path for path in EXAMPLES if path.stem == "smile"), EXAMPLES[0])
+
+
+# ---- looks ----
+
+
+@pytest.mark.skipif(not EXAMPLES, reason="the example photographs are not here")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_looks(visit, real, size, theme):
+    page = visit(real, size, theme)
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{size}-{theme}-start.png", full_page=True)
+    assert page.evaluate(FAINT) == []
+    page.evaluate(SHIFTS)
+    choose(page, EXAMPLES[3])
+    finished(page)
+    page.wait_for_timeout(400)
+    page.screenshot(path=SHOTS / f"{size}-{theme}-read.png", full_page=True)
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # Under 0.1 counts as good (web.dev/cls); the panels stand where they stood.
+    assert page.evaluate("window.shifts") < 0.1
+    assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize(("size", "columns"), [("phone", 1), ("tablet", 2), ("desktop", 3)])
+def test_panels_stand_side_by_side_where_there_is_room(visit, squares, size, columns):
+    page = visit(squares, size)
+    boxes = [panel.bounding_box() for panel in page.locator(".panel").all()]
+    first_row = [box for box in boxes if box["y"] == boxes[0]["y"]]
+    assert len(first_row) == columns
+    assert len({round(box["height"]) for box in first_row}) == 1
+
+
+# ---- reading ----
+
+
+@pytest.mark.skipif(not EXAMPLES, reason="the example photographs are not here")
+def test_an_example_is_read_by_the_keyboard(visit, real):
+    page = visit(real)
+    page.locator(f'.examples button[title="Example: {smile().stem}"]').focus()
+    page.keyboard.press("Enter")
+    finished(page)
+    assert "The expression resembles" in headline(page)
+    assert "resembles" in page.locator(".explanation").inner_text()
+    region = page.locator(".region").first
+    region.focus()
+    name = region.get_attribute("data-region")
+    assert page.locator(f'.lit[data-outline="{name}"]').count() == 1
+
+
+def test_parts_appear_as_they_are_ready(visit, squares, save):
+    page = visit(squares)
+    page.evaluate(ORDER)
+    choose(page, save(scene(10)))
+    finished(page)
+    order = [".headline", "img.heat", ".explanation", ".cue", ".raw"]
+    assert page.evaluate("window.order") == order
+
+
+def test_faces_are_picked_by_their_thumbnails(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10, 200)))
+    finished(page)
+    thumbnails = page.locator(".faces button")
+    assert thumbnails.count() == 2
+    thumbnails.nth(1).click()
+    page.get_by_text("no. 2 shown").wait_for()
+    assert label_of(200) in headline(page)
+    assert thumbnails.nth(1).get_attribute("aria-pressed") == "true"
+
+
+def test_the_raw_json_is_downloaded(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10)))
+    finished(page)
+    with page.expect_download() as waiting:
+        page.locator(".raw .download").click()
+    document = json.loads(Path(waiting.value.path()).read_text("utf-8"))
+    jsonschema.validate(document, json_schema())
+    assert waiting.value.suggested_filename == "photo.ferce.json"
+    assert document["photos"][0]["faces"][0]["prediction"]["label"] == label_of(10)
+
+
+def test_the_opacity_outlives_a_new_face(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10, 200)))
+    finished(page)
+    page.locator("[data-opacity]").fill("20")
+    page.locator(".faces button").nth(1).click()
+    page.get_by_text("no. 2 shown").wait_for()
+    assert page.locator("[data-opacity]").input_value() == "20"
+    opacity = page.locator("img.heat").evaluate("node => getComputedStyle(node).opacity")
+    assert opacity == "0.2"
+
+
+# ---- what goes wrong ----
+
+
+def test_a_new_photo_takes_over(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10)))
+    page.locator(".headline").wait_for()
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    choose(page, save(scene(200), "second.png"))
+    finished(page)
+    page.wait_for_timeout(1500)  # longer than the old run would have taken
+    assert label_of(200) in headline(page)
+    assert page.locator(".raw .download").get_attribute("download") == "second.ferce.json"
+
+
+def test_taking_the_photo_away_clears_the_page(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10, 200)))
+    finished(page)
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    page.get_by_text("Choose a photo").wait_for()
+    assert page.locator(".raw, .headline, .faces button").count() == 0
+
+
+def test_refusals_are_calm(visit, squares, save, tmp_path):
+    page = visit(squares)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff no photo")
+    for path, words in (
+        (broken, "broken.jpg"),
+        (save(scene(0), "empty.png"), "No face was found"),
+    ):
+        choose(page, path)
+        page.locator(".status.sorry", has_text=words).wait_for()
+        page.screenshot(path=SHOTS / f"refusal-{path.stem}.png", full_page=True)
+        assert page.locator(".headline, .raw, .toast-body").count() == 0
+        page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+        page.get_by_text("Choose a photo").wait_for()
+    choose(page, save(scene(10, side=16), "tiny.png"))
+    page.get_by_text("No reading of this face").wait_for()
+
+
+def test_two_users_at_once(visit, squares, save):
+    one, two = visit(squares), visit(squares)
+    choose(one, save(scene(10), "one.png"))
+    choose(two, save(scene(200), "two.png"))
+    finished(one), finished(two)
+    assert label_of(10) in headline(one)
+    assert label_of(200) in headline(two)
+
+
+def test_refresh_in_the_middle(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10)))
+    page.locator(".headline").wait_for()
+    page.reload()
+    page.get_by_text("Choose a photo").wait_for()
+    choose(page, save(scene(200), "second.png"))
+    finished(page)
+    assert label_of(200) in headline(page)
+
+
+def test_the_page_says_what_is_loading(browser, tmp_path):
+    gate = tmp_path / "open"
+    with serving(gate=str(gate)) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_text("Loading the squares").wait_for()
+        gate.touch()
+        page.get_by_text("classifier: fake").wait_for()
+        page.close()
+
+
+def test_the_notice_is_seen_and_leads_to_its_text(visit, squares):
+    page = visit(squares, "phone")
+    page.locator(".notice").get_by_role("link").click()
+    page.get_by_role("heading", name="What it may be used for").wait_for()
+    assert "Art. 50(3)" in page.inner_text("body")
+    page.get_by_role("link", name="Back to the photo").click()
+    page.locator(".panel").first.wait_for()
