@@ -34,7 +34,7 @@ def resolve(where: str, revision: str | None = None) -> Path:
             that holds no safetensors.
     """
     folder = Path(where).expanduser()
-    if folder.is_dir():
+    if where and folder.is_dir():
         if revision is not None:
             raise CheckpointError(f"{where} is a folder, so it has no revision {revision!r}.")
         return require_safetensors(folder.resolve(), where)
@@ -110,6 +110,7 @@ def _is_repository(where: str) -> bool:
 
 def _fetch(where: str, revision: str | None) -> Path:
     from huggingface_hub import errors, snapshot_download
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
     at = f" at revision {revision!r}" if revision else ""
     options: dict[str, Any] = {"allow_patterns": list(FILES), "ignore_patterns": list(IGNORED)}
@@ -123,7 +124,7 @@ def _fetch(where: str, revision: str | None) -> Path:
     except errors.RepositoryNotFoundError as error:
         reason = f"The Hub has no {where}, or it is private and HF_TOKEN does not open it."
         raise CheckpointError(reason) from error
-    except (errors.LocalEntryNotFoundError, OSError) as error:
+    except (errors.LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
         reason = f"{where}{at} is not in the cache, and {endpoint} cannot be reached."
         raise CheckpointError(reason) from error

@@ -169,6 +169,10 @@ def test_missing_placeholders_are_refused(models, monkeypatch):
 
 def test_free_answers_are_unparsed_or_a_compound(model):
     assert set(model.named(FACES)) <= {*COMPOUNDS, UNPARSED}
+    asked = [model.question("Why?")] * 3
+    alone = [model.reply([crop], asked[:1])[0] for crop in CROPS]
+    assert model.reply(CROPS, asked) == alone
+    assert model.named([]) == []
 
 
 @pytest.mark.parametrize("prior", ["grey", "empty", "both"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ferce.backends import freeform, scoring
+from ferce.backends.settings import Settings
 from ferce.labels import COMPOUNDS, NOUNS, components
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [2.0, 0.0, 0.0]])  # two pictures, three words
@@ -117,3 +118,28 @@ def test_every_label_is_read_in_every_form(label):
 )
 def test_what_names_no_compound_is_unparsed(text):
     assert freeform.parse(text) == freeform.UNPARSED
+
+
+def test_settings_are_read_from_options():
+    found = Settings.parse({"load": "8bit", "batch": "3", "calibrate": "both", "template": "units"})
+    assert (found.load, found.batch, found.calibrate, found.template) == (
+        "8bit",
+        3,
+        "both",
+        "units",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"load": "7bit"}, "load must be one of auto, fp32, bf16, 8bit, 4bit; got '7bit'"),
+        ({"batch": "0"}, "batch must be at least 1; got 0"),
+        ({"batch": "many"}, "batch must be a whole number; got 'many'"),
+        ({"template": "poem"}, "template must be one of plain, region, units; got 'poem'"),
+        ({"speed": "9"}, "Unknown option 'speed'"),
+    ],
+)
+def test_settings_refuse_what_they_do_not_know(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        Settings.parse(options)

@@ -52,14 +52,14 @@ class Blip2(VisionLanguage):
         newline = tokenizer("\n", add_special_tokens=False)["input_ids"] if self._causal else []
         return [tokenizer.eos_token_id, *newline[-1:]]
 
-    def encode(self, crops: Sequence[Pixels], prompts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the left; one crop for all prompts, or one each.
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """One row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
             ValueError: a row has not `num_query_tokens` placeholders for the picture, with which
                 the network would ignore it without a word.
         """
-        made = self.processor(images=list(crops), text=list(prompts), padding=False)
+        made = self.processor(images=list(crops), text=list(texts), padding=False)
         rows = [list(map(int, ids)) for ids in made["input_ids"]]
         image, wanted = self.network.config.image_token_id, self.network.config.num_query_tokens
         for row in rows:

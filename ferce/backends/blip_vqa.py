@@ -46,10 +46,10 @@ class BlipVqa(VisionLanguage):
 
     style = "vqa"
 
-    def encode(self, crops: Sequence[Pixels], prompts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the right; one crop for all prompts, or one each."""
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """One row a prompt, padded on the right; one crop for all of them, or one each."""
         tokenizer = self.processor.tokenizer
-        rows = [tokenizer(prompt)["input_ids"] for prompt in prompts]
+        rows = [tokenizer(prompt)["input_ids"] for prompt in texts]
         ids, mask = pad_right(rows, tokenizer.pad_token_id, self.device)
         made = self.processor.image_processor(images=list(crops), return_tensors="pt")
         pixels = made["pixel_values"].to(self.device)
@@ -113,14 +113,14 @@ class BlipVqa(VisionLanguage):
         return Tower(layers[-1].layer_norm1, name, patch_grid(patch))
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """A sentence on the predicted label, then one on each part of the face."""
-        if prediction.label is None:
-            raise ValueError("an unclear prediction has no label to explain")
-        yield f"The expression resembles {prediction.label}."
+        """A sentence on the predicted label, if there is one, then one on each part of the face."""
+        told = [] if prediction.label is None else [f"The expression resembles {prediction.label}."]
+        yield from told
         for opening, question in PARTS.items():
             (reply,) = self.reply([face.crop], [self.question(question)])
             if reply:
-                yield f" {opening} {reply}."
+                told.append(f"{' ' if told else ''}{opening} {reply}.")
+                yield told[-1]
 
     def _read(self, inputs: Inputs) -> Any:
         """(N, L, D) states of the question, each row looking at its picture."""

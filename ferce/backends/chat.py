@@ -47,8 +47,8 @@ class Chat(VisionLanguage):
 
     style = "chat"
 
-    def encode(self, crops: Sequence[Pixels], prompts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the left; one crop for all prompts, or one each.
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """One row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
             ValueError: a row has no place for the picture, which the network would then not see.
@@ -56,9 +56,9 @@ class Chat(VisionLanguage):
         from PIL import Image
 
         pictures = [Image.fromarray(crop) for crop in crops]
-        pictures = pictures * len(prompts) if len(pictures) == 1 else pictures
+        pictures = pictures * len(texts) if len(pictures) == 1 else pictures
         made = self.processor.apply_chat_template(
-            [_turn(text, image) for text, image in zip(prompts, pictures, strict=True)],
+            [_turn(text, image) for text, image in zip(texts, pictures, strict=True)],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,

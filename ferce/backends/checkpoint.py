@@ -180,7 +180,9 @@ def _load_adapter(network: Any, folder: Path) -> Any:
         raise CheckpointError(
             f"{folder} holds {config.peft_type}; only adapters within layers work."
         )
-    wrapped = PeftModel.from_pretrained(network, folder, config=config, is_trainable=False)
+    wrapped = PeftModel.from_pretrained(
+        network, folder, config=config, is_trainable=False, torch_device=str(network.device)
+    )
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
         stored = set(file.keys())
     placed = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from ferce.prompts import TEMPLATES
+
 LOADS = ("auto", "fp32", "bf16", "8bit", "4bit")
+BASES = ("same", "any")
 PRIORS = ("none", "grey", "empty", "both")
+_CHOICES = {"load": LOADS, "calibrate": PRIORS, "base": BASES, "template": tuple(TEMPLATES)}
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,19 @@ class Settings:
             of the two ("both"). Contextual calibration, Zhao et al. 2021, arXiv:2102.09690.
         batch: pictures, or questions, in one forward pass.
         base: "same" refuses an adapter that was trained on another base; "any" takes it.
+        template: how an explanation is asked for, a key of `prompts.TEMPLATES`.
     """
 
     load: str = "auto"
     calibrate: str = "none"
     batch: int = 8
     base: str = "same"
+    template: str = "plain"
 
     def __post_init__(self) -> None:
-        for name, known in (("load", LOADS), ("calibrate", PRIORS), ("base", ("same", "any"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}; got {getattr(self, name)!r}")
+        for name, known in _CHOICES.items():
+            if (found := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {found!r}")
         if self.batch < 1:
             raise ValueError(f"batch must be at least 1; got {self.batch}")
 

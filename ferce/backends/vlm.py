@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ferce.backends import freeform, scoring, wording
+from ferce import prompts
+from ferce.backends import freeform, scoring
 from ferce.backends.checkpoint import Checkpoint, unload
 from ferce.backends.scoring import Prefix, Race, Tokens
 from ferce.backends.settings import Settings
@@ -59,8 +60,8 @@ class VisionLanguage(ABC):
     # What a family must say.
 
     @abstractmethod
-    def encode(self, crops: Sequence[Pixels], prompts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded; one crop for all prompts, or one each."""
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """One row a formatted prompt, padded; one crop for all of them, or one each."""
 
     @abstractmethod
     def prefix(self, inputs: Inputs) -> Prefix:
@@ -103,7 +104,7 @@ class VisionLanguage(ABC):
             phrases: K answers.
             prompt: already in the family's format; None is the question for the expression.
         """
-        prompt = self.question(wording.CLASSIFY) if prompt is None else prompt
+        prompt = self.question(prompts.CLASSIFY) if prompt is None else prompt
         tokens = self.continuations(prompt, phrases)
         rows = []
         with self.turn, torch.no_grad():
@@ -114,7 +115,7 @@ class VisionLanguage(ABC):
 
     def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
         """The same (N, K) the long way, one plain pass a phrase; for checks and benchmarks."""
-        prompt = self.question(wording.CLASSIFY)
+        prompt = self.question(prompts.CLASSIFY)
         with self.turn, torch.no_grad():
             columns = [
                 self.whole_pass(self.encode(crops, [prompt] * len(crops)), ids).cpu().numpy()
@@ -132,12 +133,12 @@ class VisionLanguage(ABC):
 
     def named(self, faces: Sequence[Face]) -> list[str]:
         """The compound that the model's own words name for each face, or `freeform.UNPARSED`."""
-        prompt = self.question(wording.CLASSIFY)
-        return [freeform.parse(self.reply([face.crop], [prompt])[0]) for face in faces]
+        asked = [self.question(prompts.CLASSIFY)] * len(faces)
+        return [freeform.parse(text) for text in self.reply([face.crop for face in faces], asked)]
 
     def view(self) -> View:
         """The network for Grad-CAM: pixels to log-probabilities of the compounds."""
-        prompt = self.question(wording.CLASSIFY)
+        prompt = self.question(prompts.CLASSIFY)
         return open_view(self, PhraseScores(self, prompt, COMPOUNDS), label_column)
 
     def answer_view(self, question: str, answer: str) -> View:
@@ -150,12 +151,9 @@ class VisionLanguage(ABC):
         if size not in self._priors:
             grey = np.full((size, size, 3), GREY, np.uint8)
             kinds = {"none": (), "grey": ("usual",), "empty": ("",), "both": ("usual", "")}
-            prompts = [
-                self.question(wording.CLASSIFY if kind else "")
-                for kind in kinds[self.settings.calibrate]
-            ]
+            asked = [prompts.CLASSIFY if kind else "" for kind in kinds[self.settings.calibrate]]
             self._priors[size] = [
-                self.log_likelihoods([grey], COMPOUNDS, prompt)[0] for prompt in prompts
+                self.log_likelihoods([grey], COMPOUNDS, self.question(text))[0] for text in asked
             ]
         return self._priors[size]
 
@@ -163,27 +161,37 @@ class VisionLanguage(ABC):
 
     def question(self, text: str) -> str:
         """A question in the family's format."""
-        return wording.FORMATS[self.style].format(text).strip()
+        return prompts.formatted(self.style, text).strip()
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, batched inside."""
-        replies = self.reply([face.crop], [self.question(text) for text in questions])
+        """One answer a question, in order, batched inside.
+
+        Raises:
+            ValueError: a question is empty, too long or holds a model's control marks.
+        """
+        asked = [self.question(prompts.question(text)) for text in questions]
+        replies = self.reply([face.crop], asked)
         return [Answer(q, a, self.name) for q, a in zip(questions, replies, strict=True)]
 
     def reply(
-        self, crops: Sequence[Pixels], prompts: Sequence[str], limit: int = ANSWER_TOKENS
+        self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
-        """What the model says to each formatted prompt about one crop."""
+        """What the model says to each formatted prompt about the one crop, or about its own."""
         texts: list[str] = []
+        shared = len(crops) == 1
         with self.turn, torch.no_grad():
-            for chunk in _chunks(prompts, self.settings.batch):
-                ids = self.generate(self.encode(crops, chunk), limit)
+            for start in range(0, len(asked), self.settings.batch):
+                rows = slice(start, start + self.settings.batch)
+                ids = self.generate(
+                    self.encode(crops if shared else crops[rows], asked[rows]), limit
+                )
                 texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
         """Pieces of the explanation of the *predicted* label as they are made."""
-        prompt = self.question(wording.explain(prediction))
+        template = self.settings.template
+        prompt = self.question(prompts.explain(prediction, template, face.units))
 
         def produce(streamer: Any, stopping: Any) -> None:
             with self.turn, torch.no_grad():
