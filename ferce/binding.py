@@ -27,7 +27,7 @@ _FILLERS = words(
 
 @dataclass(frozen=True)
 class Item:
-    """Tokens [i, j) of a sentence that are a part, a state, a name, a pronoun or another subject."""
+    """Tokens [i, j) that are a part, a state, a name, a pronoun or another subject."""
 
     kind: str
     name: str
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Bound:
-    """A state with its part (None where it needs none), what they mean and the tokens they span."""
+    """A state, its part (None where it needs none), what they mean and the tokens they span."""
 
     state: Item
     part: Item | None
@@ -78,62 +78,61 @@ class _Reader:
         if state.name in WHOLE:
             return [(None, "alone")]
         behind, before = self._behind(state), self._before(state)
-        if behind and behind[1] == "direct":
+        linked = before is not None and before[1] == "linked"
+        if behind and (behind[1] == "direct" or (before and self._enumerated(before[0], state))):
             return [behind]
-        if behind and before and self._enumerated(before[0], state):
-            return [behind]
-        if before and before[1] == "linked":
+        if before and linked:
             return [*self._group(state, before[0]), before]
         if state.name in ALONE:
             return [(None, "alone")]
-        if behind:
+        if behind and not any(x.kind == "part" and x.j == state.i for x in self.items):
             return [behind]
         if before and state.name not in PARTICLES:
             return [*self._group(state, before[0]), before]
         return []
 
     def shared(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """ "raised brows and lids": the state before two parts holds for the second as well."""
+        """Second parts of pairs like "raised brows and lids", which share the state."""
         owners = {p.i for _, p, _ in pairs if p is not None}
         found: list[Pair] = []
         for state, part, how in pairs:
             if part is None or how != "direct":
                 continue
-            second = next((x for x in self.items if x.i > part.i), None)
-            joined = second and self.lemmas[part.j : second.i] in (["and"], ["or"])
-            if second and joined and second.kind == "part" and second.i not in owners:
-                if (state.name, second.name) in RULES:
-                    found.append((state, second, "shared"))
+            second = next((x for x in self.items if x.i > part.i), part)
+            joined = self.lemmas[part.j : second.i] in (["and"], ["or"])
+            ruled = second.kind == "part" and (state.name, second.name) in RULES
+            if joined and ruled and second.i not in owners:
+                found.append((state, second, "shared"))
         return found
 
     def _behind(self, state: Item) -> tuple[Item, str] | None:
         """The part that follows the state: "raised brows", "raised and drawn brows"."""
-        how = "direct"
-        k, strange = state.j, 0
-        while k < len(self.lemmas):
+        how, k, strange = "direct", state.j, 0
+        while k < len(self.lemmas) and strange <= 2:
             item = self._at(k)
-            word = self.lemmas[k]
-            if item and item.kind in ("part", "other", "pronoun"):
+            if item and (item.kind != "state" or item.name in ALONE):
                 known = item.kind == "part" and (state.name, item.name) in RULES
                 return (item, how) if known else None
-            if item and (item.kind == "name" or item.name in ALONE):
-                return None
             if item:
                 k = item.j
                 continue
-            if word in ("and", ",") and self._chained(k + 1):
+            if self.lemmas[k] in ("and", ",") and self._chained(k + 1):
                 how = "chain"
-            elif word in _PREPOSITIONS:
-                if k != state.j:
-                    return None
-            elif word in _STOPS:
+            elif self._blocks(k, state):
                 return None
-            elif word not in _FILLERS and not word.endswith("ly"):
-                strange += 1
-                if strange > 2:
-                    return None
+            else:
+                strange += self._is_strange(self.lemmas[k])
             k += 1
         return None
+
+    def _blocks(self, k: int, state: Item) -> bool:
+        """Whether the word keeps a state from the part behind it; "of" right behind does not."""
+        word = self.lemmas[k]
+        return word in _STOPS or (word in _PREPOSITIONS and k != state.j)
+
+    def _is_strange(self, word: str) -> bool:
+        """Whether a word between state and part may be an adjective we do not know."""
+        return not (word in _FILLERS or word in _PREPOSITIONS or word.endswith("ly"))
 
     def _chained(self, k: int) -> bool:
         """Whether another state follows, which shares the part behind both."""
@@ -153,9 +152,9 @@ class _Reader:
                 meant = self._meant(item)
                 if meant and (state.name, meant.name) in RULES:
                     return replace_place(meant, item), self._tie(item, state)
-            if item.kind == "part" and (state.name, item.name) in RULES:
-                if not self._aside(item):
-                    return item, self._tie(item, state)
+            known = item.kind == "part" and (state.name, item.name) in RULES
+            if known and not self._aside(item):
+                return item, self._tie(item, state)
         return None
 
     def _enumerated(self, part: Item, state: Item) -> bool:
@@ -233,10 +232,15 @@ def _spans(pairs: Sequence[Pair], lemmas: Sequence[str]) -> list[Bound]:
         elif part and part.i not in owned and _together(state, part, how, pairs):
             i, j = min(i, part.i), max(j, part.j)
             owned.add(part.i)
-        if how == "direct" and j < len(lemmas) and lemmas[j] in ("together", "up", "down", "shut"):
+        if how == "direct" and j < len(lemmas) and lemmas[j] in _trailing(state):
             j += 1
         made.append(Bound(state, part, meaning, i, j))
     return sorted(made, key=lambda b: (b.i, b.j))
+
+
+def _trailing(state: Item) -> tuple[str, ...]:
+    """Particles that end a phrase behind its part: "presses the lips together"."""
+    return ("wide",) if state.name == "wide open" else ("together", "up", "down", "shut")
 
 
 def _meaning(state: Item, part: Item | None) -> Meaning:

@@ -6,28 +6,28 @@ from ferce.lexicon import compiled
 from ferce.scope import Marks, Sentence
 
 _IDIOMS = compiled(
-    "tongue in cheek|eye for|eye contact|blink of an eye|eye level|blind eye|naked eye|eye catching|"
-    "an eye on|open mind|stiff upper lip|down in ^mouth|word of mouth|lip service|chin up|"
-    "raise (?:\\w+ )?brow (?:among|across|over|in)|eye of ^beholder|see eye to eye|more than meet ^eye|"
-    "tooth and nail|nose for|mouth water|mouth watering|part of|parts of|open to|open up|close to|"
-    "sharp as|in terms of|upper part|lower part|lower half|upper half"
+    "tongue in cheek|eye for|eye contact|blink of an eye|eye level|blind eye|naked eye|"
+    "eye catching|an eye on|open mind|stiff upper lip|down in ^mouth|word of mouth|lip service|"
+    "chin up|raise (?:\\w+ )?brow (?:among|across|over|in)|eye of ^beholder|see eye to eye|"
+    "more than meet ^eye|tooth and nail|nose for|mouth water|mouth watering|part of|parts of|"
+    "open to|open up|close to|in terms of|(?:upper|lower) (?:part|half)"
 )
 _METAPHOR = compiled(
-    "cloud|storm|stormy|shadow|fire|flame|spark|sparkle|twinkle|ice|window to|soul|thunder|sunshine|"
-    "sun|abyss|lightning|mirror|dagger|sea|ocean|weight|light"
+    "cloud|storm|stormy|shadow|fire|flame|spark|sparkle|twinkle|ice|window to|soul|thunder|"
+    "sunshine|sun|abyss|lightning|mirror|dagger|sea|ocean|weight|light"
 )
 _APPEARANCE = compiled(
-    "blue|brown|green|hazel|grey|gray|black|dark|red|pink|blonde|thick|bushy|thin brow|full lip|painted|"
-    "lipstick|makeup|mascara|glass|sunglass|beard|mustache|moustache|freckle|bright|beautiful|shaved|"
-    "plucked|groomed|frame"
+    "blue|brown|green|hazel|grey|gray|black|dark|red|pink|blonde|thick|bushy|full lip|painted|"
+    "lipstick|makeup|mascara|glass|sunglass|beard|mustache|moustache|freckle|bright|beautiful|"
+    "shaved|plucked|groomed|frame"
 )
 _HIDDEN = compiled(
-    "hidden|covered|occluded|obscured|hide|cover|obscure|out of frame|cropped|can not be "
-    "(?:see|seen|told|judged|read|assessed)|not (?:clearly )?(?:visible|see|seen)|unclear"
+    "hidden|covered|occluded|obscured|hide|cover|obscure|out of frame|cropped|unclear|"
+    "can not be (?:see|told|judged|read|assessed)|not (?:clearly )?(?:visible|see)"
 )
 _GAZE = compiled(
-    "(?:look|gaze|stare|glance|directed|focused|fixed|looking|staring|gazing) (?:\\w+ly )?(?:at|into|"
-    "toward|towards|away|off|straight|to|on|sideways|forward)"
+    "(?:look|gaze|stare|glance|directed|focused|fixed|locked|looking|staring|gazing) (?:\\w+ly )?"
+    "(?:at|into|toward|towards|away|off|straight|to|on|sideways|forward)"
 )
 
 

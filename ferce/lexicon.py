@@ -12,8 +12,8 @@ from ferce.facs import UNITS
 from ferce.tokens import tokens
 
 _DETERMINERS = (
-    "the|a|an|his|her|their|its|my|your|our|this|these|those|that|both|each|one|two|all|any|some|of|"
-    "person|subject|woman|man|girl|boy|child|baby|individual|face|s"
+    "the|a|an|his|her|their|its|my|your|our|this|these|those|that|both|each|one|two|all|any|some|"
+    "of|person|subject|woman|man|girl|boy|child|baby|individual|face|s"
 )
 _DET = rf"(?:(?:{_DETERMINERS}) )*"
 _SIDE = r"(?:(?:left|right)(?: hand)? )?"
@@ -38,7 +38,8 @@ _PARTS: dict[str, tuple[str, str]] = {
     "brow": ("brows", "~(?:side of ^)?~brow(?: region| muscle| area)?"),
     "forehead": ("brows", "~(?:side of ^)?forehead"),
     "upper lid": ("eyes", "~upper ~lid"),
-    "lid": ("eyes", "~(?:lower ~)?lid"),
+    "lower lid": ("eyes", "~lower ~lid"),
+    "lid": ("eyes", "~lid"),
     "eye muscle": ("eyes", "(?:muscle|skin|area|region) (?:around|of|near|below) ^~eye"),
     "eye": (
         "eyes",
@@ -80,7 +81,8 @@ _STATES: dict[str, str] = {
     "o shape": "(?:open )?(?:in|into|form|make|create)(?: into)? an? (?:\\w+ )?o(?: shape)?",
     "line": "(?:set |press |pull |draw |stretch )?(?:in|into|to|form|make) an? (?:\\w+ )*line",
     "stretch wide": "(?:wide )?stretch (?:wide open|open wide|wide|open)|gape|stretch wide",
-    "wide open": "wide open|open wide|agape|hang open|fall open|hang slack",
+    "wide open": "open(?= ^(?:mouth|eye|jaw) wide)|wide open|open wide|agape|hang open|"
+    "fall open|hang slack",
     "raise inner": (
         f"(?:raise|lift|elevate|pull {_UPWARD}|draw {_UPWARD}|slant {_UPWARD}) "
         "(?:in|at|toward|towards|near) ^(?:middle|center|centre|inner \\w+)"
@@ -112,7 +114,7 @@ _STATES: dict[str, str] = {
     "stretch": "stretch(?: (?:sideways|horizontally|laterally|outward|back))?"
     "|(?:pull|draw) (?:back|sideways|outward|laterally|horizontally)|retract",
     "tight": "tight|tighten(?: inward| inwards)?|thin",
-    "tense": "tense|tension|strain|tautness|taut",
+    "tense": "tense|tension|strain|tautness|taut|tightness",
     "wrinkle": "wrinkle|scrunch(?: up)?|crinkle|crease|line(?= (?:on|across|in) )",
     "curl": "curl",
     "push up": "jut(?: out)?|protrude|(?:stick|push|thrust) (?:out|forward)",
@@ -122,7 +124,8 @@ _STATES: dict[str, str] = {
     "deepen": "deepen|deep|pronounce|prominent|visible",
     "slack": "slack|loose",
     "unmeasured": "clench|grit|flare|tremble|quiver|puff|blush|flush|twitch|watery|teary|tearful",
-    "still": "relax|(?:in a )?neutral(?: position| state)?|at rest|smooth|calm|unengaged|soft"
+    "still": "relax|(?:rest )?(?:in )?^(?:neutral|natural|normal)(?: (?:position|state))?|at rest|"
+    "smooth|calm|unengaged|soft"
     "|motionless",
     "move": "movement|activity|motion|activation",
     "toothy": "toothy",
@@ -143,7 +146,8 @@ _STATES: dict[str, str] = {
 STATES = MappingProxyType({name: compiled(pattern) for name, pattern in _STATES.items()})
 # Particles say something only right behind a part: "brows up".
 PARTICLES = frozenset({"up", "down", "in"})
-UNMEASURED = STATES["unmeasured"]
+# A region that is said to be so shows a movement which no action unit of the table measures.
+UNMEASURED = compiled(f"{_STATES['unmeasured']}|{_STATES['tense']}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ RULES = MappingProxyType(
         wide open: mouth, jaw, lip = 26; eye, lid = 5
         raise inner: brow = 1
         raise: brow, forehead = 1 2; inner brow = 1; outer brow = 2; upper lid, lid = 5; cheek = 6
-        raise: upper lip = 10; corner, bare corner = 12; chin, lower lip = 17
+        raise: lower lid = 7; upper lip = 10; corner, bare corner = 12; chin, lower lip = 17
         curve up: corner, bare corner, lip, mouth = 12; brow, inner brow = 1; outer brow = 2
         curve down: corner, bare corner, lip, mouth = 15; brow, inner brow = 4
         together: brow, inner brow, glabella, forehead = 4; chin = 17
@@ -192,10 +196,12 @@ RULES = MappingProxyType(
         purse: mouth, lip = 18
         pucker: mouth, lip = 18
         stretch: mouth, lip, corner, bare corner = 20
-        tight: lip, mouth = 23; eye, lid, eye muscle = 7; corner, bare corner = 14
-        tense: mouth = 20 23 24; lip = 23; eye, lid, eye muscle = 7; brow, glabella, forehead = 4
+        tight: lip, mouth = 23; eye, lid, lower lid, eye muscle = 7; corner, bare corner = 14
+        tense: mouth = 20 23 24; lip = 23; eye, lid, lower lid, eye muscle = 7
+        tense: brow, glabella, forehead = 4
         wrinkle: nose = 9; eye, eye muscle = 6; chin = 17; glabella, brow = 4
         wrinkle: forehead =
+        tense: jaw, teeth, nose, nostril, cheek, chin =
         curl: upper lip, lip = 10; corner = 12
         push up: lower lip, chin = 17
         show: teeth = 25; lower teeth = 16

@@ -36,6 +36,19 @@ _SUBJECT = compiled(
     "appear|stay|remain)\\b)|he|she|person|man|woman|girl|boy|expression|face|somebody|someone"
 )
 
+# In the order in which they claim their words: what holds its part in itself comes before parts,
+# particles come last.
+_FIRST = (*WHOLE, "reach", "crow")
+_PATTERNS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    *(("state", name, STATES[name]) for name in _FIRST),
+    *(("name", "", pattern) for pattern in NAMES),
+    *(("part", name, pattern) for name, pattern in PARTS.items()),
+    ("pronoun", "", PRONOUNS),
+    *(("state", name, p) for name, p in STATES.items() if name not in (*_FIRST, *PARTICLES)),
+    ("other", "", OTHERS),
+    *(("state", name, STATES[name]) for name in sorted(PARTICLES)),
+)
+
 
 def parse(text: str) -> tuple[Cue, ...]:
     """The claims of a text about facial movements, in the order of the text.
@@ -85,11 +98,11 @@ def _read(text: str, words: list[Token], last: Item | None) -> tuple[list[Cue], 
     claims = _absorbed([c for b in bound for c in _bound_claim(b)], sentence.lemmas)
     claims += _named(sentence, claims)
     claims += _codes(sentence, claims)
-    mute = empty_mentions(sentence)
+    mute, denied = empty_mentions(sentence), negated(sentence)
     claims += [
         _Claim(p.i, p.j, p.i, (), REGION[p.name], False, (p.i, p.j))
         for p in free
-        if not mute[p.i] and not _covered(p, claims)
+        if not mute[p.i] and not denied[p.i] and not _covered(p, claims)
     ]
     cues = _cues(text, words, sentence, sorted(claims, key=lambda c: (c.i, c.j)))
     parts = [item for item in items if item.kind == "part"]
@@ -97,34 +110,17 @@ def _read(text: str, words: list[Token], last: Item | None) -> tuple[list[Cue], 
 
 
 def _items(sentence: Sentence) -> list[Item]:
-    """Parts, states, pronouns and other subjects in order; a token belongs to one at most."""
+    """Parts, states, names, pronouns and other subjects in order; none overlaps another."""
     taken = sentence.marks([*idioms(sentence), *sentence.ranges(APART)])
     items: list[Item] = []
-
-    def take(kind: str, name: str, ranges: Iterator[tuple[int, int]]) -> None:
-        for i, j in ranges:
+    for kind, name, pattern in _PATTERNS:
+        for i, j in sentence.ranges(pattern):
             if not any(taken[i:j]):
                 items.append(Item(kind, name, i, j))
                 taken[i:j] = [True] * (j - i)
-
-    for name in WHOLE:
-        take("state", name, sentence.ranges(STATES[name]))
-    take("state", "reach", sentence.ranges(STATES["reach"]))
-    take("state", "crow", sentence.ranges(STATES["crow"]))
-    for pattern, units in NAMES.items():
-        take("name", ",".join(map(str, units)), sentence.ranges(pattern))
-    for name, pattern in PARTS.items():
-        take("part", name, sentence.ranges(pattern))
-    take("pronoun", "", sentence.ranges(PRONOUNS))
-    for name, pattern in STATES.items():
-        if name not in PARTICLES:
-            take("state", name, sentence.ranges(pattern))
-    take("other", "", sentence.ranges(OTHERS))
     for i, j in sentence.ranges(_SUBJECT):
         if not any(taken[i:j]):
             items.append(Item("other", "", j - 1, j))
-    for name in PARTICLES:
-        take("state", name, sentence.ranges(STATES[name]))
     return sorted(items, key=lambda item: item.i)
 
 
@@ -232,7 +228,7 @@ def _cues(
             None,
             claim.region,
             side,
-            claim.negated != _denied(sentence, claim, denied),
+            claim.negated != denied[claim.at],
             doubted[claim.at],
         )
         if not claim.units and (start, claim.region) in seen:
@@ -245,8 +241,3 @@ def _cues(
 def _end(claim: _Claim) -> int:
     """Where the words of a claim that a trailing "slightly" may follow end."""
     return max(claim.j, claim.at + 1)
-
-
-def _denied(sentence: Sentence, claim: _Claim, denied: Sequence[bool]) -> bool:
-    del sentence
-    return denied[claim.at]

@@ -20,10 +20,11 @@ _NOMINAL = compiled(
 )
 # Denials that stand behind what they deny: "a smile is absent".
 _BEHIND = compiled(
-    "be (?:\\w+ly )?(?:absent|missing|lacking|nowhere|not (?:\\w+ly )?(?:visible|present|see|seen|there|"
-    "evident|apparent|active|detectable|noticeable|observable|activated))|can not be (?:see|seen|observed)"
+    "be (?:\\w+ly )?(?:absent|missing|lacking|nowhere|not (?:\\w+ly )?(?:visible|present|see|there|"
+    "evident|apparent|active|detectable|noticeable|observable|activated))|"
+    "can not be (?:see|observed)"
 )
-_CONDITION = compiled("(?<!as )if|whether|unless|would|should the")
+_CONDITION = compiled("(?<!as )if|whether|unless|would|should the|normally|usually")
 _GENERAL = re.compile(r"(?:typically|usually|normally|generally|in general) ,")
 
 _DEGREE = compiled(
@@ -32,9 +33,10 @@ _DEGREE = compiled(
     "scarcely|almost|weak|weakly|not fully|lightly|gently|gentle|moderately"
 )
 _EPISTEMIC = compiled(
-    "perhaps|maybe|possibly|probably|presumably|seemingly|apparently|arguably|likely|may|might|could|"
-    "seem|look (?:like|as if|as though)|suggest of|appear(?= (?:to|\\w+ly|slightly|somewhat|raise|lowr|"
-    "wide|widen|narrow|open|close|furrow|tense|tight|tighten|relax|parted|press|arch|lift|neutral))"
+    "perhaps|maybe|possibly|probably|presumably|seemingly|apparently|arguably|likely|may|"
+    "might|could|"
+    "seem|look (?:like|as if|as though)|"
+    "appear(?! (?:on|in|at|around|across|,|\\.))"
 )
 _EPISTEMIC_BEHIND = compiled(
     "(?:may|might|could|possibly|perhaps|maybe|probably)(?: also)?(?: be)?(?: \\w+ly)? "

@@ -92,7 +92,7 @@ def _colon(label: str, heard: Heard) -> str:
 def _while(label: str, heard: Heard) -> str:
     (a, first), (b, second) = heard
     return (
-        f"The nearest description of this expression is {label}. {opened(_nouns(first))} "
+        f"The expression most closely resembles {label}. {opened(_nouns(first))} "
         f"{_verb(first, 'speak', 'speaks')} for {NOUNS[a]}, while {_nouns(second)} "
         f"{_verb(second, 'point', 'points')} to {NOUNS[b]}."
     )
@@ -135,7 +135,7 @@ def _noun_verb(label: str, heard: Heard) -> str:
     ((basic, said),) = heard
     verb = _verb(said, "speak", "speaks")
     return (
-        f"The nearest description of this expression is {label}. {opened(_nouns(said))} {verb} "
+        f"The expression most closely resembles {label}. {opened(_nouns(said))} {verb} "
         f"for {NOUNS[basic]}."
     )
 
@@ -174,7 +174,7 @@ def _basic(label: str, said: Sequence[Phrase], k: int) -> str:
     speak, be = _verb(said, "speak", "speaks"), _verb(said, "are", "is")
     return (
         f"The expression resembles {label}: {_clauses(said)}.",
-        f"The nearest description of this expression is {label}; {_nouns(said)} {speak} for it.",
+        f"The expression most closely resembles {label}; {_nouns(said)} {speak} for it.",
         f"In this face {_clauses(said)}. The expression therefore resembles {label}.",
         f"The expression resembles {label} because {_clauses(said)}.",
         f"The expression resembles {label}; what speaks for it {be} {_nouns(said)}.",
@@ -184,9 +184,9 @@ def _basic(label: str, said: Sequence[Phrase], k: int) -> str:
 
 _BARE = (
     "The expression resembles {}.",
-    "The nearest description of this expression is {}.",
+    "The expression most closely resembles {}.",
     "Taken as a whole, the expression resembles {}.",
-    "This expression is closest to {}.",
+    "As far as measured, the expression resembles {}.",
     "What the expression resembles most is {}.",
     "Of the labels known here, the expression resembles {} most.",
 )
@@ -225,10 +225,10 @@ def _unknown(plan: Plan) -> str:
 def _neutral(k: int) -> str:
     return (
         "The expression resembles a *neutral* face: no facial movement stands out.",
-        "This face is closest to *neutral*; nothing in it moves clearly away from rest.",
+        "The expression most closely resembles *neutral*; nothing moves clearly away from rest.",
         "The expression resembles *neutral*, as none of the measured movements is clear.",
         "No facial movement is clear enough to name, so the expression resembles *neutral*.",
-        "The expression is close to that of a face at rest, which is why it reads as *neutral*.",
+        "The expression resembles that of a face at rest, which is why it reads as *neutral*.",
         "Nothing in the face departs clearly from rest: the expression resembles *neutral*.",
     )[k]
 

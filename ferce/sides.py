@@ -9,7 +9,8 @@ from ferce.types import Side
 
 # A side said apart from its part: "on the left", "on the right side of the picture".
 APART = compiled(
-    "(?:on|at|to|in|from) ^(?:viewer s |viewer )?(?:left|right)(?: hand)?(?: side| half)?"
+    "(?:on|at|to|from) (?:the |his |her |their |its |person s |viewer s |viewer )*"
+    "(?:left|right)(?: hand)?(?: side| half)?"
     "(?: of ^(?:picture|image|photo|photograph|frame|viewer|screen))?"
 )
 _MIRRORED = words("viewer viewers picture image photo photograph frame screen")
@@ -30,13 +31,8 @@ class Sides:
     def of(self, claim: int, part: tuple[int, int]) -> Side | None:
         """The side of a claim whose part is the tokens [i, j); None for both or no side."""
         i, j = part
-        before = self.lemmas[max(i - 3, 0) : i]
-        if (
-            "and" in before
-            and _WORDS.intersection(before)
-            and _WORDS.intersection(self.lemmas[i:j])
-        ):
-            return None
+        if i > 1 and self.lemmas[i - 1] == "and" and self.lemmas[i - 2] in _WORDS:
+            return None  # "the left and right brows"
         said = [w for w in self.lemmas[i:j] if w in _WORDS]
         if len(set(said)) == 1:
             return "left" if said[0] == "left" else "right"

@@ -100,7 +100,8 @@ _IRREGULAR = {
 _NOUNS = words(
     "brow lid eye lip cheek nostril corner nose mouth jaw chin forehead fold furrow line "
     "crease bridge muscle area region side end hand arm head shoulder finger fist au unit "
-    "action tooth foot window cloud storm shadow dagger movement activity motion change hint "
+    "action tooth foot window edge portion tip cloud "
+    "storm shadow dagger movement activity motion change hint "
     "trace touch sign"
 )
 

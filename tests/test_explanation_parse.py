@@ -14,8 +14,14 @@ from ferce.explanation import PHRASINGS, compose, parse
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.wording import joined, opened, phrases
 
-SET = Path(__file__).with_name("cues.jsonl")
-ROWS = [json.loads(line) for line in SET.read_text(encoding="utf-8").splitlines()]
+SETS = ("cues.jsonl", "cues_later.jsonl")
+# `cues.jsonl`: 150 sentences written before the parser was finished, 50 of them tricky.
+# `cues_later.jsonl`: 40 written after it and read once unseen (30 of 40 agreed); then mended.
+ROWS = [
+    json.loads(line)
+    for name in SETS
+    for line in Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+]
 
 
 def expected(row):
@@ -38,8 +44,8 @@ def test_hand_written_sentences(row):
 
 
 def test_the_set_is_as_large_as_it_says():
-    assert len(ROWS) == 150
-    assert sum(row["tricky"] for row in ROWS) == 50
+    assert len(ROWS) == 150 + 40
+    assert sum(row["tricky"] for row in ROWS[:150]) == 50
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["text"][:50])
@@ -78,7 +84,7 @@ def shown(units):
     return sorted((u.unit, str(u.side), False) for u in active(units))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(intensities=UNIT_SETS)
 def test_cues_of_the_text_of_units_are_the_units(intensities):
     units = face(intensities).units
@@ -90,7 +96,7 @@ def test_cues_of_the_text_of_units_are_the_units(intensities):
         assert claimed(plain) == shown(units)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     intensities=UNIT_SETS,
     label=st.sampled_from([*COMPOUNDS, *BASICS, "neutral", None]),
@@ -106,19 +112,20 @@ def test_a_composed_text_claims_only_what_is_there_and_nothing_twice(intensities
         assert claims == shown(made.units)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_parsed_without_error_and_spans_lie_in_it(text):
     assert all(text[c.start : c.end] == c.text for c in parse(text))
 
 
-WORDS = st.sampled_from(
+SOME = (
     "the brows raised eyes and mouth not open no smile , . ; ( ) AU12 left of or lips is are "
-    "wide neither nor without if isn't it they – : slightly corner teeth 4 'll".split()
+    "wide neither nor without if isn't it they – : slightly corner teeth 4 'll"
 )
+WORDS = st.sampled_from(SOME.split())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(WORDS, max_size=25))
 def test_any_word_order_is_parsed_without_error(words):
     text = " ".join(words)
