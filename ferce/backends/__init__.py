@@ -27,6 +27,11 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "prototypes": Kind(
             "prototypes", True, False, "action units against prototypes, no training"
         ),
+        "blip2": Kind("blip2", True, True, "BLIP-2 on OPT or Flan-T5, with or without an adapter"),
+        "blip-vqa": Kind("blip_vqa", True, True, "BLIP for visual question answering"),
+        "chat": Kind(
+            "chat", True, True, "a chat model that sees: LLaVA, Qwen-VL, InternVL, SmolVLM"
+        ),
         "measured": Kind("measured", False, True, "text composed from the measured action units"),
     }
 )
