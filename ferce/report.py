@@ -110,7 +110,12 @@ def _reading(reading: Reading) -> Json:
         "heatmap": heat
         and {"method": heat.method, "label": heat.label, "regions": _numbers(heat.regions)},
         "answers": [{"question": a.question, "answer": a.answer} for a in reading.answers],
-        "explanation": told and {"text": told.text, "cues": [_cue(cue) for cue in told.cues]},
+        "explanation": told
+        and {
+            "text": told.text,
+            "cues": [_cue(cue) for cue in told.cues],
+            "revised": reading.revised and reading.revised.text,
+        },
         "faithfulness": faithful
         and {
             "measures": _numbers(faithful.measures),

@@ -80,7 +80,7 @@ def test_json_has_exactly_the_keys_of_schema_1():
     }
     assert list(face["prediction"]) == ["label", "probabilities", "set", "components"]
     assert list(face["heatmap"]) == ["method", "label", "regions"]
-    assert list(face["explanation"]) == ["text", "cues"]
+    assert list(face["explanation"]) == ["text", "cues", "revised"]
     assert face["answers"] == [{"question": "Is the mouth open?", "answer": "Yes."}]
 
 
