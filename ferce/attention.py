@@ -115,8 +115,15 @@ def _passed(view: View, tensor: Any) -> tuple[Any, list[Any], tuple[int, int]]:
 
 
 def _global(weights: Sequence[Any], n: int, places: int) -> list[Any]:
-    """The matrices between all image tokens: `places` of them and at most 64 prefix tokens."""
-    return [w for w in weights if len(w) == n and 0 <= w.shape[-1] - places <= 64]
+    """The matrices between all image tokens: `places` of them and at most 64 prefix tokens.
+
+    None where the first attention already sees windows only, as in Swin: what is global in its last
+    stage has been mixed within the windows before. A language model may follow an image tower.
+    """
+    fits = [len(w) == n and 0 <= w.shape[-1] - places <= 64 for w in weights]
+    if not fits or not fits[0]:
+        return []
+    return [w for w, fit in zip(weights, fits, strict=True) if fit]
 
 
 def _rollout(weights: Sequence[Any]) -> Any:

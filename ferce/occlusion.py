@@ -150,18 +150,15 @@ def paint(amounts: Mapping[str, float], face: Face) -> Map:
 
     Where two soft borders meet, a pixel takes the weighted mean, so no pixel exceeds its regions.
     """
-    total = np.zeros((face.size, face.size))
-    weight = np.zeros_like(total)
+    heat = np.zeros((2, face.size, face.size), np.float32)  # amounts, and how many regions
     for name, amount in amounts.items():
-        soft = _soften(face.regions[name].astype(np.float64), EDGE)
-        total += max(float(amount), 0.0) * soft
-        weight += soft
+        heat[:, face.regions[name]] += np.array([[max(float(amount), 0.0)], [1.0]], np.float32)
+    total, weight = (_soften(values, EDGE) for values in heat)
     return np.asarray(total / np.maximum(weight, 1.0), np.float32)
 
 
-def _soften(values: NDArray[np.float64], share: float) -> Map:
+def _soften(values: NDArray[np.floating], share: float) -> Map:
     """Gaussian blur with a standard deviation of `share` of the side."""
     import cv2
 
-    sigma = share * len(values)
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
+    return np.asarray(cv2.GaussianBlur(np.float32(values), (0, 0), share * len(values)))

@@ -22,12 +22,14 @@ class Method:
 
     `need` is "any classifier" (also one that reads action units only, since hiding a region hides
     its units), "gradients" (a `protocols.Explainable`), or "attention" (one that is a transformer).
-    A method that is not `of_label` gives the same map for every label.
+    A method that is not `of_label` gives the same map for every label. `passes` is about how many
+    faces go through the classifier for one map; the largest are not for a slow one.
     """
 
     what: str
     need: Need
     of_label: bool = True
+    passes: int = 1
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -59,11 +61,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "score-cam": Method(
             "channels weighted by the log-odds of the face seen through them (arXiv:1910.01279)",
             "gradients",
+            passes=130,
         ),
         "ablation-cam": Method(
             "channels weighted by how far the log-odds fall without them "
             "(Desai & Ramaswamy 2020, WACV)",
             "gradients",
+            passes=130,
         ),
         "attention-relevance": Method(
             "attention weighted by the gradient of the label's log-odds, through all layers "
@@ -78,20 +82,24 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "occlusion": Method(
             "how far the label's probability falls when a region of the face is hidden",
             "any classifier",
+            passes=7,
         ),
         "shapley": Method(
             "each region's fair share of the label's probability, over all sets of hidden regions "
             "(arXiv:1705.07874)",
             "any classifier",
+            passes=64,
         ),
         "occlusion-grid": Method(
             "how far the label's probability falls when a sliding window is hidden",
             "any classifier",
+            passes=50,
         ),
         "rise": Method(
             "how far the label's probability falls on average when a pixel is among those hidden "
             "at random (arXiv:1806.07421)",
             "any classifier",
+            passes=401,
         ),
     }
 )

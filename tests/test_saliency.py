@@ -151,6 +151,27 @@ def test_shares_do_not_depend_on_the_scale(seed: int, scale: float) -> None:
     assert everything["all"] == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("method", ANY)
+def test_passes_are_counted_right(method: str) -> None:
+    seen: list[int] = []
+
+    class Counting(OneUnit):
+        def scores(self, faces):
+            seen.append(len(faces))
+            return super().scores(faces)
+
+    saliency.explain(Counting(12), noisy_face(), LABEL, method)
+    assert sum(seen) == saliency.METHODS[method].passes
+    assert max(seen) <= occlusion.BATCH
+
+
+def test_overlapping_regions_share_their_pixels() -> None:
+    face = noisy_face()
+    both = face.replace(regions={"mouth": region("mouth"), "chin": region("mouth")})
+    values = occlusion.paint({"mouth": 0.6, "chin": 0.2}, both)
+    assert values.max() == pytest.approx(0.4, abs=0.01)
+
+
 def test_every_method_says_what_it_shows() -> None:
     assert all(m.what and m.need for m in saliency.METHODS.values())
     assert set(BASICS).isdisjoint(saliency.METHODS)

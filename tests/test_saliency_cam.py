@@ -130,6 +130,19 @@ def test_methods_that_look_inside_refuse_a_closed_classifier() -> None:
         saliency.explain(OneUnit(12), noisy_face(), RED, "grad-cam")
 
 
+def test_attention_within_windows_is_not_followed() -> None:
+    """Swin's last stage may have one window only, but its first stages have many."""
+    torch.manual_seed(0)
+    module = timm.create_model(
+        "swin_tiny_patch4_window7_224", num_classes=14, img_size=SIDE, embed_dim=24,
+        depths=(1, 1, 1, 1), window_size=2,
+    ).eval()  # fmt: skip
+    network = Network(module, layers.of_timm(module, torch.zeros(1, 3, SIDE, SIDE)))
+    assert saliency.explain(network, spot(0, 0, 0), RED).method == "grad-cam"
+    with pytest.raises(ValueError, match="no attention between all parts"):
+        saliency.explain(network, spot(0, 0, 0), RED, "attention-rollout")
+
+
 def test_attention_is_refused_where_there_is_none() -> None:
     with pytest.raises(ValueError, match="no attention between all parts"):
         saliency.explain(spots(), spot(0, 0, 0), RED, "attention-rollout")
