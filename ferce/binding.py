@@ -8,7 +8,7 @@ from ferce.lexicon import ALONE, PARTICLES, RULES, WHOLE, Meaning
 from ferce.tokens import words
 
 _LINKS = words(
-    "be seem appear look become remain stay have get to , ( ) : - – — that which who however "
+    "an pull draw set hold held be seem appear look become remain stay have get to , ( ) : - – — that which who however "
     "and or nor but both all all very quite too so still also now just only even most rather "
     "more far from not no any never neither hardly scarcely barely without lack slightly "
     "slight somewhat a bit little perhaps maybe may might could possibly do longer half au on "

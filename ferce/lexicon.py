@@ -56,7 +56,7 @@ _PARTS: dict[str, tuple[str, str]] = {
     "upper lip": ("mouth", "~(?:side of ^)?~upper ~lip"),
     "lower lip": ("mouth", "~(?:side of ^)?~(?:lower|bottom) ~lip"),
     "lower teeth": ("mouth", "(?:lower|bottom) tooth"),
-    "teeth": ("mouth", "(?:upper |top )?tooth"),
+    "teeth": ("mouth", "(?:rows? of ^)?(?:upper |top )?tooth"),
     "mouth": ("mouth", "mouth(?: muscle| region| area)?"),
     "lip": ("mouth", "lip"),
     "jaw": ("chin", "jaw|jawline"),
@@ -73,7 +73,7 @@ OTHERS = compiled(
 )
 PRONOUNS = compiled("they|it|them|~(?:left|right) one")
 
-_UPWARD, _DOWNWARD = "(?:up|upward|upwards)", "(?:down|downward|downwards)"
+_UPWARD, _DOWNWARD = "(?:\\w+ly )?(?:up|upward|upwards)", "(?:\\w+ly )?(?:down|downward|downwards)"
 _INWARD = "(?:together|inward|inwards|in)"
 _LOWER = rf"(?:pull|draw|push|press|bring|drag|tug) {_DOWNWARD}"
 # State -> pattern; the first that matches at the earliest place wins.
@@ -82,7 +82,7 @@ _STATES: dict[str, str] = {
     "line": "(?:set |press |pull |draw |stretch )?(?:in|into|to|form|make) an? (?:\\w+ )*line",
     "stretch wide": "(?:wide )?stretch (?:wide open|open wide|wide|open)|gape|stretch wide",
     "wide open": "open(?= ^(?:mouth|eye|jaw) wide)|wide open|open wide|agape|hang open|"
-    "fall open|hang slack",
+    "fall open|hang (?:slack|loose)",
     "raise inner": (
         f"(?:raise|lift|elevate|pull {_UPWARD}|draw {_UPWARD}|slant {_UPWARD}) "
         "(?:in|at|toward|towards|near) ^(?:middle|center|centre|inner \\w+)"

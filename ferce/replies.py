@@ -56,7 +56,7 @@ def _about_units(face: Face, cues: Sequence[Cue], choice: bool) -> str:
         return f"Whether {asked} cannot be told from this photo."
     rest = _instead(face, cues)
     yes = all(c.negated for c in cues)
-    opening = "" if choice else "Yes. " if yes else "No. "
+    opening = "None of these shows. " if choice else "Yes. " if yes else "No. "
     unsure = f" {_doubt(untold)}" if untold else ""
     return f"{opening}{rest}{unsure}"
 

@@ -29,7 +29,7 @@ _GENERAL = re.compile(r"(?:typically|usually|normally|generally|in general) ,")
 
 _DEGREE = compiled(
     "slight|slightly|somewhat|a bit|a little|mild|mildly|faint|faintly|subtle|subtly|partial|"
-    "partially|partly|barely|half|hint|trace|ghost|suggestion|touch of|minimal|minimally|hardly|"
+    "partially|partly|barely|half(?! of)|hint|trace|ghost|suggestion|touch of|minimal|minimally|hardly|"
     "scarcely|almost|weak|weakly|not fully|lightly|gently|gentle|moderately"
 )
 _EPISTEMIC = compiled(
@@ -114,6 +114,9 @@ def _nearest(
     """The state that the degree at [i, j) belongs to."""
     ahead = [s for s in states if s[0] >= j]
     behind = [s for s in states if s[1] == i]
+    within = [s for s in states if s[0] <= i and j <= s[1]]
+    if within:
+        return within[:1]
     until = _until(lemmas, j, _STOP)
     if ahead and ahead[0][0] < until and "and" not in lemmas[j : ahead[0][0]]:
         return ahead[:1]

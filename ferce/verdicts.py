@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ferce.action_units import ACTIVE, TRUSTED, UNITS, in_region
 from ferce.deletion import Drop, drops, target
+from ferce.labels import NOUNS
 from ferce.lexicon import UNMEASURED
 from ferce.perturb import face_mask, region_mask
 from ferce.protocols import Classifier
@@ -137,7 +138,7 @@ def _use(region: str, label: str, drop: Drop | None, heat: float | None) -> tupl
         beaten = sum(drop.after < p for p in drop.random)
         hiding = drop.loss >= MIN_LOSS and beaten >= len(drop.random) - 1
         parts.append(
-            f"With the {region} hidden the probability of {label} {_changes(drop.loss)} "
+            f"With the {region} hidden the probability of {NOUNS.get(label, label)} {_changes(drop.loss)} "
             f"({drop.before:.2f} to {drop.after:.2f}); with random parts as large hidden it "
             f"{_changes(drop.random_loss)}."
         )

@@ -52,7 +52,11 @@ def test_the_pieces_of_an_explanation_are_the_composed_text():
         ),
         ("Is the nose wrinkled?", SMILING, "Whether the nose is wrinkled (AU9) cannot be told"),
         ("Are the eyes wide, narrowed or closed?", {5: 0.8}, "The eyes are widened (AU5)."),
-        ("Are the eyes wide, narrowed or closed?", {}, "The eyes show no clear movement."),
+        (
+            "Are the eyes wide, narrowed or closed?",
+            {},
+            "None of these shows. The eyes show no clear movement.",
+        ),
         ("Which facial cue speaks for surprise?", {1: 0.5, 2: 0.5}, "For surprise: both brows"),
         ("Which facial cue speaks for fear?", {12: 0.5}, "No measured movement speaks for fear."),
         ("Where is there muscle tension?", {4: 0.6, 24: 0.5}, "Tension shows where the brows are"),
