@@ -31,6 +31,7 @@ def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
         components=dict(zip(BASICS, np.minimum(classes @ MEMBERSHIP, 1.0).tolist(), strict=True)),
         reason=_reason(state, label, face, classes),
         model=model,
+        calibrated=scores.calibrated,
     )
 
 

@@ -167,7 +167,9 @@ class Scores:
         neutral: (N,) probability that nothing is expressed; None if the model has no such output.
         single: (N, 6) probability that this one basic emotion shows alone; None likewise.
         units: one mapping a face from a model that measures action units itself; None likewise.
-        mass: probability that a 90 % prediction set must gather, as calibrated for this model.
+        mass: probability that a 90 % prediction set must gather.
+        calibrated: whether `mass` was found on held-out data; else a set merely holds 90 % of the
+            probability.
     """
 
     classes: NDArray[np.float64]
@@ -175,6 +177,7 @@ class Scores:
     single: NDArray[np.float64] | None = None
     units: Sequence[Units] | None = None
     mass: float = 0.9
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -213,10 +216,11 @@ class Prediction:
         state: what kind of reading this is.
         label: a compound, a basic emotion, "neutral", or None when `state` is "unclear".
         probabilities: label -> 0..1 over the 14 compounds, sums to 1.
-        set: the smallest set of compounds that holds the true one with 90 % (as calibrated).
+        set: the fewest compounds that gather the model's `Scores.mass`.
         components: basic emotion -> 0..1, sum of the compounds that hold it.
         reason: one sentence on why the state is what it is.
         model: spec of the classifier.
+        calibrated: whether the set holds the true compound 9 times in 10 on held-out data.
     """
 
     state: State
@@ -226,6 +230,7 @@ class Prediction:
     components: Mapping[str, float]
     reason: str = ""
     model: str = ""
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         _require(self.state in STATES, f"state must be one of {STATES}; got {self.state!r}")

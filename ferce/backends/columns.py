@@ -60,6 +60,7 @@ class Columns:
             neutral=p[:, self.names.index(NEUTRAL)] if NEUTRAL in self.names else None,
             single=p[:, [self.names.index(b) for b in BASICS]] if "happy" in self.names else None,
             mass=calibration.mass,
+            calibrated=calibration != Calibration(),
         )
 
 
