@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ferce.rendering.kit import Floats, Kit
 from ferce.rendering.light import Light
 from ferce.rendering.mouth import depth_shade, mouth_colours
-from ferce.rendering.raster import Camera, Coverage, cover, vertex_normals
+from ferce.rendering.raster import Camera, cover, vertex_normals
 from ferce.rendering.regions import EYE, FLESH, SOCKET, TEETH, Regions
 from ferce.rendering.wrinkles import sample_map, shading_map
 
@@ -84,9 +84,13 @@ def render_clay(
     depth = depth_shade(kit, vertices)[:, None]
     stacked = np.concatenate([normals, colours, depth, regions.gaze, kit.vertices[:, :2]], axis=1)
     layers = seen.spread(kit.triangles, stacked)
-    picture = _shade(layers, _materials(seen, kit, regions), paint, scene)
-    shown = (seen.triangle >= 0)[..., None]
-    return np.clip(np.where(shown, picture, scene.backdrop), 0, 255).astype(np.uint8)
+    shown = seen.triangle >= 0
+    picture = scene.backdrop.copy()
+    folds = sample_map(shading_map(scene.folds, scene.light.direction), layers[..., 10:12])
+    grain = (folds * _pores(scene.size, paint.seed))[shown]
+    material = regions.material[kit.triangles[seen.triangle[shown], 0]]
+    picture[shown] = _shade(layers[shown], material, grain, (paint, scene))
+    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -119,46 +123,43 @@ def vertex_colours(kit: Kit, regions: Regions, paint: Paint) -> Floats:
     return np.asarray(out, np.float32)
 
 
-def _materials(seen: Coverage, kit: Kit, regions: Regions) -> NDArray[np.int32]:
-    first = kit.triangles[np.maximum(seen.triangle, 0), 0]
-    return np.where(seen.triangle >= 0, regions.material[first], -1).astype(np.int32)
+def _shade(
+    layers: Floats, material: NDArray[np.int32], grain: Floats, look: tuple[Paint, Scene]
+) -> Floats:
+    """Colours (N, 3) of covered pixels, from interpolated values (N, 12) and relief (N,)."""
+    paint, scene = look
+    normals = layers[:, :3] / (np.linalg.norm(layers[:, :3], axis=1, keepdims=True) + 1e-6)
+    lit = scene.light.shade(normals)[:, None]
+    facing = np.clip(normals @ _half_way(scene.light), 0, 1)[:, None]
+    out = layers[:, 3:6] * grain[:, None] * lit + facing**22 * np.float32(paint.gloss)
+    inside = np.isin(material, (FLESH, TEETH))
+    deep, shine = layers[inside, 6:7], facing[inside] ** 40
+    out[inside] = layers[inside, 3:6] * deep * (0.35 + 0.65 * lit[inside]) + shine * 25 * deep
+    eye = material == EYE
+    colours = _eye_colours(layers[eye, 7:10], paint.iris)
+    out[eye] = colours * (0.45 + 0.5 * lit[eye]) + facing[eye] ** 160 * 150
+    return np.asarray(out, np.float32)
 
 
-def _shade(layers: Floats, material: NDArray[np.int32], paint: Paint, scene: Scene) -> Floats:
-    normals = layers[..., :3] / (np.linalg.norm(layers[..., :3], axis=2, keepdims=True) + 1e-6)
-    lit = scene.light.shade(normals)[..., None]
-    folds = sample_map(shading_map(scene.folds, scene.light.direction), layers[..., 10:12])
-    half = np.asarray(scene.light.direction) / (np.linalg.norm(scene.light.direction) + 1e-6) + (
-        0,
-        0,
-        1,
-    )
-    facing = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)[..., None].astype(np.float32)
-    skin = (
-        layers[..., 3:6] * _pores(len(lit), paint.seed) * lit * folds[..., None]
-        + facing**22 * paint.gloss
-    )
-    inner = (
-        layers[..., 3:6] * layers[..., 6:7] * (0.35 + 0.65 * lit)
-        + facing**40 * 25 * layers[..., 6:7]
-    )
-    eye = _eye_colours(layers[..., 7:10], paint.iris) * (0.45 + 0.5 * lit) + facing**160 * 150
-    out = np.where(np.isin(material, (FLESH, TEETH))[..., None], inner, skin)
-    return np.asarray(np.where((material == EYE)[..., None], eye, out), np.float32)
+def _half_way(light: Light) -> Floats:
+    """Unit vector between the lamp and the viewer (Blinn, SIGGRAPH 1977)."""
+    lamp = np.asarray(light.direction, np.float32)
+    half = lamp / (np.linalg.norm(lamp) + 1e-6) + np.array([0, 0, 1], np.float32)
+    return np.asarray(half / np.linalg.norm(half), np.float32)
 
 
 def _pores(size: int, seed: int) -> Floats:
-    """(S, S, 1) blotches and grain of skin, about 1."""
+    """(S, S) blotches and grain of skin, about 1."""
     rng = np.random.default_rng([seed, 5])
     out = np.ones((size, size), np.float32)
     for cells, amount in ((24, 0.03), (max(size // 4, 2), 0.02)):
         noise = rng.normal(0, amount, (cells, cells)).astype(np.float32)
         out += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
-    return out[..., None]
+    return out
 
 
 def _eye_colours(gaze: Floats, iris: Floats) -> Floats:
-    """Direction from the eyeball's centre (H, W, 3) -> colour."""
+    """Direction from the eyeball's centre (..., 3) -> colour."""
     away = np.hypot(gaze[..., 0], gaze[..., 1]) + (gaze[..., 2] < 0) * 9
     inside = np.clip((IRIS - away) / 0.05, 0, 1)[..., None]
     ring = np.clip((away - (IRIS - 0.13)) / 0.13, 0, 1)[..., None]

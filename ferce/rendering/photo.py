@@ -24,6 +24,9 @@ from ferce.rendering.wrinkles import height_map, sample_map, shading_map
 Image = NDArray[np.uint8]
 FEATHER = 20.0  # pixels of 512 over which the drawn face fades into the photograph
 EAR = 1.9  # cm: how far an ear stands out beyond the rim of the face
+MOST_TURNED = 30.0  # degrees away from the portrait; beyond, too much of the cheek is unseen
+GRAZING = 0.4  # normals with a smaller z are seen edge-on in the portrait
+DRAWN_IN = 0.5  # cm: how far texture is drawn in at the outline
 RELIGHT_SIZE = 128  # pixels; lamps make soft gradients
 
 
@@ -84,7 +87,8 @@ def move(kit: Kit, person: Person, look: Look) -> tuple[Body, tuple[float, float
             weights[name] = weights.get(name, 0.0) + value
     shape = turn_eyes(kit, person.rest + kit.offset(weights), look.pose.gaze)
     own = person.camera.rotation
-    change = rotation(look.pose.yaw - person.yaw, look.pose.pitch, look.pose.roll)
+    turned = float(np.clip(look.pose.yaw - person.yaw, -MOST_TURNED, MOST_TURNED))
+    change = rotation(turned, look.pose.pitch, look.pose.roll)
     view = turn_head(shape @ own.T, change, own @ PIVOT)
     flat = Camera(np.eye(3, dtype=np.float32), person.camera.scale, person.camera.shift)
     points = flat.project(view)
@@ -94,7 +98,7 @@ def move(kit: Kit, person: Person, look: Look) -> tuple[Body, tuple[float, float
         after=vertex_normals(view, kit.triangles),
         points=points,
         depth=depth_shade(kit, shape),
-        turned=look.pose.yaw - person.yaw,
+        turned=turned,
     )
     return body, angles(change @ own)
 
@@ -107,7 +111,7 @@ def _layers(kit: Kit, regions: Regions, person: Person, look: Look, body: Body) 
     light = person.light
     unturned = body.after @ rotation(-body.turned, 0, 0).T  # a turn alone does not change the lamp
     ratio = expression_ratio(light.shade(body.before), light.shade(unturned))
-    places = tuck_lips(regions, person.places, person.landmarks)
+    places = tuck_lips(regions, inner_places(person, body), person.landmarks)
     exposure = float(np.clip(person.skin.mean() / 190, 0.45, 1.05))
     colours = mouth_colours(kit, regions, look.seed, exposure)
     share, other = _borrowed(body.before, regions)
@@ -119,10 +123,24 @@ def _layers(kit: Kit, regions: Regions, person: Person, look: Look, body: Body) 
     return np.concatenate(stacked, axis=1).astype(np.float32)
 
 
+def inner_places(person: Person, body: Body) -> Floats:
+    """Texture places (V, 2), drawn in from the outline on the side that turns to the viewer.
+
+    There a sliver of the portrait is stretched over the whole cheek, and at the outline a pixel of
+    misfit would show the wall behind.
+    """
+    near = np.clip(-np.sign(body.turned) * (person.places[:, 0] - person.camera.shift[0]), 0, None)
+    near = np.clip(near / (3 * person.camera.scale), 0, 1) * np.clip(abs(body.turned) / 15, 0, 1)
+    grazing = np.clip((GRAZING - body.before[:, 2]) / GRAZING, 0, 1.2)
+    out = person.places.copy()
+    out[:, 0] += np.sign(body.turned) * near * grazing * DRAWN_IN * person.camera.scale
+    return out
+
+
 def _borrowed(before: Floats, regions: Regions) -> tuple[Floats, NDArray[np.int32]]:
     """Share 0..1 of each vertex's texture to take from its better seen partner."""
     own, other = before[:, 2], before[regions.partner, 2]
-    better = np.clip((other - own - 0.12) / 0.2, 0, 1)
+    better = np.clip((other - own - 0.2) / 0.2, 0, 1)
     share = np.clip((0.5 - own) / 0.3, 0, 1) * better * (regions.material == SKIN)
     return share.astype(np.float32), regions.partner
 
@@ -146,12 +164,14 @@ def _colour(
     creases = sample_map(shading_map(folds, person.light.direction), layers[..., 7:9])
     shade = cv2.GaussianBlur(np.where(material == SKIN, layers[..., 2], 1.0), (0, 0), 1.2)
     skin = skin * (shade * creases)[..., None]
-    eyes = _sample(eye_texture(person.image, person.landmarks), columns, rows)
-    eyes = eyes * _lid_shadow(material)[..., None]
-    inner = layers[..., 4:7] * layers[..., 3:4]
-    out = np.where((material == EYE)[..., None], eyes, inner)
-    out = np.where((material == SOCKET)[..., None], skin * 0.6, out)
-    return np.asarray(np.where((material == SKIN)[..., None], skin, out), np.float32)
+    out = layers[..., 4:7] * layers[..., 3:4]
+    out[material == SKIN] = skin[material == SKIN]
+    out[material == SOCKET] = 0.6 * skin[material == SOCKET]
+    eye = material == EYE
+    if eye.any():
+        eyes = _sample(eye_texture(person.image, person.landmarks), columns, rows)
+        out[eye] = eyes[eye] * _lid_shadow(material)[eye, None]
+    return np.asarray(out, np.float32)
 
 
 def _borrow(skin: Floats, layers: Floats, lids: Image) -> Floats:
@@ -186,7 +206,7 @@ def surroundings(kit: Kit, regions: Regions, person: Person, body: Body, seen: C
     rim = body.points[regions.rim, :2]
     hidden = body.after[regions.rim, 2] < 0.12
     targets = outline_targets(rim, hidden, seen.triangle >= 0)
-    sources = person.places[regions.rim].copy()
+    sources = inner_places(person, body)[regions.rim]
     level = kit.vertices[regions.rim]
     beside = np.exp(-(((level[:, 1] - 1.0) / 3.5) ** 2)) * np.sign(level[:, 0])
     away = EAR * person.camera.scale * np.clip(abs(body.turned) / 22, 0, 1)
@@ -225,7 +245,7 @@ def _relight(kit: Kit, body: Body, person: Person, light: Light) -> Floats:
     ratio = relight_ratio(person.light.shade(body.after), light.shade(body.after))
     drawn = seen.spread(kit.triangles, ratio[:, None])[..., 0]
     mask = (seen.triangle >= 0).astype(np.float32)
-    near = cv2.GaussianBlur(drawn, (0, 0), 6) + 0.02 * float(ratio.mean())
-    spread = near / (cv2.GaussianBlur(mask, (0, 0), 6) + 0.02)
+    near = cv2.GaussianBlur(drawn, (0, 0), 14) + 0.02 * float(ratio.mean())
+    spread = near / (cv2.GaussianBlur(mask, (0, 0), 14) + 0.02)
     soft = cv2.GaussianBlur(np.where(mask > 0, drawn, spread), (0, 0), 1.5)
     return np.asarray(cv2.resize(soft, (size, size), interpolation=cv2.INTER_CUBIC))[..., None]

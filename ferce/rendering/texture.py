@@ -44,22 +44,25 @@ def lid_texture(image: Image, points: Floats) -> Image:
 
 def eye_texture(image: Image, points: Floats) -> Image:
     """The photograph with whole eyeballs: what lids hide is painted in the eye's own colours."""
-    out = image.astype(np.float32)
+    out = image.copy()
     for ring, iris in zip(EYE_RINGS, IRISES, strict=True):
         opening = points[list(ring)]
-        span = float(np.ptp(opening[:, 0]))
-        painted = _paint_eye(image, opening, points[list(iris)])
-        seen = cv2.GaussianBlur(polygon(image.shape, opening, -2), (0, 0), 1.2)[..., None]
-        near = _box(image.shape, opening, 0.5 * span)[..., None]
-        out = out * (1 - near) + near * (painted * (1 - seen) + out * seen)
-    return np.asarray(np.clip(out, 0, 255), np.uint8)
+        box, corner = _window(image.shape, opening, 0.5 * float(np.ptp(opening[:, 0])))
+        part = out[box]
+        if not part.size:
+            continue  # the eye lies outside of the picture
+        painted = _paint_eye(part, opening - corner, points[list(iris)] - corner)
+        seen = cv2.GaussianBlur(polygon(part.shape, opening - corner, -2), (0, 0), 1.2)[..., None]
+        out[box] = np.clip(painted * (1 - seen) + part * seen, 0, 255)
+    return out
 
 
-def _box(shape: tuple[int, ...], points: Floats, pad: float) -> Floats:
-    mask = np.zeros(shape[:2], np.float32)
-    low, high = (points.min(0) - pad).astype(int), (points.max(0) + pad).astype(int)
-    mask[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = 1
-    return mask
+def _window(shape: tuple[int, ...], points: Floats, pad: float) -> tuple[Any, Floats]:
+    """Slices of the box round some points, and its corner (x, y)."""
+    limit = np.array(shape[1::-1])
+    low = np.clip((points.min(0) - pad).astype(int), 0, limit)
+    high = np.clip((points.max(0) + pad).astype(int), 0, limit)
+    return np.s_[low[1] : high[1], low[0] : high[0]], low.astype(np.float32)
 
 
 def _paint_eye(image: Image, opening: Floats, iris: Floats) -> Floats:
