@@ -8,7 +8,6 @@ from tiny_models import face
 
 from ferce.backends import blip2
 from ferce.backends.freeform import UNPARSED
-from ferce.hub import CheckpointError
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.protocols import Classifier, Explainable, Voice
 from ferce.spec import Spec
@@ -38,12 +37,6 @@ def models(folders):
 @pytest.fixture(params=LANGUAGES)
 def model(request, models):
     return models[request.param]
-
-
-@pytest.fixture(scope="module")
-def adapter(folders, tmp_path_factory):
-    where = tmp_path_factory.mktemp("adapter")
-    return tiny_models.build_adapter(where, folders["opt"], "owner/base")
 
 
 def prediction(label=COMPOUNDS[2]):
@@ -260,147 +253,3 @@ def test_the_q_former_s_attention_is_a_map(model):
     assert (maps > 0).all()
     assert (maps.sum((1, 2)) <= 1 + 1e-5).all()
     assert np.abs(maps[0] - maps[1]).max() > 1e-4
-
-
-# Precision.
-
-
-@pytest.mark.parametrize(("load", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
-def test_quantised_models_hold_quantised_layers_and_work(folders, load, kind):
-    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": load}), "cpu")
-    kinds = [type(module).__name__ for module in model.network.modules()]
-    assert kinds.count(kind) > 20
-    found, again = model.scores(FACES).classes, model.scores(FACES).classes
-    assert np.array_equal(found, again)
-    assert np.abs(found[0] - found[1]).max() > 1e-3
-    _, activations, grad = gradients(model, model.view(), "sadly angry")
-    assert activations.shape == (3, 64, 4, 4)
-    assert grad.abs().sum() > 0
-
-
-def test_8bit_stays_close_to_full_precision(folders, models):
-    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "8bit"}), "cpu")
-    exact = models["opt"].log_likelihoods(CROPS, COMPOUNDS)
-    error = np.abs(model.log_likelihoods(CROPS, COMPOUNDS) - exact).mean()
-    assert error < 0.5 * exact.std()
-
-
-def test_bf16(folders, models):
-    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "bf16"}), "cpu")
-    assert model.network.language_projection.weight.dtype == torch.bfloat16
-    exact = models["opt"].log_likelihoods(CROPS, COMPOUNDS)
-    assert np.abs(model.log_likelihoods(CROPS, COMPOUNDS) - exact).mean() < 0.2 * exact.std()
-
-
-def test_unknown_options_are_refused(folders):
-    with pytest.raises(ValueError, match=r"Unknown option 'laod'\. Known options: load"):
-        blip2.load(Spec("blip2", str(folders["opt"]), options={"laod": "8bit"}), "cpu")
-    with pytest.raises(ValueError, match="load must be one of"):
-        blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "int8"}), "cpu")
-
-
-# Adapters.
-
-
-def with_adapter(folders, adapter, **options):
-    spec = Spec("blip2", str(folders["opt"]), None, str(adapter), {"base": "any", **options})
-    return blip2.load(spec, "cpu")
-
-
-def test_an_adapter_changes_the_output_and_unloading_restores_it(folders, adapter, models):
-    plain = models["opt"].scores(FACES).classes
-    adapted = with_adapter(folders, adapter)
-    assert np.abs(adapted.scores(FACES).classes - plain).max() > 1e-3
-    assert (
-        np.abs(
-            adapted.log_likelihoods(CROPS, COMPOUNDS) - adapted.whole_passes(CROPS, COMPOUNDS)
-        ).max()
-        < 1e-4
-    )
-    adapted.unload_adapter()
-    assert np.abs(adapted.scores(FACES).classes - plain).max() < 1e-6
-    assert not any("lora" in name for name, _ in adapted.network.named_modules())
-
-
-def test_an_adapter_works_on_8bit_weights(folders, adapter):
-    quantised = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "8bit"}), "cpu")
-    adapted = with_adapter(folders, adapter, load="8bit")
-    kinds = {type(module).__name__ for module in adapted.network.modules()}
-    assert "Linear8bitLt" in kinds
-    assert np.abs(adapted.scores(FACES).classes - quantised.scores(FACES).classes).max() > 1e-3
-
-
-def test_an_adapter_of_another_base_is_refused(folders, adapter):
-    spec = Spec("blip2", str(folders["opt"]), None, str(adapter))
-    with pytest.raises(CheckpointError, match=r"belongs to the base owner/base.*\?base=any"):
-        blip2.load(spec, "cpu")
-
-
-def test_a_fingerprint_ties_an_adapter_to_its_weights(folders, adapter, tmp_path):
-    import json
-    import shutil
-
-    from ferce.hub import fingerprint
-
-    copy = shutil.copytree(adapter, tmp_path / "tied")
-    (copy / "ferce.json").write_text(json.dumps({"base_fingerprint": fingerprint(folders["opt"])}))
-    assert (
-        len(blip2.load(Spec("blip2", str(folders["opt"]), None, str(copy)), "cpu").scores(FACES))
-        == 3
-    )
-    with pytest.raises(CheckpointError, match="belongs to the base"):
-        blip2.load(Spec("blip2", str(folders["t5"]), None, str(copy)), "cpu")
-
-
-def test_an_adapter_that_fits_only_in_part_is_refused(folders, adapter, tmp_path):
-    import shutil
-
-    from safetensors.torch import load_file, save_file
-
-    copy = shutil.copytree(adapter, tmp_path / "part")
-    weights = load_file(copy / "adapter_model.safetensors")
-    weights.pop(next(iter(weights)))
-    save_file(weights, copy / "adapter_model.safetensors")
-    with (
-        pytest.raises(CheckpointError, match="does not fit"),
-        pytest.warns(UserWarning, match="missing"),
-    ):
-        with_adapter(folders, copy)
-
-
-def test_a_checkpoint_that_lacks_weights_is_refused(folders, tmp_path):
-    import shutil
-
-    from safetensors.torch import load_file, save_file
-
-    copy = shutil.copytree(folders["opt"], tmp_path / "part")
-    weights = load_file(copy / "model.safetensors")
-    gone = next(key for key in weights if "qformer" in key)
-    weights.pop(gone)
-    save_file(weights, copy / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match="lacks 1 weights of Blip2ForConditionalGeneration"):
-        blip2.load(Spec("blip2", str(copy)), "cpu")
-
-
-def test_an_old_repository_without_placeholder_settings_still_sees(folders, models, tmp_path):
-    import shutil
-
-    copy = shutil.copytree(folders["opt"], tmp_path / "old")
-    tiny_models.rewrite_json(copy / "processor_config.json", num_query_tokens=None)
-    tiny_models.rewrite_json(copy / "config.json", image_token_index=None)
-    model = blip2.load(Spec("blip2", str(copy)), "cpu")
-    assert np.allclose(model.scores(FACES).classes, models["opt"].scores(FACES).classes)
-
-
-def test_a_processor_of_another_model_is_refused(folders, tmp_path):
-    import shutil
-
-    copy = shutil.copytree(folders["opt"], tmp_path / "mixed")
-    tiny_models.rewrite_json(copy / "config.json", image_token_index=3)
-    with pytest.raises(CheckpointError, match="are of different models"):
-        blip2.load(Spec("blip2", str(copy)), "cpu")
-
-
-def test_loading_touches_no_pickle(folders, adapter, monkeypatch):
-    tiny_models.forbid_pickle(monkeypatch)
-    assert len(with_adapter(folders, adapter).scores(FACES)) == 3

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_chats
 import tiny_models
 import torch
 from PIL import Image
@@ -26,10 +27,10 @@ FACES = [face(seed, 50) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which facial cues speak for it, brows or eyes?", "Why?"]
 FAMILIES = {
-    "llava": tiny_models.build_llava,
-    "qwen2_5_vl": tiny_models.build_qwen,
-    "internvl": tiny_models.build_internvl,
-    "idefics3": tiny_models.build_idefics3,  # SmolVLM is its twin
+    "llava": tiny_chats.build_llava,
+    "qwen2_5_vl": tiny_chats.build_qwen,
+    "internvl": tiny_chats.build_internvl,
+    "idefics3": tiny_chats.build_idefics3,  # SmolVLM is its twin
 }
 ONE_TILE = {
     "llava": {},
@@ -157,7 +158,9 @@ def test_heat_maps_lie_on_the_visual_encoder(model, family):
     pixels = view.inputs(FACES)
     scores = view.module(pixels).detach().numpy()
     assert np.abs(scores - model.log_likelihoods(CROPS, COMPOUNDS)).max() < 1e-4
-    maps = cam.compute(view, pixels, cam.target(view, "sadly angry"), "hires-cam")
+    goal = cam.target(view, "sadly angry")
+    assert cam.compute(view, pixels[:1], goal, "score-cam").any()  # has a picture of zeros
+    maps = cam.compute(view, pixels, goal, "hires-cam")
     assert maps.shape == (3, SIDES[family], SIDES[family])
     assert maps.any((1, 2)).all()
 
@@ -165,9 +168,7 @@ def test_heat_maps_lie_on_the_visual_encoder(model, family):
 def test_the_map_is_in_raster_order(model):
     """A change of one patch of the picture changes the first layer's input in that place alone."""
     view, seen = model.view(), []
-    named = {id(module): name for name, module in model.network.named_modules()}
-    place = named[id(view.layer)]
-    first = model.network.get_submodule(re.sub(r"\.\d+\.", ".0.", place))
+    first = model.network.get_submodule(re.sub(r"\.\d+\.", ".0.", view.layer_name))
     pixels = view.inputs(FACES[:1])
     patch = pixels.shape[-1] // SIDES[model.network.config.model_type]
     with (
@@ -220,7 +221,7 @@ def test_8bit_holds_int8_layers_and_gives_maps(folders, family):
 
 
 def test_an_adapter_changes_the_output_and_unloading_restores_it(folders, family, models, tmp_path):
-    adapter = tiny_models.build_chat_adapter(tmp_path / "adapter", folders[family])
+    adapter = tiny_chats.build_chat_adapter(tmp_path / "adapter", folders[family])
     spec = Spec("chat", str(folders[family]), None, str(adapter))
     adapted, plain = chat.load(spec, "cpu"), models[family].scores(FACES).classes
     assert np.abs(adapted.scores(FACES).classes - plain).max() > 1e-3

@@ -127,11 +127,8 @@ class Blip2(VisionLanguage):
 
     def tower(self) -> Tower:
         """The visual encoder: one class token, then the patches in raster order."""
-        vision = self.network.vision_model
-        last = len(vision.encoder.layers) - 1
-        name = f"vision_model.encoder.layers.{last}.layer_norm1"
-        patch = self.network.config.vision_config.patch_size
-        return Tower(vision.encoder.layers[last].layer_norm1, name, patch_grid(patch))
+        last = self.network.vision_model.encoder.layers[-1]
+        return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Where the Q-Former looks: its cross-attention to the picture's patches.

@@ -107,10 +107,8 @@ class BlipVqa(VisionLanguage):
 
     def tower(self) -> Tower:
         """The visual encoder: one class token, then the patches in raster order."""
-        layers = self.network.vision_model.encoder.layers
-        name = f"vision_model.encoder.layers.{len(layers) - 1}.layer_norm1"
-        patch = self.network.config.vision_config.patch_size
-        return Tower(layers[-1].layer_norm1, name, patch_grid(patch))
+        last = self.network.vision_model.encoder.layers[-1]
+        return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
         """A sentence on the predicted label, if there is one, then one on each part of the face."""

@@ -27,10 +27,8 @@ def _llava(network: Any) -> Tower:
     tower = getattr(tower, "vision_model", tower)
     feature = network.config.vision_feature_layer
     feature = feature if isinstance(feature, int) else max(feature, key=_depth(tower))
-    place = _depth(tower)(feature)
-    name = f"model.vision_tower.encoder.layers.{place}.layer_norm1"
-    patch = network.config.vision_config.patch_size
-    return Tower(tower.encoder.layers[place].layer_norm1, name, patch_grid(patch))
+    read = tower.encoder.layers[_depth(tower)(feature)]
+    return Tower(read.layer_norm1, patch_grid(network.config.vision_config.patch_size))
 
 
 def _depth(tower: Any) -> Callable[[int], int]:
@@ -40,22 +38,20 @@ def _depth(tower: Any) -> Callable[[int], int]:
 
 
 def _internvl(network: Any) -> Tower:
-    layers = network.model.vision_tower.encoder.layer
-    name = f"model.vision_tower.encoder.layer.{len(layers) - 1}.layernorm_before"
+    last = network.model.vision_tower.encoder.layer[-1]
     patch = network.config.vision_config.patch_size
-    patch = patch if isinstance(patch, int) else patch[0]
-    return Tower(layers[-1].layernorm_before, name, patch_grid(patch))
+    return Tower(last.layernorm_before, patch_grid(patch if isinstance(patch, int) else patch[0]))
 
 
 def _smolvlm(network: Any) -> Tower:
-    """SigLIP; the network wants (N, pictures a row, 3, H, W)."""
-    layers = network.model.vision_model.encoder.layers
-    name = f"model.vision_model.encoder.layers.{len(layers) - 1}.layer_norm1"
+    """SigLIP; the network wants (N, pictures a row, 3, H, W).
+
+    It takes a picture of nothing but zeros for padding and leaves it out, hence the shift.
+    """
     return Tower(
-        layers[-1].layer_norm1,
-        name,
+        network.model.vision_model.encoder.layers[-1].layer_norm1,
         patch_grid(network.config.vision_config.patch_size),
-        pack=lambda pixels: pixels[:, None],
+        pack=lambda pixels: pixels[:, None] + 1e-6,
         unpack=lambda inputs: inputs["pixel_values"][:, 0],
     )
 
@@ -82,8 +78,7 @@ def _qwen(network: Any) -> Tower:
         units = units.unflatten(1, (h, w)).unflatten(3, (merge, merge))  # (N, h, w, m, m, C)
         return units.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
-    name = f"model.visual.blocks.{len(blocks) - 1}.norm1"
-    return Tower(blocks[-1].norm1, name, grid, pack, unpack)
+    return Tower(blocks[-1].norm1, grid, pack, unpack)
 
 
 def window_order(h: int, w: int, window: int) -> Any:

@@ -26,14 +26,12 @@ class Tower:
 
     Attributes:
         layer: the module whose output holds one vector a patch.
-        layer_name: its path within the network.
         grid: (N, tokens..., C) activations and the (H, W) of the pixels -> (N, C, h, w).
         pack: (N, 3, H, W) normalised pixels -> what the network takes as `pixel_values`.
         unpack: the reverse, given all inputs.
     """
 
     layer: Any
-    layer_name: str
     grid: Callable[[Any, tuple[int, int]], Any]
     pack: Callable[[Any], Any] = _as_they_are
     unpack: Callable[[Any], Any] = lambda inputs: inputs["pixel_values"]
@@ -102,4 +100,5 @@ def open_view(backend: "VisionLanguage", module: PhraseScores, index: Callable[[
     def reshape(activations: Any) -> Any:
         return tower.grid(activations, module.size)
 
-    return View(module, tower.layer, tower.layer_name, inputs, index, reshape)
+    name = next(name for name, found in module.network.named_modules() if found is tower.layer)
+    return View(module, tower.layer, name, inputs, index, reshape)

@@ -1,0 +1,180 @@
+"""How BLIP-2 is loaded: precision, adapters, old and broken checkpoints, and never a pickle."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import face
+
+from ferce import cam
+from ferce.backends import blip2, load_classifier, load_voice
+from ferce.hub import CheckpointError, fingerprint
+from ferce.labels import COMPOUNDS
+from ferce.spec import Spec
+
+pytestmark = pytest.mark.filterwarnings(
+    # peft asks a transformers model by the attribute's old name
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)
+FACES = [face(seed) for seed in range(3)]
+CROPS = [one.crop for one in FACES]
+LANGUAGES = ["opt", "t5"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("blip2")
+    return {name: tiny_models.build_blip2(root / name, name) for name in LANGUAGES}
+
+
+@pytest.fixture(scope="module")
+def models(folders):
+    return {name: blip2.load(Spec("blip2", str(path)), "cpu") for name, path in folders.items()}
+
+
+@pytest.fixture(scope="module")
+def adapter(folders, tmp_path_factory):
+    where = tmp_path_factory.mktemp("adapter")
+    return tiny_models.build_adapter(where, folders["opt"], "owner/base")
+
+
+@pytest.mark.parametrize(("load", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
+def test_quantised_models_hold_quantised_layers_and_work(folders, load, kind):
+    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": load}), "cpu")
+    kinds = [type(module).__name__ for module in model.network.modules()]
+    assert kinds.count(kind) > 20
+    found, again = model.scores(FACES).classes, model.scores(FACES).classes
+    assert np.array_equal(found, again)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    view = model.view()
+    maps = cam.compute(view, view.inputs(FACES), cam.target(view, "sadly angry"), "hires-cam")
+    assert maps.shape == (3, 4, 4)
+    assert maps.any()
+
+
+def test_8bit_stays_close_to_full_precision(folders, models):
+    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "8bit"}), "cpu")
+    exact = models["opt"].log_likelihoods(CROPS, COMPOUNDS)
+    error = np.abs(model.log_likelihoods(CROPS, COMPOUNDS) - exact).mean()
+    assert error < 0.5 * exact.std()
+
+
+def test_bf16(folders, models):
+    model = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "bf16"}), "cpu")
+    assert model.network.language_projection.weight.dtype == torch.bfloat16
+    exact = models["opt"].log_likelihoods(CROPS, COMPOUNDS)
+    assert np.abs(model.log_likelihoods(CROPS, COMPOUNDS) - exact).mean() < 0.2 * exact.std()
+
+
+def test_unknown_options_are_refused(folders):
+    with pytest.raises(ValueError, match=r"Unknown option 'laod'\. Known options: load"):
+        blip2.load(Spec("blip2", str(folders["opt"]), options={"laod": "8bit"}), "cpu")
+    with pytest.raises(ValueError, match="load must be one of"):
+        blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "int8"}), "cpu")
+
+
+# Adapters.
+
+
+def with_adapter(folders, adapter, **options):
+    spec = Spec("blip2", str(folders["opt"]), None, str(adapter), {"base": "any", **options})
+    return blip2.load(spec, "cpu")
+
+
+def test_an_adapter_changes_the_output_and_unloading_restores_it(folders, adapter, models):
+    plain = models["opt"].scores(FACES).classes
+    adapted = with_adapter(folders, adapter)
+    assert np.abs(adapted.scores(FACES).classes - plain).max() > 1e-3
+    assert (
+        np.abs(
+            adapted.log_likelihoods(CROPS, COMPOUNDS) - adapted.whole_passes(CROPS, COMPOUNDS)
+        ).max()
+        < 1e-4
+    )
+    adapted.unload_adapter()
+    assert np.abs(adapted.scores(FACES).classes - plain).max() < 1e-6
+    assert not any("lora" in name for name, _ in adapted.network.named_modules())
+
+
+def test_an_adapter_works_on_8bit_weights(folders, adapter):
+    quantised = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "8bit"}), "cpu")
+    adapted = with_adapter(folders, adapter, load="8bit")
+    kinds = {type(module).__name__ for module in adapted.network.modules()}
+    assert "Linear8bitLt" in kinds
+    assert np.abs(adapted.scores(FACES).classes - quantised.scores(FACES).classes).max() > 1e-3
+
+
+def test_an_adapter_of_another_base_is_refused(folders, adapter):
+    spec = Spec("blip2", str(folders["opt"]), None, str(adapter))
+    with pytest.raises(CheckpointError, match=r"belongs to the base owner/base.*\?base=any"):
+        blip2.load(spec, "cpu")
+
+
+def test_a_fingerprint_ties_an_adapter_to_its_weights(folders, adapter, tmp_path):
+
+    copy = shutil.copytree(adapter, tmp_path / "tied")
+    (copy / "ferce.json").write_text(json.dumps({"base_fingerprint": fingerprint(folders["opt"])}))
+    assert (
+        len(blip2.load(Spec("blip2", str(folders["opt"]), None, str(copy)), "cpu").scores(FACES))
+        == 3
+    )
+    with pytest.raises(CheckpointError, match="belongs to the base"):
+        blip2.load(Spec("blip2", str(folders["t5"]), None, str(copy)), "cpu")
+
+
+def test_an_adapter_that_fits_only_in_part_is_refused(folders, adapter, tmp_path):
+
+    copy = shutil.copytree(adapter, tmp_path / "part")
+    weights = load_file(copy / "adapter_model.safetensors")
+    weights.pop(next(iter(weights)))
+    save_file(weights, copy / "adapter_model.safetensors")
+    with (
+        pytest.raises(CheckpointError, match="does not fit"),
+        pytest.warns(UserWarning, match="missing"),
+    ):
+        with_adapter(folders, copy)
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(folders, tmp_path):
+
+    copy = shutil.copytree(folders["opt"], tmp_path / "part")
+    weights = load_file(copy / "model.safetensors")
+    gone = next(key for key in weights if "qformer" in key)
+    weights.pop(gone)
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match="lacks 1 weights of Blip2ForConditionalGeneration"):
+        blip2.load(Spec("blip2", str(copy)), "cpu")
+
+
+def test_an_old_repository_without_placeholder_settings_still_sees(folders, models, tmp_path):
+
+    copy = shutil.copytree(folders["opt"], tmp_path / "old")
+    tiny_models.rewrite_json(copy / "processor_config.json", num_query_tokens=None)
+    tiny_models.rewrite_json(copy / "config.json", image_token_index=None)
+    model = blip2.load(Spec("blip2", str(copy)), "cpu")
+    assert np.allclose(model.scores(FACES).classes, models["opt"].scores(FACES).classes)
+
+
+def test_a_processor_of_another_model_is_refused(folders, tmp_path):
+
+    copy = shutil.copytree(folders["opt"], tmp_path / "mixed")
+    tiny_models.rewrite_json(copy / "config.json", image_token_index=3)
+    with pytest.raises(CheckpointError, match="are of different models"):
+        blip2.load(Spec("blip2", str(copy)), "cpu")
+
+
+def test_loading_touches_no_pickle(folders, adapter, monkeypatch):
+    tiny_models.forbid_pickle(monkeypatch)
+    assert len(with_adapter(folders, adapter).scores(FACES)) == 3
+
+
+def test_one_spec_loads_classifier_and_voice(folders, adapter):
+
+    spec = f"blip2:{folders['opt']}+{adapter}?load=8bit&base=any"
+    classifier, voice = load_classifier(spec, "cpu"), load_voice(spec, "cpu")
+    assert classifier.name == voice.name == spec
+    assert classifier.scores(FACES).classes.shape == (3, 14)
