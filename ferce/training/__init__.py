@@ -1,0 +1,1 @@
+"""Training on Accelerate: the loops, and what they share."""

@@ -1,0 +1,178 @@
+"""Everything a run needs to go on after a kill as if nothing had happened; no pickles.
+
+`checkpoint/` holds `latest` (a name), the folder of that name, and nothing half-written under a
+name that counts: folders are renamed into place when whole, and `latest` is replaced in one step.
+"""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferce.training.errors import TrainingError
+
+LATEST = "latest"
+STATE = "state.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What is saved.
+
+    Attributes:
+        tensors: file name -> name -> tensor, such as the network's and the optimiser's.
+        state: the rest, as JSON.
+    """
+
+    tensors: Mapping[str, Mapping[str, Any]]
+    state: Mapping[str, Any]
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, flush it to disk, and rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """An object as JSON, whole or not at all."""
+    text = json.dumps(value, indent=1) + "\n"
+    write_atomic(path, lambda part: part.write_text(text, "utf-8"))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Tensors as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    kept = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    write_atomic(path, lambda part: save_file(kept, part))
+
+
+def save(root: Path, name: str, snapshot: Snapshot, accelerator: Any) -> None:
+    """Write a checkpoint and make it the latest; every process must call it.
+
+    Args:
+        root: the `checkpoint` folder.
+        name: of this one, unlike that of the one before.
+        snapshot: written by the main process.
+        accelerator: tells the processes apart; each adds the state of its random numbers.
+    """
+    part = root / f"{name}.part"
+    if accelerator.is_main_process:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    write_json(part / f"random-{accelerator.process_index}.json", random_state())
+    if accelerator.is_main_process:
+        for file, tensors in snapshot.tensors.items():
+            write_tensors(part / f"{file}.safetensors", tensors)
+        write_json(part / STATE, {**snapshot.state, "format": FORMAT})
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        _publish(root, name, part)
+    accelerator.wait_for_everyone()
+
+
+def _publish(root: Path, name: str, part: Path) -> None:
+    final = root / name
+    shutil.rmtree(final, ignore_errors=True)  # from before a kill; `latest` names another
+    part.replace(final)
+    write_atomic(root / LATEST, lambda file: file.write_text(name, "utf-8"))
+    for old in root.iterdir():
+        if old.is_dir() and old != final:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load(root: Path) -> tuple[Path, Snapshot] | None:
+    """The latest checkpoint and its folder, or None where there is none.
+
+    Raises:
+        TrainingError: it is damaged, or of another format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not (root / LATEST).is_file():
+        return None
+    folder = root / (root / LATEST).read_text("utf-8").strip()
+    try:
+        state = json.loads((folder / STATE).read_text("utf-8"))
+        tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TrainingError(f"{folder} is no whole checkpoint ({error}); delete {root}.") from error
+    if state.get("format") != FORMAT:
+        raise TrainingError(f"{folder} has format {state.get('format')}; expected {FORMAT}.")
+    return folder, Snapshot(tensors, state)
+
+
+def optimiser_state(optimiser: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An optimiser's state as (tensors, JSON)."""
+    whole = optimiser.state_dict()
+    tensors, rest = {}, {}
+    for number, values in whole["state"].items():
+        for name, value in values.items():
+            key = f"{number}.{name}"
+            if isinstance(value, torch.Tensor):
+                tensors[key] = value
+            else:
+                rest[key] = value
+    return tensors, {"values": rest, "groups": whole["param_groups"]}
+
+
+def restore_optimiser(optimiser: Any, tensors: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+    """Put back what `optimiser_state` gave."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**tensors, **rest["values"]}.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": rest["groups"]})
+
+
+def random_state() -> dict[str, Any]:
+    """The generators of Python, NumPy and torch (CPU and this GPU), as JSON."""
+    version, words, gauss = random.getstate()
+    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - libraries use it
+    state = {
+        "python": [version, list(words), gauss],
+        "numpy": [np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
+        "torch": bytes(torch.get_rng_state().tolist()).hex(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = bytes(torch.cuda.get_rng_state().tolist()).hex()
+    return state
+
+
+def restore_random(folder: Path, rank: int) -> None:
+    """Put the generators of process `rank` back as a checkpoint holds them.
+
+    Raises:
+        TrainingError: the checkpoint was made by fewer processes.
+    """
+    path = folder / f"random-{rank}.json"
+    if not path.is_file():
+        raise TrainingError(f"{folder} was made by {rank} processes; resume with as many.")
+    state = json.loads(path.read_text("utf-8"))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    keys, *rest = state["numpy"]
+    np.random.set_state(("MT19937", np.array(keys, np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(torch.tensor(list(bytes.fromhex(state["torch"])), dtype=torch.uint8))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(
+            torch.tensor(list(bytes.fromhex(state["cuda"])), dtype=torch.uint8)
+        )

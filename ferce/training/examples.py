@@ -1,0 +1,167 @@
+"""The faces a run learns from and is chosen on; the test split is not opened here."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.data import align, load_data
+from ferce.data.record import DataSet, Problem, Row, Sample
+from ferce.facs import UNITS
+from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, components
+from ferce.training.errors import TrainingError
+from ferce.training.plan import Plan
+
+UNIT_NUMBERS: tuple[int, ...] = tuple(sorted(UNITS))
+ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Aligned faces of the training and validation split.
+
+    `problems` counts rows that could not be used, by reason; `fingerprint` changes with any face,
+    label or split of the two.
+    """
+
+    spec: str
+    train: tuple[align.Aligned, ...]
+    val: tuple[align.Aligned, ...]
+    problems: Counter[str]
+    fingerprint: str
+
+
+def read(
+    spec: str, plan: Plan, data: DataSet | None = None, wanted: Sequence[str] = COMPOUNDS
+) -> Examples:
+    """Read and align what is not the test split.
+
+    Args:
+        spec: for `ferce.data.load_data`.
+        plan: gives alignment, cache and the share held out where there is no val split.
+        data: in place of `load_data(spec)`.
+        wanted: labels of which either split must show at least one.
+
+    Raises:
+        TrainingError: there is nothing to learn from, or nothing to be chosen on.
+    """
+    rows = _not_test(data or load_data(spec))
+    cache = Path(plan.cache).expanduser() if plan.cache else _default_cache()
+    settings = align.Settings(detect=_detects(spec, plan))
+    problems: Counter[str] = Counter()
+    kept: list[align.Aligned] = []
+    for row in align.align(rows, cache, settings, plan.jobs):
+        if isinstance(row, Problem):
+            problems[row.reason] += 1
+        elif row.sample.label is not None or row.sample.units is not None:
+            kept.append(row)
+    train, val = _split(kept, plan.val_share)
+    for name, items in (("train", train), ("val", val)):
+        if not any(item.sample.label in wanted for item in items):
+            reason = f", the first as it {next(iter(problems))}" if problems else ""
+            raise TrainingError(
+                f"{spec} must have {name} faces with labels such as {wanted[0]!r}; found none in "
+                f"{len(items)} faces, with {sum(problems.values())} rows unusable{reason}."
+            )
+    return Examples(spec, tuple(train), tuple(val), problems, _fingerprint(train, val))
+
+
+def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
+    """The outputs of the network: the 14 compounds, and what else the training faces show.
+
+    Neutral joins if any face has it, the single emotions if all six occur.
+    """
+    seen = {item.sample.label for item in examples.train}
+    more: tuple[str, ...] = ()
+    if plan.labels == "auto":
+        more += (NEUTRAL,) if NEUTRAL in seen else ()
+        more += BASICS if seen.issuperset(BASICS) else ()
+    return COMPOUNDS + more
+
+
+def basic_labels(examples: Examples) -> tuple[str, ...]:
+    """The outputs of the first of two stages: the six basic emotions, and neutral if it occurs."""
+    seen = {item.sample.label for item in examples.train}
+    return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
+
+
+def target(label: str | None, labels: Sequence[str]) -> NDArray[np.float32]:
+    """(K,) shares of a label over the outputs; zeros where they do not hold it.
+
+    A compound is shared by its two emotions where the outputs are the basic ones.
+    """
+    row = np.zeros(len(labels), np.float32)
+    if label is None:
+        return row
+    parts = (label,) if label in labels else components(label)
+    for part in parts:
+        if part in labels:
+            row[labels.index(part)] = 1 / len(parts)
+    return row
+
+
+def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
+    """(N, K) shares of all items."""
+    return np.stack([target(item.sample.label, labels) for item in items])
+
+
+def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
+    """At most `shots` items a label, drawn by chance; 0 keeps all."""
+    if not shots:
+        return tuple(items)
+    order = np.random.default_rng(seed).permutation(len(items))
+    taken: Counter[str | None] = Counter()
+    kept = []
+    for i in order:
+        label = items[i].sample.label
+        taken[label] += 1
+        if taken[label] <= shots:
+            kept.append(int(i))
+    return tuple(items[i] for i in sorted(kept))
+
+
+def _not_test(data: DataSet) -> Iterator[Row]:
+    return (row for row in data.rows() if row.split != "test")
+
+
+def _default_cache() -> Path:
+    return Path.home() / ".cache" / "ferce" / "aligned"
+
+
+def _detects(spec: str, plan: Plan) -> bool:
+    if plan.detect == "auto":
+        return spec.split(":")[0].split("?")[0] not in ALIGNED_KINDS
+    return plan.detect == "yes"
+
+
+def _split(
+    items: Sequence[align.Aligned], val_share: float
+) -> tuple[list[align.Aligned], list[align.Aligned]]:
+    """By the source's split; people are held out where it has no val split."""
+    if any(item.sample.split == "val" for item in items):
+        return (
+            [item for item in items if item.sample.split != "val"],
+            [item for item in items if item.sample.split == "val"],
+        )
+    held = [_chance(item.sample) < val_share for item in items]
+    train = [item for item, out in zip(items, held, strict=True) if not out]
+    return train, [item for item, out in zip(items, held, strict=True) if out]
+
+
+def _chance(sample: Sample) -> float:
+    """0..1 of the person, else of the name; the same on every run and machine."""
+    key = hashlib.sha256((sample.subject or sample.name).encode()).digest()
+    return int.from_bytes(key[:8], "big") / 2**64
+
+
+def _fingerprint(*splits: Sequence[align.Aligned]) -> str:
+    """16 hex digits of pictures (the cache names them by content), labels, units and split."""
+    digest = hashlib.sha256()
+    for i, items in enumerate(splits):
+        for line in sorted(f"{i} {x.path.stem} {x.sample.label} {x.sample.units}" for x in items):
+            digest.update(line.encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,127 @@
+"""What the frozen vision tower and Q-Former give, computed once a picture and kept on disk.
+
+A shard of some hundred pictures is one safetensors file, named by the content of its pictures and
+every setting that matters, and read through a memory map. A run that was killed keeps the shards it
+made, and a changed picture costs its own shard only.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ferce.training import progress
+from ferce.training.checkpoint import write_atomic
+from ferce.training.gallery import Gallery, Shown
+
+FORMAT = 1
+SHARD = 256  # pictures
+
+
+class Features:
+    """Rows of a gallery's features, memory-mapped."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """`paths` are shards of `SHARD` pictures, in order; the last may hold fewer."""
+        from safetensors import safe_open
+
+        self._files = [safe_open(path, framework="pt") for path in paths]
+        self._slices = [file.get_slice("features") for file in self._files]
+        self.shown = [
+            Shown.of(row) for file in self._files for row in file.get_tensor("shown").tolist()
+        ]
+
+    def rows(self, numbers: Sequence[int]) -> Any:
+        """(N, Q, D) features of the pictures with these numbers, on the CPU."""
+        return torch.cat([self._slices[n // SHARD][n % SHARD : n % SHARD + 1] for n in numbers])
+
+
+def remember(
+    gallery: Gallery,
+    backend: Any,
+    settings: dict[str, Any],
+    root: Path,
+    accelerator: Any,
+    report: progress.Report = progress.silent,
+) -> Features:
+    """The gallery's features, from disk where they are there; every process must call it.
+
+    Args:
+        gallery: the pictures.
+        backend: a `blip2.Blip2` whose `_query` and projection are frozen and in place.
+        settings: what the features depend on besides the pictures, as JSON; "projected" tells
+            whether the language projection is done as well, "dtype" how they are kept.
+        root: folder of shards.
+        accelerator: the processes share the work.
+        report: told how many shards are made.
+    """
+    paths = [root / f"{name}.safetensors" for name in _names(gallery, settings)]
+    missing = [(place, path) for place, path in enumerate(paths) if not path.is_file()]
+    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    if missing:
+        report(f"encoding {len(gallery)} pictures once: {len(missing)} of {len(paths)} shards")
+    shown = accelerator.is_main_process and report is not progress.silent
+    with progress.bar(len(mine) * SHARD, 0, shown and bool(mine), "pictures") as bar:
+        for place, path in mine:
+            numbers = range(place * SHARD, min(len(gallery), (place + 1) * SHARD))
+            _write(path, gallery, numbers, backend, settings)
+            bar.update(SHARD)
+    accelerator.wait_for_everyone()
+    return Features(paths)
+
+
+def look(gallery: Gallery) -> list[Shown]:
+    """What every picture shows, without features; for runs that encode at each step."""
+    return [gallery.picture(number)[1] for number in range(len(gallery))]
+
+
+def default_root() -> Path:
+    """The folder of shards when none is given."""
+    return Path.home() / ".cache" / "ferce" / "features"
+
+
+def pixel_values(backend: Any, pictures: Iterable[Any]) -> Any:
+    """(N, 3, H, W) float32 on the CPU, as the processor makes them."""
+    made = backend.processor.image_processor(images=list(pictures), return_tensors="pt")
+    return made["pixel_values"]
+
+
+def encode(backend: Any, pixels: Any, projected: bool) -> Any:
+    """(N, Q, D) what the Q-Former reads, put into the language model's space if `projected`."""
+    network = backend.network
+    read = backend._query(pixels.to(backend.device)).last_hidden_state
+    return network.language_projection(read.to(backend._dtype)) if projected else read
+
+
+def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
+    """A shard's name, 32 hex digits, changes with its pictures and the settings."""
+    common = json.dumps({**settings, "format": FORMAT}, sort_keys=True)
+    names = []
+    for start in range(0, len(gallery), SHARD):
+        digest = hashlib.sha256(common.encode())
+        for number in range(start, min(len(gallery), start + SHARD)):
+            digest.update(f"\n{gallery.key(number)}".encode())
+        names.append(digest.hexdigest()[:32])
+    return names
+
+
+@torch.no_grad()
+def _write(
+    path: Path, gallery: Gallery, numbers: range, backend: Any, settings: dict[str, Any]
+) -> None:
+    from safetensors.torch import save_file
+
+    dtype = getattr(torch, settings["dtype"])
+    made, shown = [], []
+    for start in range(numbers.start, numbers.stop, backend.settings.batch):
+        stop = min(numbers.stop, start + backend.settings.batch)
+        pictures = [gallery.picture(number) for number in range(start, stop)]
+        pixels = pixel_values(backend, [crop for crop, _ in pictures])
+        made.append(encode(backend, pixels, settings["projected"]).to(dtype).cpu())
+        shown += [what.row() for _, what in pictures]
+    tensors = {"features": torch.cat(made), "shown": torch.tensor(shown, dtype=torch.uint8)}
+    write_atomic(path, lambda part: save_file(tensors, os.fspath(part)))

@@ -1,0 +1,141 @@
+"""All that decides how a BLIP-2 is fine-tuned; the command line is made from these fields."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ferce.backends.settings import LOADS
+from ferce.prompts import TEMPLATES
+from ferce.training.errors import TrainingError
+from ferce.training.plan import AUGMENT, DETECT
+from ferce.training.plan import Plan as FacePlan
+
+OPTIMISERS = ("fused", "paged8bit", "adamw8bit")
+TRACKERS = ("tensorboard", "trackio", "wandb")
+FEATURES = ("auto", "fp32", "bf16")
+# Fields that change where and how fast a run goes, but not what it computes.
+FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "track", "samples")
+
+
+def _(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """One fine-tuning run; each field's help says what it means.
+
+    Raises:
+        TrainingError: two fields contradict each other, or one is out of range.
+    """
+
+    data: str = _("demo", "data set with train and val, such as rafce:/data/RAF-CE")
+    val_share: float = _(0.15, "share of people held out where the data has no val split")
+    detect: str = _("auto", "find and align the face first; auto: unless already aligned", DETECT)
+    cache: str = _("", "folder of aligned faces; default ~/.cache/ferce/aligned")
+    jobs: int = _(1, "processes that align")
+    base: str = _("mini", "mini, or a BLIP-2 as a Hub id or folder")
+    base_id: str = _("", "Hub id of the base, which the adapter names when base is a folder")
+    revision: str = _("", "branch, tag or commit of a base on the Hub")
+    load_in: str = _("auto", "precision of the frozen weights", LOADS)
+    warm: int = _(
+        -1, "steps that a mini base is taught to describe; -1: 300, but at most max_steps"
+    )
+    label: float = _(1.0, "weight of the label task in the loss; 0: without")
+    explanation: float = _(1.0, "weight of the explanations")
+    vqa: float = _(0.5, "weight of questions and answers")
+    questions: int = _(2, "questions a face and epoch")
+    house: float = _(0.2, "share of explanations that are asked for without naming a label")
+    template: str = _("plain", "how explanations are asked for", tuple(TEMPLATES))
+    shuffle_labels: bool = _(False, "control: permute the training labels; must score at chance")
+    views: int = _(4, "variations of each face, the first as it is; one an epoch, by turns")
+    augment: str = _("full", "what the variations are", AUGMENT)
+    cached: bool = _(True, "run frozen vision tower and Q-Former once, and keep what they give")
+    features: str = _("auto", "precision of what is kept; auto: that of the network", FEATURES)
+    feature_cache: str = _("", "where it is kept; default ~/.cache/ferce/features")
+    scope: str = _(
+        "language",
+        "what is adapted: language, qformer, projection, vision with commas, or re:REGEX",
+    )
+    rank: int = _(16, "of LoRA")
+    alpha: float = _(32.0, "of LoRA; the update is scaled by alpha over rank")
+    dropout: float = _(0.05, "before the LoRA layers")
+    epochs: int = _(8, "passes over the training faces")
+    max_steps: int = _(0, "stop after so many optimiser steps of a stage; 0: no limit")
+    batch: int = _(16, "texts in one pass of one process")
+    accumulate: int = _(1, "passes for one optimiser step")
+    lr: float = _(2e-3, "peak learning rate; 1e-4 to 3e-4 suit bases of billions of parameters")
+    weight_decay: float = _(0.0, "of AdamW")
+    warmup: float = _(0.05, "share of the steps in which the rate rises")
+    clip: float = _(1.0, "largest norm of the gradient; 0: no limit")
+    optimiser: str = _("fused", "AdamW: of torch, or of bitsandbytes in 8 bit", OPTIMISERS)
+    checkpointing: bool = _(False, "recompute activations to save memory")
+    basic_epochs: int = _(0, "first train so many epochs on the six basic emotions")
+    basic_data: str = _("", "data of that first stage; default: the same data")
+    patience: int = _(4, "epochs without a better val score before stopping; 0: never")
+    val_faces: int = _(0, "score at most so many val faces; 0: all")
+    rouge_faces: int = _(16, "val faces explained for ROUGE-L; 0: none")
+    samples: int = _(2, "explanations shown after each epoch")
+    track: str = _("", f"trackers with commas: {', '.join(TRACKERS)}")
+    save_every: int = _(0, "steps between checkpoints, besides one after each epoch")
+    device: str = _("auto", "auto or cpu", ("auto", "cpu"))
+    seed: int = _(0, "of everything random")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, choices = getattr(self, item.name), item.metadata["choices"]
+            if choices and value not in choices:
+                raise TrainingError(f"{item.name} must be one of {choices}; got {value!r}.")
+            if isinstance(value, int | float) and value < (-1 if item.name == "warm" else 0):
+                raise TrainingError(f"{item.name} must not be negative; got {value}.")
+        self._check_ranges()
+        if unknown := sorted(set(self.trackers) - set(TRACKERS)):
+            raise TrainingError(f"Unknown tracker {unknown[0]!r}; known: {', '.join(TRACKERS)}.")
+        if self.template == "units":
+            raise TrainingError(
+                "template must not be 'units': coded units in the prompt would be copied, not seen."
+            )
+
+    def _check_ranges(self) -> None:
+        for name in ("val_share", "warmup", "house", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(f"{name} must lie in 0..1; got {getattr(self, name)}.")
+        for name in ("epochs", "batch", "accumulate", "jobs", "views", "rank"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.label + self.explanation + self.vqa == 0:
+            raise TrainingError("At least one of label, explanation and vqa must be above 0.")
+        if self.lr == 0:
+            raise TrainingError("lr must be above 0; got 0.")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Task -> weight, of the tasks that are there."""
+        every = {"label": self.label, "explanation": self.explanation, "vqa": self.vqa}
+        return {task: weight for task, weight in every.items() if weight > 0}
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of the trackers."""
+        return tuple(name for name in self.track.replace(" ", "").split(",") if name)
+
+    @property
+    def warm_steps(self) -> int:
+        """Steps of each part of a mini base's teaching."""
+        if self.warm >= 0:
+            return self.warm
+        return min(300, self.max_steps) if self.max_steps else 300
+
+    def faces(self, data: str | None = None) -> FacePlan:
+        """What `examples.read` needs to know."""
+        return FacePlan(
+            data=data or self.data,
+            val_share=self.val_share,
+            detect=self.detect,
+            cache=self.cache,
+            jobs=self.jobs,
+        )
+
+    def differs(self, other: dict[str, Any]) -> list[str]:
+        """Fields that make another run than `other`, the fields of a plan as JSON holds them."""
+        mine = asdict(self)
+        return [n for n in mine if n not in FREE and mine[n] != other.get(n)]
