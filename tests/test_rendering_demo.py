@@ -7,6 +7,7 @@ from PIL import Image
 
 from ferce.data.rendered import DEMO
 from ferce.labels import COMPOUNDS
+from ferce.rendering.card import dataset_card
 
 LINES = [json.loads(t) for t in (DEMO / "metadata.jsonl").read_text().splitlines()]
 EXAMPLES = [json.loads(t) for t in (DEMO / "examples" / "metadata.jsonl").read_text().splitlines()]
@@ -48,3 +49,15 @@ def test_sources_are_cc0_or_the_kit():
         ("faker", "CC0-1.0"),
         ("ICT-FaceKit", "MIT"),
     }
+
+
+def test_the_card_counts_what_is_there():
+    card = (DEMO / "README.md").read_text()
+    assert dataset_card(
+        LINES,
+        size=128,
+        command="python -m train.make_demo",
+        examples=len(EXAMPLES),
+        found=(len(LINES), len(EXAMPLES)),
+    ).startswith(card[:1500])
+    assert f"{len(LINES)} pictures" in card

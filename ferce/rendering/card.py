@@ -57,8 +57,8 @@ FaceLandmarker finds $found_images of $count pictures and $found_examples of $ex
 
 ## Limits
 - The labels say which expression was acted with the kit, not what anybody feels.
-- Portraits: 86 AI-generated people, of whom many have dark skin and few are young men with light
-  skin; the generator's idea of a face. No figure per group should be read from so few people.
+- Portraits: $photo_people AI-generated people (the neutral ones of 200), a generator's idea of a
+  face; by the look of them more have dark skin than light. No figure per group should be read from so few.
 - Prototypes are laboratory expressions; those in the wild differ in units and frequency.
 - Small glances, tongues, tears, blush and moving hair are missing; teeth are one set for all.
 
@@ -84,6 +84,7 @@ def dataset_card(
     kinds = Counter(line["kind"] for line in lines)
     return CARD.substitute(
         count=len(lines),
+        photo_people=len({line["person"] for line in lines if line["style"] == "photo"}),
         size=size,
         compounds=kinds["compound"],
         basics=kinds["basic"],

@@ -162,7 +162,7 @@ def frame(image: Image, mesh: Floats, recipe: Recipe, size: int) -> Image:
 
 def describe(recipe: Recipe, shot: Shot) -> dict[str, Any]:
     """One line of metadata.jsonl."""
-    yaw, pitch, _ = (round(a, 1) for a in shot.angles)
+    yaw, pitch, roll = (round(a, 1) + 0.0 for a in (*shot.angles[:2], recipe.pose.roll))  # no -0.0
     light = recipe.light and {
         "ambient": round(recipe.light.ambient, 3),
         "direction": [round(v, 3) for v in recipe.light.direction],
@@ -177,7 +177,7 @@ def describe(recipe: Recipe, shot: Shot) -> dict[str, Any]:
         "style": recipe.subject.style,
         "yaw": yaw,
         "pitch": pitch,
-        "roll": round(recipe.pose.roll, 1),
+        "roll": roll,
         "light": light,
         "occluder": recipe.occluder,
         "degradation": [{"name": n, "strength": s} for n, s in recipe.degradations],
