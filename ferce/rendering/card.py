@@ -58,7 +58,8 @@ FaceLandmarker finds $found_images of $count pictures and $found_examples of $ex
 ## Limits
 - The labels say which expression was acted with the kit, not what anybody feels.
 - Portraits: $photo_people AI-generated people (the neutral ones of 200), a generator's idea of a
-  face; by the look of them more have dark skin than light. No figure per group should be read from so few.
+  face; by the look of them more have dark skin than light. No figure per group should be read
+  from so few.
 - Prototypes are laboratory expressions; those in the wild differ in units and frequency.
 - Small glances, tongues, tears, blush and moving hair are missing; teeth are one set for all.
 
