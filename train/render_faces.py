@@ -10,10 +10,13 @@ KIT is a checkout of ICT-VGL/ICT-FaceKit (MIT) or its npz cache. A manifest is a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from PIL import Image as PILImage
