@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import face
 
 from ferce import cam
-from ferce.backends import blip2, load_classifier, load_voice
+from ferce.backends import blip2, checkpoint, load_classifier, load_voice
 from ferce.hub import CheckpointError, fingerprint
 from ferce.labels import COMPOUNDS
 from ferce.spec import Spec
@@ -178,3 +178,27 @@ def test_one_spec_loads_classifier_and_voice(folders, adapter):
     classifier, voice = load_classifier(spec, "cpu"), load_voice(spec, "cpu")
     assert classifier.name == voice.name == spec
     assert classifier.scores(FACES).classes.shape == (3, 14)
+
+
+def test_the_adapter_names_the_revision_of_its_base(adapter, monkeypatch):
+    asked = []
+
+    def resolve(where, revision=None):
+        asked.append((where, revision))
+        return adapter
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "resolve", resolve)
+    monkeypatch.setattr(checkpoint, "_load_network", stop)
+    tiny_models.rewrite_json(adapter / "adapter_config.json", revision="v2")
+    for base in ("owner/base", "owner/other"):
+        spec = Spec("blip2", base, "main", "owner/adapter", {"base": "any"})
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.load_checkpoint(None, spec, "cpu")
+    tiny_models.rewrite_json(adapter / "adapter_config.json", revision=None)
+    assert asked == [
+        ("owner/adapter", "main"), ("owner/base", "v2"),
+        ("owner/adapter", "main"), ("owner/other", None),
+    ]  # fmt: skip

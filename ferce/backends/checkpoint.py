@@ -32,9 +32,9 @@ class Checkpoint:
 def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint:
     """The model of `spec` on `device` ("auto", "cpu", "cuda", "cuda:1"...).
 
-    The base is resolved first, then the adapter, each from a folder or from the Hub with the cache
-    to fall back on. With an adapter the revision is the adapter's, and the base's revision is the
-    one that the adapter names.
+    Base and adapter are brought to folders first, each with the cache to fall back on, and then
+    loaded from there, so that a dead Hub does no harm. With an adapter the revision is the
+    adapter's, and the base's revision is the one that the adapter names.
 
     Raises:
         CheckpointError: not to be had, weights missing or left over, or an adapter of another base.
@@ -104,10 +104,11 @@ def _names_base(name: str | None, where: str, base: Path) -> bool:
 def _base_revision(spec: "Spec", adapter: Path | None) -> str | None:
     if adapter is None:
         return spec.revision
-    if Path(spec.where).expanduser().is_dir():
+    config = read_json(adapter / ADAPTER_CONFIG)
+    own_base = config.get("base_model_name_or_path") == spec.where
+    if not own_base or Path(spec.where).expanduser().is_dir():
         return None
-    revision = read_json(adapter / ADAPTER_CONFIG).get("revision")
-    return None if revision is None else str(revision)
+    return config.get("revision")
 
 
 def _load_processor(base: Path, adapter: Path | None) -> Any:

@@ -117,8 +117,9 @@ class VisionLanguage(ABC):
         """The same (N, K) the long way, one plain pass a phrase; for checks and benchmarks."""
         prompt = self.question(prompts.CLASSIFY)
         with self.turn, torch.no_grad():
+            inputs = self.encode(crops, [prompt] * len(crops))
             columns = [
-                self.whole_pass(self.encode(crops, [prompt] * len(crops)), ids).cpu().numpy()
+                self.whole_pass(inputs, ids).cpu().numpy()
                 for ids in self.continuations(prompt, phrases)
             ]
         return np.stack(columns, 1).astype(np.float64)
