@@ -154,9 +154,9 @@ def explain(
 def choose(classifier: Classifier, face: Face) -> str:
     """What "auto" stands for.
 
-    Attention relevance for a transformer in which it can be followed (Grad-CAM misses more often
-    than not there), Grad-CAM for any other network whose layers keep the places of the image; else
-    region occlusion, or the occlusion grid for a face without landmarks.
+    Attention relevance for a transformer in which it can be followed (on small trained ones with
+    evidence at a known place Grad-CAM mostly missed it), Grad-CAM for any other network whose layers
+    keep the places of the image; else region occlusion, or the grid for a face without landmarks.
     """
     view = _opened(classifier)
     if view is None:

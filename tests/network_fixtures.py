@@ -18,7 +18,8 @@ SIDE = 64
 
 def as_tensor(faces: Sequence[Face]) -> torch.Tensor:
     crops = np.stack([f.crop for f in faces])
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    return (pixels - 0.35) / 0.15
 
 
 def spot(colour: int, row: int, column: int, side: int = SIDE, seed: int = 0) -> Face:
@@ -44,7 +45,7 @@ class Spots(nn.Module):
             for channel in range(3):
                 self.layer[0].weight[channel] = -0.5 / 64
                 self.layer[0].weight[channel, channel] = 1 / 64
-            self.head.weight[0, 0] = self.head.weight[1, 1] = 40.0
+            self.head.weight[0, 0] = self.head.weight[1, 1] = 6.0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.scale * self.head(self.layer(x).mean((2, 3)))
@@ -81,8 +82,8 @@ def _fit(module: nn.Module, steps: int) -> nn.Module:
     optimiser = torch.optim.AdamW(module.parameters(), 3e-3)
     module.train()
     for step in range(steps):
-        colours = rng.integers(0, 4, 32)
-        places = rng.integers(0, SIDE // 16, (32, 2)) * 16
+        colours = rng.integers(0, 4, 16)
+        places = rng.integers(0, SIDE // 16, (16, 2)) * 16
         faces = [
             spot(int(c), int(y), int(x), seed=step)
             for c, (y, x) in zip(colours, places, strict=True)
@@ -108,7 +109,7 @@ def _tiny_vit() -> nn.Module:
 
 
 @functools.cache
-def taught(make: Callable[[], nn.Module] = _tiny_vit, steps: int = 250) -> Network:
+def taught(make: Callable[[], nn.Module] = _tiny_vit, steps: int = 100) -> Network:
     torch.manual_seed(0)
     module = _fit(make(), steps)
     return Network(module, layers.of_timm(module, torch.zeros(1, 3, SIDE, SIDE)))

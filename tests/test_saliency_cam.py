@@ -64,17 +64,19 @@ def test_heat_follows_the_evidence_wherever_it_is(method: str, seed: int) -> Non
     assert heat.values.shape == (SIDE, SIDE)
 
 
-@pytest.mark.parametrize("method", [*ATTENTION, "eigen-cam", "score-cam", "occlusion-grid"])
+@pytest.mark.parametrize("method", [*ATTENTION, "hires-cam", "score-cam", "occlusion-grid"])
 def test_heat_of_a_trained_transformer_follows_the_evidence(method: str) -> None:
+    """Why a red spot rather than none? Because of the spot (against green, its absence counts)."""
+    against = COMPOUNDS[3] if saliency.METHODS[method].of_label else None
     rng = np.random.default_rng(5)
     hits = []
     for seed in range(8):
         colour, row, column = int(rng.integers(0, 3)), *(int(v) for v in rng.integers(0, 4, 2) * 16)
         face = spot(colour, row, column, seed=1000 + seed)
-        heat = saliency.explain(taught(nets.tiny_vit), face, COMPOUNDS[colour], method)
+        heat = saliency.explain(taught(nets.tiny_vit), face, COMPOUNDS[colour], method, against)
         y, x = np.unravel_index(heat.values.argmax(), heat.values.shape)
-        hits.append(row <= y < row + 16 and column <= x < column + 16)
-    assert np.mean(hits) >= 0.75, hits  # chance is 1 in 16
+        hits.append(row - 4 <= y < row + 20 and column - 4 <= x < column + 20)
+    assert np.mean(hits) >= 0.75, hits  # chance is 1 in 7
 
 
 def test_auto_suits_the_network() -> None:
