@@ -8,11 +8,12 @@ from ferce.lexicon import ALONE, PARTICLES, RULES, WHOLE, Meaning
 from ferce.tokens import words
 
 _LINKS = words(
-    "an pull draw set hold held be seem appear look become remain stay have get to , ( ) : - – — that which who however "
-    "and or nor but both all all very quite too so still also now just only even most rather "
-    "more far from not no any never neither hardly scarcely barely without lack slightly "
-    "slight somewhat a bit little perhaps maybe may might could possibly do longer half au on "
-    "the left right of picture image photo frame s viewer side in wide open one her his their"
+    "an pull draw set hold held be seem appear look become remain stay have get to , ( ) : "
+    "- – — that which who however and or nor but both all very quite too so still also now "
+    "just only even most rather more far from not no any never neither hardly scarcely "
+    "barely without lack slightly slight somewhat a bit little perhaps maybe may might "
+    "could possibly do longer half au on the left right of picture image photo frame s "
+    "viewer side in wide open one her his their"
 )
 _STOPS = words(
     "as with while but than when because if that which who for by from be have do and or nor "

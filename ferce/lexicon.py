@@ -79,7 +79,7 @@ _LOWER = rf"(?:pull|draw|push|press|bring|drag|tug) {_DOWNWARD}"
 # State -> pattern; the first that matches at the earliest place wins.
 _STATES: dict[str, str] = {
     "o shape": "(?:open )?(?:in|into|form|make|create)(?: into)? an? (?:\\w+ )?o(?: shape)?",
-    "line": "(?:set |press |pull |draw |stretch )?(?:in|into|to|form|make) an? (?:\\w+ )*line",
+    "line": "(?:set |press |pull |draw |stretch )?(?:in|into|to|form|make) an? (?:\\w+ ){0,3}line",
     "stretch wide": "(?:wide )?stretch (?:wide open|open wide|wide|open)|gape|stretch wide",
     "wide open": "open(?= ^(?:mouth|eye|jaw) wide)|wide open|open wide|agape|hang open|"
     "fall open|hang (?:slack|loose)",

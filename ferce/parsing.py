@@ -30,6 +30,8 @@ from ferce.tokens import Token, tokens
 from ferce.types import Cue
 
 _CODES = re.compile(r"\b(?:au|facs|action unit)(?: number)? ?(\d+)((?: (?:,|\+|/|and|&|or) \d+)*)")
+# Tokens after which a sentence is cut, since the time to read one grows with its length cubed.
+LONGEST = 100
 _INTO = re.compile(r"(?:in|into|to form|form)(?: a| an)?(?: \w+){0,2}")
 _SUBJECT = compiled(
     "(?:the|a|an|this|that|his|her|their|its|overall|whole) (?:\\w+ )?\\w+(?= (?:be|have|look|seem|"
@@ -70,9 +72,11 @@ def _sentences(words: Sequence[Token]) -> Iterator[list[Token]]:
     for i, token in enumerate(words):
         follows = words[i + 1].start if i + 1 < len(words) else token.end + 1
         ends = token.lemma in (".", "!", "?", ";") and follows > token.end
-        if ends and current:
+        if (ends or len(current) >= LONGEST) and current:
             yield current
-        current = [] if ends else [*current, token]
+            current = []
+        if not ends:
+            current.append(token)
     if current:
         yield current
 

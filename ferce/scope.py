@@ -29,8 +29,8 @@ _GENERAL = re.compile(r"(?:typically|usually|normally|generally|in general) ,")
 
 _DEGREE = compiled(
     "slight|slightly|somewhat|a bit|a little|mild|mildly|faint|faintly|subtle|subtly|partial|"
-    "partially|partly|barely|half(?! of)|hint|trace|ghost|suggestion|touch of|minimal|minimally|hardly|"
-    "scarcely|almost|weak|weakly|not fully|lightly|gently|gentle|moderately"
+    "partially|partly|barely|half(?! of)|hint|trace|ghost|suggestion|touch of|minimal|minimally|"
+    "hardly|scarcely|almost|weak|weakly|not fully|lightly|gently|gentle|moderately"
 )
 _EPISTEMIC = compiled(
     "perhaps|maybe|possibly|probably|presumably|seemingly|apparently|arguably|likely|may|"

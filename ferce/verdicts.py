@@ -137,8 +137,9 @@ def _use(region: str, label: str, drop: Drop | None, heat: float | None) -> tupl
     if drop is not None:
         beaten = sum(drop.after < p for p in drop.random)
         hiding = drop.loss >= MIN_LOSS and beaten >= len(drop.random) - 1
+        name = NOUNS.get(label, label)
         parts.append(
-            f"With the {region} hidden the probability of {NOUNS.get(label, label)} {_changes(drop.loss)} "
+            f"With the {region} hidden the probability of {name} {_changes(drop.loss)} "
             f"({drop.before:.2f} to {drop.after:.2f}); with random parts as large hidden it "
             f"{_changes(drop.random_loss)}."
         )

@@ -134,6 +134,11 @@ def test_any_word_order_is_parsed_without_error(words):
     assert all(a[1] <= b[0] for a, b in pairwise(spans)), text
 
 
+def test_a_text_without_any_stop_is_read_in_pieces():
+    assert parse("raised " * 3000) == ()
+    assert len(parse("the brows are raised and " * 500)) == 2 * 500
+
+
 def test_an_empty_text_claims_nothing():
     assert parse("") == ()
     assert parse("The weather is fine.") == ()
