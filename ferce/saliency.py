@@ -155,8 +155,8 @@ def choose(classifier: Classifier, face: Face) -> str:
     """What "auto" stands for.
 
     Attention relevance for a transformer in which it can be followed (on small trained ones with
-    evidence at a known place Grad-CAM mostly missed it), Grad-CAM for any other network whose layers
-    keep the places of the image; else region occlusion, or the grid for a face without landmarks.
+    evidence at a known place Grad-CAM mostly missed it), Grad-CAM for any other network whose
+    layers keep the places of the image; else region occlusion, or the grid without landmarks.
     """
     view = _opened(classifier)
     if view is None:
