@@ -116,12 +116,15 @@ def _run(arguments: argparse.Namespace, photos: Sequence[Path], opener: Opener) 
 def _options(arguments: argparse.Namespace) -> "Options":
     from ferce.pipeline import Options
 
-    return Options(
-        questions=tuple(arguments.ask),
-        method=arguments.method,
-        target=arguments.target,
-        explain=arguments.explanation,
-    )
+    try:
+        return Options(
+            questions=tuple(arguments.ask),
+            method=arguments.method,
+            target=arguments.target,
+            explain=arguments.explanation,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 @contextmanager

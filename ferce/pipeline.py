@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ferce import decision, explanation, faithfulness, images, saliency
+from ferce import decision, explanation, faithfulness, images, prompts, saliency
+from ferce.errors import ReadingError
 from ferce.protocols import Classifier, Detector, Voice
 from ferce.types import Explanation, Face, Pixels, Reading, Report, Scores
 
@@ -19,7 +20,8 @@ NO_FACE = "No face was found; use a photo in which a face is visible and not too
 class Options:
     """What a reading holds beyond the prediction.
 
-    `questions` are asked of the voice; `method` is a key of `saliency.METHODS`, "auto" or None for
+    `questions` are asked of the voice, cleaned by `prompts.question`, which raises ValueError for
+    those that are empty or too long; `method` is a key of `saliency.METHODS`, "auto" or None for
     no heat map; `target` is the label the map explains (the predicted one if None); `explain` asks
     for the text and `check` for the verdicts on its claims.
     """
@@ -29,6 +31,10 @@ class Options:
     target: str | None = None
     explain: bool = True
     check: bool = True
+
+    def __post_init__(self) -> None:
+        cleaned = tuple(prompts.question(question) for question in self.questions)
+        object.__setattr__(self, "questions", cleaned)
 
 
 class Reader:
@@ -56,6 +62,13 @@ class Reader:
         """Role -> spec of the model that plays it."""
         detector = getattr(self.detector, "name", type(self.detector).__name__)
         return {"detector": detector, "classifier": self.classifier.name, "voice": self.voice.name}
+
+    @property
+    def sends_photos_to(self) -> tuple[str, ...]:
+        """Specs of the models that run elsewhere, to which the cropped faces are sent."""
+        models = (self.classifier, self.voice)
+        away = [model.name for model in models if getattr(model, "leaves_machine", False)]
+        return tuple(dict.fromkeys(away))
 
     def close(self) -> None:
         """Release what the detector holds."""
@@ -96,7 +109,10 @@ class Reader:
         faces = self.detect(photo)
         if not faces:
             return Report(photo_name, size, time.perf_counter() - start, error=NO_FACE)
-        readings = tuple(_last(self.stream(face, options)) for face in faces)
+        try:
+            readings = tuple(_last(self.stream(face, options)) for face in faces)
+        except ReadingError as error:
+            return Report(photo_name, size, time.perf_counter() - start, error=str(error))
         return Report(photo_name, size, time.perf_counter() - start, readings)
 
     def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:

@@ -27,10 +27,20 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "prototypes": Kind(
             "prototypes", True, False, "action units against prototypes, no training"
         ),
+        "timm": Kind("timm_net", True, False, "any timm network trained on the 14 compounds"),
+        "clip": Kind(
+            "clip", True, False, "CLIP or SigLIP, by sentences, a probe or a few examples"
+        ),
         "blip2": Kind("blip2", True, True, "BLIP-2 on OPT or Flan-T5, with or without an adapter"),
         "blip-vqa": Kind("blip_vqa", True, True, "BLIP for visual question answering"),
         "chat": Kind(
             "chat", True, True, "a chat model that sees: LLaVA, Qwen-VL, InternVL, SmolVLM"
+        ),
+        "remote": Kind(
+            "remote",
+            True,
+            True,
+            "an OpenAI-compatible server; the cropped face leaves this machine",
         ),
         "measured": Kind("measured", False, True, "text composed from the measured action units"),
     }

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from ferce.errors import ReadingError
+
 T = TypeVar("T")
 
 
-class RemoteError(RuntimeError):
+class RemoteError(ReadingError):
     """One clear sentence: what the server did, what to do; never a token.
 
     `status` is the HTTP status where there was one.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ferce import images
+from ferce.errors import ReadingError
 from ferce.types import Face, Reading
 from ferce.ui import markup
 from ferce.ui.loading import Models
@@ -121,6 +122,9 @@ def _current(session: Session, work: Work, steps: Iterator[Shown]) -> Iterator[S
             if session.work is not work:
                 return
             yield shown
+    except ReadingError as error:
+        if session.work is work:
+            yield sorry(str(error))
     except Exception:  # the border to the user: never a stack trace on the page
         _log.exception("a photo could not be read")
         if session.work is work:

@@ -48,7 +48,16 @@ def _models(models: Models) -> str:
         f"<span>{markup.text(role)}: <code>{markup.text(name)}</code></span>"
         for role, name in models.reader.models.items()
     )
-    return f'<p role="status">{named}</p>'
+    return f'<p role="status">{named}</p>{_away(models.reader.sends_photos_to)}'
+
+
+def _away(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    told = ", ".join(f"<code>{markup.text(name)}</code>" for name in names)
+    return (
+        f'<p role="status"><strong>Faces leave this machine:</strong> they are sent to {told}.</p>'
+    )
 
 
 def notes(page: gr.Blocks, settings: Settings) -> None:
