@@ -171,6 +171,7 @@ def _codes(sentence: Sentence, claims: list[_Claim]) -> list[_Claim]:
             near = [c for c in claims if c.j <= place]
             at = near[-1].at if near and "(" in sentence.lemmas[near[-1].j : place] else place
             start = _code_start(sentence.lemmas, place)
+            claims[:] = [_beside(c, start, place) for c in claims]
             found.append(_Claim(start, place + 1, at, (number,), UNITS[number].region, False))
     for k, claim in enumerate(claims):
         bracket = _bracket(sentence, claim.j)
@@ -178,6 +179,13 @@ def _codes(sentence: Sentence, claims: list[_Claim]) -> list[_Claim]:
         if kept and len(claim.units) > 1:
             claims[k] = replace(claim, units=kept)
     return found
+
+
+def _beside(claim: _Claim, start: int, place: int) -> _Claim:
+    """The claim with its span cut where a code that is a claim of its own stands within it."""
+    if not claim.i <= place < claim.j:
+        return claim
+    return replace(claim, i=claim.at) if claim.at > place else replace(claim, j=start)
 
 
 def _numbers(sentence: Sentence) -> Iterator[tuple[int, int]]:

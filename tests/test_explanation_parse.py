@@ -163,6 +163,11 @@ def test_codes_in_all_their_forms(text, units):
     assert [c.unit for c in parse(text)] == units
 
 
+def test_a_code_of_its_own_inside_a_phrase_cuts_the_phrase():
+    cues = [(c.text, c.unit) for c in parse("The brows (AU12) are raised.")]
+    assert cues == [("AU12", 12), ("raised", 1), ("raised", 2)]
+
+
 def test_codes_in_brackets_say_which_unit_is_meant():
     assert [c.unit for c in parse("The brows are raised (AU1).")] == [1]
     assert [c.unit for c in parse("The brows are raised (AU1, AU5).")] == [1, 5]
