@@ -1,0 +1,227 @@
+"""Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce.data.align import Aligned
+from ferce.data.record import DataSet
+from ferce.labels import BASICS, COMPOUNDS
+from ferce.training import adapters, checkpoint, examples, language_export, mini, progress, sight
+from ferce.training.errors import TrainingError
+from ferce.training.examples import Examples
+from ferce.training.language_export import Facts, Origin
+from ferce.training.language_loop import LanguageLoop, Stage, load_learned
+from ferce.training.language_plan import LanguagePlan
+from ferce.training.language_validation import Judge, shuffled
+from ferce.training.loop import Position
+from ferce.training.recall import Recall
+from ferce.training.rows import Tokeniser
+from ferce.training.sight import Optics, Sight
+from ferce.training.speaker import Speaker
+from ferce.training.trackers import accelerator_for
+from ferce.training.turns import Script
+
+CHECKPOINTS = "checkpoint"
+PASS = 32  # pictures in one pass without gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What the stages of one run share.
+
+    `wrapped` is the PeftModel, `found` the checkpoint to go on from.
+    """
+
+    plan: LanguagePlan
+    folder: Path
+    accelerator: Any
+    base: Origin
+    wrapped: Any
+    recall: Recall
+    optics: Optics
+    found: tuple[Path, checkpoint.Snapshot] | None
+    report: progress.Report
+
+
+def tune(
+    plan: LanguagePlan,
+    output: Path,
+    resume: bool = False,
+    data: DataSet | None = None,
+    report: progress.Report = progress.silent,
+) -> dict[str, Any]:
+    """Fine-tune, choose by the val split, export; gives what `metrics.json` holds.
+
+    Args:
+        plan: what to do.
+        output: folder of the run; `checkpoint/` within it is for resuming.
+        resume: go on from the checkpoint, exactly as if the run had not been stopped.
+        data: in place of `load_data(plan.data)`.
+        report: takes a line an epoch.
+
+    Raises:
+        TrainingError: the plan does not fit the data, the base, or the checkpoint.
+        CheckpointError: the base cannot be had.
+    """
+    begun = time.monotonic()
+    accelerator = accelerator_for(plan, output)
+    found = find(output / CHECKPOINTS, plan, resume)
+    with accelerator.main_process_first():
+        faces = examples.read(plan.data, plan.faces(), data)
+        made = None
+        if plan.base == "mini":
+            made = mini.make(output / "base", faces.train, plan, report)
+    base = language_export.origin(plan, made)
+    bench = open_bench(plan, output, accelerator, base, found, report)
+    stages = _stages(bench, faces)
+    counts = adapters.counts(bench.recall.network)
+    report(adapters.told(counts))
+    if bench.optics.settings is not None:
+        bench.recall.speaker.blind(bench.optics.settings["projected"])
+    at = _run(bench, stages)
+    accelerator.end_training()
+    if not accelerator.is_main_process:
+        return {}
+    told = {
+        "val": at.history[at.stopping.epoch],
+        "history": at.history,
+        "best_epoch": at.stopping.epoch,
+        "seconds": round(time.monotonic() - begun, 1),
+        "trainable": {part: pair[0] for part, pair in counts.items()},
+        "parameters": {part: pair[1] for part, pair in counts.items()},
+        "remembered": bench.optics.settings is not None,
+    }
+    facts = Facts(plan, base, accelerator, _data(faces))
+    return language_export.finish(output, bench.wrapped, bench.recall.processor, facts, told)
+
+
+def find(root: Path, plan: LanguagePlan, resume: bool) -> tuple[Path, checkpoint.Snapshot] | None:
+    """The checkpoint to go on from.
+
+    Raises:
+        TrainingError: there is one though nobody asked for it, or it is of another plan.
+    """
+    found = checkpoint.load(root)
+    if found is None:
+        return None
+    if not resume:
+        raise TrainingError(
+            f"{root} holds the checkpoint of a run; resume it, or give another output folder."
+        )
+    if odd := plan.differs(found[1].state["plan"]):
+        was = found[1].state["plan"].get(odd[0])
+        raise TrainingError(
+            f"The run in {root} has {odd[0]} = {was!r}, not {getattr(plan, odd[0])!r}; "
+            "resume with the same settings, or give another output folder."
+        )
+    return found
+
+
+def open_bench(
+    plan: LanguagePlan,
+    output: Path,
+    accelerator: Any,
+    base: Origin,
+    found: tuple[Path, checkpoint.Snapshot] | None,
+    report: progress.Report,
+) -> Bench:
+    """The base with the adapter's layers in place, and what sees for it."""
+    from accelerate.utils import set_seed
+
+    from ferce.backends import blip2
+    from ferce.spec import Spec
+
+    set_seed(plan.seed)  # the same adapter on every process
+    options = {"load": plan.load_in, "batch": str(PASS)}
+    backend = blip2.load(Spec("blip2", base.spec, options=options), str(accelerator.device))
+    wrapped = adapters.attach(backend.network, plan)
+    set_seed(plan.seed, device_specific=True)
+    speaker, tokeniser = Speaker(backend), Tokeniser(backend)
+    settings = None
+    if plan.cached and speaker.frozen_sight:
+        settings = sight.settings(backend, plan, base.fingerprint, speaker.frozen_projection)
+    optics = Optics(plan, backend, accelerator, settings, report)
+    recall = Recall(backend, speaker, tokeniser)
+    return Bench(plan, output, accelerator, base, wrapped, recall, optics, found, report)
+
+
+def _stages(bench: Bench, faces: Examples) -> list[Stage]:
+    """The stages to come; pictures are encoded here, before the network lets go of its sight."""
+    plan, stages = bench.plan, []
+    going = bench.found[1].state["stage"] if bench.found else "basic"
+    if plan.basic_epochs and going == "basic":
+        first = faces
+        if plan.basic_data:
+            with bench.accelerator.main_process_first():
+                wanted = BASICS + COMPOUNDS
+                first = examples.read(plan.basic_data, plan.faces(plan.basic_data), wanted=wanted)
+        stages.append(_stage(bench, "basic", first))
+    return [*stages, _stage(bench, "compound", faces)]
+
+
+def _stage(bench: Bench, name: str, faces: Examples) -> Stage:
+    plan, recall = bench.plan, bench.recall
+    held = faces.val[: plan.val_faces or None]
+    bench.report(
+        f"{name} stage, {faces.spec}: {len(faces.train)} faces to train on, {len(held)} to choose "
+        f"on, {sum(faces.problems.values())} rows unusable"
+    )
+    train, val = bench.optics.open(faces.train, varied=True), bench.optics.open(held, varied=False)
+    truths = [item.sample.label for item in faces.train]
+    if plan.shuffle_labels:
+        truths = shuffled(truths, plan.seed)
+    script = _script(plan, name, train, truths)
+    judged = _script(plan, name, val, [item.sample.label for item in held])
+    judge = Judge(recall, recall.speaker, val, judged, bench.accelerator, PASS)
+    return Stage(train, script, judge, plan.basic_epochs if name == "basic" else plan.epochs)
+
+
+def _script(plan: LanguagePlan, stage: str, seen: Sight, truths: Sequence[str | None]) -> Script:
+    return Script(
+        seen.gallery,
+        seen.shown,
+        truths,
+        stage,
+        tuple(plan.weights),
+        plan.questions,
+        plan.house,
+        plan.template,
+        plan.seed,
+    )
+
+
+def _run(bench: Bench, stages: Sequence[Stage]) -> Position:
+    """Train the stages, each from its checkpoint if there is one; the best adapter is in place."""
+    from safetensors.torch import load_file
+
+    runner = bench.accelerator.prepare_model(bench.recall.speaker)
+    for stage in stages:
+        folder = bench.folder / CHECKPOINTS
+        loop = LanguageLoop(runner, bench.recall, stage, bench.plan, folder)
+        if bench.found is not None and bench.found[1].state["stage"] == stage.name:
+            loop.restore(*bench.found)
+        loop.report = bench.report
+        at = loop.run()
+        bench.accelerator.wait_for_everyone()
+        load_learned(loop.speaker, load_file(loop.best))
+    return at
+
+
+def _data(faces: Examples) -> dict[str, Any]:
+    """Of the data, as JSON."""
+    return {
+        "spec": faces.spec,
+        "fingerprint": faces.fingerprint,
+        "train": _counts(faces.train),
+        "val": _counts(faces.val),
+        "unusable": dict(faces.problems),
+    }
+
+
+def _counts(items: Sequence[Aligned]) -> dict[str, int]:
+    counts = Counter(item.sample.label or "unlabelled" for item in items)
+    return dict(sorted(counts.items()))
