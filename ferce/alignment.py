@@ -15,6 +15,8 @@ Map = NDArray[np.float64]
 # Sigma of the disc around a landmark as a share of the distance between the eyes: about the width
 # of an iris, so that neighbouring landmarks of one unit melt into one patch.
 DISC = 0.15
+# Side at which maps are compared; a disc is still several pixels wide.
+_GRID = 56
 
 
 def unit_map(face: Face, weights: Mapping[int, float]) -> Map:
@@ -57,10 +59,25 @@ def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
     kind = BASICS if heatmap.label in BASICS else COMPOUNDS
     if heatmap.empty or face.landmarks is None or heatmap.label not in kind:
         return dict.fromkeys(names)
-    rows = {name: _match(heatmap.values, label_map(face, name)) for name in kind}
+    heat, small = _small(heatmap.values), _shrunk(face)
+    rows = {name: _match(heat, label_map(small, name)) for name in kind}
     own = rows.pop(heatmap.label)
     others = np.mean(list(rows.values()), axis=0)
     return dict(zip(names, (*own, *map(float, others)), strict=True))
+
+
+def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    side = min(_GRID, heat.shape[0])
+    return np.asarray(cv2.resize(heat, (side, side), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _shrunk(face: Face) -> Face:
+    """The face on a crop of `_GRID` pixels, for its landmarks only."""
+    side = min(_GRID, face.size)
+    blank = np.zeros((side, side, 3), np.uint8)
+    return Face(crop=blank, landmarks=face.landmarks, to_crop=face.to_crop * (side / face.size))
 
 
 def _match(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:

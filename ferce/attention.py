@@ -4,6 +4,7 @@ The attention matrices are read from the pass itself, whichever of torch's atten
 network calls; only the calling thread is watched. Imports torch: import it late.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -104,14 +105,24 @@ _reaches: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 def _passed(view: View, tensor: Any) -> tuple[Any, list[Any], tuple[int, int]]:
     """Scores (N, K), attention matrices and the grid (h, w) of one pass."""
-    recorder = Recorder(view)
+    recorder, watch, thread = Recorder(view), _Watch(), threading.get_ident()
+    ends: list[int] = []
+
+    def note(*_: Any) -> None:
+        if threading.get_ident() == thread:
+            ends.append(len(watch.weights) + 1)
+
+    # The layer feeds the last attention that counts: what comes after is a layer that nobody reads
+    # (LLaVA) or a language model, whose text may be as long as the image.
+    handle = view.layer.register_forward_hook(note)
     try:
-        with torch.enable_grad(), _Watch() as watch:
+        with torch.enable_grad(), watch:
             rows = view.module(tensor.detach().clone().requires_grad_(True))
         h, w = recorder.activations[0].shape[-2:]
     finally:
+        handle.remove()
         recorder.release()
-    return rows, _global(watch.weights, len(tensor), h * w), (h, w)
+    return rows, _global(watch.weights[: ends[0]], len(tensor), h * w), (h, w)
 
 
 def _global(weights: Sequence[Any], n: int, places: int) -> list[Any]:

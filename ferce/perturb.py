@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.action_units import UNITS
-from ferce.types import Face, Mask, Units
+from ferce.types import Face, Mask, Pixels, Units
 
 # Gaussian sigma of the blur as a share of the crop's side: 18 px at 224, a mouth is then a smudge.
 BLUR = 0.08
@@ -16,6 +16,7 @@ BLUR = 0.08
 FEATHER = 0.015
 # A random region is a thresholded noise whose grain is this share of the crop's side.
 GRAIN = 0.12
+_WIDE = 8.0  # sigma in pixels from which a blur is done on a smaller picture
 
 
 def hide_regions(face: Face, names: Iterable[str]) -> Face:
@@ -41,7 +42,7 @@ def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
     Raises:
         ValueError: a mask has not the size of the crop.
     """
-    blurred = _blur(face.crop.astype(np.float32), BLUR * face.size)
+    blurred = np.asarray(_blur(face.crop, BLUR * face.size), np.uint8)
     return [_hidden(face, mask, blurred) for mask in masks]
 
 
@@ -74,38 +75,54 @@ def random_mask(inside: Mask, area: int, rng: np.random.Generator) -> Mask:
     size = inside.shape[0]
     cells = max(int(1 / GRAIN), 2) + 1
     noise = cv2.resize(rng.random((cells, cells)), (size, size), interpolation=cv2.INTER_CUBIC)
-    order = np.argsort(np.where(inside, -noise, np.inf), axis=None, kind="stable")
+    places = np.flatnonzero(inside)
+    area = min(area, len(places))
     mask = np.zeros(inside.size, np.bool_)
-    mask[order[: min(area, int(inside.sum()))]] = True
+    if area:
+        highest = np.argpartition(-noise.ravel()[places], area - 1)[:area]
+        mask[places[highest]] = True
     return mask.reshape(inside.shape)
 
 
-def _hidden(face: Face, mask: Mask, blurred: NDArray[np.float32]) -> Face:
+def _hidden(face: Face, mask: Mask, blurred: Pixels) -> Face:
+    import cv2
+
     if mask.shape != (face.size, face.size):
         raise ValueError(f"mask must be {(face.size, face.size)}, as the crop; got {mask.shape}")
-    cover = _soft(mask)[..., None]
-    crop = face.crop * (1 - cover) + blurred * cover
-    return face.replace(crop=np.round(crop).astype(np.uint8), units=_dimmed(face, mask))
+    cover = _soft(mask)
+    crop = cv2.blendLinear(blurred, face.crop, cover, 1 - cover)
+    return face.replace(crop=np.asarray(crop, np.uint8), units=_dimmed(face, mask))
 
 
 def _soft(mask: Mask) -> NDArray[np.float32]:
     """1 inside the mask, falling to 0 over the feather outside it."""
-    edge = _blur(mask.astype(np.float32), FEATHER * mask.shape[0])
-    return np.asarray(np.where(mask, 1.0, np.minimum(2 * edge, 1.0)), np.float32)
+    edge = _blur(mask.astype(np.uint8) * 255, FEATHER * mask.shape[0]).astype(np.float32)
+    edge *= 2 / 255
+    edge[mask] = 1
+    return np.asarray(np.minimum(edge, 1), np.float32)
 
 
 def _dimmed(face: Face, mask: Mask) -> Units:
     """The units with their confidence lowered by the share of their region under the mask."""
-    covered = {name: float(mask[m].mean()) for name, m in face.regions.items() if m.any()}
-    dimmed = {}
+    covered = {
+        name: np.count_nonzero(mask & m) / (np.count_nonzero(m) or 1)
+        for name, m in face.regions.items()
+    }
+    dimmed = dict(face.units)
     for number, unit in face.units.items():
-        row = UNITS.get(number)
-        share = covered.get(row.region, 0.0) if row else 0.0
-        dimmed[number] = replace(unit, confidence=unit.confidence * max(0.0, 1.0 - 2.0 * share))
+        share = covered.get(UNITS[number].region, 0.0) if number in UNITS else 0.0
+        if share > 0:
+            left = max(0.0, 1.0 - 2.0 * share)
+            dimmed[number] = replace(unit, confidence=unit.confidence * left)
     return dimmed
 
 
-def _blur(values: NDArray[np.float32], sigma: float) -> Any:
+def _blur(values: NDArray[Any], sigma: float) -> Any:
+    """Gaussian blur; a wide one is done at a quarter of the size, where it is 16 times faster."""
     import cv2
 
+    if sigma > _WIDE and min(values.shape[:2]) >= 4 * _WIDE:
+        small = cv2.resize(values, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (0, 0), sigma / 4, borderType=cv2.BORDER_REFLECT_101)
+        return cv2.resize(small, values.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return cv2.GaussianBlur(values, (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REFLECT_101)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from ferce import decision, explanation, faithfulness, images, prompts, saliency
 from ferce.errors import ReadingError
+from ferce.labels import NEUTRAL
 from ferce.protocols import Classifier, Detector, Voice
 from ferce.types import Explanation, Face, Pixels, Reading, Report, Scores
 
@@ -136,7 +137,7 @@ class Reader:
         reading = replace(reading, prediction=prediction)
         yield reading
         if options.method:
-            reading = self._with_heatmap(reading, options)
+            reading = self._with_heatmap(reading, scores, options)
             yield reading
         if options.questions:
             reading = replace(reading, answers=tuple(self.voice.answer(face, options.questions)))
@@ -144,9 +145,11 @@ class Reader:
         if options.explain:
             yield from self._explained(reading, options)
 
-    def _with_heatmap(self, reading: Reading, options: Options) -> Reading:
+    def _with_heatmap(self, reading: Reading, scores: Scores, options: Options) -> Reading:
         assert reading.prediction is not None, "a heat map explains a prediction"
         label = options.target or reading.prediction.label or reading.prediction.top
+        if label == NEUTRAL and scores.neutral is None and not options.target:
+            label = reading.prediction.top  # a model of compounds only looks for none of neutral
         heatmap = saliency.explain(
             self.classifier, reading.face, label, method=options.method or "auto"
         )

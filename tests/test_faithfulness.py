@@ -191,7 +191,7 @@ def test_heat_drawn_from_a_label_aligns_best_with_that_label():
     made = face(landmarks=landmarks())
     for label in COMPOUNDS:
         found = align(made, Heatmap(label_map(made, label).astype(np.float32), label, "made"))
-        assert found["cosine"] == pytest.approx(1.0)
+        assert found["cosine"] == pytest.approx(1.0, abs=1e-3)  # compared on a coarse grid
         assert found["cosine"] > found["cosine_others"]
         assert 0 <= found["share_others"] <= 1
 
@@ -210,6 +210,6 @@ def test_alignment_reaches_the_report():
     made = face({12: 0.8}, landmarks=landmarks())
     drawn = Heatmap(label_map(made, LABEL).astype(np.float32), LABEL, "made")
     report = measure(made, prediction(LABEL), drawn, SMILE)
-    assert report.measures["au_cosine"] == pytest.approx(1.0)
+    assert report.measures["au_cosine"] == pytest.approx(1.0, abs=1e-3)
     assert report.controls["other labels"]["au_cosine"] < 1
     assert all(v is None or math.isfinite(v) for v in report.measures.values())

@@ -85,6 +85,21 @@ def test_classifier_that_measures_units_is_believed_where_it_is_surer(detector, 
     assert reading.face.units[12].intensity > 0.9
 
 
+def test_neutral_face_through_a_model_of_compounds_only(detector, smiling):
+    class Flat:
+        name = "flat"
+
+        def scores(self, faces):
+            return Scores(np.full((len(faces), 14), 1 / 14))
+
+    still = smiling.replace(
+        units={u: UnitEvidence(u, 0.0, e.confidence) for u, e in smiling.units.items()}
+    )
+    *_, reading = Reader(classifier=Flat(), detector=detector).stream(still)
+    assert reading.prediction.label == "neutral"
+    assert reading.heatmap.label == reading.prediction.top
+
+
 def test_models_are_named(reader):
     assert reader.models == {
         "detector": "mediapipe:face_landmarker",
