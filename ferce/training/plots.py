@@ -21,10 +21,10 @@ def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     right.plot(epochs, [row["val"] for row in history], color="tab:orange", marker=".")
     right.set_ylabel("val macro-F1", color="tab:orange")
     right.set_ylim(0, 1)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
-def draw_confusion(counts: Sequence[Sequence[int]], path: Path) -> None:
+def draw_confusion(counts: Sequence[Sequence[int]], path: Path, split: str = "val") -> None:
     """(14, 14) counts as shares of each true class, with the counts written in, as PNG."""
     table = np.array(counts, float)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
@@ -34,18 +34,18 @@ def draw_confusion(counts: Sequence[Sequence[int]], path: Path) -> None:
     axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=60, ha="right")
     axes.set_yticks(range(len(COMPOUNDS)), COMPOUNDS)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("true (val split)")
+    axes.set_ylabel(f"true ({split} split)")
     for row, column in np.argwhere(table > 0):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(
             column, row, int(table[row, column]), ha="center", va="center", color=colour, size=8
         )
     figure.colorbar(picture, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def _figure(width: float, height: float) -> Any:
     """A figure without pyplot, so that no state stays behind."""
     from matplotlib.figure import Figure
 
-    return Figure((width, height), layout="constrained")
+    return Figure((width, height))
