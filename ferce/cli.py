@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ferce.arguments import UsageError, parse
 from ferce.images import ImageError, find
 from ferce.report import JsonWriter
-from ferce.report_csv import CsvWriter
-from ferce.report_files import STDOUT, Writer, opened, problem
-from ferce.report_html import HtmlWriter
-from ferce.report_text import TextWriter, plain
+from ferce.report.files import STDOUT, Writer, opened, problem
+from ferce.report.page import HtmlWriter
+from ferce.report.table import CsvWriter
+from ferce.report.text import TextWriter, plain
 from ferce.types import Report
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ class ActionUnit:
     """One row of the table.
 
     `region` is where it shows first, `also` where else. `seeds` are MediaPipe-478 landmark ids on
-    the person's (right, left) side, or (centre,) for units without sides. `subject` and `predicate` are
-    (one side or no sides, both sides) wordings: "the left lip corner" "is pulled up". `words` are
-    phrases that name the unit in free text.
+    the person's (right, left) side, or (centre,) for units without sides. `subject` and
+    `predicate` are (one side or no sides, both sides) wordings: "the left lip corner" "is pulled
+    up". `words` are phrases that name the unit in free text.
     Muscles and seeds follow py-feat's au_reference (MIT; after FACS 2002 and M. Ozel's sheet).
     """
 

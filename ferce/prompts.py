@@ -5,9 +5,9 @@ import unicodedata
 from types import MappingProxyType
 
 from ferce.action_units import active
+from ferce.explanation.wording import joined, phrases
 from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.types import Prediction, Units
-from ferce.wording import joined, phrases
 
 HOUSE = (
     "Describe the emotional state and explain which facial cues (eyes, eyebrows, mouth, muscle "

@@ -8,9 +8,9 @@ import timm
 import torch
 from torch import nn
 
-from ferce import layers
 from ferce.labels import COMPOUNDS
 from ferce.protocols import View
+from ferce.saliency import layers
 from ferce.types import Face, Scores
 
 SIDE = 64

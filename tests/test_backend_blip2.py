@@ -207,7 +207,7 @@ def test_view_knows_compounds_only(model):
 
 @pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "score-cam"])
 def test_heat_maps_are_made_and_belong_to_their_label(model, method):
-    from ferce import cam
+    from ferce.saliency import cam
 
     view = model.view()
     pixels = view.inputs(FACES[:1])
@@ -237,7 +237,7 @@ def test_view_grid_is_in_raster_order(model):
 
 
 def test_a_view_of_one_answer(model):
-    from ferce import cam
+    from ferce.saliency import cam
 
     view = model.answer_view("Is the mouth open?", "yes")
     scores = view.module(view.inputs(FACES))

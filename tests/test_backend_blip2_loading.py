@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import face
 
-from ferce import cam
 from ferce.backends import blip2, checkpoint, load_classifier, load_voice
 from ferce.hub import CheckpointError, fingerprint
 from ferce.labels import COMPOUNDS
+from ferce.saliency import cam
 from ferce.spec import Spec
 
 pytestmark = pytest.mark.filterwarnings(

@@ -6,10 +6,10 @@ import tiny_models
 import torch
 from tiny_models import face
 
-from ferce import cam
 from ferce.backends import blip_vqa
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.protocols import Classifier, Explainable, Voice
+from ferce.saliency import cam
 from ferce.spec import Spec
 from ferce.types import Prediction
 

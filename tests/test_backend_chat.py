@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from tiny_models import face
 
-from ferce import cam
 from ferce.backends import chat, towers
 from ferce.hub import CheckpointError
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.protocols import Classifier, Explainable, Voice
+from ferce.saliency import cam
 from ferce.spec import Spec
 from ferce.types import Prediction
 

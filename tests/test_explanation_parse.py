@@ -11,8 +11,8 @@ from text_fixtures import DEAD, face, prediction
 
 from ferce.action_units import UNITS, active
 from ferce.explanation import PHRASINGS, compose, parse
+from ferce.explanation.wording import joined, opened, phrases
 from ferce.labels import BASICS, COMPOUNDS
-from ferce.wording import joined, opened, phrases
 
 SETS = ("cues.jsonl", "cues_later.jsonl")
 # `cues.jsonl`: 150 sentences written before the parser was finished, 50 of them tricky.

@@ -10,20 +10,24 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "gradio", "mediapipe", "timm", "peft", "cv2", "matplotlib"}
 # Who may import torch and gradio at all, as design.md says; inside functions too.
-TORCH_HOMES = ("ferce/backends/", "ferce/training/", "ferce/cam.py", "ferce/attention.py",
-               "ferce/layers.py", "ferce/saliency.py", "ferce/hub.py", "train/")  # fmt: skip
+TORCH_HOMES = ("ferce/backends/", "ferce/training/", "ferce/saliency/", "ferce/hub.py", "train/")
 GRADIO_HOMES = ("ferce/ui/", "app.py")
 # Modules that others import inside functions only, and may be heavy themselves.
-LOADED_LATE = ("ferce/ui/", "ferce/backends/", "ferce/training/", "ferce/rendering/",
-               "ferce/cam.py", "ferce/attention.py", "ferce/layers.py")  # fmt: skip
+LOADED_LATE = (
+    "ferce/ui/",
+    "ferce/backends/",
+    "ferce/training/",
+    "ferce/rendering/",
+    "ferce/saliency/",
+)
 # A module imports only from its own level or lower ones; modules not listed are backends or leaves.
 LEVELS = (
-    {"types", "labels"},
-    {"facs", "action_units", "images", "geometry", "spec", "protocols", "notice"},
-    {"faces", "hypotheses", "decision", "perturb", "saliency", "prompts", "metrics"},
-    {"explanation", "faithfulness", "verdicts"},
-    {"pipeline"},
-    {"video", "evaluation"},
+    {"types", "labels", "errors"},
+    {"facs", "action_units", "images", "geometry", "spec", "protocols", "notice", "calibration"},
+    {"faces", "hypotheses", "decision", "perturb", "saliency", "metrics", "canvas"},
+    {"explanation", "prompts", "faithfulness", "alignment", "deletion", "render"},
+    {"pipeline", "report"},
+    {"video", "evaluation", "cli"},
     {"ui"},
 )
 

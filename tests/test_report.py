@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from ferce import notice, report
 from ferce.facs import UNITS
 from ferce.labels import BASICS, COMPOUNDS
-from ferce.report_csv import COLUMNS, DESCRIPTIONS, CsvWriter
-from ferce.report_face import escape, marked
-from ferce.report_files import opened, problem
-from ferce.report_html import HtmlWriter
-from ferce.report_text import TextWriter, headline, plain, to_text
+from ferce.report.face import escape, marked
+from ferce.report.files import opened, problem
+from ferce.report.page import HtmlWriter
+from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter
+from ferce.report.text import TextWriter, headline, plain, to_text
 from ferce.types import Cue, Explanation, Report
 
 MODELS = {"detector": "mediapipe", "classifier": "prototypes", "voice": "measured"}

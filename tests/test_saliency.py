@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saliency_fixtures import SIZE, OneUnit, Patch, noisy_face, region
 
-from ferce import occlusion, saliency
+from ferce import saliency
 from ferce.labels import BASICS, COMPOUNDS
+from ferce.saliency import occlusion
 from ferce.types import REGIONS, Face, Scores
 
 ANY = [name for name, m in saliency.METHODS.items() if m.need == "any classifier"]

@@ -12,9 +12,10 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from saliency_fixtures import OneUnit, noisy_face, region
 
-from ferce import attention, cam, layers, saliency
+from ferce import saliency
 from ferce.labels import COMPOUNDS
 from ferce.protocols import View
+from ferce.saliency import attention, cam, layers
 
 RED, GREEN = COMPOUNDS[0], COMPOUNDS[1]
 GRADIENTS = [name for name, m in saliency.METHODS.items() if m.need == "gradients"]

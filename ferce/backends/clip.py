@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ferce import layers
 from ferce.backends import label_sentences
 from ferce.backends.checkpoint import Checkpoint, load_checkpoint
 from ferce.backends.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
@@ -19,6 +18,7 @@ from ferce.calibration import Calibration, load_calibration, save_calibration
 from ferce.hub import CheckpointError, fingerprint, read_json, resolve
 from ferce.labels import COMPOUNDS
 from ferce.protocols import View
+from ferce.saliency import layers
 from ferce.spec import Spec
 from ferce.types import Face, Scores
 

@@ -14,7 +14,7 @@ class Measured:
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
         """One answer a question, in order."""
-        from ferce.replies import reply
+        from ferce.explanation.replies import reply
 
         return [Answer(question, reply(face, question), self.name) for question in questions]
 

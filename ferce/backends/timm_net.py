@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ferce import layers
 from ferce.backends.checkpoint import choose_device
 from ferce.backends.columns import Columns
 from ferce.backends.preprocessing import Preprocessing
@@ -16,6 +15,7 @@ from ferce.calibration import Calibration, load_calibration, save_calibration
 from ferce.hub import CheckpointError, read_json, resolve
 from ferce.labels import COMPOUNDS
 from ferce.protocols import View
+from ferce.saliency import layers
 from ferce.spec import Spec
 from ferce.types import Face, Scores
 

@@ -13,10 +13,10 @@ from ferce.action_units import PROTOTYPES, fits
 from ferce.data.families import TRAINING, Family
 from ferce.data.phrases import Bank
 from ferce.data.record import Sample, UnitLabel, hidden_in
+from ferce.explanation.wording import joined, opened
 from ferce.facs import UNITS
 from ferce.labels import NOUNS, components
 from ferce.types import REGIONS
-from ferce.wording import joined, opened
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
 PLURAL = {"brows", "eyes", "cheeks"}  # regions

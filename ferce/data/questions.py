@@ -15,9 +15,9 @@ from typing import Literal
 from ferce.data.captions import Said, covered, group, visible
 from ferce.data.families import TRAINING, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
+from ferce.explanation.wording import joined, opened
 from ferce.facs import UNITS
 from ferce.types import REGIONS
-from ferce.wording import joined, opened
 
 Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
 _VERB = re.compile(r"^(.*?) (is|are) (.*)$")

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
-from ferce.cam import Recorder, Target
 from ferce.protocols import View
+from ferce.saliency.cam import Recorder, Target
 
 _FUSED = torch.nn.functional.scaled_dot_product_attention
 _FUSED_NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")

@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 from ferce import notice
 from ferce.action_units import ACTIVE, TRUSTED, UNITS
-from ferce.report_csv import CsvWriter
-from ferce.report_files import Target, opened, write_all
-from ferce.report_html import HtmlWriter
+from ferce.report.files import Target, opened, write_all
+from ferce.report.page import HtmlWriter
+from ferce.report.table import CsvWriter
 from ferce.types import Cue, Face, Prediction, Reading, Report, UnitEvidence
 
 SCHEMA = 1
@@ -74,7 +74,7 @@ def write_json(reports: Iterable[Report], models: Mapping[str, str], target: Tar
 
 
 def write_csv(reports: Iterable[Report], target: Target) -> None:
-    """Write one row a face (columns: `report_csv.COLUMNS`) to a file, or to "-"."""
+    """Write one row a face (columns: `table.COLUMNS`) to a file, or to "-"."""
     with opened(target) as file:
         write_all(CsvWriter(file), reports)
 

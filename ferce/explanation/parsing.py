@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ferce.binding import Bound, Item, bind
-from ferce.facs import UNITS
-from ferce.figurative import empty_mentions, idioms
-from ferce.lexicon import (
+from ferce.explanation.binding import Bound, Item, bind
+from ferce.explanation.figurative import empty_mentions, idioms
+from ferce.explanation.lexicon import (
     NAMES,
     OTHERS,
     PARTICLES,
@@ -24,9 +23,10 @@ from ferce.lexicon import (
     Meaning,
     compiled,
 )
-from ferce.scope import Sentence, hedged, negated, supposed
-from ferce.sides import APART, Sides
-from ferce.tokens import Token, tokens
+from ferce.explanation.scope import Sentence, hedged, negated, supposed
+from ferce.explanation.sides import APART, Sides
+from ferce.explanation.tokens import Token, tokens
+from ferce.facs import UNITS
 from ferce.types import Cue
 
 _CODES = re.compile(r"\b(?:au|facs|action unit)(?: number)? ?(\d+)((?: (?:,|\+|/|and|&|or) \d+)*)")

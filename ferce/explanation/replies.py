@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 from ferce.action_units import ACTIVE, TRUSTED, UNITS, active, fits, in_region
 from ferce.decision import decide
+from ferce.explanation.parsing import parse
+from ferce.explanation.tokens import tokens
+from ferce.explanation.wording import joined, opened, phrase, phrases
 from ferce.hypotheses import posterior
 from ferce.labels import NEUTRAL, NOUNS, components
-from ferce.parsing import parse
-from ferce.tokens import tokens
 from ferce.types import REGIONS, Cue, Face, Prediction, Scores, UnitEvidence
-from ferce.wording import joined, opened, phrase, phrases
 
 UNTOLD = "That cannot be told from this photo."
 UNKNOWN = (

@@ -4,10 +4,10 @@ import zlib
 from collections.abc import Sequence
 
 from ferce.action_units import PROTOTYPES, TRUSTED, UNITS, active, fits
+from ferce.explanation.sentences import Plan, worded
+from ferce.explanation.wording import phrases
 from ferce.labels import components
-from ferce.sentences import Plan, worded
 from ferce.types import Face, Prediction, UnitEvidence
-from ferce.wording import phrases
 
 PHRASINGS = 6
 # A component's unit is missed aloud when at least this share of people show it.

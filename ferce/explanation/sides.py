@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ferce.lexicon import compiled
-from ferce.scope import Sentence
-from ferce.tokens import words
+from ferce.explanation.lexicon import compiled
+from ferce.explanation.scope import Sentence
+from ferce.explanation.tokens import words
 from ferce.types import Side
 
 # A side said apart from its part: "on the left", "on the right side of the picture".

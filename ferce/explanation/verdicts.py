@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from ferce.action_units import ACTIVE, TRUSTED, UNITS, in_region
 from ferce.deletion import Drop, drops, target
+from ferce.explanation.lexicon import UNMEASURED
+from ferce.explanation.tokens import tokens
 from ferce.labels import NOUNS
-from ferce.lexicon import UNMEASURED
 from ferce.perturb import face_mask, region_mask
 from ferce.protocols import Classifier
-from ferce.tokens import tokens
 from ferce.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
 
 # A smaller loss of probability than this is noise, whatever random regions lose.

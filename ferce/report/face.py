@@ -10,7 +10,7 @@ from ferce.canvas import colours, encode, fit
 from ferce.facs import UNITS
 from ferce.labels import BASICS
 from ferce.render import EMPTY, draw_heatmap, draw_regions
-from ferce.report_text import claims, headline, ranked
+from ferce.report.text import claims, headline, ranked
 from ferce.types import (
     Answer,
     Cue,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ferce.explanation.lexicon import ALONE, PARTICLES, RULES, WHOLE, Meaning
+from ferce.explanation.tokens import words
 from ferce.facs import UNITS
-from ferce.lexicon import ALONE, PARTICLES, RULES, WHOLE, Meaning
-from ferce.tokens import words
 
 _LINKS = words(
     "an pull draw set hold held be seem appear look become remain stay have get to , ( ) : "

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import labels, occlusion
-from ferce.occlusion import Question
+from ferce import labels
 from ferce.protocols import Classifier, Explainable, View
+from ferce.saliency import occlusion
+from ferce.saliency.occlusion import Question
 from ferce.types import Face, Heatmap, Mask
 
 Need = Literal["any classifier", "gradients", "attention"]
@@ -163,7 +164,7 @@ def choose(classifier: Classifier, face: Face) -> str:
         return "occlusion" if face.regions else "occlusion-grid"
     if view.reshape is None:
         return "grad-cam"
-    from ferce import attention
+    from ferce.saliency import attention
 
     return "attention-relevance" if attention.reaches(view, view.inputs([face])) else "grad-cam"
 
@@ -210,7 +211,7 @@ def _through(view: View, question: Question, name: str) -> occlusion.Map:
     """The map of one face through the network, enlarged to crop pixels with its values kept."""
     import cv2
 
-    from ferce import attention, cam
+    from ferce.saliency import attention, cam
 
     goal = cam.target(view, question.label, question.against)
     compute = attention.compute if METHODS[name].need == "attention" else cam.compute

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ferce.explanation.tokens import tokens
 from ferce.facs import UNITS
-from ferce.tokens import tokens
 
 _DETERMINERS = (
     "the|a|an|his|her|their|its|my|your|our|this|these|those|that|both|each|one|two|all|any|some|"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ferce.explanation.wording import Phrase, joined, opened, phrase
 from ferce.labels import BASICS, NEUTRAL, NOUNS
 from ferce.types import Prediction
-from ferce.wording import Phrase, joined, opened, phrase
 
 Heard = list[tuple[str, tuple[Phrase, ...]]]
 

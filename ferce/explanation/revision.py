@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ferce.explanation.parsing import parse
+from ferce.explanation.wording import joined, opened, phrase
 from ferce.facs import UNITS
-from ferce.parsing import parse
 from ferce.types import Cue, Explanation
-from ferce.wording import joined, opened, phrase
 
 # A segment ends at a stop or a colon, so that a label before a colon outlives its signs.
 _SEGMENT = re.compile(r"[^.!?;:]+(?:[.!?;:](?!\s|$)[^.!?;:]*)*[.!?;:]*\s*")

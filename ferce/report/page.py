@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from ferce import notice
-from ferce.report_face import bdi, count, escape, face_map, face_section
-from ferce.report_text import headline
+from ferce.report.face import bdi, count, escape, face_map, face_section
+from ferce.report.text import headline
 from ferce.types import Reading, Report
 
 MAX_PICTURES = 300  # faces drawn; about 60 kB each
@@ -114,7 +114,7 @@ def photo_article(report: Report, number: int, drawn: list[bool]) -> str:
 
 
 def _head(title: str) -> str:
-    style = Path(__file__).with_name("report.css").read_text("utf-8")
+    style = Path(__file__).with_name("page.css").read_text("utf-8")
     today = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

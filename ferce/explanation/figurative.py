@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ferce.lexicon import compiled
-from ferce.scope import Marks, Sentence
+from ferce.explanation.lexicon import compiled
+from ferce.explanation.scope import Marks, Sentence
 
 _IDIOMS = compiled(
     "tongue in cheek|eye for|eye contact|blink of an eye|eye level|blind eye|naked eye|"

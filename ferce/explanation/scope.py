@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ferce.lexicon import compiled
-from ferce.tokens import words
+from ferce.explanation.lexicon import compiled
+from ferce.explanation.tokens import words
 
 Marks = list[bool]
 
