@@ -29,7 +29,7 @@ class Features:
         """`paths` are shards of `SHARD` pictures, in order; the last may hold fewer."""
         from safetensors import safe_open
 
-        self._files = [safe_open(path, framework="pt") for path in paths]
+        self._files: list[Any] = [safe_open(path, framework="pt") for path in paths]
         self._slices = [file.get_slice("features") for file in self._files]
         self.shown = [
             Shown.of(row) for file in self._files for row in file.get_tensor("shown").tolist()
@@ -109,7 +109,6 @@ def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
     return names
 
 
-@torch.no_grad()
 def _write(
     path: Path, gallery: Gallery, numbers: range, backend: Any, settings: dict[str, Any]
 ) -> None:
@@ -121,7 +120,8 @@ def _write(
         stop = min(numbers.stop, start + backend.settings.batch)
         pictures = [gallery.picture(number) for number in range(start, stop)]
         pixels = pixel_values(backend, [crop for crop, _ in pictures])
-        made.append(encode(backend, pixels, settings["projected"]).to(dtype).cpu())
+        with torch.no_grad():
+            made.append(encode(backend, pixels, settings["projected"]).to(dtype).cpu())
         shown += [what.row() for _, what in pictures]
     tensors = {"features": torch.cat(made), "shown": torch.tensor(shown, dtype=torch.uint8)}
     write_atomic(path, lambda part: save_file(tensors, os.fspath(part)))

@@ -38,7 +38,7 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """ "basic" or "compound"."""
+        """Either basic or compound."""
         return self.script.stage
 
 
@@ -130,7 +130,7 @@ class LanguageLoop:
 
     def _step(self, rows: Sequence[Row], members: Indices, rate: float) -> float:
         """One optimiser step; gives its loss, the weighted mean over the rows of all processes."""
-        schedule.apply_rate(self.optimiser, self.plan.lr * rate)
+        schedule.apply_rate(self.optimiser, self.plan.rate * rate)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         passes = share(members, rank, world, self.plan.accumulate)
         whole = sum(self.plan.weights[rows[i].turn.task] for i in members)
@@ -168,7 +168,7 @@ class LanguageLoop:
         raise TrainingError(
             f"The loss became {float(loss.detach())} at step {self.at.step} of the "
             f"{self.stage.name} stage with the batch {names}. Look at these pictures, or lower lr "
-            f"({self.plan.lr})."
+            f"({self.plan.rate})."
         )
 
     def _rate(self, steps: int) -> float:
@@ -237,7 +237,6 @@ def learned(speaker: Any) -> dict[str, Any]:
     return {name: p.detach() for name, p in speaker.named_parameters() if p.requires_grad}
 
 
-@torch.no_grad()
 def load_learned(speaker: Any, tensors: Mapping[str, Any]) -> None:
     """Put back what `learned` gave.
 
@@ -247,5 +246,6 @@ def load_learned(speaker: Any, tensors: Mapping[str, Any]) -> None:
     own = learned(speaker)
     if odd := sorted(set(own) ^ set(tensors)):
         raise TrainingError(f"The checkpoint does not fit the network at {odd[0]}.")
-    for name, tensor in own.items():
-        tensor.copy_(tensors[name])
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])

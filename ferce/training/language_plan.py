@@ -63,7 +63,7 @@ class LanguagePlan:
     max_steps: int = _(0, "stop after so many optimiser steps of a stage; 0: no limit")
     batch: int = _(16, "texts in one pass of one process")
     accumulate: int = _(1, "passes for one optimiser step")
-    lr: float = _(2e-3, "peak learning rate; 1e-4 to 3e-4 suit bases of billions of parameters")
+    lr: float = _(0.0, "peak learning rate; 0: 2e-3 for a mini base, 2e-4 for others")
     weight_decay: float = _(0.0, "of AdamW")
     warmup: float = _(0.05, "share of the steps in which the rate rises")
     clip: float = _(1.0, "largest norm of the gradient; 0: no limit")
@@ -104,14 +104,17 @@ class LanguagePlan:
                 raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
         if self.label + self.explanation + self.vqa == 0:
             raise TrainingError("At least one of label, explanation and vqa must be above 0.")
-        if self.lr == 0:
-            raise TrainingError("lr must be above 0; got 0.")
 
     @property
     def weights(self) -> dict[str, float]:
         """Task -> weight, of the tasks that are there."""
         every = {"label": self.label, "explanation": self.explanation, "vqa": self.vqa}
         return {task: weight for task, weight in every.items() if weight > 0}
+
+    @property
+    def rate(self) -> float:
+        """The peak learning rate; small networks take, and need, larger ones."""
+        return self.lr or (2e-3 if self.base == "mini" else 2e-4)
 
     @property
     def trackers(self) -> tuple[str, ...]:

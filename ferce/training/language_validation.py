@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ferce import metrics
+from ferce.backends.vlm import EXPLANATION_TOKENS
 from ferce.data import captions
 from ferce.data.families import REFERENCE
 from ferce.labels import COMPOUNDS, components
@@ -98,15 +99,15 @@ class Judge:
             told |= {f"val_loss_{task}": float(np.mean(mine))} if mine else {}
         return told
 
-    @torch.no_grad()
     def _loss(self, rows: Sequence[Row], some: Sequence[int]) -> Values:
         found = []
         for start in range(0, len(some), self.batch):
             part = [rows[i] for i in some[start : start + self.batch]]
             batch = self.recall.tokeniser.batch(part, self.recall.device)
             batch |= self.sight([row.turn.number for row in part])
-            found.append(self.speaker(batch).float().cpu().numpy())
-        return np.concatenate(found)[:, None]
+            with torch.no_grad():
+                found.append(self.speaker(batch).float().cpu().numpy())
+        return np.asarray(np.concatenate(found)[:, None], np.float64)
 
     def _explanations(self, predicted: Sequence[str], faces: int) -> tuple[Values, list[Sample]]:
         """(n,) ROUGE-L against texts in other words on the same label and units, and the texts."""
@@ -117,7 +118,7 @@ class Judge:
         def explain(some: Sequence[int]) -> Values:
             mine = [chosen[i] for i in some]
             prompts = [explanation_prompt(predicted[i], self.script.template) for i in mine]
-            texts = self.recall.say(mine, self.sight, prompts, 192)
+            texts = self.recall.say(mine, self.sight, prompts, EXPLANATION_TOKENS)
             for i, text in zip(mine, texts, strict=True):
                 shown.append(Sample(self._name(i), predicted[i], text))
             pairs = zip(mine, texts, strict=True)

@@ -20,7 +20,6 @@ from ferce.training.gallery import Gallery
 from ferce.training.grouping import grouped
 from ferce.training.language_plan import LanguagePlan
 from ferce.training.rows import Tokeniser
-from ferce.training.sight import Sight
 from ferce.training.speaker import Speaker
 from ferce.training.turns import PHRASES, PROMPTS, Script
 
@@ -31,6 +30,7 @@ READS = 384  # tokens
 SPREAD = 0.06  # of fresh weights, near 1 / sqrt(WIDTH)
 SHARP = 1.5  # spread of query and key weights over 1 / sqrt(width), so that attention is not flat
 BATCH = 32
+FACES = 2000  # that it is taught on at most
 MADE = "made.json"
 
 
@@ -47,11 +47,11 @@ def make(
     """
     if (folder / MADE).is_file():
         return folder
-    gallery = Gallery(items, plan.views, plan.augment, plan.seed)
+    gallery = Gallery(items[:FACES], min(plan.views, 2), plan.augment, plan.seed)
     script = Script(
         gallery,
         features.look(gallery),
-        [None] * len(items),
+        [None] * len(gallery.items),
         tasks=("explanation", "vqa"),
         questions=4,
         house=1.0,

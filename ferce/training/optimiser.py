@@ -17,9 +17,9 @@ def optimiser(parameters: Iterable[Any], plan: LanguagePlan) -> Any:
     learning = [p for p in parameters if p.requires_grad]
     groups = [{"params": learning, "lr_scale": 1.0}]
     if plan.optimiser == "fused":
-        return torch.optim.AdamW(groups, lr=plan.lr, weight_decay=plan.weight_decay, fused=True)
+        return torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay, fused=True)
     import bitsandbytes
 
     kinds = {"paged8bit": "PagedAdamW8bit", "adamw8bit": "AdamW8bit"}
     made = getattr(bitsandbytes.optim, kinds[plan.optimiser])
-    return made(groups, lr=plan.lr, weight_decay=plan.weight_decay)
+    return made(groups, lr=plan.rate, weight_decay=plan.weight_decay)

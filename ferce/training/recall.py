@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ferce.backends import scoring
 from ferce.backends.blip2 import Blip2
-from ferce.backends.vlm import EXPLANATION_TOKENS, Inputs, pad_left
+from ferce.backends.vlm import Inputs, pad_left
 from ferce.training.rows import Tokeniser
 from ferce.training.speaker import Speaker
 
@@ -32,7 +32,6 @@ class Recall(Blip2):
         ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
         return {"input_ids": ids, "attention_mask": mask, **sight}
 
-    @torch.no_grad()
     def score(
         self, numbers: Sequence[int], sight: Sight, prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
@@ -41,12 +40,13 @@ class Recall(Blip2):
         rows = []
         for start in range(0, len(numbers), self.settings.batch):
             some = numbers[start : start + self.settings.batch]
-            prefix = self.prefix(self.asked([prompt] * len(some), sight(some)))
-            rows.append(scoring.likelihoods(prefix, tokens, self.device).float().cpu().numpy())
-        found = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
-        return found.astype(np.float64)
+            with torch.no_grad():
+                prefix = self.prefix(self.asked([prompt] * len(some), sight(some)))
+                found = scoring.likelihoods(prefix, tokens, self.device)
+            rows.append(found.float().cpu().numpy())
+        whole = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
+        return np.asarray(whole, np.float64)
 
-    @torch.no_grad()
     def say(
         self, numbers: Sequence[int], sight: Sight, prompts: Sequence[str], limit: int
     ) -> list[str]:
@@ -55,6 +55,7 @@ class Recall(Blip2):
         for start in range(0, len(numbers), self.settings.batch):
             rows = slice(start, start + self.settings.batch)
             inputs = self.asked(prompts[rows], sight(numbers[rows]))
-            ids = self.generate(inputs, min(limit, EXPLANATION_TOKENS))
+            with torch.no_grad():
+                ids = self.generate(inputs, limit)
             texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]

@@ -1,7 +1,7 @@
 """What is asked and answered in training: labels, explanations, questions.
 
 The label task alone knows the true labels, and only as answers. Explanations carry the label that
-the model itself predicts, in prompt and answer alike, and tell how the coded action units fit *that*
+the model itself predicts, in prompt and answer alike, and tell how the coded action units fit that
 label; so an explanation is the same text whatever the truth is, and nothing of it can leak.
 """
 

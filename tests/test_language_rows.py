@@ -1,0 +1,306 @@
+"""What a fine-tuned BLIP-2 reads, and where its loss falls: on answers, and never on a leak."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from language_fixtures import coloured, items_of
+from tiny_models import face
+
+from ferce import prompts
+from ferce.backends import blip2
+from ferce.data.record import UnitLabel
+from ferce.labels import BASICS, COMPOUNDS, NOUNS, components
+from ferce.spec import Spec
+from ferce.training import features
+from ferce.training.errors import TrainingError
+from ferce.training.gallery import Gallery, Shown
+from ferce.training.grouping import grouped, padding
+from ferce.training.overlap import common, rouge_l
+from ferce.training.recall import Recall
+from ferce.training.rows import IGNORED, Tokeniser, task_weights
+from ferce.training.speaker import Speaker
+from ferce.training.turns import BASIC, Script, Turn, explanation_prompt
+
+pytestmark = pytest.mark.filterwarnings(
+    # peft asks a transformers model by the attribute's old name
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
+    # the library's image processor wraps read-only arrays
+    "ignore:The given NumPy array is not writable:UserWarning",
+)
+TURNS = [
+    Turn(0, "label", prompts.CLASSIFY, "happily surprised"),
+    Turn(1, "vqa", "Is the mouth open?", "yes, the lips are parted."),
+    Turn(2, "explanation", prompts.HOUSE, "The brows are raised and drawn together."),
+]
+UNITS = (UnitLabel(1, 0.9), UnitLabel(12, 0.8), UnitLabel(25, 0.7))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("bases")
+    return {name: tiny_models.build_blip2(root / name, name) for name in ("opt", "t5")}
+
+
+@pytest.fixture(scope="module", params=["opt", "t5"])
+def backend(request, folders):
+    return blip2.load(Spec("blip2", str(folders[request.param])), "cpu")
+
+
+def told(backend, row):
+    """The text of the tokens that the loss falls on."""
+    ids = [i for i in row.labels if i != IGNORED]
+    return backend.processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def whole(backend, tokeniser, rows):
+    pictures = [face(row.turn.number).crop for row in rows]
+    return tokeniser.batch(rows, "cpu") | {"pixel_values": features.pixel_values(backend, pictures)}
+
+
+# Tokens.
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda t: t.task)
+def test_a_prompt_is_what_the_processor_makes(backend, turn):
+    row = Tokeniser(backend).row(turn)
+    made = backend.processor(images=face(0).crop, text=backend.question(turn.prompt))["input_ids"]
+    made = list(made[0]) if isinstance(made[0], list) else list(made)
+    assert list(row.ids[: len(made)]) == made
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda t: t.task)
+def test_the_loss_falls_on_the_answer_and_its_end(backend, turn):
+    row = Tokeniser(backend).row(turn)
+    assert told(backend, row) == turn.answer
+    assert row.labels[-1] == backend.processor.tokenizer.eos_token_id
+
+
+def test_no_loss_on_placeholders(backend):
+    tokeniser = Tokeniser(backend)
+    row = tokeniser.row(TURNS[0])
+    assert row.ids.count(tokeniser.image) == 6
+    assert tokeniser.image not in row.labels
+    if tokeniser.causal:
+        places = [i for i, token in enumerate(row.ids) if token == tokeniser.image]
+        assert {row.labels[i] for i in places} == {IGNORED}
+
+
+def test_no_loss_on_the_prompt(backend):
+    tokeniser = Tokeniser(backend)
+    for turn in TURNS:
+        row, length = tokeniser.row(turn), len(tokeniser.prompt(turn.prompt))
+        if tokeniser.causal:
+            assert set(row.labels[:length]) == {IGNORED}
+        else:
+            assert len(row.ids) == length
+
+
+def test_no_loss_on_padding(backend):
+    tokeniser = Tokeniser(backend)
+    rows = [tokeniser.row(turn) for turn in TURNS]
+    batch = tokeniser.batch(rows, "cpu")
+    for row, labels, mask in zip(rows, batch["labels"], batch["attention_mask"], strict=True):
+        assert (labels[len(row.labels) :] == IGNORED).all()
+        assert mask.sum() == len(row.ids)
+    speaker = Speaker(backend).eval()
+    with torch.no_grad():
+        together = speaker(whole(backend, tokeniser, rows))
+        wide = speaker(
+            tokeniser.batch(rows, "cpu", width=90)
+            | {"pixel_values": whole(backend, tokeniser, rows)["pixel_values"]}
+        )
+        alone = torch.cat([speaker(whole(backend, tokeniser, [row])) for row in rows])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.allclose(together, wide, atol=1e-5)
+
+
+def test_the_loss_is_the_library_s(backend):
+    """The library's own forward on the same ids and labels, one row at a time."""
+    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
+    for turn in TURNS:
+        batch = whole(backend, tokeniser, [tokeniser.row(turn)])
+        with torch.no_grad():
+            known = backend.network(**batch).loss
+            assert speaker(batch)[0] == pytest.approx(float(known), abs=1e-5)
+
+
+def test_scoring_and_training_mean_the_same_tokens(backend):
+    """Up to the end token, the loss of an answer is its log-likelihood as a label."""
+    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
+    recall = Recall(backend, speaker, tokeniser)
+    sight = lambda numbers: {  # noqa: E731
+        "pixel_values": features.pixel_values(backend, [face(n).crop for n in numbers])
+    }
+    found = recall.score([0, 1, 2], sight, prompts.CLASSIFY, COMPOUNDS)
+    known = backend.log_likelihoods([face(n).crop for n in range(3)], COMPOUNDS)
+    assert np.abs(found - known).max() < 1e-4
+    said = recall.say([0, 1], sight, [prompts.HOUSE, "Is the mouth open?"], 12)
+    asked = [backend.question(prompts.HOUSE), backend.question("Is the mouth open?")]
+    assert said == backend.reply([face(0).crop, face(1).crop], asked, 12)
+
+
+def test_a_row_without_its_placeholders_is_refused(backend):
+    tokeniser, speaker = Tokeniser(backend), Speaker(backend)
+    batch = whole(backend, tokeniser, [tokeniser.row(TURNS[0])])
+    batch["input_ids"] = batch["input_ids"].clone()
+    batch["input_ids"][0, 0] = 5
+    with pytest.raises(AssertionError, match="must have 6 placeholders"):
+        speaker(batch)
+    with pytest.raises(TrainingError, match="must hold 6 image placeholders; got 7"):
+        tokeniser.prompt("what is <image> here")
+
+
+def test_the_picture_matters_and_its_path_learns(backend):
+    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
+    row = tokeniser.row(TURNS[0])
+    one, other = (
+        tokeniser.batch([row], "cpu")
+        | {"pixel_values": features.pixel_values(backend, [face(seed).crop])}
+        for seed in (0, 1)
+    )
+    with torch.no_grad():
+        assert abs(float(speaker(one) - speaker(other))) > 1e-3
+    weight = backend.network.language_projection.weight.requires_grad_(True)
+    speaker(one).sum().backward()
+    assert weight.grad.abs().sum() > 0
+    weight.grad = None
+    weight.requires_grad_(False)
+
+
+def test_too_long_rows_are_refused(folders):
+    opt = Tokeniser(blip2.load(Spec("blip2", str(folders["opt"])), "cpu"))
+    with pytest.raises(TrainingError, match="the language model reads 512"):
+        opt.row(Turn(3, "explanation", prompts.HOUSE, "the brows are raised " * 200))
+
+
+def test_weights_are_of_the_tasks(backend):
+    rows = [Tokeniser(backend).row(turn) for turn in TURNS]
+    weights = task_weights(rows, {"label": 1.0, "vqa": 0.5, "explanation": 2.0}, "cpu")
+    assert weights.tolist() == [1.0, 0.5, 2.0]
+
+
+# Texts.
+
+
+def script(tmp_path: Path, truths, **options):
+    items = items_of([coloured(i, label, UNITS) for i, label in enumerate(truths)], tmp_path)
+    gallery = Gallery(items, options.pop("views", 2), "flip")
+    return Script(gallery, [Shown()] * len(gallery), truths, **options)
+
+
+def words(text):
+    return re.findall(r"[a-z]+", text.lower())
+
+
+def names(label):
+    """Words that would give a label away."""
+    return {*label.split(), *(NOUNS[part] for part in components(label))}
+
+
+def apart(one, other):
+    return not set(components(one)) & set(components(other))
+
+
+def test_no_prompt_holds_a_true_label(tmp_path):
+    truths = [*COMPOUNDS, *BASICS, "neutral"]
+    made = script(tmp_path, truths)
+    wrong = [next(w for w in COMPOUNDS[i % 14 :] + COMPOUNDS if apart(w, t)) for i, t in
+             enumerate(truths)]  # fmt: skip
+    for epoch in range(3):
+        for turn in made.turns(epoch, wrong):
+            truth = truths[turn.number // made.gallery.views]
+            assert not names(truth) & set(words(turn.prompt)), turn
+            assert truth not in turn.prompt.lower() or truth in BASICS, turn
+            prompts.guard(turn.prompt, truth)
+    for stage in (prompts.CLASSIFY, BASIC):
+        assert not any(label in stage for label in (*COMPOUNDS, *BASICS))
+
+
+def test_only_answers_of_the_label_task_depend_on_the_truth(tmp_path):
+    """Prompts and answers of every other task stay as they are whatever the labels are."""
+    truths = list(COMPOUNDS)
+    predicted = [COMPOUNDS[(i * 5) % 14] for i in range(14)]
+    one = script(tmp_path / "a", truths).turns(1, predicted)
+    two = script(tmp_path / "b", truths[::-1]).turns(1, predicted)
+    assert [t for t in one if t.task != "label"] == [t for t in two if t.task != "label"]
+    assert [t.prompt for t in one] == [t.prompt for t in two]
+    assert [t.answer for t in two if t.task == "label"] == truths[::-1]
+
+
+def test_explanations_are_of_the_predicted_label(tmp_path):
+    made = script(tmp_path, ["happily surprised"], house=0.0, tasks=("explanation",))
+    (turn,) = made.turns(0, ["sadly angry"])
+    assert "sadly angry" in turn.prompt
+    assert "sadly angry" in turn.answer
+    assert "happily surprised" not in turn.prompt + turn.answer
+    assert turn.prompt == explanation_prompt("sadly angry")
+    (house,) = script(tmp_path, ["happily sad"], house=0.999, tasks=("explanation",)).turns(
+        0, ["sadly angry"]
+    )
+    assert house.prompt == prompts.HOUSE
+    assert not any(label in house.answer for label in COMPOUNDS)
+
+
+def test_uncoded_faces_are_not_explained(tmp_path):
+    items = items_of([coloured(0, "happily sad", None)], tmp_path)
+    made = Script(Gallery(items), [Shown()], ["happily sad"])
+    tasks = {turn.task for turn in made.turns(0, ["sadly angry"])}
+    assert tasks == {"label", "vqa"}
+
+
+def test_the_basic_stage_asks_for_one_emotion_by_turns(tmp_path):
+    made = script(
+        tmp_path, ["happily surprised", "sad", "neutral"], stage="basic", tasks=("label",)
+    )
+    answers = [[t.answer for t in made.turns(epoch, [""] * 3)] for epoch in range(2)]
+    assert answers == [["happy", "sad"], ["surprised", "sad"]]
+
+
+def test_flips_swap_the_sides_of_the_text(tmp_path):
+    units = (UnitLabel(12, 0.9, left=0.9, right=0.1),)
+    gallery = Gallery(items_of([coloured(0, None, units)], tmp_path), 2, "flip")
+    plain, _ = gallery.units(0, Shown())
+    turned, hidden = gallery.units(1, Shown(flipped=True, hidden=frozenset({"mouth"})))
+    assert (plain[0].side, turned[0].side) == ("left", "right")
+    assert hidden == {"mouth"}
+    assert Shown.of(Shown(True, frozenset({"eyes"})).row()) == Shown(True, frozenset({"eyes"}))
+
+
+# Order.
+
+
+def test_grouping_takes_every_row_once_and_saves_padding():
+    lengths = np.random.default_rng(0).integers(20, 160, 1000)
+    steps = grouped(lengths, 16, (0, 3))
+    assert sorted(np.concatenate(steps).tolist()) == list(range(1000))
+    assert max(map(len, steps)) <= 16
+    assert padding(lengths, steps) < 0.1
+    loose = np.array_split(np.random.default_rng(0).permutation(1000), len(steps))
+    assert padding(lengths, loose) > 3 * padding(lengths, steps)
+    again = grouped(lengths, 16, (0, 3))
+    assert all((a == b).all() for a, b in zip(steps, again, strict=True))
+    assert not all(len(a) == len(b) and (a == b).all()
+                   for a, b in zip(steps, grouped(lengths, 16, (0, 4)), strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "value"),
+    [
+        ("police killed the gunman", "police kill the gunman", 0.75),  # Lin 2004, section 3.1
+        ("the gunman kill police", "police kill the gunman", 0.5),
+        ("The lips, parted.", "the lips parted", 1.0),
+        ("", "the lips", 0.0),
+        ("brows", "lips", 0.0),
+    ],
+)
+def test_rouge_l_of_known_texts(text, reference, value):
+    assert rouge_l(text, [reference]) == pytest.approx(value)
+
+
+def test_rouge_l_takes_the_nearest_reference():
+    assert rouge_l("a b c", ["x y z", "a c", "a b"]) == pytest.approx(0.8)
+    assert common("abcbdab", "bdcaba") == 4  # Cormen et al., Introduction to Algorithms, 15.4
