@@ -1,0 +1,60 @@
+"""The README is tested like code: what it names must exist, and its tables must be complete."""
+
+import re
+from pathlib import Path
+
+import gradio
+import pytest
+import yaml
+
+from ferce.backends import KINDS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def table(name):
+    """First column of the table after `<!-- table: name -->`, without backticks."""
+    rows = README.split(f"<!-- table: {name} -->")[1].strip().split("\n\n")[0].splitlines()[2:]
+    return [row.split("|")[1].strip().strip("`") for row in rows]
+
+
+def test_front_matter_is_what_a_space_needs():
+    front = yaml.safe_load(README.split("---")[1])
+    assert front["sdk"] == "gradio"
+    assert front["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0]
+    assert front["python_version"] == "3.12"
+    assert (ROOT / front["app_file"]).is_file()
+    assert len(front["short_description"]) <= 60
+
+
+def test_every_kind_is_listed():
+    assert set(table("kinds")) == set(KINDS)
+
+
+def test_every_setting_is_listed():
+    code = "".join(path.read_text() for path in (ROOT / "ferce").rglob("*.py"))
+    used = set(re.findall(r'"((?:FERCE|GRADIO_SERVER)_[A-Z_]+)"', code))
+    assert used <= set(table("settings"))
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_links_and_pictures_exist(target):
+    assert (ROOT / target).exists()
+
+
+def test_the_tree_tells_the_truth():
+    tree = README.split("## The tree")[1].split("```")[1]
+    folder = ROOT
+    for line in tree.strip().splitlines():
+        for name in re.findall(r"(?:^|\s|: )([\w*]+(?:\.py|/))", line.split("   ")[0]):
+            inside = line.startswith("  ")
+            path = (folder if inside else ROOT) / name
+            assert path.exists(), line
+            if not inside and name.endswith("/"):
+                folder = path
+
+
+def test_commands_are_there():
+    assert "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt" in README
+    assert re.search(r"<!-- command: tests -->\n```bash\n\.venv/bin/pip ", README)
