@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from training_fixtures import plan, rendered, tile, tiles
 
@@ -25,6 +26,7 @@ from ferce.labels import BASICS, COMPOUNDS
 from ferce.spec import parse
 from ferce.training import checkpoint, classifier, examples, fewshot
 from ferce.training.errors import TrainingError
+from ferce.training.network import open_network
 from ferce.types import Face
 
 ROOT = Path(__file__).parents[1]
@@ -38,10 +40,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def one_thread():
+    """Sums in one order, and accelerate's process-wide state as in a new process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def weights(folder):
@@ -55,16 +59,16 @@ def assert_equal(a, b):
 
 
 def test_overfits_eight_rendered_faces(tmp_path, cache):
-    chosen = plan(cache, size=64, epochs=40, batch=8, units=0.5)
+    chosen = plan(cache, size=64, epochs=5, batch=8, units=0.5)
     metrics = classifier.train(chosen, tmp_path, data=rendered(8))
     assert metrics["val"]["faces"] == 8
     assert metrics["val"]["accuracy"] == 1.0
     assert metrics["val"]["macro_f1"] == 1.0
-    assert metrics["history"][-1]["loss"] < 0.3
+    assert metrics["history"][-1]["loss"] < 0.5
 
 
 def test_learns_tiles_and_shuffled_labels_score_at_chance(tmp_path, cache):
-    chosen = plan(cache, epochs=10)
+    chosen = plan(cache, epochs=8)
     learnt = classifier.train(chosen, tmp_path / "true", data=tiles())
     assert learnt["val"]["accuracy"] > 0.8
     order = np.random.default_rng(1).permutation(14 * 6)
@@ -73,20 +77,37 @@ def test_learns_tiles_and_shuffled_labels_score_at_chance(tmp_path, cache):
     assert chance["val"]["accuracy"] < 0.25  # 1/14, 42 faces
 
 
-STOPS = (3, 6, 9)  # in the middle of an epoch, at its end, in the next
-
-
 class Killed(BaseException):
     """Stands for a kill: nothing may catch it."""
 
 
-@pytest.mark.parametrize("stop", STOPS)
-def test_resumes_exactly(tmp_path, cache, monkeypatch, stop):
-    chosen = plan(
-        cache, epochs=2, mixup=0.3, cutmix=0.5, ema=0.9, drop=0.3, augment="full", save_every=2,
-        sampler="weighted", loss="focal", basic_epochs=1,
-    )  # fmt: skip
-    classifier.train(chosen, tmp_path / "whole", data=tiles())
+EVERYTHING = {
+    "epochs": 2,
+    "mixup": 0.3,
+    "cutmix": 0.5,
+    "ema": 0.9,
+    "drop": 0.3,
+    "augment": "full",
+    "save_every": 2,
+    "sampler": "weighted",
+    "loss": "focal",
+    "basic_epochs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, cache):
+    """A run with everything random switched on, never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    torch.set_num_threads(1)
+    classifier.train(plan(cache, **EVERYTHING), folder, data=tiles(3, 1))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return folder
+
+
+# Three steps an epoch: in the first stage, between the stages, in the second, before the last.
+@pytest.mark.parametrize("stop", [2, 3, 5, 8])
+def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
     step, count = classifier.Loop._step, 0
 
     def killing(self, *arguments):
@@ -96,22 +117,24 @@ def test_resumes_exactly(tmp_path, cache, monkeypatch, stop):
         count += 1
         return step(self, *arguments)
 
+    chosen = plan(cache, **EVERYTHING)
     with monkeypatch.context() as patch:
         patch.setattr(classifier.Loop, "_step", killing)
         with pytest.raises(Killed):
-            classifier.train(chosen, tmp_path / "killed", data=tiles())
-    classifier.train(chosen, tmp_path / "killed", resume=True, data=tiles())
-    assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+            classifier.train(chosen, tmp_path, data=tiles(3, 1))
+    torch.rand(7)  # a new process has other random numbers
+    classifier.train(chosen, tmp_path, resume=True, data=tiles(3, 1))
+    assert_equal(weights(whole), weights(tmp_path))
     histories = [
         [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(text)["history"]]
-        for text in ((tmp_path / n / "metrics.json").read_text() for n in ("whole", "killed"))
+        for text in ((folder / "metrics.json").read_text() for folder in (whole, tmp_path))
     ]
     assert histories[0] == histories[1]
 
 
 def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path, cache, monkeypatch):
-    chosen = plan(cache, epochs=2, save_every=2)
-    classifier.train(chosen, tmp_path / "whole", data=tiles())
+    chosen, data = plan(cache, epochs=2, save_every=2), tiles(3, 1)
+    classifier.train(chosen, tmp_path / "whole", data=data)
     write, count = checkpoint.write_tensors, 0
 
     def killing(path, tensors):
@@ -125,10 +148,10 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path, cache, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_tensors", killing)
         with pytest.raises(Killed):
-            classifier.train(chosen, tmp_path / "killed", data=tiles())
+            classifier.train(chosen, tmp_path / "killed", data=data)
     _, found = checkpoint.load(tmp_path / "killed" / "checkpoint")
     assert found.state["position"]["step"] == 2
-    classifier.train(chosen, tmp_path / "killed", resume=True, data=tiles())
+    classifier.train(chosen, tmp_path / "killed", resume=True, data=data)
     assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
@@ -187,7 +210,6 @@ def test_export_reads_the_same_in_timm_and_ferce(tmp_path, cache):
     assert heads["weight"].shape == (len(examples.UNIT_NUMBERS), plain.head_hidden_size)
 
 
-@pytest.mark.filterwarnings("ignore:.*lr_scheduler.*")
 def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path, cache):
     chosen = plan(cache, network="test_vit", epochs=1, size=32)
     classifier.train(replace(chosen, batch=16), tmp_path / "one", data=tiles(4, 2))
@@ -222,24 +244,32 @@ def test_frozen_layers_stay_until_they_are_freed(tmp_path, cache):
     classifier.train(freed, tmp_path / "freed", data=tiles(2, 2))
     start, frozen = weights(tmp_path / "start"), weights(tmp_path / "frozen")
     changed = [n for n in start if not torch.allclose(start[n], frozen[n], atol=1e-7)]
-    assert changed == ["fc.weight", "fc.bias"]
+    assert set(changed) == {"fc.weight", "fc.bias"}
     last = checkpoint.load(tmp_path / "freed" / "checkpoint")[1].tensors["model"]
     assert not torch.allclose(last["network.conv1.0.weight"], start["conv1.0.weight"], atol=1e-7)
 
 
 def test_starts_from_an_earlier_run(tmp_path, cache):
-    classifier.train(plan(cache, epochs=6), tmp_path / "first", data=tiles())
-    again = plan(cache, epochs=1, lr=1e-6, network=str(tmp_path / "first"))
-    metrics = classifier.train(again, tmp_path / "second", data=tiles())
-    first = json.loads((tmp_path / "first" / "metrics.json").read_text())
-    assert metrics["val"]["accuracy"] == pytest.approx(first["val"]["accuracy"], abs=0.1)
-    assert metrics["origin"] == "folder first"
+    classifier.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2))
+    names = (*COMPOUNDS, "neutral")
+    opened = open_network(plan(cache, network=str(tmp_path)), names)
+    own, before = opened.net.network.state_dict(), weights(tmp_path)
+    for name in before:
+        rows = own[name][:14] if name.startswith("fc.") else own[name]
+        assert torch.equal(rows, before[name]), name
+    assert opened.origin == f"folder {tmp_path.name}"
+
+
+def test_unknown_networks_are_refused(tmp_path, cache):
+    with pytest.raises(TrainingError, match="'resnet0' is neither a network of timm"):
+        classifier.train(plan(cache, network="resnet0"), tmp_path, data=tiles(2, 2))
 
 
 def test_options_that_save_memory_change_little(tmp_path, cache):
     chosen = plan(cache, epochs=1, network="test_vit")
     classifier.train(chosen, tmp_path / "plain", data=tiles(2, 2))
     classifier.train(replace(chosen, checkpointing=True), tmp_path / "less", data=tiles(2, 2))
+    AcceleratorState._reset_state(reset_partial_state=True)
     classifier.train(replace(chosen, precision="bf16"), tmp_path / "half", data=tiles(2, 2))
     plain, less, half = (weights(tmp_path / n) for n in ("plain", "less", "half"))
     assert_equal(plain, less)
@@ -275,12 +305,12 @@ def test_neutral_and_single_emotions_become_outputs(tmp_path, cache):
 @pytest.mark.parametrize("kind", ["prototypes", "linear"])
 def test_few_shot_heads_on_frozen_features(tmp_path, cache, kind):
     chosen = plan(cache, few_shot=kind, shots=4, seed=1)
-    metrics = fewshot.fit(chosen, tmp_path, data=tiles())
+    metrics = fewshot.fit(chosen, tmp_path, data=tiles(5, 2))
     assert sum(metrics["data"]["train"].values()) == 14 * 4
     assert metrics["val"]["accuracy"] > 0.6
     read = timm_net.load(parse(f"timm:{tmp_path}"), "cpu")
-    faces = [Face(crop=load_image(s.image.read_bytes())) for s in tiles().samples("val")]
-    truth = np.array([COMPOUNDS.index(s.label) for s in tiles().samples("val")])
+    faces = [Face(crop=load_image(s.image.read_bytes())) for s in tiles(5, 2).samples("val")]
+    truth = np.array([COMPOUNDS.index(s.label) for s in tiles(5, 2).samples("val")])
     assert (read.scores(faces).classes.argmax(1) == truth).mean() == metrics["val"]["accuracy"]
 
 
@@ -319,7 +349,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 def test_the_script_runs_as_a_path_is_killed_and_resumes(tmp_path, cache):
     data = write_folder(tmp_path / "data")
-    options = {"epochs": 3, "save_every": 1, "batch": 2, "ema": 0.9, "augment": "full"}
+    options = {"epochs": 2, "save_every": 4, "batch": 4, "ema": 0.9, "augment": "full"}
     words = command(data, tmp_path / "killed", cache, **options)
     with subprocess.Popen(words, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         latest = tmp_path / "killed" / "checkpoint" / "latest"

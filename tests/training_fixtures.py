@@ -49,14 +49,14 @@ def tiles(
     return DataSet("tiles", lambda: iter(rows))
 
 
-def rendered(count: int = 8) -> DataSet:
-    """So many rendered faces of different compounds, the same in train and val."""
+def rendered(count: int = 8, times: int = 8) -> DataSet:
+    """So many rendered faces of different compounds, the same in train (so many times) and val."""
     first = {}
     for sample in load_data("demo").samples("train"):
         if sample.label in COMPOUNDS:
             first.setdefault(sample.label, sample)
     faces = list(first.values())[:count]
-    rows = [replace(s, split=split) for split in ("train", "val") for s in faces]
+    rows = [replace(s, split=split) for split in times * ("train",) + ("val",) for s in faces]
     return DataSet("eight", lambda: iter(rows))
 
 

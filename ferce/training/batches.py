@@ -17,6 +17,7 @@ from ferce.types import Face
 
 RECIPES = {"full": Recipe(), "flip": Recipe(**{**vars(only("flip")), "flip": 0.5}), "none": NOTHING}
 Key = tuple[int, int]  # epoch, index
+HELD = 256 * 2**20  # bytes of crops kept decoded; what is beyond is read from the cache each time
 
 
 class Batch(NamedTuple):
@@ -33,8 +34,9 @@ class Batch(NamedTuple):
     indices: Any
 
     def to(self, device: Any) -> "Batch":
-        """The same on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        """The same on another device, laid out as convolutions are fastest."""
+        moved = Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return moved._replace(images=moved.images.to(memory_format=torch.channels_last))
 
 
 Base: Any = torch.utils.data.Dataset
@@ -54,6 +56,8 @@ class Faces(Base):  # type: ignore[misc]
         """`augment` is a key of `RECIPES`."""
         self.items, self.labels, self.preprocessing = items, tuple(labels), preprocessing
         self.recipe, self.seed = RECIPES[augment], seed
+        self._held: dict[int, Face] = {}
+        self._room = HELD
 
     def __len__(self) -> int:
         return len(self.items)
@@ -62,7 +66,7 @@ class Faces(Base):  # type: ignore[misc]
         """One face as a batch of one."""
         epoch, index = key
         item = self.items[index]
-        face = item.face()
+        face = self._face(index)
         units, hidden = item.sample.units, frozenset[str]()
         if self.recipe != NOTHING:
             marks = None if face.landmarks is None else face.landmarks_in_crop
@@ -75,6 +79,17 @@ class Faces(Base):  # type: ignore[misc]
             torch.from_numpy(wanted)[None],
             torch.tensor([index]),
         )
+
+    def _face(self, index: int) -> Face:
+        """Crop and landmarks, kept in memory as far as there is room."""
+        if index in self._held:
+            return self._held[index]
+        face = self.items[index].face()
+        face = Face(crop=face.crop, landmarks=face.landmarks, to_crop=face.to_crop)
+        if self._room >= face.crop.nbytes:
+            self._held[index] = face
+            self._room -= face.crop.nbytes
+        return face
 
 
 def unit_targets(

@@ -63,12 +63,13 @@ class Loop:
     def __init__(self, net: Net, stage: Stage, plan: Plan, folder: Path, accelerator: Any) -> None:
         """`folder` is where checkpoints go."""
         self.stage, self.plan, self.folder, self.accelerator = stage, plan, folder, accelerator
-        self.net = net.to(accelerator.device)
+        self.net = net.to(accelerator.device, memory_format=torch.channels_last)
         if plan.checkpointing:
             net.network.set_grad_checkpointing(True)
         self.held = schedule.frozen_modules(net, plan.freeze)
-        schedule.hold(self.held, True)
+        schedule.hold(self.held, False)  # the groups leave frozen weights out, also for later
         made = torch.optim.AdamW(schedule.groups(net, plan.weight_decay, plan.layer_decay), plan.lr)
+        schedule.hold(self.held, True)
         self.optimiser = accelerator.prepare(made)
         self.ema = Ema(net, plan.ema) if plan.ema else None
         self.runner = self._prepared()

@@ -96,7 +96,8 @@ def calibrate(outputs: Outputs) -> Calibration:
     """Temperature and set mass from the validation faces that show a compound."""
     truth, logits = outputs.among(COMPOUNDS)
     temperature = metrics.fit_temperature(truth, logits)
-    return Calibration(temperature, metrics.fit_set_mass(truth, softmax(logits, temperature)))
+    mass = metrics.fit_set_mass(truth, softmax(logits, temperature))
+    return Calibration(temperature, min(mass, 1.0))  # a sum of shares may be above by rounding
 
 
 def measure(
