@@ -23,15 +23,16 @@ class CheckpointError(ValueError):
 def resolve(where: str, revision: str | None = None) -> Path:
     """The folder of a checkpoint, fetched from the Hub if it is not one already.
 
-    With the Hub out of reach the cached copy is used.
+    With the Hub out of reach the cached copy is used. Weights that lie broken in the cache, cut
+    short by a full disk for instance, are fetched again.
 
     Args:
         where: a folder, or `owner/name` of the Hub.
         revision: branch, tag or commit; None is the main branch. Not for a folder.
 
     Raises:
-        CheckpointError: neither a folder nor a repository that can be reached or is cached, or one
-            that holds no safetensors.
+        CheckpointError: neither a folder nor a repository that can be reached or is cached, one
+            that holds no safetensors, or one whose cached weights are broken and cannot be mended.
     """
     folder = Path(where).expanduser()
     if where and folder.is_dir():
@@ -41,6 +42,7 @@ def resolve(where: str, revision: str | None = None) -> Path:
     if not _is_repository(where):
         raise CheckpointError(f"{where} is neither a folder nor an owner/name of the Hub.")
     fetched = _fetch(where, revision)
+    _mend(where, fetched)
     return require_safetensors(fetched, where, _listed(where, revision, fetched))
 
 
@@ -128,6 +130,40 @@ def _fetch(where: str, revision: str | None) -> Path:
         endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
         reason = f"{where}{at} is not in the cache, and {endpoint} cannot be reached."
         raise CheckpointError(reason) from error
+
+
+def _mend(where: str, folder: Path) -> None:
+    """Fetch cached weights again that are no whole safetensors file.
+
+    Raises:
+        CheckpointError: they are broken still, or the Hub cannot be reached.
+    """
+    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    for path in sorted(folder.glob("*.safetensors")):
+        if _is_whole(path):
+            continue
+        try:
+            hf_hub_download(where, path.name, revision=folder.name, force_download=True)
+        except (errors.EntryNotFoundError, httpx.HTTPError, OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path.name} of {where} is broken in the cache, and the Hub cannot be reached to "
+                f"fetch it again; it lies at {path}."
+            ) from error
+        if not _is_whole(path):
+            raise CheckpointError(f"{path.name} of {where} is broken on the Hub itself.")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the header is sound and the file as long as it says; the numbers are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _listed(where: str, revision: str | None, fetched: Path) -> list[str]:

@@ -64,9 +64,9 @@ def prepare(run: Path, folder: Path, publication: Publication) -> str:
         card = cards.model_card(subject, measured)
     except (MeasurementError, LicenceError, CheckpointError) as error:
         raise PublishError(str(error)) from error
-    _draw(measured, folder)
     (folder / CARD).write_text(card, "utf-8")
     staging.check(folder)
+    _draw(measured, folder)
     return card
 
 

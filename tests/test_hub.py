@@ -1,19 +1,18 @@
 """Checkpoints from folders and from a Hub on loopback: fetched, cached, refused with a reason."""
 
 import json
-import os
-import subprocess
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+from hub_server import Fault, serving
+from publish_fixtures import client
+from safetensors.numpy import save
 
 from ferce import hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+WEIGHTS = save({"w": np.arange(1000.0)})
 REPOSITORIES = {
-    "owner/good": {"model.safetensors": b"weights", "config.json": b"{}", "run.py": b"evil"},
+    "owner/good": {"model.safetensors": WEIGHTS, "config.json": b"{}", "run.py": b"evil"},
     "owner/pickled": {"pytorch_model.bin": b"pickle", "config.json": b"{}"},
 }
 # Which repository, of which revision, is asked for; what comes back is one JSON line.
@@ -30,81 +29,26 @@ for where, revision in json.loads(sys.argv[1]):
 """
 
 
-class Answers(BaseHTTPRequestHandler):
-    """The few routes that `snapshot_download` asks for."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        parts = self.path.split("?")[0].strip("/").split("/")
-        api = parts[:2] == ["api", "models"]
-        owner, name, kind, revision = (parts[2:] if api else parts)[:4]
-        files = REPOSITORIES.get(f"{owner}/{name}")
-        if name == "gated":
-            self.reply(403, b"", "GatedRepo")
-        elif files is None:
-            self.reply(404, b"", "RepoNotFound")
-        elif revision not in ("main", COMMIT):
-            self.reply(404, b"", "RevisionNotFound")
-        elif api:
-            self.reply(200, json.dumps(listing(f"{owner}/{name}", kind, files)).encode())
-        else:
-            self.reply(200, files[parts[4]])
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def reply(self, status, body, error=None):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hash(body) & 0xFFFFFFFF:x}"')
-        if error:
-            self.send_header("X-Error-Code", error)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-def listing(name, kind, files):
-    if kind == "tree":
-        rows = files.items()
-        return [{"type": "file", "path": p, "oid": "0" * 40, "size": len(b)} for p, b in rows]
-    return {"id": name, "sha": COMMIT, "siblings": [{"rfilename": path} for path in files]}
-
-
 @pytest.fixture
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    with serving() as hub:
+        for name, files in REPOSITORIES.items():
+            hub.put(name, files)
+        hub.put("owner/gated", REPOSITORIES["owner/good"], gated=True)
+        yield hub
 
 
-def ask(port, home, *wanted):
-    environment = {
-        **os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home),
-        "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DOWNLOAD_TIMEOUT": "5", "HF_HUB_ETAG_TIMEOUT": "5",
-    }  # fmt: skip
-    run = subprocess.run(
-        [sys.executable, "-c", CLIENT, json.dumps(wanted)],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+def ask(url, home, *wanted):
+    run = client(CLIENT.replace("sys.argv[1]", repr(json.dumps(wanted))), url, home)
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def test_a_repository_is_fetched_then_cached_and_bad_ones_refused(server, tmp_path):
-    port = server.server_address[1]
+    commit = server.repositories["owner/good"].refs["main"]
     good, same, pickled, gone, gated, revision = ask(
-        port, tmp_path,
-        ["owner/good", None], ["owner/good", COMMIT], ["owner/pickled", None],
+        server.url, tmp_path,
+        ["owner/good", None], ["owner/good", commit], ["owner/pickled", None],
         ["owner/nothing", None], ["owner/gated", None], ["owner/good", "v9"],
     )  # fmt: skip
     assert good == same == {"files": ["config.json", "model.safetensors"], "as": "owner/good"}
@@ -112,10 +56,30 @@ def test_a_repository_is_fetched_then_cached_and_bad_ones_refused(server, tmp_pa
     assert "The Hub has no owner/nothing" in gone["error"]
     assert "owner/gated is gated" in gated["error"]
     assert revision["error"] == "The Hub has owner/good, but not at revision 'v9'."
-    dead = 9  # the discard port: nobody listens
+    dead = "http://127.0.0.1:9"  # the discard port: nobody listens
     cached, unknown = ask(dead, tmp_path, ["owner/good", None], ["owner/other", None])
     assert cached == good
     assert "owner/other is not in the cache, and http://127.0.0.1:9" in unknown["error"]
+
+
+def test_weights_broken_in_the_cache_are_fetched_again_or_named(server, tmp_path):
+    (there,) = ask(server.url, tmp_path, ["owner/good", None])
+    (weights,) = (tmp_path / "hub").rglob("snapshots/*/model.safetensors")
+    blob = weights.resolve()
+    blob.write_bytes(WEIGHTS[:500])
+    (said,) = ask("http://127.0.0.1:9", tmp_path, ["owner/good", None])
+    assert "model.safetensors of owner/good is broken in the cache" in said["error"]
+    assert ask(server.url, tmp_path, ["owner/good", None]) == [there]
+    assert blob.read_bytes() == WEIGHTS
+    server.put("owner/torn", {"model.safetensors": WEIGHTS[:500]})
+    (torn,) = ask(server.url, tmp_path, ["owner/torn", None])
+    assert torn["error"] == "model.safetensors of owner/torn is broken on the Hub itself."
+
+
+def test_a_hub_that_fails_leaves_the_cached_copy(server, tmp_path):
+    good = ask(server.url, tmp_path, ["owner/good", None])
+    server.faults.append(Fault(".", 503))
+    assert ask(server.url, tmp_path, ["owner/good", None]) == good
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path):
