@@ -10,7 +10,7 @@ from ferce.card_head import Subject, emissions, metadata
 from ferce.measurements import FIGURES, Figure, Measurements
 
 CONFUSION = "confusion.png"
-RARE = 30  # faces; below it a class's figures mean little
+RARE = 25  # faces; below it a class's figures mean little
 
 CARD = Template(
     """$metadata

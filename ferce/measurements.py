@@ -17,9 +17,11 @@ FILE = "metrics.json"
 SPLITS = ("test", "val")
 # Without these there is no card; each a number of the split's block.
 REQUIRED = ("macro_f1", "accuracy", "uar", "top2", "ece", "brier", "nll")
-# What else is shown where it was measured; True where more is better.
+# What is shown where it was measured, in this order.
 FIGURES: Mapping[str, str] = {
     "macro_f1": "macro-F1 (14 compounds)",
+    "macro_f1_11": "macro-F1 over the 11 classes that RAF-DB has",
+    "macro_f1_25": "macro-F1 over the classes with at least 25 faces",
     "uar": "unweighted mean recall (UAR)",
     "accuracy": "accuracy",
     "top2": "true class among the two most probable",

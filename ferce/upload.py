@@ -94,7 +94,8 @@ def _tried(step: Callable[[], _T], name: str, pauses: Sequence[float]) -> _T:
                     "Run the same command again."
                 ) from error
         except ValueError as error:  # the metadata of the card, as the Hub judges it
-            raise PublishError(f"The Hub refuses the card of {name}: {error}") from error
+            reason = " ".join(str(error).split())
+            raise PublishError(f"The Hub refuses the card of {name}: {reason}") from error
         assert pause is not None, "the last try returns or raises"
         time.sleep(pause)
     raise AssertionError("the last try returns or raises")
