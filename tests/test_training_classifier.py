@@ -15,16 +15,17 @@ import timm
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from test_backend_clip import build_clip
 from training_fixtures import plan, rendered, tile, tiles
 
-from ferce.backends import timm_net
+from ferce.backends import clip, timm_net
 from ferce.calibration import softmax
 from ferce.data import DataSet
 from ferce.data.record import Sample
 from ferce.images import load as load_image
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.spec import parse
-from ferce.training import checkpoint, classifier, examples, fewshot
+from ferce.training import checkpoint, classifier, examples, fewshot, network
 from ferce.training.errors import TrainingError
 from ferce.training.network import open_network
 from ferce.types import Face
@@ -312,6 +313,28 @@ def test_few_shot_heads_on_frozen_features(tmp_path, cache, kind):
     faces = [Face(crop=load_image(s.image.read_bytes())) for s in tiles(5, 2).samples("val")]
     truth = np.array([COMPOUNDS.index(s.label) for s in tiles(5, 2).samples("val")])
     assert (read.scores(faces).classes.argmax(1) == truth).mean() == metrics["val"]["accuracy"]
+
+
+def test_few_shot_cache_on_clip(tmp_path, cache):
+    base = build_clip(tmp_path / "base")
+    chosen = plan(cache, network=f"clip:{base}", few_shot="cache", shots=2)
+    metrics = fewshot.fit(chosen, tmp_path / "head", data=tiles(3, 2))
+    read = clip.load(parse(f"clip:{base}+{tmp_path / 'head'}"), "cpu")
+    samples = list(tiles(3, 2).samples("val"))
+    scores = read.scores([Face(crop=load_image(s.image.read_bytes())) for s in samples])
+    truth = np.array([COMPOUNDS.index(s.label) for s in samples])
+    assert (scores.classes.argmax(1) == truth).mean() == metrics["val"]["accuracy"]
+    with pytest.raises(TrainingError, match="needs a CLIP model"):
+        fewshot.fit(plan(cache, few_shot="cache"), tmp_path / "no", data=tiles(3, 2))
+
+
+def test_the_packaged_weights_are_known_by_their_content(tmp_path, cache, monkeypatch):
+    pytest.importorskip(network.LITE_PACKAGE)
+    opened = open_network(plan(cache, network="auto", size=64), COMPOUNDS)
+    assert opened.origin.startswith("ImageNet")
+    monkeypatch.setattr(network, "LITE_SHA256", "0" * 64)
+    with pytest.raises(TrainingError, match="is not the file"):
+        network.lite_weights(opened.net.network)
 
 
 def test_prototypes_are_nearest_means():

@@ -50,7 +50,7 @@ def attach(network: Any, plan: LanguagePlan) -> Any:
     if plan.load_in in ("8bit", "4bit"):
         network = prepare_model_for_kbit_training(network, plan.checkpointing)
     elif plan.checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        network.activation_checkpointing_enable({"use_reentrant": False})
         network.enable_input_require_grads()
     config = LoraConfig(
         r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout, target_modules=wanted

@@ -24,6 +24,7 @@ from ferce.training.errors import TrainingError
 from ferce.training.examples import Examples
 from ferce.training.network import Opened, open_network
 from ferce.training.plan import Plan
+from ferce.types import Face
 
 BATCH = 64
 
@@ -134,7 +135,7 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> classifier.Told:
     model = clip.load(base, plan.device)
     kept = [item for item in faces.train if item.sample.label in COMPOUNDS]
     names = [str(item.sample.label) for item in kept]
-    x = model.features([item.face() for item in kept])
+    x = model.features(_crops(kept))
     head: Any = (
         clip_heads.fit_cache(x, names, model.module.head)
         if plan.few_shot == "cache"
@@ -157,8 +158,13 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> classifier.Told:
 
 def _clip_outputs(model: Any, head: Any, faces: Examples) -> validation.Outputs:
     with torch.inference_mode():
-        x = model.features([item.face() for item in faces.val])
+        x = model.features(_crops(faces.val))
         logits = head.to(model.device)(torch.as_tensor(x, device=model.device))
     units = np.full((len(faces.val), len(examples.UNIT_NUMBERS)), np.nan)
     wanted = examples.targets(faces.val, COMPOUNDS).astype(np.float64)
     return validation.Outputs(COMPOUNDS, logits.double().cpu().numpy(), wanted, None, units)
+
+
+def _crops(items: Sequence[Aligned]) -> list[Face]:
+    """Faces whose pixels may be written, which torch asks of an array."""
+    return [Face(crop=item.face().crop.copy()) for item in items]

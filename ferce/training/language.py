@@ -174,13 +174,14 @@ def _stage(bench: Bench, name: str, faces: Examples) -> Stage:
     truths = [item.sample.label for item in faces.train]
     if plan.shuffle_labels:
         truths = shuffled(truths, plan.seed)
-    script = _script(plan, name, train, truths)
-    judged = _script(plan, name, val, [item.sample.label for item in held])
+    script = script_of(plan, name, train, truths)
+    judged = script_of(plan, name, val, [item.sample.label for item in held])
     judge = Judge(recall, recall.speaker, val, judged, bench.accelerator, PASS)
     return Stage(train, script, judge, plan.basic_epochs if name == "basic" else plan.epochs)
 
 
-def _script(plan: LanguagePlan, stage: str, seen: Sight, truths: Sequence[str | None]) -> Script:
+def script_of(plan: LanguagePlan, stage: str, seen: Sight, truths: Sequence[str | None]) -> Script:
+    """The texts of a stage over some faces; `truths` are their labels."""
     return Script(
         seen.gallery,
         seen.shown,

@@ -16,7 +16,7 @@ from ferce.training.grouping import grouped
 from ferce.training.language_plan import LanguagePlan
 from ferce.training.language_validation import Judge, score
 from ferce.training.loop import Position
-from ferce.training.optimiser import optimiser
+from ferce.training.optimiser import Flat, optimiser
 from ferce.training.recall import Recall
 from ferce.training.rows import Row, task_weights
 from ferce.training.sampling import Indices, share
@@ -82,7 +82,7 @@ class LanguageLoop:
         state = snapshot.state
         load_learned(self.speaker, snapshot.tensors["model"])
         checkpoint.restore_optimiser(
-            self.optimiser.optimizer, snapshot.tensors["optimiser"], state["optimiser"]
+            Flat(self.optimiser.optimizer), snapshot.tensors["optimiser"], state["optimiser"]
         )
         position = dict(state["position"])
         self.at = Position(Stopping(**position.pop("stopping")), **position)
@@ -216,7 +216,7 @@ class LanguageLoop:
         self.at.epoch, self.at.within, self.at.loss = self.at.epoch + 1, 0, 0.0
 
     def _save(self) -> None:
-        tensors, rest = checkpoint.optimiser_state(self.optimiser.optimizer)
+        tensors, rest = checkpoint.optimiser_state(Flat(self.optimiser.optimizer))
         parts: dict[str, Mapping[str, Any]] = {
             "model": learned(self.speaker),
             "optimiser": tensors,

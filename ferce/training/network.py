@@ -167,6 +167,11 @@ def _create(
         )
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         raise TrainingError(f"{name} could not be opened: {error}") from error
+    head = network.get_classifier()
+    if isinstance(head, torch.nn.Linear):
+        # EfficientNet's own start spreads by the number of outputs, far too wide for 14.
+        torch.nn.init.normal_(head.weight, std=0.02)
+        torch.nn.init.zeros_(head.bias)
     return network, arguments
 
 
