@@ -130,7 +130,7 @@ def fit_set_mass(truth: Labels, probabilities: Probabilities, coverage: float = 
     place = (order == truth[:, None]).argmax(1)
     needed = np.sort(gathered[np.arange(len(truth)), place])
     rank = int(np.ceil((len(truth) + 1) * coverage)) - 1
-    return float(needed[rank]) if rank < len(needed) else 1.0
+    return min(float(needed[rank]), 1.0) if rank < len(needed) else 1.0
 
 
 def set_sizes(probabilities: Probabilities, mass: float) -> NDArray[np.intp]:
