@@ -1,0 +1,91 @@
+"""The notebook is clean, names what exists, and runs from data to card on a CPU."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from publish_fixtures import ROOT, surroundings
+
+NOTEBOOK = ROOT / "train" / "colab.ipynb"
+TINY = """
+OPTIONS = "--network test_resnet --size 64 --epochs 1 --max-steps 2 --units 0 --device cpu"
+MEASURE = "--draws 5 --device cpu"
+INSTALL = False
+RUNS = {runs!r}
+"""
+EXECUTE = """
+import sys
+import nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], 4)
+NotebookClient(notebook, timeout=600, resources={"metadata": {"path": sys.argv[2]}}).execute()
+nbformat.write(notebook, sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(NOTEBOOK, 4)
+
+
+def sources(notebook):
+    return [cell["source"] for cell in notebook.cells if cell["cell_type"] == "code"]
+
+
+def test_it_is_valid_and_holds_no_output(notebook):
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+
+def test_its_code_compiles_and_names_scripts_that_exist(notebook):
+    code = "\n".join(sources(notebook))
+    compile(code, "colab.ipynb", "exec")
+    scripts = set(re.findall(r"train/\w+\.py", code))
+    assert scripts >= {f"train/{name}.py" for name in ("train_classifier", "evaluate", "publish")}
+    assert all((ROOT / script).is_file() for script in scripts)
+    assert (ROOT / re.search(r'PHOTO = "(.+)"', code)[1]).is_file()
+
+
+def test_the_options_it_recommends_are_known(notebook):
+    from train import finetune_blip2
+
+    text = "\n".join(cell["source"] for cell in notebook.cells)
+    recommended = re.search(r'OPTIONS = "(--base [^"]+)"', text)[1]
+    arguments = finetune_blip2.parser().parse_args(shlex.split(recommended))
+    assert arguments.base == "Salesforce/blip2-opt-2.7b"
+    assert arguments.load_in == "8bit"
+
+
+@pytest.mark.slow
+def test_it_runs_from_data_to_card(notebook, tmp_path):
+    made = nbformat.from_dict(notebook)
+    place = next(i for i, c in enumerate(made.cells) if "parameters" in c.metadata.get("tags", ()))
+    made.cells.insert(place + 1, new_code_cell(TINY.format(runs=str(tmp_path / "runs"))))
+    nbformat.write(made, tmp_path / "executed.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-c", EXECUTE, str(tmp_path / "executed.ipynb"), str(ROOT / "train")],
+        env=surroundings("http://127.0.0.1:9", tmp_path / "home", IPYTHONDIR=str(tmp_path)),
+        capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = text_of(tmp_path / "executed.ipynb")
+    assert "No GPU" in said or "GiB" in said
+    assert "macro-F1" in said
+    assert "dry run: nothing was sent" in said
+    assert "## Forbidden and unsuitable use" in said
+    published = {path.name for path in (tmp_path / "runs" / "classifier-published").iterdir()}
+    assert {"README.md", "model.safetensors", "confusion.png"} <= published
+
+
+def text_of(path: Path) -> str:
+    outputs = [o for c in nbformat.read(path, 4).cells for o in c.get("outputs", ())]
+    texts = [o.get("text") or o.get("data", {}).get("text/markdown", "") for o in outputs]
+    return "\n".join(texts)
