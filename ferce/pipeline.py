@@ -126,7 +126,7 @@ class Reader:
             yield reading
             return
         scores = self.classifier.scores([face])
-        reading = replace(reading, face=_measured(face, scores))
+        reading = replace(reading, face=measured(face, scores))
         prediction = decision.decide(scores, 0, reading.face, self.classifier.name)
         reading = replace(reading, prediction=prediction)
         yield reading
@@ -179,12 +179,12 @@ class Reader:
         )
 
 
-def _measured(face: Face, scores: Scores) -> Face:
-    """The face with action units that the classifier measured itself, where it is surer."""
+def measured(face: Face, scores: Scores, i: int = 0) -> Face:
+    """The face with action units that the classifier measured itself (row `i`), where surer."""
     if scores.units is None:
         return face
     units = dict(face.units)
-    for number, seen in scores.units[0].items():
+    for number, seen in scores.units[i].items():
         if number not in units or seen.confidence > units[number].confidence:
             units[number] = seen
     return face.replace(units=units)
