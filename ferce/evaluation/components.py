@@ -1,0 +1,97 @@
+"""Scores of single emotions and neutral: rows that no compound label fits are judged here only."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce import metrics
+from ferce.evaluation.scored import Rows, Scored
+from ferce.labels import BASICS, MEMBERSHIP, NEUTRAL, components
+
+
+def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
+    """How well the emotions that make up a label are found, over all labelled faces read.
+
+    A compound holds two emotions, a basic label one and neutral none; "unclear" names none. The
+    decision shown in the app is compared with that, and the probabilities by their AUC.
+    """
+    rows = np.flatnonzero(scored.read & (scored.labels != ""))
+    wanted, named = _held(scored.labels[rows]), _held(scored.decided[rows])
+
+    def macro(items: Rows) -> float:
+        return float(np.nanmean(_f1(wanted[items], named[items])))
+
+    interval = metrics.bootstrap(macro, scored.groups(rows), draws, seed)
+    each = _f1(wanted, named)
+    chance = scored.probabilities[rows] @ MEMBERSHIP
+    aucs = {b: metrics.auc(chance[:, k], wanted[:, k]) for k, b in enumerate(BASICS)}
+    return {
+        "faces": len(rows),
+        "component_f1": interval.value,
+        "component_f1_interval": [interval.low, interval.high],
+        "component_f1_each": {b: _finite(each[k]) for k, b in enumerate(BASICS)},
+        "component_auc_each": {b: _finite(v) for b, v in aucs.items()},
+        **_basics(scored, chance, rows),
+        **_neutral(scored, rows),
+        "pairs": _pairs(scored),
+    }
+
+
+def _held(labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """(N, 6) which basic emotions each label holds; "" (unclear) holds none."""
+    held = [components(str(label)) if label else () for label in labels]
+    return np.array([[b in names for b in BASICS] for names in held], np.bool_).reshape(-1, 6)
+
+
+def _f1(wanted: NDArray[np.bool_], named: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(6,) F1 of each emotion; NaN where it is neither there nor named."""
+    total = (wanted.sum(0) + named.sum(0)).astype(float)
+    hits = 2.0 * (wanted & named).sum(0)
+    return np.asarray(np.where(total > 0, hits / np.maximum(total, 1), np.nan), np.float64)
+
+
+def _basics(scored: Scored, chance: NDArray[np.float64], rows: Rows) -> dict[str, Any]:
+    """Faces of one emotion: is it the most probable component, and is it named alone."""
+    single = np.isin(scored.labels[rows], BASICS)
+    if not single.any():
+        return {"basic_faces": 0}
+    labels = scored.labels[rows][single]
+    leading = np.array(BASICS)[chance[single].argmax(1)]
+    return {
+        "basic_faces": int(single.sum()),
+        "basic_leads": float((leading == labels).mean()),
+        "basic_named_alone": float((scored.decided[rows][single] == labels).mean()),
+    }
+
+
+def _neutral(scored: Scored, rows: Rows) -> dict[str, Any]:
+    neutral = scored.labels[rows] == NEUTRAL
+    if not neutral.any():
+        return {"neutral_faces": 0}
+    said = scored.decided[rows] == NEUTRAL
+    found: dict[str, Any] = {
+        "neutral_faces": int(neutral.sum()),
+        "neutral_recall": float(said[neutral].mean()),
+        "neutral_said_elsewhere": _finite(said[~neutral].mean()) if (~neutral).any() else None,
+    }
+    if np.isfinite(scored.neutral[rows]).all():
+        found["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
+    return found
+
+
+def _pairs(scored: Scored) -> dict[str, float | None]:
+    """Compound faces: shares whose chosen compound has both, or at least one, emotion right."""
+    rows = scored.compounds
+    if not len(rows):
+        return {"both_right": None, "one_or_more_right": None}
+    best = MEMBERSHIP[scored.probabilities[rows].argmax(1)]
+    shared = (best * MEMBERSHIP[scored.truth(rows)]).sum(1)
+    return {
+        "both_right": float((shared == 2).mean()),
+        "one_or_more_right": float((shared >= 1).mean()),
+    }
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

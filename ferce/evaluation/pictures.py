@@ -1,0 +1,114 @@
+"""The table of every picture of a split: what is known of it and what the model says."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ferce.data.align import Aligned
+from ferce.data.record import Problem, Row, Sample, UnitLabel
+from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
+from ferce.evaluation.plan import EvaluationError, Plan
+from ferce.evaluation.table import Table
+from ferce.labels import COMPOUNDS
+from ferce.protocols import Classifier
+
+FILE = "images.csv"
+PROBABILITY = "p:"
+QUALITY = ("size", "sharpness", "yaw", "pitch", "roll")
+COLUMNS = (
+    *("name", "label", "subject", "picture", "status", "reason", "problem"),
+    *("top", "state", "decided", "free_text", "neutral", "mass", "calibrated"),
+    *(PROBABILITY + name for name in COMPOUNDS),
+    *QUALITY,
+    *("units", "attributes"),
+)
+
+
+def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
+    """Every picture of the split in `images.csv`; those that stand there already are not read.
+
+    Raises:
+        EvaluationError: a picture has another label than when its row was written, or the model
+            cannot answer in its own words though it is asked to.
+    """
+    if plan.free_text and not hasattr(classifier, "named"):
+        raise EvaluationError(f"{plan.model} answers by probabilities only; leave out free text.")
+    table = Table(folder / FILE, COLUMNS)
+    rows = _missing(rows_of(plan.data, plan.split), table.done())
+    stream = watched(aligned(rows, plan.detects, tools), plan.split, tools.shown)
+    for batch in batches(stream):
+        table.append(_batch(batch, classifier, plan.free_text))
+    return table
+
+
+def _missing(rows: Iterator[Row], done: Mapping[str, str]) -> Iterator[Row]:
+    for row in rows:
+        if row.name not in done:
+            yield row
+        elif isinstance(row, Sample) and (row.label or "") != done[row.name] != "":
+            raise EvaluationError(
+                f"{row.name} is labelled {row.label!r}, but {done[row.name]!r} in {FILE}: the data "
+                "changed; start afresh (--fresh)."
+            )
+
+
+def _batch(
+    batch: Sequence[Aligned | Problem], classifier: Classifier, free_text: bool
+) -> list[dict[str, Any]]:
+    """One row an item, in order, whether it could be read or not."""
+    reads = predicted(classifier, [item for item in batch if isinstance(item, Aligned)])
+    words = iter(_named(classifier, reads) if free_text else [""] * len(reads))
+    found = iter(reads)
+    return [
+        lost(item) if isinstance(item, Problem) else _row(next(found), next(words))
+        for item in batch
+    ]
+
+
+def _named(classifier: Any, reads: Sequence[Read]) -> list[str]:
+    return list(classifier.named([read.face for read in reads])) if reads else []
+
+
+def lost(problem: Problem) -> dict[str, Any]:
+    """The row of a picture that cannot be read."""
+    return {"name": problem.name, "status": "lost", "reason": problem.reason}
+
+
+def _row(read: Read, words: str) -> dict[str, Any]:
+    sample, told, scores = read.item.sample, read.prediction, read.scores
+    quality = read.face.quality
+    return {
+        "name": sample.name,
+        "label": sample.label,
+        "subject": sample.subject,
+        "picture": read.item.path.stem,
+        "status": "read",
+        "problem": read.face.problem,
+        "top": told.top,
+        "state": told.state,
+        "decided": told.label,
+        "free_text": words,
+        "neutral": None if scores.neutral is None else float(scores.neutral[read.i]),
+        "mass": float(scores.mass),
+        "calibrated": int(scores.calibrated),
+        **{PROBABILITY + name: float(p) for name, p in told.probabilities.items()},
+        **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
+        "units": _units(sample.units),
+        "attributes": json.dumps(dict(sample.attributes), sort_keys=True),
+    }
+
+
+def _units(units: Sequence[UnitLabel] | None) -> str:
+    """JSON [[unit, intensity], ...], "null" where nobody coded them."""
+    return json.dumps(None if units is None else [[u.unit, u.intensity] for u in units])
+
+
+def fingerprint(table: Table) -> str:
+    """16 hex digits that change with any picture, label, unit or subject of the split."""
+    digest = hashlib.sha256()
+    keys = ("picture", "label", "units", "subject", "status")
+    for line in sorted(json.dumps([row["name"], *(row[k] for k in keys)]) for row in table.rows()):
+        digest.update(line.encode())
+    return digest.hexdigest()[:16]

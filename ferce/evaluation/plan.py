@@ -1,0 +1,119 @@
+"""What an evaluation measures, and the check that a folder goes on with the same one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce import spec
+from ferce.data.record import SPLITS
+
+FILE = "settings.json"
+ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
+
+
+class EvaluationError(ValueError):
+    """One clear sentence on why this cannot be measured and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model, one split.
+
+    Attributes:
+        model: spec of the classifier.
+        data: spec of the data set.
+        split: one of `SPLITS`.
+        detect: "yes" finds and aligns the face, "no" takes the picture as a crop; "auto" takes
+            rendered pictures as they are, as training does, unless the model needs landmarks.
+            Texts and heat maps are always measured on faces that were found.
+        free_text: also ask for the compound in the model's own words (`named`); what names none is
+            wrong.
+        voice: spec of the voice whose explanations are scored; "" for none.
+        clip: Hub id or folder of the CLIP for CLIPScore; "" for none.
+        encoder: Hub id or folder of a sentence encoder; "" for none.
+        heatmaps: number of faces whose heat maps are scored.
+        method: of the heat maps, a key of `saliency.METHODS` or "auto".
+        end_to_end: spec of the original pictures, which go through the app's detector; "" for none.
+        draws: resamples behind each interval.
+        seed: of the resampling, the controls and the choice of faces for heat maps.
+    """
+
+    model: str = "prototypes"
+    data: str = "demo"
+    split: str = "test"
+    detect: str = "auto"
+    free_text: bool = False
+    voice: str = ""
+    clip: str = ""
+    encoder: str = ""
+    heatmaps: int = 0
+    method: str = "auto"
+    end_to_end: str = ""
+    draws: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise EvaluationError(f"split is one of {', '.join(SPLITS)}; got {self.split!r}.")
+        if self.detect not in ("auto", "yes", "no"):
+            raise EvaluationError(f"detect is auto, yes or no; got {self.detect!r}.")
+        if (self.clip or self.encoder) and not self.voice:
+            raise EvaluationError("clip and encoder score the texts of a voice; name a voice, too.")
+        if self.heatmaps < 0 or self.draws < 1:
+            raise EvaluationError("heatmaps is 0 or more and draws is 1 or more.")
+
+    def settles(self) -> dict[str, Any]:
+        """What the rows of the pictures depend on; another value needs another folder."""
+        names = ("model", "data", "split", "free_text")
+        told = {name: getattr(self, name) for name in names}
+        return told | {"detect": self.detects, "weights": weights(self.model)}
+
+    @property
+    def detects(self) -> bool:
+        """Whether faces are found in the pictures."""
+        if self.detect == "auto":
+            kind = self.data.partition("?")[0].partition(":")[0]
+            return kind not in ALIGNED_KINDS or spec.parse(self.model).kind == "prototypes"
+        return self.detect == "yes"
+
+
+def weights(model: str) -> str | None:
+    """Fingerprint of the weights in a local folder that `model` names, None if it names none."""
+    from ferce import hub
+
+    folder = folder_of(model)
+    return hub.fingerprint(folder) if folder else None
+
+
+def folder_of(model: str) -> Path | None:
+    """The local folder that holds the model or its adapter."""
+    told = spec.parse(model)
+    place = Path(told.adapter or told.where or "//").expanduser()
+    return place if (told.adapter or told.where) and place.is_dir() else None
+
+
+def claim(folder: Path, name: str, wanted: dict[str, Any]) -> None:
+    """Note under `name` what the folder's tables depend on.
+
+    Raises:
+        EvaluationError: they were made with other settings; the message names the first.
+    """
+    path = folder / FILE
+    noted: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    earlier = noted.get(name)
+    if earlier is not None and earlier != wanted:
+        odd = next(key for key in {**earlier, **wanted} if earlier.get(key) != wanted.get(key))
+        raise EvaluationError(
+            f"{folder} holds an evaluation with {odd} = {earlier.get(odd)!r}, not "
+            f"{wanted.get(odd)!r}; give another output folder, or start afresh with --fresh."
+        )
+    write_json(path, noted | {name: wanted})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all; raises ValueError for NaN."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)

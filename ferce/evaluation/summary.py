@@ -1,0 +1,70 @@
+"""The figures of an evaluation as a table to print."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NAMES = {
+    "macro_f1": "macro-F1, 14 compounds",
+    "macro_f1_11": "macro-F1 of the 11 RAF-DB classes",
+    "macro_f1_25": "macro-F1 of classes with 25 faces or more",
+    "macro_f1_11_way": "macro-F1, choice among the 11 only",
+    "accuracy": "accuracy",
+    "uar": "mean recall (UAR)",
+    "top2": "true class among the first two",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+    "set_coverage": "coverage of the 90 % sets",
+    "set_size": "mean size of these sets",
+}
+
+
+def table(metrics: Mapping[str, Any], split: str) -> str:
+    """Markdown: one row a figure with its 95 % interval, then the other parts."""
+    return "\n".join(_lines(metrics, metrics[split]))
+
+
+def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str]:
+    model = metrics["evaluation"]["model"]
+    seen = block["pictures"]
+    yield f"{model} on {block['data']}, {block['split']} split, fingerprint {block['fingerprint']}"
+    yield (
+        f"{seen['pictures']} pictures, {seen['read']} read, {seen['lost']} lost; figures of "
+        f"{block['faces']} faces of {block['people']} people that show a compound"
+    )
+    yield "| figure | value | 95 % interval |\n|---|--:|--:|"
+    for key, name in NAMES.items():
+        if block.get(key) is not None:
+            yield row(name, block[key], block.get(f"{key}_interval"))
+    yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
+    parts = block["components"]
+    yield row("F1 of single emotions", parts["component_f1"], parts["component_f1_interval"])
+    for part in ("free_text", "end_to_end", "text", "heat", "against"):
+        yield from _part(part, block.get(part))
+    for name, told in block["slices"].items():
+        if told["gap"]:
+            gap = told["gap"]
+            words = f"accuracy gap by {name}: {gap['best']} over {gap['worst']}"
+            yield row(words, gap["accuracy"], gap["accuracy_interval"])
+
+
+def row(name: str, value: float | None, interval: list[float | None] | None = None) -> str:
+    """One line of the table; an unmeasured value is a dash."""
+    shown = "–" if value is None else f"{value:.3f}"
+    known = interval and None not in interval
+    ends = f"{interval[0]:.3f} to {interval[1]:.3f}" if known and interval else ""
+    return f"| {name} | {shown} | {ends} |"
+
+
+def _part(name: str, told: Any) -> Iterator[str]:
+    """Every number of a part, with what it is called there and its interval where it has one."""
+    for key, value in (told or {}).items():
+        title = f"{name.replace('_', ' ')}: {key.replace('_', ' ')}"
+        if isinstance(value, Mapping) and "value" in value:
+            yield row(title, value["value"], value.get("interval"))
+        elif isinstance(value, Mapping) and "difference" in value:
+            yield row(f"{title}, difference", value["difference"], value["interval"])
+        elif isinstance(value, Mapping):
+            yield from _part(title, value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield row(title, value)

@@ -1,0 +1,111 @@
+"""Evaluate one model on one split, by default the default classifier on the demo set's test split.
+
+python train/evaluate.py
+python train/evaluate.py --model timm:runs/classifier --data rafce:/data/RAF-CE --end-to-end \
+    rafce:/data/RAF-CE?images=original --heatmaps 200 --against runs/evaluation-prototypes
+python -m train.evaluate --model blip2:Salesforce/blip2-opt-2.7b+runs/blip2 --voice \
+    blip2:Salesforce/blip2-opt-2.7b+runs/blip2 --clip openai/clip-vit-base-patch32
+
+The folder (--output) gets metrics.json, plots and a table of every picture; after a kill the same
+command goes on where it was.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ferce import backends
+from ferce.data import DataError
+from ferce.data.record import SPLITS
+from ferce.errors import ReadingError
+from ferce.evaluation import EvaluationError, Plan, evaluate, result, summary
+from ferce.evaluation.faces import Tools, default_cache
+from ferce.evaluation.run import fresh
+from ferce.hub import CheckpointError
+from ferce.saliency import METHODS
+
+
+def parser() -> argparse.ArgumentParser:
+    """Command line."""
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--model", default=backends.DEFAULT_CLASSIFIER, help="spec of the classifier")
+    made.add_argument("--data", default="demo", help="spec of the data set")
+    made.add_argument("--split", choices=SPLITS, default="test")
+    made.add_argument(
+        "--detect",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="find the face, or take pictures as crops; auto takes rendered ones as crops",
+    )
+    made.add_argument(
+        "--free-text", action="store_true", help="also ask for the label in the model's own words"
+    )
+    made.add_argument("--voice", default="", help="spec of the voice whose explanations are scored")
+    made.add_argument("--clip", default="", help="CLIP for CLIPScore, a Hub id or folder")
+    made.add_argument("--encoder", default="", help="sentence encoder, a Hub id or folder")
+    made.add_argument("--heatmaps", type=int, default=0, help="faces whose heat maps are scored")
+    made.add_argument("--method", choices=("auto", *METHODS), default="auto", help="of heat maps")
+    made.add_argument(
+        "--end-to-end",
+        nargs="?",
+        const=True,
+        default="",
+        metavar="DATA",
+        help="also read the pictures (or these originals of them) as the app does",
+    )
+    made.add_argument("--draws", type=int, default=1000, help="resamples behind each interval")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--against", type=Path, help="folder of an evaluation to compare with")
+    made.add_argument("--output", type=Path, help="default runs/evaluation-MODEL-DATA-SPLIT")
+    made.add_argument("--fresh", action="store_true", help="measure everything again")
+    made.add_argument("--record", type=Path, help="run folder that gets the figures, to publish it")
+    made.add_argument("--device", default="auto")
+    made.add_argument("--cache", type=Path, help="folder of aligned faces")
+    made.add_argument("--jobs", type=int, default=1, help="processes that align faces")
+    made.add_argument("--quiet", action="store_true", help="no progress bars")
+    return made
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    """What is measured; raises EvaluationError when options contradict each other."""
+    told = {item.name: getattr(arguments, item.name) for item in fields(Plan)}
+    if told["end_to_end"] is True:
+        told["end_to_end"] = arguments.data
+    return Plan(**told)
+
+
+def folder_name(plan: Plan) -> str:
+    """A folder name that tells model, data and split."""
+    words = f"{plan.model} {plan.data} {plan.split}"
+    return "evaluation-" + re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")
+
+
+def main() -> None:
+    """Parse the arguments, measure, print a table."""
+    arguments = parser().parse_args()
+    tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
+    try:
+        plan = plan_of(arguments)
+        output = arguments.output or Path("runs") / folder_name(plan)
+        if arguments.fresh:
+            fresh(output)
+        command = shlex.join(["python", "train/evaluate.py", *sys.argv[1:]])
+        metrics = evaluate(plan, output, tools, command, arguments.against, arguments.device)
+        if arguments.record:
+            result.record(metrics[plan.split], plan.split, arguments.record)
+    except (EvaluationError, DataError, CheckpointError, ReadingError) as error:
+        sys.exit(f"evaluate: {error}")
+    print(summary.table(metrics, plan.split))
+    print(f"\nwritten to {output}")
+
+
+if __name__ == "__main__":
+    main()
