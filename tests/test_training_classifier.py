@@ -60,7 +60,7 @@ def assert_equal(a, b):
 
 
 def test_overfits_eight_rendered_faces(tmp_path, cache):
-    chosen = plan(cache, size=64, epochs=5, batch=8, units=0.5)
+    chosen = plan(cache, size=64, epochs=9, batch=8, units=0.5)
     metrics = classifier.train(chosen, tmp_path, data=rendered(8))
     assert metrics["val"]["faces"] == 8
     assert metrics["val"]["accuracy"] == 1.0
