@@ -91,10 +91,11 @@ def _results(subject: Subject, measured: Measurements) -> list[Any]:
     from huggingface_hub import EvalResult
 
     on = licences.source(measured.measured_on)
+    kind = measured.measured_on.partition("?")[0].partition(":")[0]
     return [
         EvalResult(
             task_type=TASKS[subject.library],
-            dataset_type=licences.dataset_id(measured.measured_on) or "private",
+            dataset_type=licences.dataset_id(measured.measured_on) or kind,
             dataset_name=on.name,
             dataset_split=measured.split,
             metric_type=metric,

@@ -7,6 +7,7 @@ from ferce import licences, notice
 from ferce.calibration import Calibration
 from ferce.card_code import loading
 from ferce.card_head import Subject, emissions, metadata
+from ferce.labels import COMPOUNDS
 from ferce.measurements import FIGURES, Figure, Measurements
 
 CONFUSION = "confusion.png"
@@ -28,7 +29,8 @@ $measured_on
 |---|--:|--:|
 $figures
 
-Intervals resample people, not pictures. $split_note
+Intervals resample people, not pictures; resampling raises calibration errors, so their intervals
+may lie above the value. $split_note
 
 ### Calibration
 
@@ -118,8 +120,11 @@ def _summary(subject: Subject) -> str:
 
 
 def _measured_on(measured: Measurements) -> str:
-    on = licences.source(measured.measured_on).name
-    return f"On the {measured.split} split of {on}, {measured.faces} faces of a compound."
+    on = licences.source(measured.measured_on)
+    told = f"On the {measured.split} split of {on.name}, {measured.faces} faces of a compound."
+    if on.rendered:
+        told += " **These are renders; nothing here tells how it does on photographs of people.**"
+    return told
 
 
 def _split_note(split: str) -> str:
@@ -165,6 +170,7 @@ def _rare(measured: Measurements) -> str:
     few = [row.name for row in measured.classes() if row.support < RARE]
     if not few:
         return ""
+    few = few if len(few) < len(COMPOUNDS) else ["every class"]
     return f" Fewer than {RARE} faces, so hardly measured: {', '.join(few)}."
 
 

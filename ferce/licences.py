@@ -11,13 +11,14 @@ RESEARCH = "research-only"
 class Source:
     """A kind of data set as a card tells of it.
 
-    `restricted` where weights trained on it may be used in research only; `slug` names it in the
-    metadata, None where it has no public name.
+    `restricted` where weights trained on it may be used in research only; `rendered` where its
+    pictures show nobody; `slug` names it in the metadata, None where it has no public name.
     """
 
     name: str
     about: str
     restricted: bool = False
+    rendered: bool = False
     slug: str | None = None
 
 
@@ -28,15 +29,17 @@ _RAF = (
 )
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
-        "rafce": Source("RAF-CE", _RAF, True, "raf-ce"),
-        "rafdb": Source("RAF-DB compound", _RAF, True, "raf-db"),
+        "rafce": Source("RAF-CE", _RAF, restricted=True, slug="raf-ce"),
+        "rafdb": Source("RAF-DB compound", _RAF, restricted=True, slug="raf-db"),
         "demo": Source(
             "ferce's demo set",
             "700 rendered faces with exact action units; nobody in them exists (CC0 renders).",
+            rendered=True,
         ),
         "rendered": Source(
             "faces rendered with ferce",
             "Renders with exact action units, made from portraits whose licences its table names.",
+            rendered=True,
         ),
         "folder": Source("a folder of images", "Its terms are the publisher's to know."),
         "manifest": Source("a table of images", "Its terms are the publisher's to know."),

@@ -25,11 +25,14 @@ CHECKPOINTS = "checkpoint*"  # folders for resuming a training
 FILE_LIMIT = 5 * 2**30  # bytes; what one plain PUT to the Hub's storage takes
 FOLDER_LIMIT = 20 * 2**30
 OURS = ("ferce.json", "metrics.json")
-RECORDS = ("samples", "prompts", "records")  # keys of metrics.json that speak of single faces
+# Keys of our JSON that speak of single pictures, whose names and labels may not be passed on.
+RECORDS = ("samples", "prompts", "records", "names", "lost_names")
 TRUTH = ("truth", "true_label", "label")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
-# "/home/a/data", "~/data", "C:\data", or one of them behind "kind:" of a data spec
-_LOCAL = re.compile(r"(?P<kind>[a-z]+:)?(?P<path>(?:~|/|[A-Za-z]:\\)[^?]*)(?P<rest>\?.*)?")
+# "/home/a/data", "~/data", "C:\data", alone or behind the "kind:" of a spec, up to its options
+_PATH = r"(?:~/|/(?!/)|[A-Za-z]:\\)[^\s?@+\"']+"
+_LOCAL = re.compile(rf"(?:[a-z0-9-]+:)?{_PATH}(?:[?@+].*)?")
+_WITHIN = re.compile(rf"(?<![\w./~\\-]){_PATH}")
 
 
 class PublishError(ValueError):
@@ -58,8 +61,7 @@ def stage(run: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
     for name in OURS:
         if (folder / name).is_file():
-            kept = {k: v for k, v in read_json(folder / name).items() if k not in RECORDS}
-            write_json(folder / name, portable(kept))
+            write_json(folder / name, portable(read_json(folder / name)))
 
 
 def check(folder: Path) -> None:
@@ -81,18 +83,15 @@ def check(folder: Path) -> None:
 
 
 def portable(value: Any) -> Any:
-    """JSON in which paths of this machine are cut to their last part.
+    """JSON with paths of this machine cut to their last part, and without `RECORDS`.
 
     "rafce:/home/a/RAF-CE?images=original" becomes "rafce:RAF-CE?images=original".
     """
     if isinstance(value, Mapping):
-        return {key: portable(item) for key, item in value.items()}
+        return {key: portable(item) for key, item in value.items() if key not in RECORDS}
     if isinstance(value, list):
         return [portable(item) for item in value]
-    if isinstance(value, str) and (match := _LOCAL.fullmatch(value)):
-        last = re.split(r"[/\\]", match["path"].rstrip("/\\"))[-1]
-        return f"{match['kind'] or ''}{last}{match['rest'] or ''}"
-    return value
+    return _WITHIN.sub(_last_part, value) if isinstance(value, str) else value
 
 
 def is_local(text: str) -> bool:
@@ -108,6 +107,21 @@ def is_local(text: str) -> bool:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write an object as readable JSON."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _last_part(path: re.Match[str]) -> str:
+    return re.split(r"[/\\]", path[0].rstrip("/\\"))[-1]
+
+
+def _local_values(value: Any) -> Iterator[str]:
+    """Every text in some JSON that is a path of this machine as a whole."""
+    if isinstance(value, str) and _LOCAL.fullmatch(value):
+        yield value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _local_values(item)
 
 
 def _refuse_unsafe(folder: Path) -> None:
@@ -197,6 +211,5 @@ def _check_text(path: Path) -> None:
         told = read_json(path)
     except CheckpointError as error:
         raise PublishError(str(error)) from error
-    if portable(told) != told:
-        name = next(key for key, value in told.items() if portable(value) != value)
-        raise PublishError(f"{path.name} holds a path of this machine under {name!r}.")
+    if found := next(_local_values(told), None):
+        raise PublishError(f"{path.name} holds the path {found} of this machine.")

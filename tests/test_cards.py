@@ -70,6 +70,12 @@ def test_head_and_sections(tmp_path):
     assert "$" not in card
 
 
+def test_figures_on_renders_say_so(tmp_path):
+    assert "**These are renders" in cards.model_card(subject(), measured(tmp_path))
+    found = measured(tmp_path, data="folder:/faces")
+    assert "**These are renders" not in cards.model_card(subject(sources=("folder:/x",)), found)
+
+
 def test_val_figures_say_that_they_flatter(tmp_path):
     assert "flatter" in cards.model_card(subject(), measured(tmp_path, "val"))
     assert "flatter" not in cards.model_card(subject(), measured(tmp_path, "test"))

@@ -119,7 +119,7 @@ def leaking_within(run):
         (lambda run: (run / "config.json").write_text("{}"), "holds neither"),
         (lambda run: (run / "model.safetensors").unlink(), "holds neither"),
         (lambda run: tiny_models.rewrite_json(run / "config.json", x="/home/me/x"),
-         r"config\.json holds a path of this machine under 'x'"),
+         r"config\.json holds the path /home/me/x of this machine"),
         (lambda run: tiny_models.rewrite_json(run / "config.json", x="hf_" + "a" * 30),
          "looks like a token"),
         (lambda run: tiny_models.rewrite_json(run / "metrics.json", origin="folder basic"),
@@ -176,6 +176,12 @@ def test_names_are_those_of_the_hub(name):
         ("rafce:/home/me/RAF-CE?images=original", "rafce:RAF-CE?images=original"),
         ("/tmp/cache/", "cache"),
         ("~/faces", "faces"),
+        (
+            "evaluate.py --data=rafce:/a/RAF-CE --model blip2:/b/base+/c/run/ --output runs/x",
+            "evaluate.py --data=rafce:RAF-CE --model blip2:base+run --output runs/x",
+        ),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+        ("g/kWh and / or", "g/kWh and / or"),
         ("C:\\data\\faces", "faces"),
         ("demo", "demo"),
         ("x86_64 CPU, 2 threads", "x86_64 CPU, 2 threads"),
@@ -184,6 +190,7 @@ def test_names_are_those_of_the_hub(name):
     ],
 )
 def test_paths_are_cut_to_their_last_part(text, kept):
+    assert staging.portable({"lost_names": [text], "b": {"samples": [text]}}) == {"b": {}}
     assert staging.portable({"a": [text, 1, None]}) == {"a": [kept, 1, None]}
 
 
