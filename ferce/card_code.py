@@ -25,7 +25,7 @@ import timm
 import torch
 from PIL import Image
 
-model = timm.create_model("hf-hub:$name", pretrained=True).eval()
+model = timm.create_model("$place:$name", pretrained=True).eval()
 config = timm.data.resolve_data_config({}, model=model)
 picture = timm.data.create_transform(**config)(Image.open("photo.jpg").convert("RGB"))
 with torch.inference_mode():
@@ -57,7 +57,11 @@ def loading(subject: Subject) -> str:
     """The section's text: the library alone first, then ferce."""
     ours = FERCE.substitute(spec=subject.spec)
     if subject.library == "timm":
-        return TIMM.substitute(name=subject.name) + "\n\n" + ours
+        return (
+            TIMM.substitute(name=subject.name, place="local-dir" if subject.packaged else "hf-hub")
+            + "\n\n"
+            + ours
+        )
     revision = f', revision="{subject.base_revision}"' if subject.base_revision else ""
     plain = PEFT.substitute(
         name=subject.name, base=subject.base, revision=revision, question=subject.question

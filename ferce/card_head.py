@@ -42,6 +42,7 @@ class Subject:
         licence: of the weights.
         calibration: kept with the weights; None where it has none.
         footprint: stated power, None where unknown.
+        packaged: it lies in the package, and `name` is its folder there.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Subject:
     question: str = ""
     calibration: Calibration | None = None
     footprint: Footprint | None = None
+    packaged: bool = False
 
     @property
     def spec(self) -> str:
@@ -79,7 +81,7 @@ def metadata(subject: Subject, measured: Measurements) -> Any:
         library_name=subject.library,
         pipeline_tag=TASKS[subject.library],
         tags=list(TAGS),
-        base_model=subject.base,
+        base_model=None if subject.packaged else subject.base,
         datasets=ids or None,
         model_name=subject.name.rpartition("/")[2],
         eval_results=_results(subject, measured),

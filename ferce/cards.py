@@ -86,8 +86,8 @@ $loading
 )
 
 
-def model_card(subject: Subject, measured: Measurements) -> str:
-    """The README.md of a published model, metadata and text."""
+def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSION) -> str:
+    """The card of a model, metadata and text; `picture` is where its confusion matrix lies."""
     return CARD.substitute(
         metadata=f"---\n{metadata(subject, measured).to_yaml().strip()}\n---",
         title=subject.name,
@@ -99,7 +99,7 @@ def model_card(subject: Subject, measured: Measurements) -> str:
         calibration=_calibration(subject.calibration, measured.figures),
         classes="\n".join(_class_rows(measured)),
         rare=_rare(measured),
-        confusion=f"![Confusion matrix, {measured.split} split]({CONFUSION})",
+        confusion=f"![Confusion matrix, {measured.split} split]({picture})",
         data="\n".join(_data(subject.sources)),
         counts="\n".join(_count_rows(measured)),
         points="\n".join(f"- {point}" for point in notice.POINTS),

@@ -42,7 +42,7 @@ class Publication:
 
     def __post_init__(self) -> None:
         for name in filter(None, (self.name, self.base)):
-            if staging.is_local(name) or name.count("/") != 1:
+            if not staging.is_hub_id(name):
                 raise PublishError(f"A name on the Hub is owner/name; got {name!r}.")
 
 
@@ -68,6 +68,48 @@ def prepare(run: Path, folder: Path, publication: Publication) -> str:
     staging.check(folder)
     _draw(measured, folder)
     return card
+
+
+def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
+    """The card of a model that lies in the package, from its own measurements on the test split.
+
+    Args:
+        folder: timm or PEFT folder with `metrics.json`; nothing is written.
+        name: the folder as a user writes it, such as "ferce/weights/classifier".
+        licence: of the weights.
+        picture: of the confusion matrix, as the card refers to it.
+
+    Raises:
+        PublishError: measurements are missing, or the data does not permit the licence.
+    """
+    try:
+        measured = Measurements.load(folder)
+        sources = _sources(measured, _plan(folder), Publication("ferce/packaged"))
+        subject = Subject(
+            name=name,
+            sources=sources,
+            licence=licences.licence_for(sources, licence),
+            calibration=_calibration(folder),
+            packaged=True,
+            **_packaged(folder),
+        )
+    except (MeasurementError, LicenceError, CheckpointError) as error:
+        raise PublishError(f"{folder}: {error}") from error
+    return cards.model_card(subject, measured, picture)
+
+
+def _packaged(folder: Path) -> dict[str, Any]:
+    if not (folder / ADAPTER).is_file():
+        architecture = read_json(folder / "config.json").get("architecture", "timm")
+        return {"kind": "timm", "library": "timm", "architecture": architecture, "base": None}
+    config = read_json(folder / ADAPTER)
+    return {
+        "kind": _kind(config, folder),
+        "library": "peft",
+        "architecture": str(config.get("peft_type", "adapter")),
+        "base": config.get("base_model_name_or_path"),
+        "question": _question(folder / "adapter_model.safetensors"),
+    }
 
 
 def describe(
@@ -106,7 +148,7 @@ def _sources(
 ) -> tuple[str, ...]:
     """Every data set that the weights have learnt from."""
     origin = measured.origin or ""
-    if (origin.startswith("folder ") or staging.is_local(origin)) and not publication.learnt_from:
+    if origin.startswith(("folder ", "/", "~", ".")) and not publication.learnt_from:
         raise PublishError(
             f"Training went on from {origin}; name the data sets which those weights had learnt "
             "from (learnt_from), so that the licence is known."
@@ -132,10 +174,10 @@ def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict
     del origin  # an adapter names its base in its own config
     config = read_json(folder / ADAPTER)
     named = str(config.get("base_model_name_or_path") or "")
-    base = publication.base or named
-    if not base or staging.is_local(base):
+    base = publication.base or ("" if Path(named).exists() else named)
+    if not staging.is_hub_id(base):
         raise PublishError(
-            f"The adapter names {base or 'nothing'} as its base; say its Hub id, owner/name "
+            f"The adapter names {named or 'nothing'} as its base; say its Hub id, owner/name "
             "(a base that is not on the Hub must be published first)."
         )
     revision = config.get("revision") if base == named else None
@@ -197,4 +239,4 @@ def _draw(measured: Measurements, folder: Path) -> None:
     plots.draw_confusion(measured.confusion.tolist(), folder / cards.CONFUSION, measured.split)
 
 
-__all__ = ["Publication", "PublishError", "prepare"]
+__all__ = ["Publication", "PublishError", "packaged_card", "prepare"]

@@ -32,6 +32,7 @@ _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 # "/home/a/data", "~/data", "C:\data", alone or behind the "kind:" of a spec, up to its options
 _PATH = r"(?:~/|/(?!/)|[A-Za-z]:\\)[^\s?@+\"']+"
 _LOCAL = re.compile(rf"(?:[a-z0-9-]+:)?{_PATH}(?:[?@+].*)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _WITHIN = re.compile(rf"(?<![\w./~\\-]){_PATH}")
 
 
@@ -94,14 +95,9 @@ def portable(value: Any) -> Any:
     return _WITHIN.sub(_last_part, value) if isinstance(value, str) else value
 
 
-def is_local(text: str) -> bool:
-    """Whether a name is a path of this machine and not `owner/name` of the Hub."""
-    return (
-        bool(_LOCAL.fullmatch(text))
-        or text.startswith(".")
-        or text.count("/") > 1
-        or Path(text).exists()
-    )
+def is_hub_id(text: str) -> bool:
+    """Whether a text has the form `owner/name`."""
+    return bool(_HUB_ID.fullmatch(text))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
