@@ -18,7 +18,7 @@ from ferce.spec import Spec
 from ferce.training import features
 from ferce.training.errors import TrainingError
 from ferce.training.gallery import Gallery, Shown
-from ferce.training.grouping import grouped, padding
+from ferce.training.grouping import cut, grouped, padding
 from ferce.training.overlap import common, rouge_l
 from ferce.training.recall import Recall
 from ferce.training.rows import IGNORED, Tokeniser, task_weights
@@ -285,6 +285,13 @@ def test_grouping_takes_every_row_once_and_saves_padding():
     assert all((a == b).all() for a, b in zip(steps, again, strict=True))
     assert not all(len(a) == len(b) and (a == b).all()
                    for a, b in zip(steps, grouped(lengths, 16, (0, 4)), strict=True))  # fmt: skip
+
+
+def test_long_steps_are_cut_into_passes_that_fit():
+    lengths = [10, 50, 20, 40, 300]
+    parts = cut(np.arange(5), lengths, 100)
+    assert [part.tolist() for part in parts] == [[0, 2], [3, 1], [4]]
+    assert [part.tolist() for part in cut(np.arange(5), lengths, 5000)] == [[0, 2, 3, 1, 4]]
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from tiny_models import face
 from ferce.backends import blip2
 from ferce.labels import COMPOUNDS
 from ferce.spec import Spec
-from ferce.training import adapters, features, language, language_loop, mini
+from ferce.training import adapters, checkpoint, features, language, language_loop, mini, throughput
 from ferce.training.errors import TrainingError
 from ferce.training.language_plan import LanguagePlan
 from ferce.training.language_validation import shuffled
+from ferce.training.optimiser import Flat, optimiser
 
 pytestmark = [
     pytest.mark.filterwarnings(w)
@@ -262,10 +263,36 @@ def test_flan_t5(plan, bases, tmp_path):
     assert loaded.scores([face(0)]).classes.shape == (1, 14)
 
 
+# bitsandbytes says that there is nothing to page out to on a CPU
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU:UserWarning")
 @pytest.mark.parametrize("name", ["paged8bit", "adamw8bit"])
 def test_8bit_optimisers(plan, tmp_path, name):
     told = run(replace(plan, optimiser=name, max_steps=2), tmp_path / "run")
     assert math.isfinite(told["val"]["val_loss"])
+
+
+def test_8bit_states_go_into_a_checkpoint_and_back():
+    torch.manual_seed(0)
+    weights = [torch.nn.Parameter(torch.randn(64, 128)) for _ in range(2)]
+    with torch.no_grad():
+        weights[1].copy_(weights[0])
+    made = [optimiser([w], LanguagePlan(optimiser="adamw8bit", lr=1e-2)) for w in weights]
+    grads = [torch.randn(64, 128) for _ in range(4)]
+
+    def step(which, grad):
+        weights[which].grad = grad.clone()
+        made[which].step()
+
+    for grad in grads[:2]:
+        step(0, grad)
+    tensors, rest = checkpoint.optimiser_state(Flat(made[0]))
+    with torch.no_grad():
+        weights[1].copy_(weights[0])
+    checkpoint.restore_optimiser(Flat(made[1]), tensors, json.loads(json.dumps(rest)))
+    for grad in grads[2:]:
+        step(0, grad)
+        step(1, grad)
+    assert torch.equal(weights[0], weights[1])
 
 
 def test_checkpointing_gives_the_same_losses(plan, tmp_path, monkeypatch):
@@ -317,6 +344,23 @@ def test_a_tracker_that_is_not_installed(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(TrainingError, match="pip install wandb"):
         run(replace(plan, track="wandb"), tmp_path / "run")
+
+
+def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
+    short = replace(plan, max_steps=5, dropout=0.0)
+    whole = losses_of(replace(short, tokens=10_000), tmp_path / "a", monkeypatch)
+    parts = losses_of(replace(short, tokens=60), tmp_path / "b", monkeypatch)
+    assert np.abs(whole - parts).max() < 1e-4
+
+
+def test_throughput_compares_both_sides(plan, bases, monkeypatch):
+    """In this process and for three steps: that it runs, not how fast."""
+    told = replace(plan, data="demo", detect="auto", batch=4, views=1)
+    paces = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
+    made = throughput.Comparison(**paces)
+    assert paces["plain"].padding > paces["ours"].padding
+    assert min(paces["ours"].samples, paces["plain"].samples, made.faster) > 0
+    assert "| ratio |" in made.table()
 
 
 # The mini base.

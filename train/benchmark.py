@@ -110,6 +110,19 @@ def speed(photo: Pixels, repeats: int) -> list[Timing]:
     return steps
 
 
+def training(chosen: argparse.Namespace) -> None:
+    """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
+    from ferce.training.language_plan import LanguagePlan
+    from ferce.training.throughput import compare
+
+    plan = LanguagePlan(base=chosen.base, load_in=chosen.load_in, batch=chosen.batch, views=1)
+    made = compare(plan, steps=chosen.steps)
+    print(f"{made.ours.device}, {os.cpu_count()} cores, {made.ours.steps} steps of {chosen.batch}")
+    print(made.table())
+    if chosen.json:
+        chosen.json.write_text(json.dumps(asdict(made), indent=2) + "\n")
+
+
 def main() -> None:
     """Parse the arguments, measure, print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -118,7 +131,16 @@ def main() -> None:
     arguments.add_argument("--photo", help="a photo with one face; a demo face by default")
     arguments.add_argument("--repeats", type=int, default=30)
     arguments.add_argument("--json", type=Path, help="write the figures here as well")
+    tuning = kinds.add_parser("training", help="fine-tuning BLIP-2 beside the plain recipe")
+    tuning.add_argument("--base", default="mini", help="mini, or a BLIP-2 as a Hub id or folder")
+    tuning.add_argument("--load-in", default="auto", help="auto, fp32, bf16, 8bit or 4bit")
+    tuning.add_argument("--batch", type=int, default=16)
+    tuning.add_argument("--steps", type=int, default=40)
+    tuning.add_argument("--json", type=Path, help="write the figures here as well")
     chosen = parser.parse_args()
+    if chosen.kind == "training":
+        training(chosen)
+        return
     photo = photo_of(chosen.photo)
     figures = speed(photo, chosen.repeats)
     print(f"photo {photo.shape[1]} x {photo.shape[0]} px, {os.cpu_count()} cores, ", end="")

@@ -25,6 +25,20 @@ def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indi
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
+def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
+    """A step's rows in passes of at most `tokens` tokens, padding included, and at least one row.
+
+    The longest steps decide how much memory a run needs; in more passes they compute the same.
+    """
+    passes: list[list[int]] = []
+    for row in sorted(members.tolist(), key=lambda i: lengths[i]):
+        if passes and lengths[row] * (len(passes[-1]) + 1) <= tokens:
+            passes[-1].append(row)
+        else:
+            passes.append([row])
+    return [np.array(part) for part in passes]
+
+
 def padding(lengths: Sequence[int], steps: Sequence[Indices]) -> float:
     """The share 0..1 of computed tokens that are padding."""
     sizes = np.asarray(lengths)

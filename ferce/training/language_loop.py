@@ -12,7 +12,7 @@ import torch
 
 from ferce.training import checkpoint, progress, schedule
 from ferce.training.errors import TrainingError
-from ferce.training.grouping import grouped
+from ferce.training.grouping import cut, grouped
 from ferce.training.language_plan import LanguagePlan
 from ferce.training.language_validation import Judge, score
 from ferce.training.loop import Position
@@ -132,7 +132,8 @@ class LanguageLoop:
         """One optimiser step; gives its loss, the weighted mean over the rows of all processes."""
         schedule.apply_rate(self.optimiser, self.plan.rate * rate)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        passes = share(members, rank, world, self.plan.accumulate)
+        (own,) = share(members, rank, world, 1)
+        passes = cut(own, [row.length for row in rows], self.plan.tokens)
         whole = sum(self.plan.weights[rows[i].turn.task] for i in members)
         total = 0.0
         for number, part in enumerate(passes):

@@ -40,10 +40,10 @@ class LanguagePlan:
     warm: int = _(
         -1, "steps that a mini base is taught to describe; -1: 300, but at most max_steps"
     )
-    label: float = _(1.0, "weight of the label task in the loss; 0: without")
+    label: float = _(2.0, "weight of the label task in the loss; 0: without")
     explanation: float = _(1.0, "weight of the explanations")
     vqa: float = _(0.5, "weight of questions and answers")
-    questions: int = _(2, "questions a face and epoch")
+    questions: int = _(1, "questions a face and epoch")
     house: float = _(0.2, "share of explanations that are asked for without naming a label")
     template: str = _("plain", "how explanations are asked for", tuple(TEMPLATES))
     shuffle_labels: bool = _(False, "control: permute the training labels; must score at chance")
@@ -59,11 +59,12 @@ class LanguagePlan:
     rank: int = _(16, "of LoRA")
     alpha: float = _(32.0, "of LoRA; the update is scaled by alpha over rank")
     dropout: float = _(0.05, "before the LoRA layers")
-    epochs: int = _(8, "passes over the training faces")
+    epochs: int = _(6, "passes over the training faces")
     max_steps: int = _(0, "stop after so many optimiser steps of a stage; 0: no limit")
-    batch: int = _(16, "texts in one pass of one process")
-    accumulate: int = _(1, "passes for one optimiser step")
-    lr: float = _(0.0, "peak learning rate; 0: 2e-3 for a mini base, 2e-4 for others")
+    batch: int = _(16, "texts of one process in one step")
+    accumulate: int = _(1, "such batches for one optimiser step")
+    tokens: int = _(1024, "most tokens in one pass; a batch of long texts takes several")
+    lr: float = _(0.0, "peak learning rate; 0: 5e-3 for a mini base, 2e-4 for others")
     weight_decay: float = _(0.0, "of AdamW")
     warmup: float = _(0.05, "share of the steps in which the rate rises")
     clip: float = _(1.0, "largest norm of the gradient; 0: no limit")
@@ -99,7 +100,7 @@ class LanguagePlan:
         for name in ("val_share", "warmup", "house", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(f"{name} must lie in 0..1; got {getattr(self, name)}.")
-        for name in ("epochs", "batch", "accumulate", "jobs", "views", "rank"):
+        for name in ("epochs", "batch", "accumulate", "jobs", "views", "rank", "tokens"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
         if self.label + self.explanation + self.vqa == 0:
@@ -114,7 +115,7 @@ class LanguagePlan:
     @property
     def rate(self) -> float:
         """The peak learning rate; small networks take, and need, larger ones."""
-        return self.lr or (2e-3 if self.base == "mini" else 2e-4)
+        return self.lr or (5e-3 if self.base == "mini" else 2e-4)
 
     @property
     def trackers(self) -> tuple[str, ...]:

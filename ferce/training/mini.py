@@ -2,18 +2,21 @@
 
 It stands in for a large base where there is no GPU and no network: same classes, same files, same
 code. Built from scratch it would see and say nothing, so its vision tower and Q-Former first learn
-the action units of the training faces, and its language model to answer and describe them. It is
-never told a label; that is left to the adapter.
+the action units of the training faces, and its language model to answer and describe them, and to
+say how they fit labels drawn by chance. It is never told whose label is which; that is left to the
+adapter.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from ferce.data.align import Aligned
+from ferce.labels import COMPOUNDS
 from ferce.training import checkpoint, features, progress
 from ferce.training.batches import unit_targets
 from ferce.training.gallery import Gallery
@@ -54,7 +57,7 @@ def make(
         [None] * len(gallery.items),
         tasks=("explanation", "vqa"),
         questions=4,
-        house=1.0,
+        house=0.3,
         seed=plan.seed,
     )
     torch.manual_seed(plan.seed)
@@ -71,14 +74,17 @@ def make(
 
 def corpus(script: Script) -> list[str]:
     """Texts that hold every word of training: descriptions, questions, prompts, labels."""
-    turns = [t for epoch in range(4) for t in script.turns(epoch, [""] * len(script.truths))]
+    turns = [t for epoch in range(4) for t in script.turns(epoch, _by_chance(script, epoch))]
     texts = [text for turn in turns for text in (turn.prompt, turn.answer)]
     labels = [label for phrases in PHRASES.values() for label in phrases]
-    naming = Script(script.gallery, script.shown, script.truths, tasks=("explanation",), house=0.0)
-    cycle = [labels[i % len(labels)] for i in range(len(script.truths))]
-    named = [text for turn in naming.turns(0, cycle) for text in (turn.prompt, turn.answer)]
     prompts = [f"Question: {text} Answer: {label}" for text in PROMPTS.values() for label in labels]
-    return [*texts, *named, *prompts]
+    return [*texts, *prompts]
+
+
+def _by_chance(script: Script, epoch: int) -> list[str]:
+    """A label for each face that has nothing to do with the face."""
+    rng = np.random.default_rng((script.seed, epoch))
+    return [COMPOUNDS[k] for k in rng.integers(len(COMPOUNDS), size=len(script.truths))]
 
 
 def build(texts: Sequence[str]) -> tuple[Any, Any]:
@@ -141,7 +147,7 @@ def _say(backend: Any, script: Script, plan: LanguagePlan, report: progress.Repo
     gallery = script.gallery
     with torch.no_grad():
         seen = torch.cat([_read(backend, gallery, n) for n in range(0, len(gallery), BATCH)])
-    turns = [t for epoch in range(8) for t in script.turns(epoch, [""] * len(script.truths))]
+    turns = [t for epoch in range(8) for t in script.turns(epoch, _by_chance(script, epoch))]
     rows = [tokeniser.row(turn) for turn in turns]
     speaker.train()
     learning = [p for p in speaker.parameters() if p.requires_grad]
