@@ -82,7 +82,6 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
         "top2": lambda i: metrics.top_k(truth[i], p[i], 2),
         "macro_f1_11": f1(RAFDB),
         "brier": lambda i: metrics.brier(truth[i], p[i]),
-        "ece": lambda i: metrics.calibration_error(truth[i], p[i]),
     }
     return found | ({"macro_f1_25": f1(enough)} if len(enough) else {})
 
@@ -94,6 +93,8 @@ def _plain(choice: Choice, mass: float) -> dict[str, Any]:
     among = RAFDB[p[some][:, RAFDB].argmax(1)] if some.any() else truth[some]
     sizes = metrics.set_sizes(p, mass)
     return {
+        # Without an interval: resampling thins the bins, so that every resample's error is larger.
+        "ece": metrics.calibration_error(truth, p),
         "nll": metrics.negative_log_likelihood(truth, p),
         "macro_f1_11_way": metrics.macro_f1(truth[some], among, K, RAFDB),
         "accuracy_11_way": metrics.accuracy(truth[some], among),

@@ -105,7 +105,7 @@ def claim(folder: Path, name: str, wanted: dict[str, Any]) -> None:
     if earlier is not None and earlier != wanted:
         odd = next(key for key in {**earlier, **wanted} if earlier.get(key) != wanted.get(key))
         raise EvaluationError(
-            f"{folder} holds an evaluation with {odd} = {earlier.get(odd)!r}, not "
+            f"{folder} holds an evaluation ({name}) with {odd} = {earlier.get(odd)!r}, not "
             f"{wanted.get(odd)!r}; give another output folder, or start afresh with --fresh."
         )
     write_json(path, noted | {name: wanted})

@@ -1,31 +1,50 @@
 """The whole evaluation in order: pictures, texts, heat maps, the app; then figures and plots."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ferce import backends
-from ferce.data.align import release
 from ferce.evaluation import (
     classification,
     comparison,
     components,
     end_to_end,
+    heat,
     pictures,
     plots,
     result,
+    similarity,
     slices,
+    texts,
 )
 from ferce.evaluation.faces import Tools
-from ferce.evaluation.plan import EvaluationError, Plan, claim, write_json
+from ferce.evaluation.network import Network
+from ferce.evaluation.plan import EvaluationError, Plan, claim, weights, write_json
 from ferce.evaluation.scored import Scored
 from ferce.evaluation.table import Table
 from ferce.labels import COMPOUNDS
 from ferce.protocols import Classifier
 
 Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """An evaluation under way."""
+
+    plan: Plan
+    classifier: Classifier
+    output: Path
+    tools: Tools
+    device: str
+
+    def claim(self, name: str, wanted: Metrics) -> None:
+        """See `plan.claim`."""
+        claim(self.output, name, wanted)
 
 
 def evaluate(
@@ -58,16 +77,19 @@ def evaluate(
     start = time.perf_counter()
     other = None if against is None else comparison.load(against)
     claim(output, "images", plan.settles())
-    classifier = backends.load_classifier(plan.model, device)
-    table = pictures.measure(plan, classifier, output, tools)
+    run = Run(plan, backends.load_classifier(plan.model, device), output, tools, device)
+    table = pictures.measure(plan, run.classifier, output, tools)
     scored = Scored.of(table.rows())
     _require_faces(scored, plan)
     block = figures(scored, plan) | {"fingerprint": pictures.fingerprint(table)}
     if other is not None:
         told = comparison.compare(scored, other, plan.draws, plan.seed)
         block["against"] = told | {"folder": str(against)}
-    block |= _extras(plan, classifier, output, tools, device)
-    where = result.device_of(classifier)
+    block |= _extras(run, scored)
+    if "rouge_l" in block.get("text", {}):  # where a card looks for it
+        told = block["text"]["rouge_l"]
+        block |= {"rouge_l": told["value"], "rouge_l_interval": told["interval"]}
+    where = result.device_of(run.classifier)
     metrics = result.clean(
         {plan.split: block}
         | result.facts(plan, where)
@@ -121,15 +143,43 @@ def _free_text(scored: Scored, plan: Plan) -> Metrics:
     return {"free_text": classification.lost_are_wrong(scored.truth(rows), named)}
 
 
-def _extras(plan: Plan, classifier: Classifier, output: Path, tools: Tools, device: str) -> Metrics:
+def _extras(run: Run, scored: Scored) -> Metrics:
     """What was asked for beyond the classification."""
-    found: Metrics = {}
+    plan, found = run.plan, Metrics()
+    told: dict[str, str] = {}
+    if plan.voice:
+        table = _texts(run)
+        found |= {"text": _text_figures(run, table)}
+        told = {row["name"]: row["text"] for row in table.rows()}
+    if plan.heatmaps:
+        names = ("method", "seed", "heatmaps", "voice")
+        run.claim("heat maps", {name: getattr(plan, name) for name in names})
+        chosen = heat.chosen(scored, plan.heatmaps, plan.seed)
+        network = Network.of(run.classifier, plan.seed)
+        places = (run.output, run.tools)
+        maps = heat.measure(plan, run.classifier, network, (chosen, told), places)
+        found["heat"] = heat.figures(maps, network, plan)
     if plan.end_to_end:
-        claim(output, "end to end", plan.settles() | {"originals": plan.end_to_end})
-        table = end_to_end.measure(plan, classifier, output, tools)
+        run.claim("end to end", {"originals": plan.end_to_end})
+        table = end_to_end.measure(plan, run.classifier, run.output, run.tools)
         found["end_to_end"] = end_to_end.figures(table)
-    del device
-    release()
+    return found
+
+
+def _texts(run: Run) -> Table:
+    run.claim("texts", {"voice": run.plan.voice, "weights": weights(run.plan.voice)})
+    voice = backends.load_voice(run.plan.voice, run.device)
+    return texts.measure(run.plan, (run.classifier, voice), run.output, run.tools)
+
+
+def _text_figures(run: Run, table: Table) -> Metrics:
+    plan, found = run.plan, texts.figures(table, run.plan)
+    if plan.clip:
+        run.claim("clip", {"clip": plan.clip})
+        pairs = similarity.measure_clip(plan, table, run.output, run.tools, run.device)
+        found |= similarity.clip_figures(pairs, plan)
+    if plan.encoder:
+        found |= similarity.encoder_figures(table, plan, run.device)
     return found
 
 
@@ -144,6 +194,3 @@ def fresh(output: Path) -> None:
     """Remove the tables and settings of an earlier evaluation from `output`."""
     for path in (*output.glob("*.csv"), output / "settings.json"):
         path.unlink(missing_ok=True)
-
-
-__all__ = ["Table", "evaluate", "figures", "fresh"]

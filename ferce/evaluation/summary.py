@@ -32,7 +32,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
         f"{seen['pictures']} pictures, {seen['read']} read, {seen['lost']} lost; figures of "
         f"{block['faces']} faces of {block['people']} people that show a compound"
     )
-    yield "| figure | value | 95 % interval |\n|---|--:|--:|"
+    yield "| figure | value | 95 % interval | control |\n|---|--:|--:|--:|"
     for key, name in NAMES.items():
         if block.get(key) is not None:
             yield row(name, block[key], block.get(f"{key}_interval"))
@@ -48,23 +48,34 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
             yield row(words, gap["accuracy"], gap["accuracy_interval"])
 
 
-def row(name: str, value: float | None, interval: list[float | None] | None = None) -> str:
-    """One line of the table; an unmeasured value is a dash."""
-    shown = "–" if value is None else f"{value:.3f}"
-    known = interval and None not in interval
-    ends = f"{interval[0]:.3f} to {interval[1]:.3f}" if known and interval else ""
-    return f"| {name} | {shown} | {ends} |"
+def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:
+    """One line of the table; an unmeasured value is a dash, an unmeasured interval empty."""
+    ends = ""
+    if interval and None not in interval:
+        ends = f"{interval[0]:.3f} to {interval[1]:.3f}"
+    beside = "" if control is None else _number(control)
+    return f"| {name} | {_number(value)} | {ends} | {beside} |"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _part(name: str, told: Any) -> Iterator[str]:
-    """Every number of a part, with what it is called there and its interval where it has one."""
+    """Every number of a part, by its name there, with interval and control where it has them."""
     for key, value in (told or {}).items():
-        title = f"{name.replace('_', ' ')}: {key.replace('_', ' ')}"
+        title = f"{name}: {key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:
-            yield row(title, value["value"], value.get("interval"))
+            control = value.get("control", {}).get("value")
+            yield row(title, value["value"], value.get("interval"), control)
         elif isinstance(value, Mapping) and "difference" in value:
             yield row(f"{title}, difference", value["difference"], value["interval"])
         elif isinstance(value, Mapping):
             yield from _part(title, value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield row(title, value)
+        elif key in ("notes", "note", "meteor") and value:
+            words = value if isinstance(value, str) else "; ".join(value)
+            yield f"| {title}: {words} | | | |"

@@ -1,0 +1,156 @@
+"""Explanations of a split: written by a voice, and scored against references and annotation."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferce.data import captions
+from ferce.data.align import Aligned
+from ferce.data.families import REFERENCE
+from ferce.data.record import Sample, hidden_in
+from ferce.evaluation import interval, overlap
+from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
+from ferce.evaluation.mentions import COUNTS, compare
+from ferce.evaluation.plan import Plan
+from ferce.evaluation.table import Table
+from ferce.explanation import check, parse
+from ferce.protocols import Classifier, Voice
+
+FILE = "texts.csv"
+VERDICTS = ("supported", "contradicted", "cannot be told")
+COLUMNS = (
+    *("name", "subject", "label", "explained", "text"),
+    *("there", "faint", "references"),
+    *VERDICTS,
+)
+Texts = Sequence[dict[str, str]]
+
+
+def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: Tools) -> Table:
+    """The voice's explanation of the predicted label for every face whose units were coded.
+
+    Faces of which something is covered by an unknown object are left out, as nobody can tell which
+    of the coded units show.
+    """
+    classifier, voice = models
+    table = Table(folder / FILE, COLUMNS)
+    for batch in batches(watched(_faces(plan, table, tools), "texts", tools.shown), 8):
+        table.append(_row(read, voice) for read in predicted(classifier, batch))
+    return table
+
+
+def _faces(plan: Plan, table: Table, tools: Tools) -> Iterator[Aligned]:
+    done = table.done()
+    rows = (
+        row
+        for row in rows_of(plan.data, plan.split)
+        if isinstance(row, Sample) and row.name not in done and _coded(row)
+    )
+    for item in aligned(rows, True, tools):
+        if isinstance(item, Aligned):
+            yield item
+
+
+def _coded(sample: Sample) -> bool:
+    return sample.units is not None and hidden_in(sample) is not None
+
+
+def _row(read: Read, voice: Voice) -> dict[str, Any]:
+    sample, hidden = read.item.sample, hidden_in(read.item.sample) or ()
+    text = " ".join("".join(voice.explain(read.face, read.prediction)).split())
+    units = sample.units or ()
+    there = {u.unit for u in captions.visible(units, hidden) if u.present}
+    seen = [str(cue.seen) for cue in check(parse(text), read.face, read.prediction)]
+    wanted = captions.references(sample.units, sample.label, REFERENCE)
+    return {
+        "name": sample.name,
+        "subject": sample.subject,
+        "label": sample.label,
+        "explained": read.prediction.label or read.prediction.top,
+        "text": text,
+        "there": json.dumps(sorted(there)),
+        "faint": json.dumps(sorted({u.unit for u in units} - there)),
+        "references": json.dumps(wanted),
+        **{verdict: seen.count(verdict) for verdict in VERDICTS},
+    }
+
+
+def figures(table: Table, plan: Plan) -> dict[str, Any]:
+    """Every score beside its control: the same texts against other pictures' references."""
+    rows = list(table.rows())
+    if not rows:
+        return {"texts": 0, "note": "no face of this split has coded action units"}
+    partner = interval.derangement(len(rows), plan.seed)
+    return {
+        "texts": len(rows),
+        "empty": sum(not row["text"] for row in rows),
+        "references": f"up to 3 a picture, of the wording {REFERENCE.name!r}; the best counts",
+        **_overlap(rows, partner, plan),
+        "units": _mentions(rows, np.arange(len(rows)), plan),
+        "units_control": _mentions(rows, partner, plan),
+        "claims": _verdicts(rows, plan),
+        "meteor": "not measured: needs Java or a download of WordNet",
+    }
+
+
+def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
+    texts, who = [row["text"] for row in rows], interval.people(rows)
+    own = [json.loads(row["references"]) for row in rows]
+    other = [own[k] for k in partner]
+    found: dict[str, Any] = {
+        "bleu": {
+            "value": overlap.corpus_bleu(texts, own),
+            "control": {"value": overlap.corpus_bleu(texts, other)},
+        }
+    }
+    scores = overlap.rouge(texts, own) | {"sentence_bleu": _bleus(texts, own)}
+    controls = overlap.rouge(texts, other) | {"sentence_bleu": _bleus(texts, other)}
+    for name in scores:
+        found[name] = interval.beside(scores[name], controls[name], who, plan.draws, plan.seed)
+    return found
+
+
+def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
+    return np.array([overlap.sentence_bleu(t, r) for t, r in zip(texts, references, strict=True)])
+
+
+def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
+    """Micro precision, recall and F1 of claimed units, and the share of invented claims."""
+    table = [
+        compare(row["text"], json.loads(rows[k]["there"]), json.loads(rows[k]["faint"]))
+        for row, k in zip(rows, partner, strict=True)
+    ]
+    columns = np.array([astuple(m) for m in table], float).T
+    count = dict(zip(COUNTS, columns, strict=True))
+    said = count["right"] + count["invented"]
+    how = (interval.people(rows), plan.draws, plan.seed)
+    p, r = (
+        interval.share(count["right"], said, *how),
+        interval.share(count["found"], count["there"], *how),
+    )
+    return {
+        "precision": p,
+        "recall": r,
+        "f1": {"value": _harmonic(p["value"], r["value"])},
+        "invented": interval.share(count["invented"], said, *how),
+        "denied_though_there": interval.share(count["denied"], count["there"], *how),
+        "unsettled_claims": int(count["unsettled"].sum()),
+    }
+
+
+def _harmonic(p: float | None, r: float | None) -> float | None:
+    return 2 * p * r / (p + r) if p and r else None if p is None or r is None else 0.0
+
+
+def _verdicts(rows: Texts, plan: Plan) -> dict[str, Any]:
+    """Shares of claims that the face's measured units support, contradict, or do not settle."""
+    counts = {verdict: interval.column(rows, verdict) for verdict in VERDICTS}
+    total, who = sum(counts.values()), interval.people(rows)
+    return {
+        verdict: interval.share(count, np.asarray(total), who, plan.draws, plan.seed)
+        for verdict, count in counts.items()
+    }
