@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ferce.types import Answer, Face, Pixels, Prediction, Scores
 
 
@@ -55,6 +58,15 @@ class Explainable(Protocol):
 
     def view(self) -> View:
         """The network as Grad-CAM needs it."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A classifier whose queries attend to places of the picture, as a Q-Former's do."""
+
+    def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+        """(N, h, w) attention >= 0 of each place; it belongs to no label."""
         ...
 
 

@@ -253,3 +253,14 @@ def test_the_q_former_s_attention_is_a_map(model):
     assert (maps > 0).all()
     assert (maps.sum((1, 2)) <= 1 + 1e-5).all()
     assert np.abs(maps[0] - maps[1]).max() > 1e-4
+
+
+def test_queries_can_be_drawn(model):
+    from ferce import saliency
+
+    picture = tiny_models.face(3)
+    heat = saliency.explain(model, picture, COMPOUNDS[0], "q-former")
+    assert heat.values.shape == (picture.size, picture.size)
+    assert 0 < heat.values.max() <= 1
+    with pytest.raises(ValueError, match="same map for every label"):
+        saliency.explain(model, picture, COMPOUNDS[0], "q-former", against=COMPOUNDS[1])

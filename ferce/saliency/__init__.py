@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce import labels
-from ferce.protocols import Classifier, Explainable, View
+from ferce.protocols import Attentive, Classifier, Explainable, View
 from ferce.saliency import occlusion
 from ferce.saliency.occlusion import Question
 from ferce.types import Face, Heatmap, Mask
 
-Need = Literal["any classifier", "gradients", "attention"]
+Need = Literal["any classifier", "gradients", "attention", "queries"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Method:
     """One way to make a heat map: what its values mean, and which classifiers it works for.
 
     `need` is "any classifier" (also one that reads action units only, since hiding a region hides
-    its units), "gradients" (a `protocols.Explainable`), or "attention" (one that is a transformer).
+    its units), "gradients" (a `protocols.Explainable`), "attention" (one that is a transformer), or
+    "queries" (a `protocols.Attentive`).
     A method that is not `of_label` gives the same map for every label. `passes` is about how many
     faces go through the classifier for one map; the largest are not for a slow one.
     """
@@ -78,6 +79,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "attention-rollout": Method(
             "attention through all layers, whatever the label (arXiv:2005.00928)",
             "attention",
+            of_label=False,
+        ),
+        "q-former": Method(
+            "where the queries of a Q-Former attend, whatever the label and the answer",
+            "queries",
             of_label=False,
         ),
         "occlusion": Method(
@@ -145,6 +151,8 @@ def explain(
     _check(name, question)
     if name in _OCCLUSIONS:
         values, layer = _OCCLUSIONS[name](question), None
+    elif isinstance(classifier, Attentive) and METHODS[name].need == "queries":
+        values, layer = _enlarged(classifier.attention([face])[0], face.size, 1.0), None
     else:
         assert isinstance(classifier, Explainable), name
         view = classifier.view()
@@ -194,7 +202,8 @@ def region_shares(values: NDArray[np.floating], regions: Mapping[str, Mask]) -> 
 def _check(name: str, question: Question) -> None:
     if name not in METHODS:
         raise ValueError(f"Unknown method {name!r}. Known methods: auto, {', '.join(METHODS)}.")
-    if METHODS[name].need != "any classifier" and not isinstance(question.classifier, Explainable):
+    wanted = Attentive if METHODS[name].need == "queries" else Explainable
+    if METHODS[name].need != "any classifier" and not isinstance(question.classifier, wanted):
         free = ", ".join(n for n, m in METHODS.items() if m.need == "any classifier")
         raise ValueError(
             f"Method {name!r} looks inside a network, which {question.classifier.name!r} does not "
@@ -209,15 +218,20 @@ def _check(name: str, question: Question) -> None:
 
 def _through(view: View, question: Question, name: str) -> occlusion.Map:
     """The map of one face through the network, enlarged to crop pixels with its values kept."""
-    import cv2
-
     from ferce.saliency import attention, cam
 
     goal = cam.target(view, question.label, question.against)
     compute = attention.compute if METHODS[name].need == "attention" else cam.compute
     small = compute(view, view.inputs([question.face]), goal, name)[0]
-    values = np.zeros((question.face.size,) * 2, np.float32)
-    seen = central(question.face.size, view.part)
+    return _enlarged(small, question.face.size, view.part)
+
+
+def _enlarged(small: NDArray[np.float32], size: int, part: float) -> occlusion.Map:
+    """(S, S) with the small map laid over the middle `part` of the crop."""
+    import cv2
+
+    values = np.zeros((size, size), np.float32)
+    seen = central(size, part)
     side = seen.stop - seen.start
     values[seen, seen] = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
     return values
