@@ -18,7 +18,18 @@ import numpy as np
 
 from ferce import images
 from ferce.labels import BASICS, COMPOUNDS, component_probabilities
-from ferce.types import REGIONS, Cue, Explanation, Face, Heatmap, Prediction, Reading, Report
+from ferce.types import (
+    REGIONS,
+    Answer,
+    Cue,
+    Explanation,
+    Face,
+    Heatmap,
+    Prediction,
+    Reading,
+    Report,
+    Scores,
+)
 
 ROOT = Path(__file__).parents[1]
 SIDE = 96
@@ -63,6 +74,32 @@ def prediction_of(face: Face) -> Prediction:
     )
 
 
+class Brightness:
+    """Classes from the brightness of the mouth's stripe, so that hiding it alone changes them."""
+
+    name = "fake"
+
+    def scores(self, faces: "list[Face]") -> Scores:
+        rows = np.full((len(faces), len(COMPOUNDS)), 0.3 / (len(COMPOUNDS) - 1))
+        for row, face in zip(rows, faces, strict=True):
+            mask = face.regions["mouth"]
+            row[COMPOUNDS.index(label_of(float(face.crop[mask].mean())))] = 0.7
+        return Scores(rows)
+
+
+@dataclass
+class Echo:
+    """A voice whose answer holds the question and the brightness of the face."""
+
+    pause: float = 0.0
+    name: str = "fake"
+
+    def answer(self, face: Face, questions: "list[str]") -> list[Answer]:
+        time.sleep(self.pause)
+        level = round(float(face.crop.mean()))
+        return [Answer(q, f"*{level}* bright, of {len(q)} letters", self.name) for q in questions]
+
+
 @dataclass
 class SquareReader:
     """`pause` is waited between parts; `seen` lists the labels whose reading came to its end."""
@@ -71,6 +108,8 @@ class SquareReader:
     models: dict[str, str] = field(default_factory=lambda: {"classifier": "fake", "voice": "fake"})
     seen: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
+    classifier: Brightness = field(default_factory=Brightness)
+    voice: Echo = field(default_factory=Echo)
 
     def detect(self, photo: np.ndarray) -> list[Face]:
         bright = photo[..., 0] > 0

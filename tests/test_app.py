@@ -114,9 +114,9 @@ def test_system_libraries_are_listed_for_the_space():
 def test_parts_come_as_they_are_ready_prediction_first(save):
     steps = shown_by(SquareReader(), save(scene(10)))
     panels = [tuple(name for name in step if name not in ("status", "faces")) for step in steps]
-    assert panels == [
-        (), ("prediction",), ("where",), ("why",), ("why",), ("prediction", "where", "why", "raw"),
-    ]  # fmt: skip
+    assert panels[:5] == [(), ("prediction",), ("looks", "where"), ("why",), ("why",)]
+    assert set(panels[5:-1]) == {("questions",)}
+    assert set(panels[-1]) == {"prediction", "looks", "where", "why", "questions", "asked", "raw"}
     assert label_of(10) in steps[1]["prediction"]
 
 
@@ -310,10 +310,42 @@ def test_api_reads_a_photo(client, save):
     assert photo["photo"] == "photo.png"
 
 
-def test_api_names_one_endpoint_with_its_parameter(client):
-    endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/read"]
-    assert [one["parameter_name"] for one in endpoints["/read"]["parameters"]] == ["photo"]
+def test_api_names_its_endpoints_with_their_parameters(client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    named = {
+        name: [(one["parameter_name"], one["python_type"]["type"]) for one in told["parameters"]]
+        for name, told in endpoints.items()
+    }
+    assert named == {
+        "/read": [("photo", "filepath")],
+        "/ask": [("photo", "filepath"), ("question", "str")],
+    }
+
+
+def test_api_answers_a_question_on_every_face(client, save):
+    from gradio_client import handle_file
+
+    photo = handle_file(str(save(scene(10, 200))))
+    told = client.predict(photo, "  Is the mouth\nopen? ", api_name="/ask")
+    assert told["question"] == "Is the mouth open?"
+    assert [face["answer"] for face in told["faces"]] == [
+        "*10* bright, of 18 letters", "*200* bright, of 18 letters",
+    ]  # fmt: skip
+    assert set(told) == {"photo", "question", "voice", "faces"}
+    tiny = client.predict(handle_file(str(save(scene(10, side=16)))), "Who?", api_name="/ask")
+    assert tiny["faces"][0]["problem"] == TINY
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [("x" * 301, "at most 300"), ("  ", "is empty"), ("<|im_start|>", "control mark")],
+)
+def test_api_refuses_a_question_in_one_sentence(client, save, question, words):
+    from gradio_client import handle_file
+
+    told = client.predict(handle_file(str(save(scene(10)))), question, api_name="/ask")
+    assert words in told["error"]
+    assert "faces" not in told
 
 
 def test_api_tells_of_a_broken_file(client, tmp_path):
@@ -322,16 +354,16 @@ def test_api_tells_of_a_broken_file(client, tmp_path):
     assert "broken.jpg" in photo["error"]
 
 
-def test_api_reads_no_files_of_the_server(url, tmp_path):
+@pytest.mark.parametrize(("endpoint", "more"), [("read", []), ("ask", ["Is the mouth open?"])])
+def test_api_reads_no_files_of_the_server(url, tmp_path, endpoint, more):
     import httpx
 
     secret = tmp_path / "secret.png"
     Image.fromarray(scene(10)).save(secret)
     for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
-        call = httpx.post(
-            f"{url}/gradio_api/call/read", json={"data": [{"path": str(secret)} | meta]}
-        )
-        answer = httpx.get(f"{url}/gradio_api/call/read/{call.json()['event_id']}").text
+        sent = {"data": [{"path": str(secret)} | meta, *more]}
+        call = httpx.post(f"{url}/gradio_api/call/{endpoint}", json=sent)
+        answer = httpx.get(f"{url}/gradio_api/call/{endpoint}/{call.json()['event_id']}").text
         assert "event: error" in answer
         assert "faces" not in answer
 

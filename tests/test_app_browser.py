@@ -99,7 +99,7 @@ def visit(browser):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: faults.extend(_stranger(request.url)))
         page.goto(f"{url}/?__theme={theme}")
-        page.locator(".panel").first.wait_for()
+        page.locator(".card").first.wait_for()
         page.get_by_text("classifier:").wait_for()
         return page
 
@@ -173,7 +173,7 @@ def test_looks(visit, real, size, theme):
 @pytest.mark.parametrize(("size", "columns"), [("phone", 1), ("tablet", 2), ("desktop", 3)])
 def test_panels_stand_side_by_side_where_there_is_room(visit, squares, size, columns):
     page = visit(squares, size)
-    boxes = [panel.bounding_box() for panel in page.locator(".panel").all()]
+    boxes = [panel.bounding_box() for panel in page.locator(".card").all()]
     first_row = [box for box in boxes if box["y"] == boxes[0]["y"]]
     assert len(first_row) == columns
     assert len({round(box["height"]) for box in first_row}) == 1
@@ -320,4 +320,4 @@ def test_the_notice_is_seen_and_leads_to_its_text(visit, squares):
     page.get_by_role("heading", name="What it may be used for").wait_for()
     assert "Art. 50(3)" in page.inner_text("body")
     page.get_by_role("link", name="Back to the photo").click()
-    page.locator(".panel").first.wait_for()
+    page.locator(".card").first.wait_for()

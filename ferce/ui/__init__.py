@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from ferce.ui import frame, read
+from ferce.ui import api, frame, read
 from ferce.ui.loading import Load, Models, from_settings
 from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
@@ -32,6 +32,7 @@ def build(settings: Settings, load: Load | None = None) -> gr.Blocks:
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:
         gr.HTML(frame.header())
         _tabs(settings, models, sessions)
+        api.endpoints(models, settings.readers)
         frame.footer(page, models)
         page.unload(_closer(sessions))
     frame.notes(page, settings)

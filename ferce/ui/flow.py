@@ -2,17 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ferce import images
 from ferce.errors import ReadingError
+from ferce.pipeline import Reader
 from ferce.types import Face, Reading
-from ferce.ui import markup
+from ferce.ui import asking, choices, looking, markup
 from ferce.ui.loading import Models
-from ferce.ui.panels import prediction, raw, where, why
+from ferce.ui.panels import looks, prediction, questions, raw, where, why
 from ferce.ui.session import Session, Work
 from ferce.ui.thumbnails import Thumbnail, draw
 
@@ -34,7 +34,9 @@ def line(words: str, kind: str = "") -> str:
 def blank(status: str = "") -> Shown:
     """The page before a photograph was chosen."""
     panels = {"prediction": prediction.blank(), "where": where.blank(), "why": why.blank()}
-    return {"status": status or line(HELLO), "faces": "", "raw": "", **panels}
+    asked = {"questions": questions.blank(), "asked": ""}
+    top = {"status": status or line(HELLO), "faces": "", "raw": ""}
+    return {**top, "looks": looks.blank(), **panels, **asked}
 
 
 def waiting(words: str) -> Shown:
@@ -43,7 +45,8 @@ def waiting(words: str) -> Shown:
 
 
 def _ghosts() -> Shown:
-    return {"prediction": prediction.waiting(), "where": where.waiting(), "why": why.waiting()}
+    panels = {"prediction": prediction.waiting(), "where": where.waiting(), "why": why.waiting()}
+    return {**panels, "looks": looks.blank(), "questions": questions.waiting(), "asked": ""}
 
 
 def sorry(words: str) -> Shown:
@@ -98,21 +101,18 @@ class Flow:
         yield {"faces": strip(work), "status": line("Reading the face.", "busy")}
         known = work.readings.get(work.picked)
         if known is None:
-            yield from _grown(work, reader.stream(face))
+            yield from _grown(reader, work, face)
         else:
-            yield _whole(known)
-        yield self._ended(work)
+            work.newest = known
+            yield _whole(reader, work, known)
+        yield self._ended(reader, work)
 
-    def _ended(self, work: Work) -> Shown:
+    def _ended(self, reader: Reader, work: Work) -> Shown:
         from ferce.report import to_json
 
-        reading = work.readings[work.picked]
-        document = to_json([work.report()], self.models.reader.models if self.models.reader else {})
-        return {
-            **_whole(reading),
-            "status": line(_summary(work)),
-            "raw": raw.draw(document),
-        }
+        document = to_json([work.report()], reader.models)
+        shown = _whole(reader, work, work.readings[work.picked])
+        return {**shown, "status": line(_summary(work)), "raw": raw.draw(document)}
 
 
 def _current(session: Session, work: Work, steps: Iterator[Shown]) -> Iterator[Shown]:
@@ -131,38 +131,62 @@ def _current(session: Session, work: Work, steps: Iterator[Shown]) -> Iterator[S
             yield sorry(BROKEN)
 
 
-def _grown(work: Work, parts: Iterator[Reading]) -> Iterator[Shown]:
+def _grown(reader: Reader, work: Work, face: Face) -> Iterator[Shown]:
     """Each part as soon as it is there; only complete readings are kept."""
-    started, before = time.monotonic(), Reading(work.faces[work.picked])
-    for reading in parts:
-        yield _news(before, reading)
+    started, before = time.monotonic(), Reading(face)
+    for reading in reader.stream(face):
+        work.newest = reading
+        yield _news(reader, work, before, reading)
         before = reading
+    if before.prediction is not None:
+        yield from asking.fill(reader, work, before)
     work.seconds += time.monotonic() - started
-    work.readings[work.picked] = before
+    work.readings[work.picked] = work.newest or before
 
 
-_PARTS: Mapping[str, tuple[Callable[[Reading], Any], Callable[[Reading], str]]] = {
-    "prediction": (lambda reading: reading.prediction, prediction.draw),
-    "where": (lambda reading: reading.heatmap, where.draw),
-    "why": (lambda reading: (reading.explanation, reading.faithfulness), why.draw),
-}
-
-
-def _news(before: Reading, after: Reading) -> Shown:
+def _news(reader: Reader, work: Work, before: Reading, after: Reading) -> Shown:
     """The panels whose part has changed; those still empty keep waiting."""
+    shown = {}
+    if after.prediction != before.prediction:
+        shown["prediction"] = prediction.draw(after)
+    if after.heatmap is not before.heatmap:
+        shown |= _places(reader, work, after)
+    if _words(after) != _words(before):
+        shown["why"] = why.draw(after)
+    return shown
+
+
+def _words(reading: Reading) -> tuple[object, ...]:
+    return reading.explanation, reading.revised, reading.faithfulness
+
+
+def _places(reader: Reader, work: Work, reading: Reading) -> Shown:
+    """The map, and the lists to ask for another one."""
+    methods = choices.methods(reader.classifier, reading.face)
+    wanted = work.looked[work.picked][0] if work.picked in work.looked else None
     return {
-        name: draw(after) for name, (part, draw) in _PARTS.items() if part(after) != part(before)
+        "looks": looks.draw(reading, methods, wanted),
+        "where": looking.draw(work, reading),
     }
 
 
-def _whole(reading: Reading) -> Shown:
+def _whole(reader: Reader, work: Work, reading: Reading) -> Shown:
     if reading.prediction is None:
         return {
             "prediction": prediction.refused(reading.reason),
+            "looks": looks.blank(),
             "where": where.refused(reading.face),
             "why": why.refused(),
+            "questions": questions.refused(),
+            "asked": "",
         }
-    return {name: draw(reading) for name, (_, draw) in _PARTS.items()}
+    return {
+        "prediction": prediction.draw(reading),
+        **_places(reader, work, reading),
+        "why": why.draw(reading),
+        "questions": questions.draw(reading),
+        "asked": questions.own(work.answers),
+    }
 
 
 def strip(work: Work) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]  # told in a few words what is loaded next
 Load = Callable[[Say], "Reader"]
 
+QUEUE = "reading"  # whatever uses the models waits in one line: pages and API alike
+
 _log = logging.getLogger(__name__)
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,11 @@ def text(value: object) -> str:
     return (
         html.escape(str(value)).replace("{", "&#123;").replace("$", "&#36;").replace("`", "&#96;")
     )
+
+
+def prose(value: str) -> str:
+    """Escaped, with *starred words* in bold."""
+    return re.sub(r"\*([^*\n]+)\*", r"<em>\1</em>", text(value))
 
 
 def percent(value: float) -> str:
@@ -61,13 +67,17 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
     return picture(np.asarray(small))
 
 
-def panel(title: str, body: str, note: str = "", state: str = "") -> str:
-    """A titled card; `note` stands beside the title, `state` is a class such as "waiting"."""
-    beside = f'<span class="panel-note">{note}</span>' if note else ""
+def panel(title: str, body: str, state: str = "") -> str:
+    """A titled card; `state` is a class such as "waiting"."""
     return (
-        f'<section class="panel {state}"><header><h2>{title}</h2>{beside}</header>'
-        f'<div class="panel-body">{body}</div></section>'
+        f'<section class="card {state}">{heading(title)}<div class="panel-body">{body}</div>'
+        "</section>"
     )
+
+
+def heading(title: str) -> str:
+    """The title of a panel, for panels that are put together from several components."""
+    return f"<header><h2>{title}</h2></header>"
 
 
 def ghost(lines: int, figure: bool = False) -> str:
@@ -81,3 +91,14 @@ def ghost(lines: int, figure: bool = False) -> str:
 def empty(words: str) -> str:
     """What a panel says before it has anything to show."""
     return f'<div class="empty"><p>{words}</p></div>'
+
+
+def waiting(body: str) -> str:
+    """Ghosts that breathe, in a panel put together from several components."""
+    return f'<div class="waiting">{body}</div>'
+
+
+def option(value: str, words: str, selected: bool = False) -> str:
+    """One entry of a native list of choices."""
+    chosen = " selected" if selected else ""
+    return f'<option value="{text(value)}"{chosen}>{text(words)}</option>'

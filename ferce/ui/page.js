@@ -1,16 +1,59 @@
-// Links between the panels that need no server: a region lights up wherever it is named, and the
-// slider sets how much of the heat is seen. Listeners sit on the document, so they outlive the
-// panels, which are replaced whole.
+// Links between the panels that need no server: a region lights up wherever it is named, a claim
+// shows what its check rests on, and the slider sets how much of the heat is seen. Listeners sit on
+// the document, so they outlive the panels, which are replaced whole.
 (() => {
+  const NAMED = '[data-region], [data-evidence]';
+  let peek;
+
   const light = (region) => {
     for (const shape of document.querySelectorAll('[data-outline]')) {
       shape.classList.toggle('lit', shape.dataset.outline === region);
     }
   };
-  const regionOf = (event) => event.target.closest?.('[data-region]')?.dataset.region;
-  const follow = (event) => light(regionOf(event));
+  // Where the picture is out of sight, a small copy of it stands in the corner.
+  const look = (region) => {
+    peek?.remove();
+    peek = undefined;
+    const face = document.querySelector('.part-where figure.face');
+    if (!region || !face?.querySelector(`[data-outline="${region}"]`)) return;
+    const { top, bottom, height } = face.getBoundingClientRect();
+    if (Math.min(bottom, innerHeight) - Math.max(top, 0) > height / 2) return;
+    peek = document.createElement('div');
+    peek.className = 'peek';
+    peek.setAttribute('aria-hidden', 'true');
+    peek.append(face.cloneNode(true));
+    (document.querySelector('.gradio-container') ?? document.body).append(peek);
+  };
+  const tell = (cue) => {
+    const place = cue?.closest('.card')?.querySelector('[data-evidence-here]');
+    if (!place || !cue.dataset.verdict) return;
+    const said = document.createElement('p'), why = document.createElement('p');
+    const words = document.createElement('strong');
+    words.textContent = `${cue.firstElementChild.textContent}: `;
+    said.append(words, `${cue.dataset.verdict}.`);
+    why.textContent = cue.dataset.evidence;
+    place.replaceChildren(said, why);
+  };
+  const show = (named) => {
+    look(named?.dataset.region);
+    light(named?.dataset.region);
+    if (named?.matches('.cue')) tell(named);
+  };
+  const under = (event) => event.target.closest?.(NAMED);
+  // What is pointed at comes first; then what has the focus, so a click or a tap stays.
+  const focused = () => document.activeElement?.closest?.(NAMED);
+  let last;
+  const follow = (event) => {
+    const named = under(event) ?? focused();
+    if (named === last && event.type === 'mouseover') return;
+    last = named;
+    show(named);
+  };
   for (const kind of ['mouseover', 'focusin', 'click']) document.addEventListener(kind, follow);
-  document.addEventListener('focusout', () => light(undefined));
+  document.addEventListener('focusout', () => show((last = undefined)));
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && focused()) document.activeElement.blur();
+  });
 
   document.addEventListener('input', (event) => {
     if (!event.target.matches?.('[data-opacity]')) return;

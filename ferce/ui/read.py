@@ -7,19 +7,34 @@ from typing import Any
 import gradio as gr
 
 from ferce import images
-from ferce.ui import flow, markup, thumbnails, uploads
+from ferce.ui import asking, flow, looking, markup, thumbnails, uploads
 from ferce.ui.flow import Flow, Shown
-from ferce.ui.loading import Models
+from ferce.ui.loading import QUEUE, Models
+from ferce.ui.panels import questions, where
 from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
 
 NAME = "Read"
-_QUEUE = "reading"  # pages and API wait in one line
 _LISTEN: dict[str, Any] = {
     "show_progress": "hidden",
     "trigger_mode": "multiple",
     "api_visibility": "private",
 }
+# What the browser tells of a list that was set, and of a question that was sent.
+_CHOSEN = """
+element.addEventListener('change', (event) => {
+  const form = event.target.closest('form.looks');
+  if (form) trigger('select', Object.fromEntries(new FormData(form)));
+});
+"""
+_ASKED = """
+element.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const field = event.target.elements.question;
+  trigger('submit', {question: field.value});
+  field.value = '';
+});
+"""
 Parts = Mapping[str, gr.HTML]
 
 
@@ -33,13 +48,32 @@ def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
             parts["faces"] = thumbnails.row(name="faces")
             row = thumbnails.row(_examples(examples), "examples") if examples else None
         with gr.Column(elem_classes="reading"):
-            blank = flow.blank()
-            for name in ("prediction", "where", "why", "raw"):
-                parts[name] = gr.HTML(blank[name], elem_classes=[f"part-{name}"])
+            question = _panels(parts)
     _connect(photo, parts, Flow(models), sessions, settings.readers)
+    _connect_face(parts, question, models, sessions, settings.readers)
     if row is not None:
         row.select(_taker(examples), None, photo, **_LISTEN)
-    _endpoint(models, settings.readers)
+
+
+def _panels(parts: dict[str, gr.HTML]) -> gr.HTML:
+    """The four panels and the raw numbers; returns the field for the user's own question."""
+    blank = flow.blank()
+
+    def part(name: str, **more: Any) -> None:
+        parts[name] = gr.HTML(blank[name], elem_classes=[f"part-{name}"], **more)
+
+    part("prediction")
+    with gr.Column(elem_classes=["card", "panel-where"]):
+        gr.HTML(markup.heading(where.TITLE))
+        part("looks", js_on_load=_CHOSEN)
+        part("where")
+    part("why")
+    with gr.Column(elem_classes=["card", "panel-questions"]):
+        question = gr.HTML(questions.form(), js_on_load=_ASKED)
+        part("asked")
+        part("questions")
+    part("raw")
+    return question
 
 
 def _photo() -> gr.Image:
@@ -87,7 +121,7 @@ def _taker(examples: list[Path]) -> Any:
 def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, readers: int) -> None:
     """A choice clears the page at once and takes a new turn; a new turn starts a run."""
     outputs, turn = list(parts.values()), gr.State(0)
-    queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": _QUEUE}
+    queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": QUEUE}
     # In the queue all the same: Gradio 6.31 tells of a changed state only there.
     at_once = {**_LISTEN, "concurrency_limit": None}
 
@@ -120,46 +154,26 @@ def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, rea
     parts["faces"].select(pick, None, [turn, *outputs], **at_once)
 
 
+def _connect_face(
+    parts: Parts, question: gr.HTML, models: Models, sessions: Sessions, readers: int
+) -> None:
+    """What may be asked of the face on the page: another map, and questions."""
+    queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": QUEUE}
+
+    def look(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        steps = looking.look(models.reader, sessions.of(request.session_hash), event._data)
+        yield from (_update(parts, shown) for shown in steps)
+        yield {parts["where"]: gr.skip()}
+
+    def answer(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        told = event._data.get("question") if isinstance(event._data, dict) else None
+        steps = asking.ask(models.reader, sessions.of(request.session_hash), told)
+        yield from (_update(parts, shown) for shown in steps)
+        yield {parts["asked"]: gr.skip()}
+
+    parts["looks"].select(look, None, parts["where"], **queued)
+    question.submit(answer, None, parts["asked"], **queued)
+
+
 def _update(parts: Parts, shown: Shown) -> dict[Any, str]:
     return {parts[name]: value for name, value in shown.items()}
-
-
-def _endpoint(models: Models, readers: int) -> None:
-    """The API: `/read` takes a photograph and returns its part of the JSON document."""
-
-    def read(photo: uploads.Upload) -> dict[str, Any]:
-        """Read the faces of a photo.
-
-        Args:
-            photo: The photo as an uploaded file: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
-
-        Returns:
-            One photo of the JSON document that `python -m ferce --json` writes.
-        """
-        return _document(models, uploads.path(photo))
-
-    photo = gr.Image(label="photo", visible=False)
-    document = gr.JSON(label="reading", visible=False)
-    gr.Button(visible=False).click(
-        read,
-        photo,
-        document,
-        api_name="read",
-        preprocess=False,
-        concurrency_limit=readers,
-        concurrency_id=_QUEUE,
-    )
-
-
-def _document(models: Models, path: Path | None) -> dict[str, Any]:
-    from ferce.report import to_json
-
-    if path is None:
-        return {"photo": "", "error": "No photo was sent; upload one as `photo`."}
-    while not models.wait(60):
-        pass
-    if models.reader is None:
-        raise gr.Error(models.failure or "There are no models.", print_exception=False)
-    report = models.reader.read(path, name=path.name)
-    photo: dict[str, Any] = to_json([report], models.reader.models)["photos"][0]
-    return photo

@@ -4,7 +4,21 @@ import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferce.types import Face, Pixels, Reading, Report
+from ferce.types import Answer, Face, Heatmap, Pixels, Reading, Report
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a heat map is asked for: `label`, rather than `against` where there is one."""
+
+    label: str
+    method: str
+    against: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What the map speaks for: "happy", or "happy rather than sad"."""
+        return f"{self.label} rather than {self.against}" if self.against else self.label
 
 
 @dataclass(eq=False)
@@ -12,6 +26,9 @@ class Work:
     """One photograph being read. It fills up part by part, always by the one run that owns it.
 
     `turn` counts the choices made on the page; `path` is None where the photo was taken away.
+    `newest` is the reading of the picked face as far as it has come. By number of the face,
+    `asked` holds the answers to the user's own questions and `looked` the map that the user chose;
+    `looks` counts those choices, of which only the last is drawn.
     """
 
     turn: int = 0
@@ -21,15 +38,29 @@ class Work:
     readings: dict[int, Reading] = field(default_factory=dict)
     seconds: float = 0.0
     picked: int = 0
+    newest: Reading | None = None
+    asked: dict[int, list[Answer]] = field(default_factory=dict)
+    looked: dict[int, tuple[Look, Heatmap]] = field(default_factory=dict)
+    looks: int = 0
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The user's own questions about the picked face, with their answers."""
+        return self.asked.setdefault(self.picked, [])
 
     def report(self) -> Report:
         """All that is known so far; faces not yet picked are there without a prediction."""
         if self.photo is None or not self.faces:
             raise ValueError("there is no report before a face was found")
         height, width = self.photo.shape[:2]
-        readings = [self.readings.get(i) or Reading(face) for i, face in enumerate(self.faces)]
+        readings = [self._told(i) for i in range(len(self.faces))]
         name = self.path.name if self.path else "photo"
         return Report(name, (width, height), round(self.seconds, 3), tuple(readings))
+
+    def _told(self, i: int) -> Reading:
+        """The reading of a face with the answers to the user's own questions."""
+        reading = self.readings.get(i) or Reading(self.faces[i])
+        return replace(reading, answers=(*reading.answers, *self.asked.get(i, ())))
 
 
 class Session:
@@ -46,7 +77,8 @@ class Session:
     def pick(self, index: int) -> Work:
         """Turn to another face of the same photograph, keeping what was read already."""
         old = self.work
-        self.work = replace(old, turn=old.turn + 1, picked=index, readings=dict(old.readings))
+        known = dict(old.readings)
+        self.work = replace(old, turn=old.turn + 1, picked=index, readings=known, newest=None)
         return self.work
 
 

@@ -8,6 +8,7 @@ from ferce import canvas, render
 from ferce.saliency import METHODS
 from ferce.types import Face, Heatmap, Mask, Reading
 from ferce.ui import markup
+from ferce.ui.session import Look
 
 TITLE = "Where it looks"
 _SIDE = 512  # pixels of the picture sent to the page, at most
@@ -19,40 +20,54 @@ _HEAT = 0.85  # opacity of the strongest heat at the slider's right end
 def blank() -> str:
     """Before a photograph was chosen."""
     words = "The parts of the face that speak for the prediction, as a heat map."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(5, figure=True))
+    return markup.empty(words) + markup.ghost(5, figure=True)
 
 
 def waiting() -> str:
-    """While the map is made."""
-    return markup.panel(TITLE, markup.ghost(5, figure=True), state="waiting")
+    """While the first map is made."""
+    return markup.waiting(markup.ghost(5, figure=True))
 
 
 def refused(face: Face) -> str:
     """A face that must not be read: only what was found is shown."""
-    body = _figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
-    return markup.panel(TITLE, body)
+    return _figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
 
 
-def draw(reading: Reading) -> str:
-    """The panel of a face; without a map it says so."""
+def searching(reading: Reading, wanted: Look) -> str:
+    """The map on the page, dimmed while another one is made."""
+    passes = METHODS[wanted.method].passes
+    note = f"Looking for {wanted.words}, by {wanted.method}"
+    cost = f": {passes} faces go through the model" if passes > 1 else ""
+    return f'<div class="dimmed">{_status(note + cost, "busy")}{_body(reading, None)}</div>'
+
+
+def draw(reading: Reading, wanted: Look | None = None, trouble: str = "") -> str:
+    """The map of a face, with what it was asked for; `trouble` is why there is no other one."""
+    return (_status(trouble, "sorry") if trouble else "") + _body(reading, wanted)
+
+
+def _status(words: str, kind: str) -> str:
+    return f'<p class="status {kind}" role="status">{markup.text(words)}.</p>'.replace("..<", ".<")
+
+
+def _body(reading: Reading, wanted: Look | None) -> str:
     heat = reading.heatmap
     if heat is None:
-        return markup.panel(TITLE, _figure(reading.face, None) + "<p>No heat map was made.</p>")
+        return _figure(reading.face, None) + "<p>No heat map was made.</p>"
+    label = wanted.words if wanted else heat.label
     if heat.empty:
-        words = f"Nothing in this face spoke for <em>{markup.text(heat.label)}</em>."
-        return markup.panel(TITLE, f"{_figure(reading.face, None)}<p>{words}</p>")
-    return markup.panel(
-        TITLE, _figure(reading.face, heat) + _slider() + _shares(heat) + _method(heat)
-    )
+        words = f"Nothing in this face spoke for <em>{markup.text(label)}</em>."
+        return f"{_figure(reading.face, None)}<p>{words}</p>{_method(heat, label)}"
+    return _figure(reading.face, heat, label) + _slider() + _shares(heat) + _method(heat, label)
 
 
-def _figure(face: Face, heat: Heatmap | None) -> str:
+def _figure(face: Face, heat: Heatmap | None, label: str = "") -> str:
     crop = canvas.fit(face.crop, min(face.size, _SIDE), enlarge=False)
     words = "The face, cut out and levelled"
     top = ""
     if heat is not None:
         layer = markup.picture(render.draw_heatmap(crop, heat, _HEAT, bar=False))
-        words = _words(heat)
+        words = _words(heat, label)
         top = f'<img class="heat" src="{layer}" alt="">'
     return (
         f'<figure class="face"><img src="{markup.picture(crop)}" alt="{markup.text(words)}">{top}'
@@ -60,10 +75,10 @@ def _figure(face: Face, heat: Heatmap | None) -> str:
     )
 
 
-def _words(heat: Heatmap) -> str:
+def _words(heat: Heatmap, label: str) -> str:
     ranked = _ranked(heat)[:3]
     shares = ", ".join(f"{name} {value:.0%}" for name, value in ranked)
-    return f"The face with a heat map for {heat.label}" + (f": {shares}" if shares else "")
+    return f"The face with a heat map for {label}" + (f": {shares}" if shares else "")
 
 
 def _ranked(heat: Heatmap) -> list[tuple[str, float]]:
@@ -134,8 +149,9 @@ def _shares(heat: Heatmap) -> str:
     return f'<h3>Share of the heat</h3><ul class="bars">{"".join(rows)}</ul>'
 
 
-def _method(heat: Heatmap) -> str:
+def _method(heat: Heatmap, label: str) -> str:
     method = METHODS.get(heat.method)
     what = f": {markup.text(method.what)}" if method else ""
-    label = markup.text(heat.label)
-    return f'<p class="fine">For <em>{label}</em>, by {markup.text(heat.method)}{what}.</p>'
+    same = "" if method is None or method.of_label else " The map is the same for every label."
+    name = markup.text(heat.method)
+    return f'<p class="fine">For <em>{markup.text(label)}</em>, by {name}{what}.{same}</p>'

@@ -1,18 +1,18 @@
 """Why: the explanation with each claim marked by what the face and the model say of it."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ferce.types import Cue, Explanation, Reading
 from ferce.ui import markup
+from ferce.ui.panels import trust
 
 TITLE = "Why"
-# verdict class -> words of the legend; the mark is drawn by the style sheet beside each claim.
+# verdict class -> words of the legend; the style sheet adds colour, line and sign to each claim.
 _LEGEND: Mapping[str, str] = {
     "supported": "seen in the face",
-    "contradicted": "not seen",
+    "contradicted": "contradicted by the face",
     "untold": "cannot be told",
-    "unused": "seen, but not what the model used",
+    "unused": "seen, but not used by the model",
 }
 
 
@@ -37,15 +37,19 @@ def draw(reading: Reading) -> str:
     explanation = reading.explanation
     if explanation is None:
         return markup.panel(TITLE, markup.empty("No explanation was asked for."))
-    text = f'<p class="explanation">{"".join(_pieces(explanation))}</p>'
-    return markup.panel(
-        TITLE, text + _legend(explanation) + _claims(explanation) + _measures(reading)
+    parts = (
+        f'<p class="explanation">{"".join(_pieces(explanation))}</p>',
+        _legend(explanation),
+        _revised(reading.revised),
+        trust.draw(reading.faithfulness),
+        _claims(explanation),
     )
+    return markup.panel(TITLE, "".join(parts))
 
 
 def kind(cue: Cue) -> str:
     """How a claim is marked: plain until checked, then by its worst verdict."""
-    if cue.seen is None and cue.used is None:
+    if cue.seen is None:
         return "unchecked"
     if cue.seen == "contradicted":
         return "contradicted"
@@ -59,22 +63,32 @@ def _pieces(explanation: Explanation) -> Iterator[str]:
     for cue in sorted(explanation.cues, key=lambda cue: cue.start):
         if cue.start < end or cue.end > len(text):  # claims that overlap: the first one is marked
             continue
-        yield _prose(text[end : cue.start])
+        yield markup.prose(text[end : cue.start])
         yield _mark(cue, markup.text(text[cue.start : cue.end]))
         end = cue.end
-    yield _prose(text[end:])
-
-
-def _prose(text: str) -> str:
-    """Escaped, with *starred words* in bold; claims are cut out before, so their offsets hold."""
-    return re.sub(r"\*([^*\n]+)\*", r"<em>\1</em>", markup.text(text))
+    yield markup.prose(text[end:])
 
 
 def _mark(cue: Cue, words: str) -> str:
+    """A claim that takes the focus; `page.js` shows its region and what its check rests on."""
     region = f' data-region="{markup.text(cue.region)}"' if cue.region else ""
-    title = markup.text(". ".join(filter(None, (_LEGEND.get(kind(cue)), cue.evidence))))
+    verdict = _verdict(cue)
+    aloud = f'<span class="aloud"> ({verdict})</span>' if verdict else ""
     # Not a <button>, whose words could not break across lines.
-    return f'<span class="cue {kind(cue)}" tabindex="0"{region} title="{title}">{words}</span>'
+    return (
+        f'<span class="cue {kind(cue)}" tabindex="0"{region} data-verdict="{verdict}" '
+        f'data-evidence="{markup.text(cue.evidence)}"><span>{words}</span>{aloud}</span>'
+    )
+
+
+def _verdict(cue: Cue) -> str:
+    """Both verdicts in words: "seen in the face, used by the model"."""
+    if cue.seen is None:
+        return ""
+    seen = {"supported": "seen in the face", "contradicted": "contradicted by the face"}
+    use = {"used": "used by the model", "not used": "not used by the model"}
+    told = seen.get(cue.seen, "cannot be told from this face")
+    return f"{told}, {use[cue.used]}" if cue.used in use else told
 
 
 def _legend(explanation: Explanation) -> str:
@@ -84,7 +98,23 @@ def _legend(explanation: Explanation) -> str:
         for name, words in _LEGEND.items()
         if name in kinds
     )
-    return f'<ul class="legend">{items}</ul>' if items else ""
+    if not items:
+        return ""
+    hint = "Point at a marked phrase, or tap it, to see its place on the face and its evidence."
+    return (
+        f'<ul class="legend">{items}</ul><div class="evidence" role="status" data-evidence-here>'
+        f'<p class="fine">{hint}</p></div>'
+    )
+
+
+def _revised(revised: Explanation | None) -> str:
+    """The text without what the face contradicts, where there was any."""
+    if revised is None:
+        return ""
+    return (
+        "<h3>Repaired text <small>without what the face contradicts</small></h3>"
+        f'<p class="explanation revised">{"".join(_pieces(revised))}</p>'
+    )
 
 
 def _claims(explanation: Explanation) -> str:
@@ -99,23 +129,3 @@ def _claims(explanation: Explanation) -> str:
     )
     table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     return f"<details><summary>Each claim and its check</summary>{table}</details>"
-
-
-def _measures(reading: Reading) -> str:
-    faith = reading.faithfulness
-    if faith is None:
-        return ""
-    controls = tuple(faith.controls)
-    head = "".join(f"<th>{markup.text(name)}</th>" for name in ("Measure", "this text", *controls))
-    rows = "".join(
-        f'<tr><th scope="row">{markup.text(name)}</th><td>{_number(value)}</td>'
-        + "".join(f"<td>{_number(faith.controls[control].get(name))}</td>" for control in controls)
-        + "</tr>"
-        for name, value in faith.measures.items()
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f"<details><summary>Faithfulness beside its controls</summary>{table}</details>"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
