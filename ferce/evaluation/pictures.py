@@ -36,16 +36,22 @@ def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> T
     if plan.free_text and not hasattr(classifier, "named"):
         raise EvaluationError(f"{plan.model} answers by probabilities only; leave out free text.")
     table = Table(folder / FILE, COLUMNS)
-    rows = _missing(rows_of(plan.data, plan.split), table.done())
+    known: dict[str, Sample] = {}  # of pictures under way, for the rows of those that get lost
+    rows = _missing(rows_of(plan.data, plan.split), table.done(), known)
     stream = watched(aligned(rows, plan.detects, tools), plan.split, tools.shown)
     for batch in batches(stream):
-        table.append(_batch(batch, classifier, plan.free_text))
+        made = _batch(batch, classifier, plan.free_text)
+        table.append(_known(known.pop(row["name"], None)) | row for row in made)
     return table
 
 
-def _missing(rows: Iterator[Row], done: Mapping[str, str]) -> Iterator[Row]:
+def _missing(
+    rows: Iterator[Row], done: Mapping[str, str], known: dict[str, Sample]
+) -> Iterator[Row]:
     for row in rows:
         if row.name not in done:
+            if isinstance(row, Sample):
+                known[row.name] = row
             yield row
         elif isinstance(row, Sample) and (row.label or "") != done[row.name] != "":
             raise EvaluationError(
@@ -76,13 +82,23 @@ def lost(problem: Problem) -> dict[str, Any]:
     return {"name": problem.name, "status": "lost", "reason": problem.reason}
 
 
+def _known(sample: Sample | None) -> dict[str, Any]:
+    """What the data tells of a picture, whether it can be read or not."""
+    if sample is None:
+        return {}
+    return {
+        "label": sample.label,
+        "subject": sample.subject,
+        "units": _units(sample.units),
+        "attributes": json.dumps(dict(sample.attributes), sort_keys=True),
+    }
+
+
 def _row(read: Read, words: str) -> dict[str, Any]:
     sample, told, scores = read.item.sample, read.prediction, read.scores
     quality = read.face.quality
     return {
         "name": sample.name,
-        "label": sample.label,
-        "subject": sample.subject,
         "picture": read.item.path.stem,
         "status": "read",
         "problem": read.face.problem,
@@ -95,8 +111,6 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "calibrated": int(scores.calibrated),
         **{PROBABILITY + name: float(p) for name, p in told.probabilities.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
-        "units": _units(sample.units),
-        "attributes": json.dumps(dict(sample.attributes), sort_keys=True),
     }
 
 

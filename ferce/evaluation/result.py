@@ -26,6 +26,7 @@ def counts(scored: Scored) -> dict[str, Any]:
         "pictures": len(scored),
         "read": int(scored.read.sum()),
         "lost": len(lost),
+        "lost_without_label": sum(scored.labels[i] == "" for i in lost),
         "lost_reasons": dict(Counter(str(scored.reasons[i]) for i in lost).most_common(20)),
         "lost_names": [str(scored.names[i]) for i in lost[:LISTED]],
         "app_would_refuse": int((scored.problems != "").sum()),

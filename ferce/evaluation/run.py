@@ -128,7 +128,7 @@ def figures(scored: Scored, plan: Plan) -> Metrics:
 
 
 def _all(scored: Scored) -> Metrics:
-    """With lost pictures counted as errors, as far as their label is known."""
+    """With lost pictures counted as errors; of a file that is missing the label is not known."""
     rows = np.flatnonzero(np.isin(scored.labels, COMPOUNDS))
     best = np.full(len(rows), -1, np.intp)
     best[scored.read[rows]] = scored.probabilities[rows][scored.read[rows]].argmax(1)

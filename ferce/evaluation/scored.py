@@ -63,7 +63,7 @@ class Scored:
             reasons=_texts(table, "reason"),
             problems=_texts(table, "problem"),
             read=np.array([row["status"] == "read" for row in table], np.bool_),
-            probabilities=_normal(classes.reshape(len(table), len(keys))),
+            probabilities=classes.reshape(len(table), len(keys)),
             quality={name: _numbers(table, name) for name in QUALITY},
             neutral=_numbers(table, "neutral"),
             mass=masses[0] if masses else 0.9,
@@ -99,8 +99,3 @@ def _numbers(table: list[Any], key: str) -> NDArray[np.float64]:
 
 def _texts(table: list[Any], key: str) -> NDArray[np.str_]:
     return np.array([row[key] for row in table], np.str_)
-
-
-def _normal(classes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows that sum to 1 again, after six digits were written."""
-    return np.asarray(classes / classes.sum(1, keepdims=True), np.float64)

@@ -53,7 +53,7 @@ class Table:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return repr(float(value))  # all digits: figures do not change by being written
     return "" if value is None else " ".join(str(value).split())
 
 
