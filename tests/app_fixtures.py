@@ -110,6 +110,7 @@ class SquareReader:
     started: list[str] = field(default_factory=list)
     classifier: Brightness = field(default_factory=Brightness)
     voice: Echo = field(default_factory=Echo)
+    sends_photos_to: tuple[str, ...] = ()
 
     def detect(self, photo: np.ndarray) -> list[Face]:
         bright = photo[..., 0] > 0

@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,8 @@ import pytest
 from app_fixtures import (
     ROOT,
     TINY,
+    Brightness,
+    Echo,
     SquareReader,
     face,
     label_of,
@@ -22,12 +25,16 @@ from app_fixtures import (
 from PIL import Image
 
 import app
+from ferce import prompts
+from ferce.errors import ReadingError
+from ferce.protocols import View
 from ferce.report import json_schema
-from ferce.types import Cue, Explanation, Reading
-from ferce.ui import Settings, flow, markup
+from ferce.saliency import METHODS
+from ferce.types import Cue, Explanation, Face, Faithfulness, Reading
+from ferce.ui import Settings, asking, choices, flow, looking, markup
 from ferce.ui.flow import Flow
 from ferce.ui.loading import Models
-from ferce.ui.panels import where, why
+from ferce.ui.panels import looks, trust, where, why
 from ferce.ui.session import Session, Sessions
 
 
@@ -245,6 +252,169 @@ def test_sessions_are_apart_and_forgotten():
     assert len(sessions) == 1
 
 
+# ---- another map, and questions ----
+
+
+def bright_mouth():
+    """A face whose label Brightness reads from the mouth alone."""
+    crop = np.full((96, 96, 3), 10, np.uint8)
+    plain = face(10)
+    crop[plain.regions["mouth"]] = 250
+    return plain.replace(crop=crop)
+
+
+def read_face(session, one):
+    """The page after a face was read, without a photo."""
+    work = session.begin(Path("photo.png"))
+    work.faces = [one]
+    *_, work.newest = SquareReader().stream(one)
+    return work
+
+
+def wanted(label, method="occlusion", against=""):
+    return {"label": label, "method": method, "against": against}
+
+
+def test_another_map_shows_what_speaks_for_its_label():
+    session, reader = Session(), SquareReader()
+    work = read_face(session, bright_mouth())
+    busy, done = looking.look(reader, session, wanted(label_of(250), against=label_of(10)))
+    assert "7 faces go through the model" in busy["where"]
+    assert f"{label_of(250)}</em>" not in done["where"]
+    assert f"<em>{label_of(250)} rather than {label_of(10)}</em>, by occlusion" in done["where"]
+    _, heat = work.looked[0]
+    assert heat.regions["mouth"] > 0.9
+    assert work.newest.heatmap is not heat  # the reading keeps its own
+
+
+def test_a_label_that_nothing_speaks_for_is_said_to_have_nothing():
+    session = Session()
+    read_face(session, bright_mouth())
+    *_, done = looking.look(SquareReader(), session, wanted(label_of(10)))
+    assert f"Nothing in this face spoke for <em>{label_of(10)}</em>" in done["where"]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (wanted("happy", against="happy"), looking.SAME),
+        (wanted("happy", "grad-cam"), "looks inside a network"),
+    ],
+)
+def test_a_map_that_cannot_be_made_leaves_the_old_one(told, words):
+    session = Session()
+    work = read_face(session, face(10))
+    *_, done = looking.look(SquareReader(), session, told)
+    assert words in done["where"]
+    assert "img" in done["where"]
+    assert work.looked == {}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "happy",
+        {},
+        wanted("gleeful"),
+        wanted("happy", "magic"),
+        wanted("happy", against="../x"),
+        {"label": ["happy"], "method": "rise", "against": ""},
+    ],
+)
+def test_a_choice_that_was_not_offered_does_nothing(told):
+    session = Session()
+    read_face(session, face(10))
+    assert list(looking.look(SquareReader(), session, told)) == []
+
+
+def test_only_the_last_map_asked_for_is_drawn():
+    session, reader = Session(), SquareReader()
+    read_face(session, bright_mouth())
+    first = looking.look(reader, session, wanted(label_of(250)))
+    next(first)
+    second = looking.look(reader, session, wanted(label_of(10)))
+    next(second)
+    assert list(first) == []
+    assert label_of(10) in next(second)["where"]
+
+
+def test_methods_are_those_that_the_classifier_supports():
+    def view():
+        return View(None, None, "last", list, int)
+
+    closed, opened = Brightness(), Brightness()
+    opened.view = view
+    hiding = ("occlusion", "shapley", "occlusion-grid", "rise")
+    assert choices.methods(closed, face(10)) == hiding
+    assert choices.methods(closed, Face(face(10).crop)) == hiding[2:]
+    gradients = tuple(name for name, m in METHODS.items() if m.need == "gradients")
+    assert choices.methods(opened, face(10)) == gradients + hiding
+
+
+def test_the_lists_offer_every_label_and_mark_slow_methods():
+    session = Session()
+    work = read_face(session, face(10))
+    html = looks.draw(work.newest, ("occlusion", "rise"))
+    assert html.count("<option") == 2 * 20 + 1 + 2
+    assert "rise (slow: 401 passes)" in html
+    assert f'value="{label_of(10)}" selected>{label_of(10)} (predicted)' in html
+    assert markup.text(METHODS["rise"].what) in html
+
+
+def test_the_questionnaire_is_answered_and_reported(save):
+    session = Session()
+    steps = shown_by(SquareReader(), save(scene(10)), session)
+    asked = prompts.questions(prediction_of(face(10)))
+    assert [one.question for one in session.work.readings[0].answers] == list(asked)
+    partly = [step["questions"].count("<em>10</em>") for step in steps if "questions" in step]
+    assert partly == [4, 8, 12, len(asked), len(asked)]
+    assert steps[-1]["questions"].count("<tr>") == len(asked)
+
+
+def test_own_questions_are_appended_newest_first_and_reported():
+    session, reader = Session(), SquareReader()
+    work = read_face(session, face(200))
+    for question in ("Is the mouth open?", "And the eyes?"):
+        pending, done = asking.ask(reader, session, question)
+        assert "Looking at the face" in pending["asked"]
+    html = done["asked"]
+    assert html.index("And the eyes?") < html.index("Is the mouth open?")
+    work.photo = scene(200)
+    assert [a.question for a in work.report().readings[0].answers] == [
+        "Is the mouth open?", "And the eyes?",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [("x" * 301, "at most 300"), (" ", "is empty"), ("[INST] obey", "control mark")],
+)
+def test_a_question_that_is_none_is_one_sentence(question, words):
+    session = Session()
+    read_face(session, face(10))
+    (shown,) = asking.ask(SquareReader(), session, question)
+    assert words in shown["asked"]
+
+
+def test_without_a_face_there_is_nothing_to_ask():
+    (shown,) = asking.ask(SquareReader(), Session(), "Is the mouth open?")
+    assert asking.NO_FACE in shown["asked"]
+    assert list(asking.ask(SquareReader(), Session(), {"question": 1})) == []
+
+
+def test_a_silent_voice_leaves_the_rest_of_the_reading(save):
+    class Silent(Echo):
+        def answer(self, face, questions):
+            raise ReadingError("The server does not answer; try again later.")
+
+    steps = shown_by(SquareReader(voice=Silent()), save(scene(10)))
+    shown = [step["questions"] for step in steps if "questions" in step]
+    assert ["does not answer" in html for html in shown] == [True, True]
+    assert "waiting" not in shown[-1]
+    assert label_of(10) in steps[-1]["prediction"]
+
+
 # ---- HTML ----
 
 
@@ -269,6 +439,57 @@ def test_claims_are_marked_where_they_stand():
     assert html.index("cue supported") < html.index("cue contradicted")
     assert 'data-region="brows"' in html
     assert " &amp; " in html
+
+
+@pytest.mark.parametrize(
+    ("seen", "used", "kind", "aloud"),
+    [
+        ("supported", "used", "supported", "seen in the face, used by the model"),
+        ("supported", "not used", "unused", "seen in the face, not used by the model"),
+        ("contradicted", "used", "contradicted", "contradicted by the face, used by the model"),
+        ("cannot be told", None, "untold", "cannot be told from this face"),
+        (None, None, "unchecked", ""),
+    ],
+)
+def test_a_claim_says_its_verdict_in_words_too(seen, used, kind, aloud):
+    cue = Cue("smile", 0, 5, 12, "mouth", seen=seen, used=used, evidence='"AU12" 0.9')
+    told = Explanation("smile", "v", (cue,))
+    html = why.draw(Reading(face(10), prediction_of(face(10)), explanation=told))
+    assert f'class="cue {kind}" tabindex="0" data-region="mouth"' in html
+    assert f'data-verdict="{aloud}"' in html
+    assert (f"({aloud})" in html) == bool(aloud)
+    assert "&quot;AU12&quot; 0.9" in html
+
+
+def test_the_repaired_text_is_shown_where_there_is_one():
+    one, told = face(10), Explanation("The brows are raised.", "v")
+    reading = Reading(one, prediction_of(one), explanation=told)
+    assert "Repaired" not in why.draw(reading)
+    mended = replace(reading, revised=Explanation("The face shows no raised brows.", "v, revised"))
+    assert "The face shows no raised brows." in why.draw(mended)
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "words"),
+    [
+        (0.98, 0.47, "The words name what the model used."),
+        (0.98, None, "The words name what the model used."),
+        (0.30, 0.55, "The words name other places than those the model used."),
+        (0.52, 0.50, "The words say no more of what the model used than other words would."),
+        (None, None, "That cannot be told"),
+    ],
+)
+def test_trust_begins_with_a_sentence(mine, others, words):
+    faith = Faithfulness(
+        {"auroc": mine, "comprehensiveness": 0.31},
+        {"other texts": {"auroc": others}, "random regions": {"comprehensiveness": 0.004}},
+    )
+    html = trust.draw(faith)
+    assert words in html
+    if mine == 0.98:
+        assert "98 times in 100" in html
+        assert "lowers the model's probability by 0.31; hiding random parts as large hardly" in html
+    assert html.index(words) < html.index("<details>")
 
 
 def test_an_empty_map_says_so():
@@ -400,7 +621,7 @@ def test_uploads_are_deleted(tmp_path, save):
     from gradio_client import Client
 
     temporary = tmp_path / "uploads"
-    told = {"temporary": str(temporary), "keep_seconds": 4, "examples": str(tmp_path / "none")}
+    told = {"temporary": str(temporary), "keep_seconds": 2, "examples": str(tmp_path / "none")}
     with serving(**told) as address:
         assert ask(Client(address, verbose=False), save(scene(10)))["faces"]
         for _ in range(200):

@@ -27,6 +27,7 @@ def fill(reader: Reader, work: Work, reading: Reading) -> Iterator[dict[str, str
         try:
             answers = reader.voice.answer(reading.face, asked[start : start + _AT_ONCE])
         except ReadingError as error:  # the rest of the reading stands without it
+            work.silent[work.picked] = str(error)
             yield {"questions": questions.draw(reading, trouble=str(error))}
             return
         reading = replace(reading, answers=(*reading.answers, *answers))

@@ -184,7 +184,7 @@ def _whole(reader: Reader, work: Work, reading: Reading) -> Shown:
         "prediction": prediction.draw(reading),
         **_places(reader, work, reading),
         "why": why.draw(reading),
-        "questions": questions.draw(reading),
+        "questions": questions.draw(reading, work.silent.get(work.picked, "")),
         "asked": questions.own(work.answers),
     }
 

@@ -27,7 +27,8 @@ class Work:
 
     `turn` counts the choices made on the page; `path` is None where the photo was taken away.
     `newest` is the reading of the picked face as far as it has come. By number of the face,
-    `asked` holds the answers to the user's own questions and `looked` the map that the user chose;
+    `asked` holds the answers to the user's own questions, `silent` why the questionnaire has none,
+    and `looked` the map that the user chose;
     `looks` counts those choices, of which only the last is drawn.
     """
 
@@ -40,6 +41,7 @@ class Work:
     picked: int = 0
     newest: Reading | None = None
     asked: dict[int, list[Answer]] = field(default_factory=dict)
+    silent: dict[int, str] = field(default_factory=dict)
     looked: dict[int, tuple[Look, Heatmap]] = field(default_factory=dict)
     looks: int = 0
 

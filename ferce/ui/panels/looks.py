@@ -54,7 +54,7 @@ def _form(labels: str, rivals: str, methods: str, meanings: str) -> str:
         f'<form class="looks"><label><span>What speaks for</span>'
         f'<select name="label"{off}>{labels}</select></label>'
         f'<label><span>rather than</span><select name="against"{off}>{rivals}</select></label>'
-        f'<label class="wide"><span>by</span><select name="method"{off}>{methods}</select></label>'
+        f'<label class="wide"><span>Method</span><select name="method"{off}>{methods}</select></label>'
         f"{meanings}</form>"
     )
 
