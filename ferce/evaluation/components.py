@@ -32,6 +32,7 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
         "component_f1_interval": [interval.low, interval.high],
         "component_f1_each": {b: _finite(each[k]) for k, b in enumerate(BASICS)},
         "component_auc_each": {b: _finite(v) for b, v in aucs.items()},
+        "component_auc": _finite(np.nanmean([*aucs.values()])) if len(rows) else None,
         **_basics(scored, chance, rows),
         **_neutral(scored, rows),
         "pairs": _pairs(scored),

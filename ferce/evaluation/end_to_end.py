@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ferce import images
-from ferce.data import load_data
 from ferce.data.align import detector_here, packaged, release
 from ferce.data.record import Problem, Sample, pixels
 from ferce.errors import ReadingError
@@ -81,8 +80,3 @@ def figures(table: Table) -> dict[str, Any]:
         "choice": lost_are_wrong(truth, class_numbers(named["top"])),
         "decision": lost_are_wrong(truth, class_numbers(named["decided"])),
     }
-
-
-def same_data(plan: Plan) -> bool:
-    """Whether the originals are the pictures that the main figures were measured on."""
-    return load_data(plan.end_to_end).spec == load_data(plan.data).spec

@@ -1,7 +1,7 @@
 """Heat maps of some faces, scored beside random maps, and the texts' faithfulness to them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,7 @@ import numpy as np
 from ferce import explanation, faithfulness, saliency
 from ferce.alignment import align as match
 from ferce.alignment import label_map, unit_map
-from ferce.data.align import Aligned
-from ferce.data.record import Sample
+from ferce.data.record import Problem, Sample
 from ferce.evaluation import interval
 from ferce.evaluation.curves import areas, random_map
 from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
@@ -36,7 +35,7 @@ NUMBERS = (*PAIRS, *PAIRS.values(), "random_weights")
 USES = ("used", "not used", "cannot be told")
 VERDICTS = ("supported", "contradicted")
 COLUMNS = (
-    *("name", "subject", "label", "method", "empty"),
+    *("name", "subject", "label", "lost", "method", "empty"),
     *NUMBERS,
     *("claims", *VERDICTS, *("claims_" + use.replace(" ", "_") for use in USES)),
     "faithfulness",
@@ -69,22 +68,18 @@ def measure(
     (folder, tools), (names, texts) = places, told
     table = Table(folder / FILE, COLUMNS)
     left = names - set(table.done())
-    faces = _faces(plan, left, tools)
-    for item in watched(faces, "heat maps", tools.shown, len(left)):
-        (read,) = predicted(classifier, [item])
-        table.append([_row(plan, classifier, network, read, texts.get(item.sample.name, ""))])
-    return table
-
-
-def _faces(plan: Plan, names: set[str], tools: Tools) -> Iterator[Aligned]:
     rows = (
         row
         for row in rows_of(plan.data, plan.split)
-        if isinstance(row, Sample) and row.name in names
+        if isinstance(row, Sample) and row.name in left
     )
-    for item in aligned(rows, True, tools):
-        if isinstance(item, Aligned):
-            yield item
+    for item in watched(aligned(rows, True, tools), "heat maps", tools.shown, len(left)):
+        if isinstance(item, Problem):
+            table.append([{"name": item.name, "lost": item.reason}])
+            continue
+        (read,) = predicted(classifier, [item])
+        table.append([_row(plan, classifier, network, read, texts.get(item.sample.name, ""))])
+    return table
 
 
 def _row(
@@ -160,12 +155,15 @@ def _faithfulness(
 
 def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
     """Means beside their controls, with intervals, and what could not be measured."""
-    rows = list(table.rows())
+    rows = [row for row in table.rows() if not row["lost"]]
+    lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
-        return {"faces": 0, "note": "none of the chosen faces was found by the detector"}
+        return {"faces": 0, "lost": len(lost), "note": "the detector found none of these faces"}
     how = (interval.people(rows), plan.draws, plan.seed)
     found: dict[str, Any] = {
         "faces": len(rows),
+        "lost": len(lost),
+        "lost_names": lost,
         "methods": sorted({row["method"] for row in rows}),
         "empty_maps": sum(row["empty"] == "1" for row in rows),
         "notes": network.notes,

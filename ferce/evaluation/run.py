@@ -76,8 +76,8 @@ def evaluate(
     """
     start = time.perf_counter()
     other = None if against is None else comparison.load(against)
-    claim(output, "images", plan.settles())
     run = Run(plan, backends.load_classifier(plan.model, device), output, tools, device)
+    run.claim("images", plan.settles())
     table = pictures.measure(plan, run.classifier, output, tools)
     scored = Scored.of(table.rows())
     _require_faces(scored, plan)

@@ -1,9 +1,11 @@
-"""The table of pictures as arrays, from which every figure is computed."""
+"""The table of pictures as arrays, about a kilobyte a picture, for every figure."""
 
 import json
+import sys
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,26 @@ from ferce.evaluation.pictures import PROBABILITY, QUALITY
 from ferce.labels import COMPOUNDS
 
 Rows = NDArray[np.intp]
+# Column -> field of the texts.
+TEXTS: Mapping[str, str] = {
+    "name": "names",
+    "label": "labels",
+    "subject": "subjects",
+    "decided": "decided",
+    "free_text": "free_text",
+    "reason": "reasons",
+    "problem": "problems",
+}
+NUMBERS = ("neutral", "mass", *QUALITY)
+# Slice -> names that data sets give to it.
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "age": ("age", "age_group"),
+    "sex": ("sex", "gender"),
+    "ethnicity": ("ethnicity", "race", "skin", "skin_tone"),
+    "source": ("source",),
+    "style": ("style",),
+    "occluder": ("occluder",),
+}
 UNPARSED = -1  # as `metrics` counts an answer that names no class
 
 
@@ -28,7 +50,7 @@ class Scored:
         neutral: (N,) probability that nothing is expressed, NaN where the model has none.
         mass: what a 90 % prediction set must gather.
         calibrated: whether `mass` was found on held-out data.
-        attributes: what else the data tells of each picture.
+        attributes: of each picture, what `KEYS` makes slices of.
         problems: (N,) why the app would refuse the face, "" where it would not.
     """
 
@@ -50,25 +72,28 @@ class Scored:
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
         """The arrays of the rows of `images.csv`."""
-        table = list(rows)
         keys = [PROBABILITY + name for name in COMPOUNDS]
-        classes = np.array([[_number(row[k]) for k in keys] for row in table], np.float64)
-        masses = [float(row["mass"]) for row in table if row["mass"]]
+        texts: dict[str, list[str]] = {name: [] for name in (*TEXTS, "status")}
+        numbers: dict[str, array[float]] = {name: array("d") for name in (*keys, *NUMBERS)}
+        attributes, calibrated = [], False
+        for row in rows:
+            for name, values in texts.items():
+                values.append(sys.intern(row[name]))
+            for name, column in numbers.items():
+                column.append(float(row[name] or "nan"))
+            attributes.append(_attributes(row["attributes"]))
+            calibrated |= row["calibrated"] == "1"
+        arrays = {name: np.array(values, np.float64) for name, values in numbers.items()}
+        masses = arrays["mass"][np.isfinite(arrays["mass"])]
         return cls(
-            names=_texts(table, "name"),
-            labels=_texts(table, "label"),
-            subjects=_texts(table, "subject"),
-            decided=_texts(table, "decided"),
-            free_text=_texts(table, "free_text"),
-            reasons=_texts(table, "reason"),
-            problems=_texts(table, "problem"),
-            read=np.array([row["status"] == "read" for row in table], np.bool_),
-            probabilities=classes.reshape(len(table), len(keys)),
-            quality={name: _numbers(table, name) for name in QUALITY},
-            neutral=_numbers(table, "neutral"),
-            mass=masses[0] if masses else 0.9,
-            calibrated=any(row["calibrated"] == "1" for row in table),
-            attributes=tuple(json.loads(row["attributes"] or "{}") for row in table),
+            **{field: np.array(texts[name], np.str_) for name, field in TEXTS.items()},
+            read=np.array([status == "read" for status in texts["status"]], np.bool_),
+            probabilities=np.stack([arrays[name] for name in keys], 1),
+            quality={name: arrays[name] for name in QUALITY},
+            neutral=arrays["neutral"],
+            mass=float(masses[0]) if len(masses) else 0.9,
+            calibrated=calibrated,
+            attributes=tuple(attributes),
         )
 
     def __len__(self) -> int:
@@ -89,13 +114,7 @@ class Scored:
         return np.where(self.subjects[rows] == "", unknown, self.subjects[rows])
 
 
-def _number(text: str) -> float:
-    return float(text) if text else float("nan")
-
-
-def _numbers(table: list[Any], key: str) -> NDArray[np.float64]:
-    return np.array([_number(row[key]) for row in table], np.float64)
-
-
-def _texts(table: list[Any], key: str) -> NDArray[np.str_]:
-    return np.array([row[key] for row in table], np.str_)
+def _attributes(text: str) -> dict[str, str]:
+    """Those that make slices, in lower case."""
+    told = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
+    return {key: sys.intern(told[key]) for keys in KEYS.values() for key in keys if key in told}

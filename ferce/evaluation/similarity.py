@@ -24,7 +24,8 @@ def measure_clip(plan: Plan, texts: Table, folder: Path, tools: Tools, device: s
 
     scorer, table = ClipScorer(plan.clip, device), Table(folder / FILE, COLUMNS)
     done = table.done()
-    told = {r["name"]: r["text"] for r in texts.rows() if r["text"] and r["name"] not in done}
+    left = (row for row in texts.rows() if row["text"] and row["name"] not in done)
+    told = {row["name"]: row["text"] for row in left}
     rows = (
         row
         for row in rows_of(plan.data, plan.split)

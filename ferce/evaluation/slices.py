@@ -8,17 +8,8 @@ from numpy.typing import NDArray
 
 from ferce import metrics
 from ferce.evaluation.classification import Choice, K
-from ferce.evaluation.scored import Rows, Scored
+from ferce.evaluation.scored import KEYS, Rows, Scored
 
-# Slice -> names that data sets give to it.
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "age": ("age", "age_group"),
-    "sex": ("sex", "gender"),
-    "ethnicity": ("ethnicity", "race", "skin", "skin_tone"),
-    "source": ("source",),
-    "style": ("style",),
-    "occluder": ("occluder",),
-}
 MOST = 20  # values of an attribute; one with more is no slice
 ENOUGH = 10  # faces from which a part takes part in the gap
 FRONTAL, TURNED = 10.0, 25.0  # degrees of yaw or pitch
@@ -46,10 +37,8 @@ def slices(scored: Scored, rows: Rows) -> dict[str, NDArray[np.str_]]:
 
 
 def _told(scored: Scored, rows: Rows, keys: tuple[str, ...]) -> NDArray[np.str_]:
-    values = []
-    for i in rows:
-        told = {key.lower(): value for key, value in scored.attributes[i].items()}
-        values.append(next((told[key] for key in keys if key in told), ""))
+    told = (scored.attributes[i] for i in rows)
+    values = [next((t[key] for key in keys if key in t), "") for t in told]
     return np.array(values, np.str_)
 
 

@@ -38,7 +38,11 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
             yield row(name, block[key], block.get(f"{key}_interval"))
     yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
     parts = block["components"]
-    yield row("F1 of single emotions", parts["component_f1"], parts["component_f1_interval"])
+    yield row(
+        "F1 of single emotions, as decided", parts["component_f1"], parts["component_f1_interval"]
+    )
+    yield row("AUC of single emotions, mean", parts["component_auc"])
+    yield row("both emotions right", parts["pairs"]["both_right"])
     for part in ("free_text", "end_to_end", "text", "heat", "against"):
         yield from _part(part, block.get(part))
     for name, told in block["slices"].items():

@@ -1,7 +1,7 @@
 """Explanations of a split: written by a voice, and scored against references and annotation."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import numpy as np
 from ferce.data import captions
 from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
-from ferce.data.record import Sample, hidden_in
+from ferce.data.record import Problem, Sample, hidden_in
 from ferce.evaluation import interval, overlap
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
 from ferce.evaluation.mentions import COUNTS, compare
 from ferce.evaluation.plan import Plan
+from ferce.evaluation.result import LISTED
 from ferce.evaluation.table import Table
 from ferce.explanation import check, parse
 from ferce.protocols import Classifier, Voice
@@ -23,7 +24,7 @@ from ferce.protocols import Classifier, Voice
 FILE = "texts.csv"
 VERDICTS = ("supported", "contradicted", "cannot be told")
 COLUMNS = (
-    *("name", "subject", "label", "explained", "text"),
+    *("name", "subject", "label", "lost", "explained", "text"),
     *("there", "faint", "references"),
     *VERDICTS,
 )
@@ -38,21 +39,22 @@ def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: T
     """
     classifier, voice = models
     table = Table(folder / FILE, COLUMNS)
-    for batch in batches(watched(_faces(plan, table, tools), "texts", tools.shown), 8):
-        table.append(_row(read, voice) for read in predicted(classifier, batch))
-    return table
-
-
-def _faces(plan: Plan, table: Table, tools: Tools) -> Iterator[Aligned]:
     done = table.done()
     rows = (
         row
         for row in rows_of(plan.data, plan.split)
         if isinstance(row, Sample) and row.name not in done and _coded(row)
     )
-    for item in aligned(rows, True, tools):
-        if isinstance(item, Aligned):
-            yield item
+    faces = aligned(rows, True, tools)
+    for batch in batches(watched(faces, "texts", tools.shown), 8):
+        reads = iter(predicted(classifier, [i for i in batch if isinstance(i, Aligned)]))
+        table.append(
+            {"name": item.name, "lost": item.reason}
+            if isinstance(item, Problem)
+            else _row(next(reads), voice)
+            for item in batch
+        )
+    return table
 
 
 def _coded(sample: Sample) -> bool:
@@ -81,12 +83,15 @@ def _row(read: Read, voice: Voice) -> dict[str, Any]:
 
 def figures(table: Table, plan: Plan) -> dict[str, Any]:
     """Every score beside its control: the same texts against other pictures' references."""
-    rows = list(table.rows())
+    rows = [row for row in table.rows() if not row["lost"]]
+    lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
-        return {"texts": 0, "note": "no face of this split has coded action units"}
+        return {"texts": 0, "lost": len(lost), "note": "no face with coded action units was found"}
     partner = interval.derangement(len(rows), plan.seed)
     return {
         "texts": len(rows),
+        "lost": len(lost),
+        "lost_names": lost[:LISTED],
         "empty": sum(not row["text"] for row in rows),
         "references": f"up to 3 a picture, of the wording {REFERENCE.name!r}; the best counts",
         **_overlap(rows, partner, plan),
