@@ -60,7 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("photos", nargs="+", metavar="PHOTO", help="a photo, a folder (with its folders) or a glob")
-    add("--json", metavar="F", help="write JSON (ferce/report/schema.json) to F; - is standard output")
+    add(
+        "--json",
+        metavar="F",
+        help="write JSON to F; - is standard output",
+    )
     add("--csv", metavar="F", help="write a table, one row a face")
     add("--html", metavar="F", help="write one self-contained page with pictures")
     add("--classifier", metavar="SPEC", help="model that predicts, kind:where@revision")
