@@ -86,11 +86,27 @@ def test_figures_stand_beside_those_of_shuffled_pairs(tmp_path):
     found = texts.figures(table, Plan(draws=20))
     assert found["units"]["f1"]["value"] == 1
     assert found["units"]["invented"]["value"] == 0
-    assert found["units_control"]["precision"]["value"] == 0
+    assert found["units"]["precision"]["control"]["value"] == 0
     assert found["rouge_l"]["value"] == 1 > found["rouge_l"]["control"]["value"]
     assert found["rouge_l"]["over_control"]["interval"][0] > 0
     assert found["bleu"]["value"] == pytest.approx(100)
     assert found["claims"]["supported"] == {"value": 1, "interval": [1, 1], "n": 3}
+
+
+def test_faces_that_are_not_found_are_listed(tmp_path):
+    from evaluation_fixtures import Grey, write_data
+
+    from ferce.evaluation.faces import Tools
+
+    spec = write_data(tmp_path, per_class=1)
+    rows = [json.loads(x) for x in (tmp_path / "table.jsonl").read_text().splitlines()]
+    rows = [row | {"action_units": [{"unit": 12, "intensity": 1.0}]} for row in rows[:3]]
+    (tmp_path / "table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = texts.measure(
+        Plan(data=spec), (Grey(), None), tmp_path, Tools(tmp_path / "cache", shown=False)
+    )
+    found = texts.figures(table, Plan())
+    assert (found["texts"], found["lost"]) == (0, 3)  # grey squares show no face
 
 
 @given(st.integers(2, 60), st.integers(0, 9))

@@ -185,8 +185,10 @@ def _texts(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
         return {}
     how = (interval.people(told), *how[1:])
     total = interval.column(told, "claims")
-    names = [*VERDICTS, *("claims_" + use.replace(" ", "_") for use in USES)]
-    shares = {n: interval.share(interval.column(told, n), total, *how) for n in names}
+    names = {v: v for v in VERDICTS} | {use: "claims_" + use.replace(" ", "_") for use in USES}
+    shares = {
+        name: interval.share(interval.column(told, key), total, *how) for name, key in names.items()
+    }
     return {"claims": shares, "faithfulness": _family(told, how)}
 
 

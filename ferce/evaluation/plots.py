@@ -29,13 +29,14 @@ def _draw_table(
 ) -> None:
     figure = _figure(9.0, 8.0)
     axes = figure.subplots()
-    picture = axes.imshow(table, vmin=0, cmap="Blues")
+    top = max(table.max(), 1.0)  # shares are drawn on one scale, whatever the model
+    picture = axes.imshow(table, vmin=0, vmax=top, cmap="Blues")
     axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=60, ha="right")
     axes.set_yticks(range(len(COMPOUNDS)), COMPOUNDS)
     axes.set_xlabel("predicted")
     axes.set_ylabel(f"true ({words[0]} split)")
     for row, column in np.argwhere(table > 0):
-        dark = table[row, column] > table.max() / 2
+        dark = table[row, column] > top / 2
         style: dict[str, Any] = {"ha": "center", "va": "center", "size": 9}
         axes.text(column, row, texts[row][column], color="white" if dark else "black", **style)
     figure.colorbar(picture, label=words[1], shrink=0.8)

@@ -15,7 +15,10 @@ from ferce.evaluation.scored import Scored
 FILE = "metrics.json"
 # Of a trained model's own metrics.json: told again, so that a card can be filled from this one.
 OF_TRAINING = ("data", "origin", "machine", "seconds", "plan", "network", "parameters")
-LIBRARIES = ("numpy", "scipy", "torch", "transformers", "timm", "mediapipe", "opencv-python")
+LIBRARIES = (
+    *("numpy", "scipy", "torch", "transformers", "peft", "timm", "mediapipe"),
+    *("opencv-contrib-python", "grad-cam", "sacrebleu", "rouge-score"),
+)
 LISTED = 1000  # pictures without a figure that are named one by one; all stand in images.csv
 
 

@@ -61,6 +61,11 @@ def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str
     return f"| {name} | {_number(value)} | {ends} | {beside} |"
 
 
+def _control(told: Mapping[str, Any]) -> Any:
+    """The value of the first control, whatever it is called; None where there is none."""
+    return next((v["value"] for key, v in told.items() if key.startswith("control")), None)
+
+
 def _number(value: Any) -> str:
     if value is None:
         return "–"
@@ -72,8 +77,7 @@ def _part(name: str, told: Any) -> Iterator[str]:
     for key, value in (told or {}).items():
         title = f"{name}: {key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:
-            control = value.get("control", {}).get("value")
-            yield row(title, value["value"], value.get("interval"), control)
+            yield row(title, value["value"], value.get("interval"), _control(value))
         elif isinstance(value, Mapping) and "difference" in value:
             yield row(f"{title}, difference", value["difference"], value["interval"])
         elif isinstance(value, Mapping):

@@ -95,8 +95,9 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
         "empty": sum(not row["text"] for row in rows),
         "references": f"up to 3 a picture, of the wording {REFERENCE.name!r}; the best counts",
         **_overlap(rows, partner, plan),
-        "units": _mentions(rows, np.arange(len(rows)), plan),
-        "units_control": _mentions(rows, partner, plan),
+        "units": _beside(
+            _mentions(rows, np.arange(len(rows)), plan), _mentions(rows, partner, plan)
+        ),
         "claims": _verdicts(rows, plan),
         "meteor": "not measured: needs Java or a download of WordNet",
     }
@@ -144,6 +145,14 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
         "invented": interval.share(count["invented"], said, *how),
         "denied_though_there": interval.share(count["denied"], count["there"], *how),
         "unsettled_claims": int(count["unsettled"].sum()),
+    }
+
+
+def _beside(own: dict[str, Any], control: dict[str, Any]) -> dict[str, Any]:
+    """Each measure with that of the shuffled pairs as its control."""
+    return {
+        name: told | {"control": control[name]} if isinstance(told, dict) else told
+        for name, told in own.items()
     }
 
 
