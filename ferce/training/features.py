@@ -61,7 +61,9 @@ def remember(
     """
     paths = [root / f"{name}.safetensors" for name in _names(gallery, settings)]
     missing = [(place, path) for place, path in enumerate(paths) if not path.is_file()]
-    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    # By place, not by turn: another process may write while this one still looks what is missing.
+    turn, processes = accelerator.process_index, accelerator.num_processes
+    mine = [(place, path) for place, path in missing if place % processes == turn]
     if missing:
         report(f"encoding {len(gallery)} pictures once: {len(missing)} of {len(paths)} shards")
     shown = accelerator.is_main_process and report is not progress.silent
