@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_backend_clip import build_clip, build_siglip
 
+from ferce.backends import caption_score
 from ferce.backends.caption_score import PREFIX, ClipScorer, SentenceEncoder, clip_score
-from ferce.evaluation import Plan, interval, overlap, texts
+from ferce.evaluation import Plan, interval, overlap, similarity, texts
 from ferce.evaluation.mentions import Mentions, compare
 from ferce.evaluation.table import Table
 from ferce.hub import CheckpointError
@@ -39,7 +40,7 @@ def test_a_text_may_have_fewer_references():
 
 
 def test_rouge_is_that_of_rouge_scores_example():
-    """README of rouge-score: both texts share 5 of their words (4 of 8 and 4 of 9 in order)."""
+    """Its README's two texts: of 8 and 9 words 6 are shared, 5 of them in order; 2 pairs of words."""
     wanted = "The quick brown fox jumps over the lazy dog"
     found = overlap.rouge(["The quick brown dog jumps on the log."], [[wanted]])
     assert found["rouge_1"][0] == pytest.approx(2 * 6 / (8 + 9))
@@ -162,16 +163,64 @@ def test_clip_score_needs_a_clip(tmp_path):
         ClipScorer(str(build_siglip(tmp_path)), "cpu")
 
 
-def test_sentence_vectors_do_not_depend_on_padding(tmp_path):
+@pytest.fixture
+def written(tmp_path):
+    """Texts of a data set of grey squares, which no detector is asked about."""
+    from evaluation_fixtures import write_data
+
+    plan = Plan(data=write_data(tmp_path, 1, extra=False), voice="measured", clip="x", draws=20)
+    table = Table(tmp_path / "texts.csv", texts.COLUMNS)
+    for k in range(14):
+        text = f"{'the brows are raised ' * (k % 3)}the mouth is open."
+        row = {"name": f"{k:02d}-0.png", "text": text, "references": json.dumps([text])}
+        table.append([row])
+    return plan, table
+
+
+def test_clip_scores_of_a_split_go_on_after_a_kill(written, tmp_path, scorer, monkeypatch):
+    from ferce.data.align import Settings, align
+    from ferce.evaluation.faces import Tools
+
+    def crops(rows, detect, tools):
+        assert detect
+        return align(rows, tools.cache, Settings(detect=False))
+
+    plan, table = written
+    monkeypatch.setattr(similarity, "aligned", crops)
+    monkeypatch.setattr(caption_score, "ClipScorer", lambda where, device: scorer)
+    told = (plan, table, tmp_path, Tools(tmp_path / "cache", shown=False), "cpu")
+    found = similarity.measure_clip(*told)
+    figures = similarity.clip_figures(found, plan)["clip_score"]
+    assert figures["n"] == figures["control"]["n"] == 14
+    whole = found.path.read_bytes()
+    found.path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-4]))
+    similarity.measure_clip(*told)
+    names = [row["name"] for row in found.rows()]
+    assert sorted(names) == [f"{k:02d}-0.png" for k in range(14)]
+
+
+def test_a_text_is_most_like_its_own_reference(written, tmp_path):
+    plan, table = written
+    told = Plan(data=plan.data, voice="measured", encoder=str(build_encoder(tmp_path)), draws=20)
+    found = similarity.encoder_figures(table, told, "cpu")["similarity"]
+    assert found["value"] == pytest.approx(1)
+    assert found["control"]["value"] < found["value"]
+
+
+def build_encoder(folder: Path) -> Path:
     import tiny_models
     from transformers import BertConfig, BertModel
 
     tokenizer = tiny_models.t5_tokenizer()
     sizes = {"hidden_size": 24, "intermediate_size": 32, "vocab_size": len(tokenizer)}
     config = BertConfig(num_hidden_layers=2, num_attention_heads=2, **sizes)
-    tiny_models.shake(BertModel(config)).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    encode = SentenceEncoder(str(tmp_path), "cpu")
+    tiny_models.shake(BertModel(config)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_sentence_vectors_do_not_depend_on_padding(tmp_path):
+    encode = SentenceEncoder(str(build_encoder(tmp_path)), "cpu")
     pair = encode(["the brows", "the brows are raised and the mouth is open"])
     assert np.linalg.norm(pair, axis=1) == pytest.approx(1)
     assert pair[0] == pytest.approx(encode(["the brows"])[0], abs=1e-5)

@@ -38,7 +38,9 @@ class ClipScorer:
         """(N, D) unit rows of N (H, W, 3) uint8 RGB pictures."""
         import torch
 
-        pixels = self.processor(images=list(crops), return_tensors="pt").pixel_values
+        pixels = self.processor(
+            images=[np.array(c) for c in crops], return_tensors="pt"
+        ).pixel_values
         with torch.no_grad():
             return _unit(self.network.get_image_features(pixel_values=pixels.to(self.device)))
 
