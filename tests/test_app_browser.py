@@ -264,13 +264,13 @@ def test_the_map_is_asked_for_another_label(visit, real):
     page = visit(real)
     choose(page, smile())
     finished(page)
-    page.get_by_label("What speaks for").select_option("happily surprised")
+    page.get_by_label("Looks for").select_option("happily surprised")
     page.locator(".part-where .fine", has_text="For happily surprised, by occlusion").wait_for()
     page.get_by_label("rather than").select_option("sadly angry")
     page.get_by_label("Method").select_option("shapley")
     words = "For happily surprised rather than sadly angry, by shapley"
     page.locator(".part-where .fine", has_text=words).wait_for()
-    page.get_by_label("What speaks for").select_option("sadly angry")
+    page.get_by_label("Looks for").select_option("sadly angry")
     page.locator(".status.sorry", has_text="cannot be told from itself").wait_for()
     assert page.locator("img.heat").get_attribute("alt") == ""
 

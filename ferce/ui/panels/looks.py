@@ -22,25 +22,30 @@ def draw(reading: Reading, methods: Sequence[str], wanted: Look | None = None) -
     if heat is None or prediction is None:
         return blank()
     wanted = wanted or Look(heat.label, heat.method)
-    rival = markup.option("", ANYTHING) + _labels(prediction, wanted.against, prediction.label)
+    rival = markup.option("", ANYTHING) + _labels(prediction, wanted.against)
     named = (markup.option(name, _named(name), name == wanted.method) for name in methods)
-    labels = _labels(prediction, wanted.label, prediction.label)
+    labels = _labels(prediction, wanted.label)
     return _form(labels, rival, "".join(named), _meanings(methods))
 
 
-def _labels(prediction: Prediction, picked: str | None, predicted: str | None) -> str:
-    groups = choices.targets(prediction).items()
+def _labels(prediction: Prediction, picked: str | None) -> str:
+    """Every label in its group; the predicted one comes first, in a group of its own."""
+    first = prediction.label
+    groups = {
+        title: [label for label in labels if label != first]
+        for title, labels in choices.targets(prediction).items()
+    }
+    if first is not None:
+        groups = {"Predicted": [first], **groups}
     return "".join(
-        f'<optgroup label="{title}">{_options(labels, picked, predicted)}</optgroup>'
-        for title, labels in groups
+        f'<optgroup label="{title}">{_options(labels, picked)}</optgroup>'
+        for title, labels in groups.items()
+        if labels
     )
 
 
-def _options(labels: Iterable[str], picked: str | None, predicted: str | None) -> str:
-    marks = {predicted: " (predicted)"}
-    return "".join(
-        markup.option(label, label + marks.get(label, ""), label == picked) for label in labels
-    )
+def _options(labels: Iterable[str], picked: str | None) -> str:
+    return "".join(markup.option(label, label, label == picked) for label in labels)
 
 
 def _named(name: str) -> str:
@@ -50,13 +55,16 @@ def _named(name: str) -> str:
 
 def _form(labels: str, rivals: str, methods: str, meanings: str) -> str:
     off = "" if meanings else " disabled"
-    return (
-        f'<form class="looks"><label><span>What speaks for</span>'
-        f'<select name="label"{off}>{labels}</select></label>'
-        f'<label><span>rather than</span><select name="against"{off}>{rivals}</select></label>'
-        f'<label class="wide"><span>Method</span><select name="method"{off}>{methods}</select></label>'
-        f"{meanings}</form>"
+    rows = (
+        ("Looks for", "label", labels),
+        ("rather than", "against", rivals),
+        ("Method", "method", methods),
     )
+    lists = "".join(
+        f'<label><span>{words}</span><select name="{name}"{off}>{options}</select></label>'
+        for words, name, options in rows
+    )
+    return f'<form class="looks">{lists}{meanings}</form>'
 
 
 def _meanings(methods: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ def form() -> str:
     return (
         f'{markup.heading(TITLE)}<form class="ask"><label for="question">Ask about this face'
         '</label><div><input id="question" name="question" type="text" autocomplete="off" required '
-        f'maxlength="{prompts.MAX_QUESTION}" placeholder="Is the smile even on both sides?">'
+        f'maxlength="{prompts.MAX_QUESTION}" placeholder="Is one brow higher?">'
         '<button type="submit">Ask</button></div></form>'
     )
 
