@@ -284,7 +284,7 @@ def test_a_claim_shows_its_place_and_its_evidence(visit, squares, save, size):
     for act in (cue.hover, cue.focus, cue.click):
         act()
         assert lit.get_attribute("data-outline") == "mouth"
-        evidence = page.locator("[data-evidence-here]").inner_text()
+        evidence = page.locator(".evidence").inner_text()
         assert "seen in the face, used by the model" in evidence
         assert "AU12 0.90" in evidence
         # Where the face is out of sight, a copy of it stands in the corner.

@@ -40,7 +40,7 @@ def test_a_text_may_have_fewer_references():
 
 
 def test_rouge_is_that_of_rouge_scores_example():
-    """Its README's two texts: of 8 and 9 words 6 are shared, 5 of them in order; 2 pairs of words."""
+    """Its README's two texts, 8 and 9 words: 6 shared, 5 of them in order, 2 pairs of words."""
     wanted = "The quick brown fox jumps over the lazy dog"
     found = overlap.rouge(["The quick brown dog jumps on the log."], [[wanted]])
     assert found["rouge_1"][0] == pytest.approx(2 * 6 / (8 + 9))

@@ -2,7 +2,7 @@
 // shows what its check rests on, and the slider sets how much of the heat is seen. Listeners sit on
 // the document, so they outlive the panels, which are replaced whole.
 (() => {
-  const NAMED = '[data-region], [data-evidence]';
+  const NAMED = '[data-region], .cue[tabindex]';
   let peek;
 
   const light = (region) => {
@@ -25,14 +25,11 @@
     (document.querySelector('.gradio-container') ?? document.body).append(peek);
   };
   const tell = (cue) => {
-    const place = cue?.closest('.card')?.querySelector('[data-evidence-here]');
-    if (!place || !cue.dataset.verdict) return;
-    const said = document.createElement('p'), why = document.createElement('p');
-    const words = document.createElement('strong');
-    words.textContent = `${cue.firstElementChild.textContent}: `;
-    said.append(words, `${cue.dataset.verdict}.`);
-    why.textContent = cue.dataset.evidence;
-    place.replaceChildren(said, why);
+    const evidence = document.getElementById(cue.getAttribute('aria-describedby'));
+    if (!evidence) return;
+    for (const other of evidence.parentElement.children) {
+      other.classList.toggle('told', other === evidence);
+    }
   };
   const show = (named) => {
     look(named?.dataset.region);

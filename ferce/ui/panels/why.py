@@ -7,6 +7,7 @@ from ferce.ui import markup
 from ferce.ui.panels import trust
 
 TITLE = "Why"
+_SAID, _MENDED = "claim", "repaired"  # ids of the evidence begin so
 # verdict class -> words of the legend; the style sheet adds colour, line and sign to each claim.
 _LEGEND: Mapping[str, str] = {
     "supported": "seen in the face",
@@ -38,8 +39,9 @@ def draw(reading: Reading) -> str:
     if explanation is None:
         return markup.panel(TITLE, markup.empty("No explanation was asked for."))
     parts = (
-        f'<p class="explanation">{"".join(_pieces(explanation))}</p>',
+        f'<p class="explanation">{"".join(_pieces(explanation, _SAID))}</p>',
         _legend(explanation),
+        _evidence(explanation, reading.revised),
         _revised(reading.revised),
         trust.draw(reading.faithfulness),
         _claims(explanation),
@@ -58,26 +60,33 @@ def kind(cue: Cue) -> str:
     return "unused" if cue.used == "not used" else "supported"
 
 
-def _pieces(explanation: Explanation) -> Iterator[str]:
-    text, end = explanation.text, 0
+def _marked(explanation: Explanation) -> Iterator[Cue]:
+    """The claims that are marked, in the order of the text; of those that overlap, the first."""
+    end = 0
     for cue in sorted(explanation.cues, key=lambda cue: cue.start):
-        if cue.start < end or cue.end > len(text):  # claims that overlap: the first one is marked
-            continue
+        if end <= cue.start and cue.end <= len(explanation.text):
+            yield cue
+            end = cue.end
+
+
+def _pieces(explanation: Explanation, name: str) -> Iterator[str]:
+    text, end = explanation.text, 0
+    for cue in _marked(explanation):
         yield markup.prose(text[end : cue.start])
-        yield _mark(cue, markup.text(text[cue.start : cue.end]))
+        yield _mark(cue, markup.text(text[cue.start : cue.end]), f"{name}-{cue.start}")
         end = cue.end
     yield markup.prose(text[end:])
 
 
-def _mark(cue: Cue, words: str) -> str:
+def _mark(cue: Cue, words: str, name: str) -> str:
     """A claim that takes the focus; `page.js` shows its region and what its check rests on."""
     region = f' data-region="{markup.text(cue.region)}"' if cue.region else ""
     verdict = _verdict(cue)
     aloud = f'<span class="aloud"> ({verdict})</span>' if verdict else ""
     # Not a <button>, whose words could not break across lines.
     return (
-        f'<span class="cue {kind(cue)}" tabindex="0"{region} data-verdict="{verdict}" '
-        f'data-evidence="{markup.text(cue.evidence)}"><span>{words}</span>{aloud}</span>'
+        f'<span class="cue {kind(cue)}" tabindex="0"{region} aria-describedby="{name}">'
+        f"<span>{words}</span>{aloud}</span>"
     )
 
 
@@ -98,13 +107,24 @@ def _legend(explanation: Explanation) -> str:
         for name, words in _LEGEND.items()
         if name in kinds
     )
-    if not items:
+    return f'<ul class="legend">{items}</ul>' if items else ""
+
+
+def _evidence(explanation: Explanation, revised: Explanation | None) -> str:
+    """What each check rests on: all in one place, as large as the longest, one seen at a time."""
+    told = [_told(cue, f"{_SAID}-{cue.start}") for cue in _marked(explanation) if cue.seen]
+    if revised is not None and told:
+        told += [_told(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if cue.seen]
+    if not told:
         return ""
     hint = "Point at a marked phrase, or tap it, to see its place on the face and its evidence."
-    return (
-        f'<ul class="legend">{items}</ul><div class="evidence" role="status" data-evidence-here>'
-        f'<p class="fine">{hint}</p></div>'
-    )
+    first = f'<div class="told"><p class="fine">{hint}</p></div>'
+    return f'<div class="evidence">{first}{"".join(told)}</div>'
+
+
+def _told(cue: Cue, name: str) -> str:
+    words = f"<strong>{markup.text(cue.text)}:</strong> {_verdict(cue)}."
+    return f'<div id="{name}"><p>{words}</p><p>{markup.text(cue.evidence)}</p></div>'
 
 
 def _revised(revised: Explanation | None) -> str:
@@ -113,7 +133,7 @@ def _revised(revised: Explanation | None) -> str:
         return ""
     return (
         "<h3>Repaired text <small>without what the face contradicts</small></h3>"
-        f'<p class="explanation revised">{"".join(_pieces(revised))}</p>'
+        f'<p class="explanation revised">{"".join(_pieces(revised, _MENDED))}</p>'
     )
 
 
