@@ -1,24 +1,24 @@
 """Faces of a photograph: found with MediaPipe's FaceLandmarker, levelled, cropped and measured."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ferce.action_units import evidence
-from ferce.geometry import alignment, inverse, region_masks, roll_of, warp
-from ferce.types import Face, Pixels, Points, Quality
+from ferce.geometry import alignment, inverse, overlap, region_masks, roll_of, warp
+from ferce.quality import problem, sharpness
+from ferce.types import Box, Face, Pixels, Points, Quality
+
+__all__ = ["CROP", "FaceDetector", "problem", "sharpness"]
 
 CROP = 224  # side of a crop in pixels
 PRESENCE = 0.5  # least confidence that a found mesh is a face
 BORDERS = (0.0, 0.25, 0.5)  # shares of the longer side added around a photo without a face
-MIN_FACE = 40.0  # photo pixels of the mesh below which nothing can be read
-MIN_SHARPNESS = 0.010  # see `sharpness`
-MAX_YAW, MAX_PITCH = 60.0, 45.0  # degrees; beyond, the mesh is a guess
 TILE, TILED_SIDE = 360, 1800  # small faces are looked for in tiles of the photo at this size
 LARGE = 0.2  # a face of this share of the longer side means that no tiles are needed
 REFINED_ROLL = 35.0  # degrees from which the mesh is found again on the levelled crop
@@ -69,13 +69,33 @@ class FaceDetector:
 
     def detect(self, photo: Pixels) -> list[Face]:
         """Faces of a (H, W, 3) uint8 photo, largest first; unreadable ones carry a `problem`."""
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-            raise ValueError(
-                f"photo must be (H, W, 3) uint8 RGB; got {photo.shape} {photo.dtype}. "
-                "Load it with ferce.images.load."
-            )
-        found = sorted(self._search(photo), key=lambda one: -one.size)[: self.max_faces]
-        return [_face(photo, one) for one in found]
+        _require_pixels(photo)
+        return self._faces(photo, self._search(photo))
+
+    def glance(self, frame: Pixels, near: Sequence[Box] = ()) -> list[Face]:
+        """Faces of a frame among others by one quick look, largest first.
+
+        There is no second look with borders, turns or tiles as in `detect`, only one around each
+        box of `near` (where a face was in the frame before) in which none was found.
+        """
+        _require_pixels(frame)
+        found = self._mesh(frame)
+        for box in near:
+            if all(overlap(one.box, box) < SAME_FACE for one in found):
+                found += self._around(frame, box)
+        return self._faces(frame, _distinct(found))
+
+    def _faces(self, photo: Pixels, found: list[_Found]) -> list[Face]:
+        largest = sorted(found, key=lambda one: -one.size)[: self.max_faces]
+        return [_face(photo, one) for one in largest]
+
+    def _around(self, frame: Pixels, box: Box) -> list[_Found]:
+        """Faces in the square about a box, three times its size."""
+        x0, y0, x1, y1 = box
+        half = 1.5 * max(x1 - x0, y1 - y0)
+        left, top = (max(round((a + b) / 2 - half), 0) for a, b in ((x0, x1), (y0, y1)))
+        part = frame[top : round(top + 2 * half), left : round(left + 2 * half)]
+        return [_moved(one, left, top) for one in self._mesh(part)] if part.size else []
 
     def close(self) -> None:
         """Release MediaPipe's threads; the next `detect` opens them again."""
@@ -160,6 +180,14 @@ class FaceDetector:
         return [_found(*part, width=width, height=height) for part in parts]
 
 
+def _require_pixels(photo: Pixels) -> None:
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        raise ValueError(
+            f"photo must be (H, W, 3) uint8 RGB; got {photo.shape} {photo.dtype}. "
+            "Load it with ferce.images.load."
+        )
+
+
 def _packaged_model() -> Path:
     return Path(str(resources.files("ferce") / "weights" / "face_landmarker.task"))
 
@@ -228,17 +256,10 @@ def _inside(found: _Found, tile: Pixels) -> bool:
     return x0 > 0 and y0 > 0 and x1 < tile.shape[1] and y1 < tile.shape[0]
 
 
-def _overlap(a: _Found, b: _Found) -> float:
-    """Intersection over union of the boxes."""
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box, b.box
-    inner = max(min(ax1, bx1) - max(ax0, bx0), 0) * max(min(ay1, by1) - max(ay0, by0), 0)
-    return inner / ((ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inner)
-
-
 def _distinct(found: list[_Found]) -> list[_Found]:
     kept: list[_Found] = []
     for one in found:
-        if all(_overlap(one, other) < SAME_FACE for other in kept):
+        if all(overlap(one.box, other.box) < SAME_FACE for other in kept):
             kept.append(one)
     return kept
 
@@ -261,35 +282,3 @@ def _face(photo: Pixels, found: _Found) -> Face:
         quality=quality,
         problem=problem(quality),
     )
-
-
-def sharpness(crop: NDArray[np.uint8]) -> float:
-    """Share of fine detail: variance of the Laplacian over that of the grey values, at 64 px.
-
-    About 0.02-0.15 for photos, below 0.01 when blurred beyond reading; does not depend on contrast.
-    After Pech-Pacheco et al. 2000 (variance of the Laplacian), normalised.
-    """
-    import cv2
-
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    middle = len(grey) // 6
-    inner = cv2.resize(grey[middle:-middle, middle:-middle], (64, 64), interpolation=cv2.INTER_AREA)
-    spread = float(inner.var())
-    return float(cv2.Laplacian(inner, cv2.CV_32F).var()) / spread if spread > 1 else 0.0
-
-
-def problem(quality: Quality) -> str | None:
-    """Why a face of this quality must not be read, one sentence; None when it may."""
-    if quality.size < MIN_FACE:
-        return (
-            f"The face is too small to read: {quality.size:.0f} pixels across where at least "
-            f"{MIN_FACE:.0f} are needed; use a larger picture."
-        )
-    if abs(quality.yaw) > MAX_YAW or abs(quality.pitch) > MAX_PITCH:
-        return (
-            f"The head is turned too far to read (yaw {quality.yaw:.0f}, pitch {quality.pitch:.0f} "
-            f"degrees; up to {MAX_YAW:.0f} and {MAX_PITCH:.0f} can be read)."
-        )
-    if quality.sharpness < MIN_SHARPNESS:
-        return "The face is too blurred to read; use a sharper picture."
-    return None

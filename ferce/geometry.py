@@ -5,7 +5,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.types import Mask, Points
+from ferce.types import Box, Mask, Points
 
 # Crop side over the larger side of the mesh: leaves forehead, chin and some cheek around it.
 MARGIN = 1.5
@@ -88,6 +88,14 @@ def alignment(points: Points, size: int, margin: float = MARGIN) -> NDArray[np.f
     matrix[:, :2] = turn * scale
     matrix[:, 2] = size / 2 - scale * (low + high) / 2
     return matrix
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
+    inner = max(min(ax1, bx1) - max(ax0, bx0), 0.0) * max(min(ay1, by1) - max(ay0, by0), 0.0)
+    union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inner
+    return inner / union if union > 0 else 0.0
 
 
 def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
