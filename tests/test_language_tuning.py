@@ -16,7 +16,9 @@ from safetensors.torch import load_file
 from tiny_models import face
 
 from ferce.backends import blip2
+from ferce.calibration import softmax
 from ferce.labels import COMPOUNDS
+from ferce.measurements import Measurements
 from ferce.spec import Spec
 from ferce.training import adapters, checkpoint, features, language, language_loop, mini, throughput
 from ferce.training.errors import TrainingError
@@ -108,6 +110,10 @@ def test_plain_peft_loads_the_adapter(plan, bases, tmp_path):
     assert str(bases["opt"]) not in "".join(p.read_text() for p in out.glob("*config.json"))
     assert told == json.loads((out / "metrics.json").read_text())
     assert {"val", "val_loss", "val_rouge_l"} <= set(told["val"])
+    card = Measurements.load(out, "val")  # complains of whatever a card would miss
+    assert card.faces == card.confusion.sum() == 12
+    assert card.figures["macro_f1"].value == pytest.approx(told["val"]["val"])
+    assert card.figures["rouge_l"].value == told["val"]["val_rouge_l"]
 
     plain = Blip2ForConditionalGeneration.from_pretrained(bases["opt"])
     inputs = AutoProcessor.from_pretrained(out)(
@@ -120,6 +126,12 @@ def test_plain_peft_loads_the_adapter(plan, bases, tmp_path):
     ours = blip2.load(Spec("blip2", str(bases["opt"]), None, str(out)), "cpu")  # by fingerprint
     with torch.no_grad():
         assert torch.allclose(ours.network(**inputs).logits, after, atol=1e-5)
+    kept = json.loads((out / "ferce.json").read_text())["calibration"]
+    scores = ours.scores([face(0)])
+    assert scores.calibrated
+    assert scores.mass == kept["mass"]
+    raw = ours.log_likelihoods([face(0).crop], COMPOUNDS) / kept["temperature"]
+    assert scores.classes == pytest.approx(softmax(raw))
 
 
 def test_base_id_must_not_be_a_path(plan, bases, tmp_path):

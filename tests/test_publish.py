@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tiny_models
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from publish_fixtures import adapter_run, measurements, timm_run, write
@@ -14,6 +15,7 @@ from safetensors.numpy import save_file
 
 from ferce import prompts, staging
 from ferce.publish import Publication, PublishError, prepare
+from ferce.training import checkpoint
 
 # peft 0.21 asks transformers 5.23 by a name that the latter has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -52,14 +54,25 @@ def test_a_network_is_published_with_its_card(network, tmp_path):
 
 
 def test_only_named_files_go_along(copied, tmp_path):
-    (copied / "checkpoint").mkdir()
+    """Neither logs nor what a run keeps to go on: checkpoints, the best epoch, a mini base."""
+    from accelerate import Accelerator
+
+    weights = {"weight": torch.zeros(2)}
+    state = {"plan": {"data": "rafce:/home/somebody/RAF-CE"}}
+    held = checkpoint.Snapshot({"model": weights, "optimiser": weights}, state)
+    checkpoint.save(copied / checkpoint.FOLDER, "compound-3-1", held, Accelerator(cpu=True))
+    checkpoint.write_tensors(copied / checkpoint.FOLDER / "compound-best.safetensors", weights)
+    for name in ("base", "trackers"):
+        shutil.copytree(copied / checkpoint.FOLDER, copied / name)
     (copied / "checkpoint" / "optimiser.pt").write_bytes(b"stays at home")
     (copied / "samples.jsonl").write_text("")
     (copied / "log.txt").write_text("epoch 1")
+    before = {path.name for path in copied.iterdir() if path.suffix in (".json", ".safetensors")}
     prepare(copied, tmp_path / "out", OPEN)
-    assert not {"checkpoint", "samples.jsonl", "log.txt"} & {
-        p.name for p in (tmp_path / "out").iterdir()
-    }
+    found = sorted((tmp_path / "out").rglob("*"))
+    assert {path.name for path in found} == before | {"README.md", "confusion.png"}
+    assert all(path.is_file() for path in found)
+    assert not any(b"somebody" in path.read_bytes() for path in found)
 
 
 def test_an_adapter_trained_from_a_local_copy_names_the_hub(adapter, base, tmp_path):

@@ -1,10 +1,11 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferce.backends.settings import Settings
+from ferce.calibration import Calibration, load_calibration
 from ferce.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ class Checkpoint:
     """A frozen network in evaluation mode with its processor.
 
     `adapter` is the PeftModel around `network`, whose layers lie in place within it; None without.
+    `calibration` is what held-out faces said of its label scores.
     """
 
     network: Any
     processor: Any
     folder: Path
     adapter: Any | None = None
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint:
@@ -52,7 +55,7 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
         wrapped = _load_adapter(network, adapter)
         network = wrapped.get_base_model()
     network.requires_grad_(False).eval()
-    return Checkpoint(network, processor, base, wrapped)
+    return Checkpoint(network, processor, base, wrapped, load_calibration(adapter or base))
 
 
 def choose_device(device: str) -> str:

@@ -16,6 +16,7 @@ from ferce.backends.scoring import Prefix, Race, Tokens
 from ferce.backends.settings import Settings
 from ferce.backends.stream import stream
 from ferce.backends.views import AnswerScore, PhraseScores, Tower, label_column, open_view
+from ferce.calibration import Calibration
 from ferce.labels import COMPOUNDS
 from ferce.protocols import View
 from ferce.types import Answer, Face, Pixels, Prediction, Scores
@@ -57,6 +58,11 @@ class VisionLanguage(ABC):
         """Where the network lies."""
         return self.network.device
 
+    @property
+    def calibration(self) -> Calibration:
+        """That of the checkpoint; it does not hold for scores divided by content-free ones."""
+        return self.checkpoint.calibration if self.settings.calibrate == "none" else Calibration()
+
     # What a family must say.
 
     @abstractmethod
@@ -87,12 +93,13 @@ class VisionLanguage(ABC):
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face, batched inside; a row does not depend on its batch mates."""
-        classes = np.zeros((len(faces), len(COMPOUNDS)))
+        classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
         for size, rows in _by_size(faces).items():
             crops = [faces[i].crop for i in rows]
             found = self.log_likelihoods(crops, COMPOUNDS)
+            found = found / calibration.temperature
             classes[rows] = scoring.probabilities(found, self._prior(size))
-        return Scores(classes)
+        return Scores(classes, mass=calibration.mass, calibrated=calibration != Calibration())
 
     def log_likelihoods(
         self, crops: Sequence[Pixels], phrases: Sequence[str], prompt: str | None = None

@@ -17,7 +17,9 @@ import numpy as np
 import torch
 
 from ferce.training.errors import TrainingError
+from ferce.training.settings import Settings
 
+FOLDER = "checkpoint"  # within the folder of a run
 LATEST = "latest"
 STATE = "state.json"
 FORMAT = 1
@@ -118,6 +120,28 @@ def load(root: Path) -> tuple[Path, Snapshot] | None:
     if state.get("format") != FORMAT:
         raise TrainingError(f"{folder} has format {state.get('format')}; expected {FORMAT}.")
     return folder, Snapshot(tensors, state)
+
+
+def to_resume(root: Path, plan: Settings, resume: bool) -> tuple[Path, Snapshot] | None:
+    """The checkpoint that a run of `plan` goes on from.
+
+    Raises:
+        TrainingError: there is one though nobody asked for it, or it is of another plan.
+    """
+    found = load(root)
+    if found is None:
+        return None
+    if not resume:
+        raise TrainingError(
+            f"{root} holds the checkpoint of a run; resume it, or give another output folder."
+        )
+    if odd := plan.differs(found[1].state["plan"]):
+        was = found[1].state["plan"].get(odd[0])
+        raise TrainingError(
+            f"The run in {root} has {odd[0]} = {was!r}, not {getattr(plan, odd[0])!r}; "
+            "resume with the same settings, or give another output folder."
+        )
+    return found
 
 
 def optimiser_state(optimiser: Any) -> tuple[dict[str, Any], dict[str, Any]]:

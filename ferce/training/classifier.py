@@ -2,7 +2,6 @@
 
 import platform
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ferce.data.align import Aligned
 from ferce.data.record import DataSet
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.training import checkpoint, examples, export, progress, validation
 from ferce.training.batches import Faces
-from ferce.training.errors import TrainingError
 from ferce.training.examples import Examples
 from ferce.training.loop import Loop, Position, Stage
 from ferce.training.losses import class_loss
@@ -25,7 +22,6 @@ from ferce.training.plan import Plan
 from ferce.training.sampling import Order, even_weights
 from ferce.training.validation import Outputs
 
-CHECKPOINTS = "checkpoint"
 Told = dict[str, Any]  # what a run tells of itself, as JSON
 
 
@@ -65,7 +61,7 @@ def train(
     accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()
-    found = _found(output / CHECKPOINTS, plan, resume)
+    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
         faces = examples.read(plan.data, plan, data)
     labels = examples.labels_of(faces, plan)
@@ -73,7 +69,7 @@ def train(
     set_seed(plan.seed)  # the same network on every process
     opened = open_network(plan, labels, len(examples.UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
-    run = Run(plan, output / CHECKPOINTS, accelerator, found, report)
+    run = Run(plan, output / checkpoint.FOLDER, accelerator, found, report)
     if plan.basic_epochs:
         _basic_stage(run, opened, faces, labels)
     at, stage = _fit(run, "compound", opened, faces, labels)
@@ -99,35 +95,13 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told
         told: facts of the run; `history` among them, one row an epoch.
     """
     calibration = validation.calibrate(outputs)
-    val = validation.measure(outputs, calibration, people(faces))
+    val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
         opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
     )
     export.export(output, trained, {k: told[k] for k in ("data", "origin", "plan")})
     export.report(output, {"val": val, **told})
     return {"val": val, **told}
-
-
-def _found(root: Path, plan: Plan, resume: bool) -> tuple[Path, checkpoint.Snapshot] | None:
-    """The checkpoint to go on from.
-
-    Raises:
-        TrainingError: there is one though nobody asked for it, or it is of another plan.
-    """
-    found = checkpoint.load(root)
-    if found is None:
-        return None
-    if not resume:
-        raise TrainingError(
-            f"{root} holds the checkpoint of a run; resume it, or give another output folder."
-        )
-    if odd := plan.differs(found[1].state["plan"]):
-        was = found[1].state["plan"].get(odd[0])
-        raise TrainingError(
-            f"The run in {root} has {odd[0]} = {was!r}, not {getattr(plan, odd[0])!r}; "
-            "resume with the same settings, or give another output folder."
-        )
-    return found
 
 
 def _fit(
@@ -208,26 +182,10 @@ def facts_of(plan: Plan, faces: Examples) -> Told:
 
     return {
         "plan": asdict(plan),
-        "data": {
-            "spec": faces.spec,
-            "fingerprint": faces.fingerprint,
-            "train": _counts(faces.train),
-            "val": _counts(faces.val),
-            "unusable": dict(faces.problems),
-        },
+        "data": faces.told(),
         "machine": {
             "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
             "torch": torch.__version__,
             "timm": timm.__version__,
         },
     }
-
-
-def people(faces: Examples) -> Any:
-    """(N,) who each validation face shows; a face of an unknown person counts as one person."""
-    return np.array([item.sample.subject or item.sample.name for item in faces.val])
-
-
-def _counts(items: Sequence[Aligned]) -> dict[str, int]:
-    counts = Counter(item.sample.label or "unlabelled" for item in items)
-    return dict(sorted(counts.items()))

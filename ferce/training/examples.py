@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from ferce.facs import UNITS
 from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, components
 from ferce.training.errors import TrainingError
 from ferce.training.plan import Plan
+from ferce.training.settings import Settings
 
 UNIT_NUMBERS: tuple[int, ...] = tuple(sorted(UNITS))
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
@@ -34,9 +36,23 @@ class Examples:
     problems: Counter[str]
     fingerprint: str
 
+    def told(self) -> dict[str, Any]:
+        """Of the data, as `metrics.json` has it."""
+        return {
+            "spec": self.spec,
+            "fingerprint": self.fingerprint,
+            "train": _counts(self.train),
+            "val": _counts(self.val),
+            "unusable": dict(self.problems),
+        }
+
+    def people(self) -> NDArray[np.str_]:
+        """(N,) who each validation face shows; one of an unknown person counts as one person."""
+        return np.array([item.sample.subject or item.sample.name for item in self.val])
+
 
 def read(
-    spec: str, plan: Plan, data: DataSet | None = None, wanted: Sequence[str] = COMPOUNDS
+    spec: str, plan: Settings, data: DataSet | None = None, wanted: Sequence[str] = COMPOUNDS
 ) -> Examples:
     """Read and align what is not the test split.
 
@@ -124,6 +140,10 @@ def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Al
     return tuple(items[i] for i in sorted(kept))
 
 
+def _counts(items: Sequence[align.Aligned]) -> dict[str, int]:
+    return dict(sorted(Counter(item.sample.label or "unlabelled" for item in items).items()))
+
+
 def _not_test(data: DataSet) -> Iterator[Row]:
     return (row for row in data.rows() if row.split != "test")
 
@@ -132,7 +152,7 @@ def _default_cache() -> Path:
     return Path.home() / ".cache" / "ferce" / "aligned"
 
 
-def _detects(spec: str, plan: Plan) -> bool:
+def _detects(spec: str, plan: Settings) -> bool:
     if plan.detect == "auto":
         return spec.split(":")[0].split("?")[0] not in ALIGNED_KINDS
     return plan.detect == "yes"

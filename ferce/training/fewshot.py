@@ -146,7 +146,7 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> classifier.Told:
     model.module.head, model.calibration = head, calibration
     clip.save(model, output, base.where)
     told = classifier.facts_of(plan, faces) | {
-        "val": validation.measure(outputs, calibration, classifier.people(faces)),
+        "val": validation.measure(outputs, calibration, faces.people()),
         "origin": plan.network,
         "history": [],
         "seconds": round(time.monotonic() - begun, 1),

@@ -1,17 +1,25 @@
 """Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferce.data.align import Aligned
+from ferce.calibration import Calibration, save_calibration
 from ferce.data.record import DataSet
 from ferce.labels import BASICS, COMPOUNDS
-from ferce.training import adapters, checkpoint, examples, language_export, mini, progress, sight
-from ferce.training.errors import TrainingError
+from ferce.training import (
+    adapters,
+    checkpoint,
+    examples,
+    language_export,
+    mini,
+    plots,
+    progress,
+    sight,
+    validation,
+)
 from ferce.training.examples import Examples
 from ferce.training.language_export import Facts, Origin
 from ferce.training.language_loop import LanguageLoop, Stage, load_learned
@@ -24,8 +32,8 @@ from ferce.training.sight import Optics, Sight
 from ferce.training.speaker import Speaker
 from ferce.training.trackers import accelerator_for
 from ferce.training.turns import Script
+from ferce.training.validation import Outputs
 
-CHECKPOINTS = "checkpoint"
 PASS = 32  # pictures in one pass without gradients
 
 
@@ -69,9 +77,9 @@ def tune(
     """
     begun = time.monotonic()
     accelerator = accelerator_for(plan, output)
-    found = find(output / CHECKPOINTS, plan, resume)
+    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
-        faces = examples.read(plan.data, plan.faces(), data)
+        faces = examples.read(plan.data, plan, data)
         made = None
         if plan.base == "mini":
             made = mini.make(output / "base", faces.train, plan, report)
@@ -83,11 +91,16 @@ def tune(
     if bench.optics.settings is not None:
         bench.recall.speaker.blind(bench.optics.settings["projected"])
     at = _run(bench, stages)
+    outputs = stages[-1].judge.outputs()
     accelerator.end_training()
     if not accelerator.is_main_process:
         return {}
+    block, calibration = figures(outputs, faces)
+    best = at.history[at.stopping.epoch]
+    if "val_rouge_l" in best:
+        block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
     told = {
-        "val": at.history[at.stopping.epoch],
+        "val": best | block,
         "history": at.history,
         "best_epoch": at.stopping.epoch,
         "seconds": round(time.monotonic() - begun, 1),
@@ -95,30 +108,24 @@ def tune(
         "parameters": {part: pair[1] for part, pair in counts.items()},
         "remembered": bench.optics.settings is not None,
     }
-    facts = Facts(plan, base, accelerator, _data(faces))
-    return language_export.finish(output, bench.wrapped, bench.recall.processor, facts, told)
+    facts = Facts(plan, base, accelerator, faces.told())
+    finished = language_export.finish(output, bench.wrapped, bench.recall.processor, facts, told)
+    if calibration is not None:
+        save_calibration(output, calibration)
+        plots.draw_confusion(block["confusion"], output / "confusion.png")
+    return finished
 
 
-def find(root: Path, plan: LanguagePlan, resume: bool) -> tuple[Path, checkpoint.Snapshot] | None:
-    """The checkpoint to go on from.
+def figures(outputs: Outputs, faces: Examples) -> tuple[dict[str, Any], Calibration | None]:
+    """What a card needs of the val split, and the calibration behind it.
 
-    Raises:
-        TrainingError: there is one though nobody asked for it, or it is of another plan.
+    Nothing where none of the faces that were scored shows a compound.
     """
-    found = checkpoint.load(root)
-    if found is None:
-        return None
-    if not resume:
-        raise TrainingError(
-            f"{root} holds the checkpoint of a run; resume it, or give another output folder."
-        )
-    if odd := plan.differs(found[1].state["plan"]):
-        was = found[1].state["plan"].get(odd[0])
-        raise TrainingError(
-            f"The run in {root} has {odd[0]} = {was!r}, not {getattr(plan, odd[0])!r}; "
-            "resume with the same settings, or give another output folder."
-        )
-    return found
+    if not len(outputs.among(COMPOUNDS)[0]):
+        return {}, None
+    calibration = validation.calibrate(outputs)
+    people = faces.people()[: len(outputs.logits)]
+    return validation.measure(outputs, calibration, people), calibration
 
 
 def open_bench(
@@ -158,7 +165,7 @@ def _stages(bench: Bench, faces: Examples) -> list[Stage]:
         if plan.basic_data:
             with bench.accelerator.main_process_first():
                 wanted = BASICS + COMPOUNDS
-                first = examples.read(plan.basic_data, plan.faces(plan.basic_data), wanted=wanted)
+                first = examples.read(plan.basic_data, plan, wanted=wanted)
         stages.append(_stage(bench, "basic", first))
     return [*stages, _stage(bench, "compound", faces)]
 
@@ -201,7 +208,7 @@ def _run(bench: Bench, stages: Sequence[Stage]) -> Position:
 
     runner = bench.accelerator.prepare_model(bench.recall.speaker)
     for stage in stages:
-        folder = bench.folder / CHECKPOINTS
+        folder = bench.folder / checkpoint.FOLDER
         loop = LanguageLoop(runner, bench.recall, stage, bench.plan, folder)
         if bench.found is not None and bench.found[1].state["stage"] == stage.name:
             loop.restore(*bench.found)
@@ -210,19 +217,3 @@ def _run(bench: Bench, stages: Sequence[Stage]) -> Position:
         bench.accelerator.wait_for_everyone()
         load_learned(loop.speaker, load_file(loop.best))
     return at
-
-
-def _data(faces: Examples) -> dict[str, Any]:
-    """Of the data, as JSON."""
-    return {
-        "spec": faces.spec,
-        "fingerprint": faces.fingerprint,
-        "train": _counts(faces.train),
-        "val": _counts(faces.val),
-        "unusable": dict(faces.problems),
-    }
-
-
-def _counts(items: Sequence[Aligned]) -> dict[str, int]:
-    counts = Counter(item.sample.label or "unlabelled" for item in items)
-    return dict(sorted(counts.items()))

@@ -1,38 +1,33 @@
 """All that decides how a BLIP-2 is fine-tuned; the command line is made from these fields."""
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ferce.backends.settings import LOADS
 from ferce.prompts import TEMPLATES
 from ferce.training.errors import TrainingError
-from ferce.training.plan import AUGMENT, DETECT
-from ferce.training.plan import Plan as FacePlan
+from ferce.training.settings import AUGMENT, Settings
+from ferce.training.settings import setting as _
 
 OPTIMISERS = ("fused", "paged8bit", "adamw8bit")
 TRACKERS = ("tensorboard", "trackio", "wandb")
 FEATURES = ("auto", "fp32", "bf16")
-# Fields that change where and how fast a run goes, but not what it computes.
-FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "track", "samples")
-
-
-def _(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
-class LanguagePlan:
+class LanguagePlan(Settings):
     """One fine-tuning run; each field's help says what it means.
 
     Raises:
         TrainingError: two fields contradict each other, or one is out of range.
     """
 
-    data: str = _("demo", "data set with train and val, such as rafce:/data/RAF-CE")
-    val_share: float = _(0.15, "share of people held out where the data has no val split")
-    detect: str = _("auto", "find and align the face first; auto: unless already aligned", DETECT)
-    cache: str = _("", "folder of aligned faces; default ~/.cache/ferce/aligned")
-    jobs: int = _(1, "processes that align")
+    FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "track", "samples")
+    LEAST: ClassVar = {"warm": -1} | dict.fromkeys(
+        ("epochs", "batch", "accumulate", "jobs", "views", "rank", "tokens"), 1
+    )
+    SHARES = ("val_share", "warmup", "house", "dropout")
+
     base: str = _("mini", "mini, or a BLIP-2 as a Hub id or folder")
     base_id: str = _("", "Hub id of the base, which the adapter names when base is a folder")
     revision: str = _("", "branch, tag or commit of a base on the Hub")
@@ -82,29 +77,15 @@ class LanguagePlan:
     seed: int = _(0, "of everything random")
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value, choices = getattr(self, item.name), item.metadata["choices"]
-            if choices and value not in choices:
-                raise TrainingError(f"{item.name} must be one of {choices}; got {value!r}.")
-            if isinstance(value, int | float) and value < (-1 if item.name == "warm" else 0):
-                raise TrainingError(f"{item.name} must not be negative; got {value}.")
-        self._check_ranges()
+        super().__post_init__()
+        if self.label + self.explanation + self.vqa == 0:
+            raise TrainingError("At least one of label, explanation and vqa must be above 0.")
         if unknown := sorted(set(self.trackers) - set(TRACKERS)):
             raise TrainingError(f"Unknown tracker {unknown[0]!r}; known: {', '.join(TRACKERS)}.")
         if self.template == "units":
             raise TrainingError(
                 "template must not be 'units': coded units in the prompt would be copied, not seen."
             )
-
-    def _check_ranges(self) -> None:
-        for name in ("val_share", "warmup", "house", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must lie in 0..1; got {getattr(self, name)}.")
-        for name in ("epochs", "batch", "accumulate", "jobs", "views", "rank", "tokens"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        if self.label + self.explanation + self.vqa == 0:
-            raise TrainingError("At least one of label, explanation and vqa must be above 0.")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -128,18 +109,3 @@ class LanguagePlan:
         if self.warm >= 0:
             return self.warm
         return min(300, self.max_steps) if self.max_steps else 300
-
-    def faces(self, data: str | None = None) -> FacePlan:
-        """What `examples.read` needs to know."""
-        return FacePlan(
-            data=data or self.data,
-            val_share=self.val_share,
-            detect=self.detect,
-            cache=self.cache,
-            jobs=self.jobs,
-        )
-
-    def differs(self, other: dict[str, Any]) -> list[str]:
-        """Fields that make another run than `other`, the fields of a plan as JSON holds them."""
-        mine = asdict(self)
-        return [n for n in mine if n not in FREE and mine[n] != other.get(n)]

@@ -13,11 +13,13 @@ from ferce.backends.vlm import EXPLANATION_TOKENS
 from ferce.data import captions
 from ferce.data.families import REFERENCE
 from ferce.labels import COMPOUNDS, components
+from ferce.training.examples import UNIT_NUMBERS, targets
 from ferce.training.overlap import rouge_l
 from ferce.training.recall import Recall
 from ferce.training.rows import Row
 from ferce.training.sight import Sight
 from ferce.training.turns import PHRASES, PROMPTS, Script, explanation_prompt
+from ferce.training.validation import Outputs
 
 REFERENCES = 3  # texts of other wording that an explanation is compared with
 Values = NDArray[np.float64]
@@ -68,6 +70,13 @@ class Judge:
             return figures, []
         values, shown = self._explanations(predicted, faces)
         return figures | {"val_rouge_l": float(values.mean())}, shown[:samples]
+
+    def outputs(self) -> Outputs:
+        """Scores of the compounds beside the truth, to be measured as those of a classifier are."""
+        items, found = self.script.gallery.items, self.scores()
+        unknown = np.full((len(items), len(UNIT_NUMBERS)), np.nan)
+        wanted = targets(items, COMPOUNDS).astype(np.float64)
+        return Outputs(COMPOUNDS, found, wanted, None, unknown)
 
     def label_score(self, found: Values) -> float:
         """Macro-F1 over the compounds; in the stage of basic emotions the share of each face's.

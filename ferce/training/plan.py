@@ -1,38 +1,31 @@
 """All that decides how a classifier is trained; the command line is made from these fields."""
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ferce.training.errors import TrainingError
+from ferce.training.settings import AUGMENT, Settings
+from ferce.training.settings import setting as _
 
 LOSSES = ("cross-entropy", "class-balanced", "focal", "logit-adjusted", "ldam")
 SAMPLERS = ("shuffled", "weighted")
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
-DETECT = ("auto", "yes", "no")
-AUGMENT = ("full", "flip", "none")
 FEW_SHOT = ("none", "prototypes", "linear", "cache")
-# Fields that change where and how fast a run goes, but not what it computes.
-FREE = ("workers", "minutes", "save_every", "cache", "device", "jobs")
-
-
-def _(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Settings):
     """One training run; each field's help says what it means.
 
     Raises:
         TrainingError: two fields contradict each other, or one is out of range.
     """
 
-    data: str = _("demo", "data set with train and val, such as rafce:/data/RAF-CE")
-    val_share: float = _(0.15, "share of people held out where the data has no val split")
-    detect: str = _("auto", "find and align the face first; auto: unless already aligned", DETECT)
-    cache: str = _("", "folder of aligned faces; default ~/.cache/ferce/aligned")
-    jobs: int = _(1, "processes that align")
+    FREE = ("workers", "minutes", "save_every", "cache", "device", "jobs")
+    LEAST: ClassVar = {"epochs": 1, "batch": 1, "accumulate": 1, "jobs": 1}
+    SHARES = ("val_share", "warmup", "layer_decay", "smoothing", "ema", "beta", "drop")
+
     network: str = _(
         "auto", "timm name, name.tag with its weights, or the folder of an earlier run"
     )
@@ -77,29 +70,10 @@ class Plan:
     seed: int = _(0, "of everything random")
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value, choices = getattr(self, item.name), item.metadata["choices"]
-            if choices and value not in choices:
-                raise TrainingError(f"{item.name} must be one of {choices}; got {value!r}.")
-            if isinstance(value, int | float) and value < 0:
-                raise TrainingError(f"{item.name} must not be negative; got {value}.")
-        self._check_ranges()
+        super().__post_init__()
+        if self.lr == 0:
+            raise TrainingError("lr must be above 0; got 0.")
         if self.freeze not in ("none", "backbone") and not self.freeze.isdigit():
             raise TrainingError(
                 f"freeze must be none, backbone or a number of layer groups; got {self.freeze!r}."
             )
-
-    def _check_ranges(self) -> None:
-        for name in ("val_share", "warmup", "layer_decay", "smoothing", "ema", "beta", "drop"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must lie in 0..1; got {getattr(self, name)}.")
-        for name in ("epochs", "batch", "accumulate", "jobs"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        if self.lr == 0:
-            raise TrainingError("lr must be above 0; got 0.")
-
-    def differs(self, other: dict[str, Any]) -> list[str]:
-        """Fields that make another run than `other`, the fields of a plan as JSON holds them."""
-        mine = asdict(self)
-        return [n for n in mine if n not in FREE and mine[n] != other.get(n)]

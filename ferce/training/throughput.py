@@ -107,7 +107,7 @@ def _base(plan: LanguagePlan, folder: Path) -> Path:
 
     if plan.base != "mini":
         return language_export.origin(plan).folder
-    faces = examples.read(plan.data, plan.faces())
+    faces = examples.read(plan.data, plan)
     return mini.make(folder / "base", faces.train, plan, progress.silent)
 
 
@@ -128,7 +128,7 @@ def measure(side: str, plan: LanguagePlan, steps: int) -> Pace:
 
     plan = replace(plan, cached=side == "ours")
     accelerator = accelerator_for(plan, Path())
-    faces = examples.read(plan.data, plan.faces())
+    faces = examples.read(plan.data, plan)
     _prepare()
     memory = Memory(accelerator.device)
     with memory:
