@@ -358,6 +358,43 @@ def test_a_tracker_that_is_not_installed(plan, tmp_path, monkeypatch):
         run(replace(plan, track="wandb"), tmp_path / "run")
 
 
+WANDB = """
+config, points = {}, []
+class Run:
+    def log(self, values, step):
+        points.append((step, values))
+    def finish(self):
+        points.append("finished")
+def init(project):
+    config["project"] = project
+    return Run()
+"""
+
+
+def test_a_tracker_gets_every_step_and_epoch(plan, tmp_path, monkeypatch):
+    from accelerate import tracking
+
+    place = tmp_path / "packages"
+    place.mkdir()
+    (place / "wandb.py").write_text(WANDB)
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.setattr(tracking, "_available_trackers", [tracking.LoggerType.WANDB])
+    told = run(replace(plan, track="wandb", max_steps=3), tmp_path / "run")
+    wandb = sys.modules.pop("wandb")
+    assert wandb.config["project"] == "ferce-blip2"
+    assert wandb.config["rank"] == plan.rank
+    *points, last = wandb.points
+    assert last == "finished"
+    assert [(step, set(values)) for step, values in points[:3]] == [
+        (n, {"loss"}) for n in (1, 2, 3)
+    ]
+    step, values = points[3]
+    assert step == 3
+    assert values["val_loss"] == told["history"][0]["val_loss"]
+    assert values["epoch_loss"] == pytest.approx(np.mean([v["loss"] for _, v in points[:3]]))
+    assert "loss" not in values
+
+
 def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
     short = replace(plan, max_steps=5, dropout=0.0)
     whole = losses_of(replace(short, tokens=10_000), tmp_path / "a", monkeypatch)

@@ -206,7 +206,8 @@ class LanguageLoop:
         mean = self.at.loss / max(self.at.within, 1)
         row = {"epoch": self.at.epoch, "step": self.at.step, "loss": mean, **found}
         self.at.history.append(row | {"seconds": round(self.at.seconds, 1)})
-        self.accelerator.log(row, step=self.at.step)
+        # "loss" is that of the last step there; the epoch's mean would be a second point of it.
+        self.accelerator.log({"epoch": self.at.epoch, "epoch_loss": mean, **found}, self.at.step)
         figures = ", ".join(f"{name} {figure:.4f}" for name, figure in found.items())
         self.report(
             f"{self.stage.name} epoch {self.at.epoch + 1}/{self.stage.epochs}: "
