@@ -5,7 +5,8 @@ from collections.abc import Callable
 import gradio as gr
 
 from ferce.ui import api, frame, read
-from ferce.ui.loading import Load, Models, from_settings
+from ferce.ui.catalogue import Catalogue, LoadNamed
+from ferce.ui.loading import Load, Models
 from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
 from ferce.ui.theme import look
@@ -16,17 +17,20 @@ __all__ = ["Settings", "build", "look"]
 TABS = (read,)
 
 
-def build(settings: Settings, load: Load | None = None) -> gr.Blocks:
+def build(
+    settings: Settings, load: Load | None = None, others: LoadNamed | None = None
+) -> gr.Blocks:
     """The whole page; the models begin to load in the background.
 
     Args:
         settings: What the operator decides.
         load: How the reader is made; None for the models named in the settings.
+        others: How a reader with another classifier is made, by its spec; None likewise.
 
     Returns:
         Blocks that are ready to launch, with `look()` as keyword arguments.
     """
-    models, sessions = Models(load or from_settings(settings)), Sessions()
+    models, sessions = Catalogue(settings, load, others), Sessions()
     # How often uploads are looked at, and from what age they are deleted, in seconds.
     delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:

@@ -70,8 +70,9 @@ class Flow:
 
     def _photo(self, work: Work, path: Path) -> Iterator[Shown]:
         """The largest face that may be read."""
-        yield from self._models()
-        if self.models.reader is None:
+        yield from self._loaded(work)
+        reader = self.of(work).reader
+        if reader is None:
             return
         started = time.monotonic()
         try:
@@ -79,7 +80,7 @@ class Flow:
         except images.ImageError as error:
             yield sorry(str(error))
             return
-        work.faces = self.models.reader.detect(work.photo)
+        work.faces = reader.detect(work.photo)
         work.seconds = time.monotonic() - started
         if not work.faces:
             yield sorry(NO_FACE)
@@ -87,15 +88,20 @@ class Flow:
         work.picked = next((i for i, face in enumerate(work.faces) if not face.problem), 0)
         yield from self._face(work)
 
-    def _models(self) -> Iterator[Shown]:
-        while not self.models.wait(_POLL):
-            doing = markup.text(self.models.doing)
+    def of(self, work: Work) -> Models:
+        """The models that read this photograph."""
+        return work.models or self.models
+
+    def _loaded(self, work: Work) -> Iterator[Shown]:
+        models = self.of(work)
+        while not models.wait(_POLL):
+            doing = markup.text(models.doing)
             yield {"status": line(f"Loading {doing}; your photo is next.", "busy")}
-        if self.models.failure:
-            yield sorry(self.models.failure)
+        if models.failure:
+            yield sorry(models.failure)
 
     def _face(self, work: Work) -> Iterator[Shown]:
-        reader, face = self.models.reader, work.faces[work.picked]
+        reader, face = self.of(work).reader, work.faces[work.picked]
         if reader is None:
             return
         yield {"faces": strip(work), "status": line("Reading the face.", "busy")}

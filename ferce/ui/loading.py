@@ -9,6 +9,7 @@ from ferce.ui.settings import Settings
 
 if TYPE_CHECKING:
     from ferce.pipeline import Reader
+    from ferce.protocols import Classifier, Voice
 
 Say = Callable[[str], None]  # told in a few words what is loaded next
 Load = Callable[[Say], "Reader"]
@@ -80,8 +81,18 @@ def from_settings(settings: Settings) -> Load:
             classifier = backends.load_classifier(settings.classifier, device=settings.device)
         if settings.voice:
             say(f"the voice {settings.voice}")
-            voice = backends.load_voice(settings.voice, device=settings.device)
+            voice = _voice(settings, classifier)
         say("the face finder")
         return Reader(classifier=classifier, voice=voice)
 
     return load
+
+
+def _voice(settings: Settings, classifier: "Classifier | None") -> "Voice":
+    """The voice of the settings; the same model is not loaded twice."""
+    from ferce import backends
+    from ferce.protocols import Voice
+
+    if settings.voice == settings.classifier and isinstance(classifier, Voice):
+        return classifier
+    return backends.load_voice(settings.voice or "", device=settings.device)

@@ -49,8 +49,9 @@ def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
             row = thumbnails.row(_examples(examples), "examples") if examples else None
         with gr.Column(elem_classes="reading"):
             question = _panels(parts)
-    _connect(photo, parts, Flow(models), sessions, settings.readers)
-    _connect_face(parts, question, models, sessions, settings.readers)
+    reads = Flow(models)
+    _connect(photo, parts, reads, sessions, settings.readers)
+    _connect_face(parts, question, reads, sessions, settings.readers)
     if row is not None:
         row.select(_taker(examples), None, photo, **_LISTEN)
 
@@ -155,19 +156,21 @@ def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, rea
 
 
 def _connect_face(
-    parts: Parts, question: gr.HTML, models: Models, sessions: Sessions, readers: int
+    parts: Parts, question: gr.HTML, reads: Flow, sessions: Sessions, readers: int
 ) -> None:
     """What may be asked of the face on the page: another map, and questions."""
     queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": QUEUE}
 
     def look(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        steps = looking.look(models.reader, sessions.of(request.session_hash), event._data)
+        session = sessions.of(request.session_hash)
+        steps = looking.look(reads.of(session.work).reader, session, event._data)
         yield from (_update(parts, shown) for shown in steps)
         yield {parts["where"]: gr.skip()}
 
     def answer(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
         told = event._data.get("question") if isinstance(event._data, dict) else None
-        steps = asking.ask(models.reader, sessions.of(request.session_hash), told)
+        session = sessions.of(request.session_hash)
+        steps = asking.ask(reads.of(session.work).reader, session, told)
         yield from (_update(parts, shown) for shown in steps)
         yield {parts["asked"]: gr.skip()}
 

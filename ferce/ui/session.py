@@ -1,10 +1,15 @@
 """What the server remembers of each open page: a photo in memory, its faces, what was read."""
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ferce.types import Answer, Face, Heatmap, Pixels, Reading, Report
+
+if TYPE_CHECKING:
+    from ferce.ui.loading import Models
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Look:
 class Work:
     """One photograph being read. It fills up part by part, always by the one run that owns it.
 
-    `turn` counts the choices made on the page; `path` is None where the photo was taken away.
+    `turn` counts the choices made on the page; `path` is None where the photo was taken away;
+    `models` read it to its end, whatever the page turns to meanwhile (None for the default).
     `newest` is the reading of the picked face as far as it has come. By number of the face,
     `asked` holds the answers to the user's own questions, `silent` why the questionnaire has none,
     and `looked` the map that the user chose;
@@ -44,6 +50,7 @@ class Work:
     silent: dict[int, str] = field(default_factory=dict)
     looked: dict[int, tuple[Look, Heatmap]] = field(default_factory=dict)
     looks: int = 0
+    models: "Models | None" = None
 
     @property
     def answers(self) -> list[Answer]:
@@ -66,15 +73,36 @@ class Work:
 
 
 class Session:
-    """One browser tab. A run holds a `Work`; once that is no longer `work`, the run must stop."""
+    """One browser tab. A run holds a `Work`; once that is no longer `work`, the run must stop.
+
+    `models` are those chosen on this page, None for the default. Tabs without a `Work` take turns
+    by name instead: a run stops once its turn is no longer the newest of its tab.
+    """
 
     def __init__(self) -> None:
         self.work = Work()
+        self.models: Models | None = None
+        self._turns: Counter[str] = Counter()
+        self._closed = False
 
     def begin(self, path: Path | None = None) -> Work:
         """Start over with a new photograph; what runs for the old one is out of date from here."""
-        self.work = Work(self.work.turn + 1, path)
+        self.work = Work(self.work.turn + 1, path, models=self.models)
         return self.work
+
+    def take(self, tab: str) -> int:
+        """The next turn of a tab; what runs there for an older one is out of date from here."""
+        self._turns[tab] += 1
+        return self._turns[tab]
+
+    def holds(self, tab: str, turn: int) -> bool:
+        """Whether this turn is still the newest of its tab, and the page is open."""
+        return not self._closed and self._turns[tab] == turn
+
+    def close(self) -> None:
+        """Every run of the page stops at its next step."""
+        self._closed = True
+        self.begin()
 
     def pick(self, index: int) -> Work:
         """Turn to another face of the same photograph, keeping what was read already."""
@@ -101,7 +129,7 @@ class Sessions:
         with self._lock:
             session = self._open.pop(page, None)
         if session is not None:
-            session.begin()
+            session.close()
 
     def __len__(self) -> int:
         return len(self._open)

@@ -26,6 +26,11 @@ class Settings:
         max_megabytes: Largest upload, in MiB.
         keep_seconds: Uploads older than this are deleted from the temporary folder.
         readers: How many photographs are read at the same time.
+        models: Specs of further classifiers that the page offers, each a voice too if it can be.
+        allow_any: Whether anybody may load models of the Hub by their id.
+        max_photos: How many photographs one batch may hold.
+        results: Folder of evaluations (`train/evaluate.py`); may be empty or missing.
+        mcp: Whether the endpoints are served to language models as well.
     """
 
     host: str = _HERE
@@ -38,11 +43,16 @@ class Settings:
     max_megabytes: int = 40
     keep_seconds: int = 600
     readers: int = 2
+    models: tuple[str, ...] = ()
+    allow_any: bool = False
+    max_photos: int = 100
+    results: Path = _ROOT / "runs"
+    mcp: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise ValueError(f"the port must lie in 1..65535; got {self.port}")
-        for name in ("max_megabytes", "keep_seconds", "readers"):
+        for name in ("max_megabytes", "keep_seconds", "readers", "max_photos"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -63,7 +73,19 @@ class Settings:
             max_megabytes=_whole(variables, "FERCE_MAX_MEGABYTES", cls.max_megabytes),
             keep_seconds=_whole(variables, "FERCE_KEEP_SECONDS", cls.keep_seconds),
             readers=_whole(variables, "FERCE_READERS", cls.readers),
+            models=tuple(variables.get("FERCE_MODELS", "").split()),
+            allow_any=_switch(variables, "FERCE_ALLOW_ANY_MODEL"),
+            max_photos=_whole(variables, "FERCE_MAX_PHOTOS", cls.max_photos),
+            results=Path(variables.get("FERCE_RESULTS") or cls.results),
+            mcp=_switch(variables, "FERCE_MCP"),
         )
+
+
+def _switch(variables: Mapping[str, str], name: str) -> bool:
+    text = variables.get(name) or "0"
+    if text not in ("0", "1"):
+        raise ValueError(f"{name} must be 1 (on) or 0 (off); got {text!r}")
+    return text == "1"
 
 
 def _whole(variables: Mapping[str, str], name: str, default: int) -> int:

@@ -63,8 +63,9 @@ def theme() -> gr.themes.Base:
 def look() -> dict[str, Any]:
     """The keyword arguments that `launch` takes for the looks (Gradio 6 takes them only there)."""
     script = (_HERE / "page.js").read_text("utf-8")
+    sheets = [path.read_text("utf-8") for path in sorted(_HERE.glob("*.css"))]
     return {
         "theme": theme(),
-        "css": (_HERE / "page.css").read_text("utf-8"),
+        "css": "\n".join(sheets),
         "head": f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
     }
