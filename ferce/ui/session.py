@@ -82,7 +82,9 @@ class Session:
     def __init__(self) -> None:
         self.work = Work()
         self.models: Models | None = None
+        self.files: tuple[Path, ...] = ()  # of the Batch tab
         self._turns: Counter[str] = Counter()
+        self._halted: set[str] = set()
         self._closed = False
 
     def begin(self, path: Path | None = None) -> Work:
@@ -92,12 +94,21 @@ class Session:
 
     def take(self, tab: str) -> int:
         """The next turn of a tab; what runs there for an older one is out of date from here."""
+        self._halted.discard(tab)
         self._turns[tab] += 1
         return self._turns[tab]
 
     def holds(self, tab: str, turn: int) -> bool:
         """Whether this turn is still the newest of its tab, and the page is open."""
         return not self._closed and self._turns[tab] == turn
+
+    def halt(self, tab: str) -> None:
+        """Ask the run of a tab to end early and to show what it has."""
+        self._halted.add(tab)
+
+    def halted(self, tab: str) -> bool:
+        """Whether the run of a tab was asked to end early."""
+        return tab in self._halted
 
     def close(self) -> None:
         """Every run of the page stops at its next step."""

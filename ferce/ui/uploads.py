@@ -1,6 +1,6 @@
 """The file behind an uploaded photograph, checked to be an upload."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +28,10 @@ def path(photo: Upload) -> Path | None:
             "Only uploaded photos are read; upload the file first.", print_exception=False
         )
     return found
+
+
+def paths(files: Sequence[Upload] | Upload) -> tuple[Path, ...]:
+    """Where several uploads lie, each checked as `path` does; a single one counts as well."""
+    listed = [files] if isinstance(files, Mapping) else files or []
+    found = (path(file) for file in listed)
+    return tuple(one for one in found if one is not None)

@@ -1,0 +1,159 @@
+"""The photos of a ZIP, read one by one into memory; nothing is ever unpacked to disk."""
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from ferce.images import DEFAULT_LIMITS, SUFFIXES
+from ferce.images.refusal import printable
+
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # a file in it, or none
+_END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
+_END_SIZE, _END64_SIZE = 22, 20  # bytes of the end record, and of the pointer to a 64-bit one
+_COMMENT = 65_535  # bytes, the longest comment
+_ENCRYPTED = 0x1  # bit of the flags
+
+
+class ArchiveError(ValueError):
+    """One clear sentence for the user: which archive, what is wrong with it, what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted, judged from the table of contents before anything is decompressed.
+
+    `max_directory` bounds that table in bytes, `max_total` the bytes of all members, `max_ratio`
+    how many times larger they may be than the archive once they are over `free_total` bytes: photos
+    hardly shrink, so what shrinks a hundredfold is a bomb.
+    """
+
+    max_directory: int = 2**20
+    max_total: int = 1 * 2**30
+    max_ratio: int = 100
+    free_total: int = 32 * 2**20
+    max_bytes: int = DEFAULT_LIMITS.max_bytes
+
+
+DEFAULT = Limits()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive; `problem` says why it is not read, as one sentence, or is empty."""
+
+    name: str
+    problem: str = ""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a ZIP does, whatever it is called."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+class Archive:
+    """An open ZIP; `members` are its files in order, without folders and hidden files."""
+
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
+        """Open it and judge its table of contents.
+
+        Raises:
+            ArchiveError: it is broken, too large, a bomb, or a name in it leads out of it.
+        """
+        self._name, self._limits = printable(path.name), limits
+        self._check_directory(path)
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise ArchiveError(f"{self._name} is no whole ZIP; pack it again.") from error
+        try:
+            infos = [info for info in self._zip.infolist() if not info.is_dir()]
+            self._check(path, infos)
+        except ArchiveError:
+            self._zip.close()
+            raise
+        self._infos = {info.filename: info for info in infos if not _hidden(info.filename)}
+        self.members = tuple(map(self._member, self._infos.values()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._zip.close()
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member that has no `problem`.
+
+        Raises:
+            ArchiveError: its data are broken or not what the table of contents says.
+        """
+        try:
+            with self._zip.open(self._infos[name]) as file:
+                data = file.read(self._limits.max_bytes + 1)
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
+            raise ArchiveError(f"{printable(name)} is broken inside the ZIP.") from error
+        except (NotImplementedError, RuntimeError) as error:
+            raise ArchiveError(f"{printable(name)} is packed in a way not known here.") from error
+        return data
+
+    def _check_directory(self, path: Path) -> None:
+        """Refuse a table of contents that would fill the memory when it is read."""
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(size - _END_SIZE - _COMMENT - _END64_SIZE, 0))
+            tail = file.read()
+        place = tail.rfind(_END)
+        if place < 0 or len(tail) < place + _END_SIZE:
+            raise ArchiveError(f"{self._name} is no whole ZIP; pack it again.")
+        table = int.from_bytes(tail[place + 12 : place + 16], "little")
+        wide = tail[max(place - _END64_SIZE, 0) : place].startswith(_END64)
+        if wide or table > self._limits.max_directory:
+            raise ArchiveError(f"{self._name} lists too many files; pack fewer of them.")
+
+    def _check(self, path: Path, infos: list[zipfile.ZipInfo]) -> None:
+        for info in infos:
+            if _leads_out(info.orig_filename):
+                raise ArchiveError(
+                    f"{self._name} holds a name that leads out of it "
+                    f"({printable(info.orig_filename)}), so it is not opened."
+                )
+        limits, total = self._limits, sum(info.file_size for info in infos)
+        most = max(limits.free_total, limits.max_ratio * path.stat().st_size)
+        if total > min(limits.max_total, most):
+            raise ArchiveError(
+                f"{self._name} would unpack to {total / 2**20:,.0f} MB, far more than photos "
+                "would, so it is not opened."
+            )
+
+    def _member(self, info: zipfile.ZipInfo) -> Member:
+        name = info.filename
+        return Member(name, next(_problems(info, printable(name), self._limits), ""))
+
+
+def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]:
+    if stat.S_ISLNK(info.external_attr >> 16):
+        yield f"{name} is a link, not a photo."
+    if PurePosixPath(name).suffix.lower() == ".zip":
+        yield f"{name} is a ZIP inside a ZIP; unpack it first."
+    if PurePosixPath(info.filename).suffix.lower() not in SUFFIXES:
+        yield f"{name} is no photo by its suffix."
+    if info.flag_bits & _ENCRYPTED:
+        yield f"{name} is locked with a password; pack it without."
+    if info.file_size > limits.max_bytes:
+        most = limits.max_bytes / 2**20
+        yield f"{name} is {info.file_size / 2**20:,.0f} MB, more than the {most:.0f} MB accepted."
+
+
+def _leads_out(name: str) -> bool:
+    """Absolute, with a drive, with a step upwards, or with a null byte."""
+    plain = name.replace("\\", "/")
+    return plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/") or "\0" in name
+
+
+def _hidden(name: str) -> bool:
+    """What systems put beside the photos: `__MACOSX`, `.DS_Store`."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

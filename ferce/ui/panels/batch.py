@@ -1,0 +1,223 @@
+"""A batch on the page: what was chosen, how far it is, one row a face, files to take away."""
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ferce import canvas, render
+from ferce.types import Prediction, Reading, Report
+from ferce.ui import markup
+from ferce.ui.flow import line
+from ferce.ui.panels.prediction import STATES
+from ferce.ui.pile import Item
+
+TITLE = "Results"
+HELLO = "Choose photos, or a ZIP of them."
+_SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
+_SET = 3  # compounds of a 90 % set that are named
+_KINDS: Mapping[str, tuple[str, str, str]] = {
+    "html": ("Report (HTML)", "text/html", "every face with its heat map, prints well"),
+    "csv": ("Table (CSV)", "text/csv", "one row a face"),
+    "json": ("Everything (JSON)", "application/json", "as the command line writes it"),
+}
+
+Shown = dict[str, str]
+
+
+def blank() -> Shown:
+    """Before anything was chosen."""
+    words = (
+        "One row a face: what its expression resembles, how sure that is, and where the model "
+        "looked. Files that cannot be read are listed with the reason."
+    )
+    empty = markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
+    return {"status": line(HELLO), "results": empty, "files": ""}
+
+
+def sorry(words: str) -> Shown:
+    """What was chosen cannot be read at all; `words` are plain text."""
+    return blank() | {"status": line(markup.text(words), "sorry")}
+
+
+def chosen(items: Sequence[Item]) -> Shown:
+    """What will be read, and what will not."""
+    able = [item for item in items if not item.problem]
+    refused = [(item.name, item.problem) for item in items if item.problem]
+    words = f"{count(len(able), 'photo')} to read" if able else "There is no photo to read"
+    shown = blank() | {"status": line(f"{words}.", "" if able else "sorry")}
+    if refused:
+        shown["results"] = markup.panel(TITLE, _refused(refused))
+    return shown
+
+
+def waiting() -> Shown:
+    """From the press of the button until the first photo is read."""
+    ghosts = markup.panel(TITLE, markup.ghost(8), state="waiting")
+    return {"status": line("Waiting for a free reader.", "busy"), "results": ghosts, "files": ""}
+
+
+@dataclass
+class Table:
+    """Rows as HTML, as they come; of the photos themselves nothing is kept."""
+
+    total: int
+    done: int = 0
+    rows: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: Report) -> None:
+        """The rows of one photo, or the reason why it has none."""
+        self.done += 1
+        if report.error is not None:
+            self.refused.append((report.photo, report.error))
+        for i, reading in enumerate(report.readings, 1):
+            many = f"face {i} of {len(report.readings)}" if len(report.readings) > 1 else ""
+            self.rows.append(_row(report.photo, many, reading))
+            label = reading.prediction.label if reading.prediction else None
+            self.labels[label or "unclear"] += 1
+
+    def draw(self) -> str:
+        """The panel with all that is there."""
+        body = _tally(self.labels) + _refused(self.refused) + _table(self.rows)
+        return markup.panel(TITLE, body or markup.ghost(8))
+
+
+def progress(table: Table, name: str, seconds: float) -> str:
+    """A bar, the photo that is read now, and how long the rest may take."""
+    left = ""
+    if table.done >= 3:
+        rest = seconds / table.done * (table.total - table.done)
+        left = f", about {_time(rest)} left"
+    words = f"{table.done} of {table.total}{left}"
+    return (
+        f'<div class="progress"><progress max="{table.total}" value="{table.done}" '
+        f'aria-label="Photos read">{words}</progress><p class="status">{words}</p>'
+        f'<p class="fine">{markup.text(name)}</p></div>'
+    )
+
+
+def ended(table: Table, seconds: float) -> Shown:
+    """The whole table, and what became of the batch."""
+    words = f"{count(table.done, 'photo')} in {_time(seconds)}"
+    if table.done < table.total:
+        words = f"Stopped after {table.done} of {count(table.total, 'photo')}"
+    if table.refused:
+        words += f", {len(table.refused)} of them not read"
+    return {"status": line(f"{words}."), "results": table.draw()}
+
+
+def files(contents: Mapping[str, str]) -> str:
+    """Links with the files inside them, so that nothing is stored."""
+    links = "".join(_link(kind, content) for kind, content in contents.items())
+    return f'<div class="raw downloads">{links}</div>'
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 2 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _link(kind: str, content: str) -> str:
+    words, media, about = _KINDS[kind]
+    data = base64.b64encode(content.encode("utf-8", "backslashreplace")).decode()
+    return (
+        f'<a class="download" download="ferce-batch.{kind}" title="{about}" '
+        f'href="data:{media};base64,{data}">{words}</a>'
+    )
+
+
+def _tally(labels: Counter[str]) -> str:
+    if not labels:
+        return ""
+    chips = "".join(
+        f"<li>{markup.dots(name) if name != 'unclear' else ''}{markup.text(name)} "
+        f"<strong>{number}</strong></li>"
+        for name, number in labels.most_common()
+    )
+    title = f"<h3>{count(sum(labels.values()), 'face')}</h3>"
+    return f'{title}<ul class="set tally" aria-label="How often each was read">{chips}</ul>'
+
+
+def _refused(refused: Sequence[tuple[str, str]]) -> str:
+    if not refused:
+        return ""
+    rows = "".join(
+        f"<li><strong>{markup.text(name)}</strong> {markup.text(reason)}</li>"
+        for name, reason in refused
+    )
+    title = f"<summary>{count(len(refused), 'file')} not read</summary>"
+    return f'<details class="refused" open>{title}<ul>{rows}</ul></details>'
+
+
+def _table(rows: Sequence[str]) -> str:
+    if not rows:
+        return ""
+    head = "".join(
+        f'<th scope="col"{kind}>{words}</th>'
+        for words, kind in (
+            ("Face", ""),
+            ("Photo", ""),
+            ("The expression resembles", ""),
+            ("Probability", ' class="number"'),
+            ("90&thinsp;% set", ' class="wide"'),
+        )
+    )
+    return (
+        f'<table class="faces-read"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _row(photo: str, many: str, reading: Reading) -> str:
+    prediction = reading.prediction
+    where = f"{markup.text(photo)}{f'<small>{many}</small>' if many else ''}"
+    return (
+        f'<tr><td>{_picture(reading)}</td><th scope="row">{where}</th><td>{_said(reading)}</td>'
+        f'<td class="number">{_sure(prediction)}</td><td class="wide">{_set(prediction)}</td></tr>'
+    )
+
+
+def _said(reading: Reading) -> str:
+    prediction = reading.prediction
+    if prediction is None:
+        return f"Not read<small>{markup.text(reading.reason)}</small>"
+    if prediction.label is None:
+        return f"Unclear<small>{markup.text(reading.reason)}</small>"
+    state = STATES[prediction.state]
+    return f"{markup.dots(prediction.label)}{markup.text(prediction.label)}<small>{state}</small>"
+
+
+def _sure(prediction: Prediction | None) -> str:
+    """Of a compound; the other states have no probability of their own on the page."""
+    if prediction is None or prediction.label not in prediction.probabilities:
+        return "–"
+    return markup.percent(prediction.probabilities[prediction.label or ""])
+
+
+def _set(prediction: Prediction | None) -> str:
+    if prediction is None or not prediction.set:
+        return "–"
+    if len(prediction.set) == len(prediction.probabilities):
+        return "any of the 14"
+    named = ", ".join(map(markup.text, prediction.set[:_SET]))
+    more = len(prediction.set) - _SET
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _picture(reading: Reading) -> str:
+    face, heat = reading.face, reading.heatmap
+    crop = canvas.fit(face.crop, _SIDE)
+    words = "The face"
+    if heat is not None and not heat.empty:
+        crop = render.draw_heatmap(crop, heat, bar=False)
+        best = max(heat.regions.items(), key=lambda item: item[1], default=("", 0.0))
+        words = f"The face with its heat, most in the {best[0]}" if best[0] else words
+    return f'<img src="{markup.picture(crop)}" alt="{words}" width="48" height="48">'
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}&thinsp;s" if seconds < 10 else f"{seconds:.0f}&thinsp;s"
+    return f"{seconds / 60:.0f}&thinsp;min"
