@@ -11,6 +11,8 @@ examples:
   python -m ferce photo.jpg                      a few lines about each face
   python -m ferce photos/ --html report.html     a page with pictures, to read or print
   python -m ferce 'shots/**/*.png' --json -      JSON alone on standard output
+  python -m ferce clip.mp4 --csv clip.csv        a video: one row a frame a face
+  python -m ferce clip.mp4 --plot clip.png       its probabilities and action units over time
 
 exit status: 0 all read, 1 some photos could not be read (named on standard error), 2 wrong usage.
 
@@ -40,6 +42,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     found.method = (found.method or "auto") if found.heatmap else None
     if found.target is not None:
         found.target = _label(found.target)
+    for name in ("rate", "max_seconds"):
+        value = getattr(found, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} must be above 0; got {value:g}.")
     return found
 
 
@@ -59,7 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("photos", nargs="+", metavar="PHOTO", help="a photo, a folder (with its folders) or a glob")
+    add(
+        "photos",
+        nargs="+",
+        metavar="PHOTO|VIDEO",
+        help="photos: a file, a folder (with its folders) or a glob; or videos",
+    )
     add(
         "--json",
         metavar="F",
@@ -75,4 +86,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", metavar="LABEL", help="label that the heat map explains; the predicted one")
     add("--no-heatmap", dest="heatmap", action="store_false", help="make no heat map")
     add("--no-explanation", dest="explanation", action="store_false", help="make no text")
+    _add_video(parser)
     return parser
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("videos")
+    group.add_argument(
+        "--plot", metavar="F", help="write the timeline as a picture (PNG, SVG, PDF)"
+    )
+    group.add_argument(
+        "--rate", type=float, metavar="N", help="read N frames a second; every frame by default"
+    )
+    group.add_argument(
+        "--max-seconds", type=float, default=600.0, metavar="N", help="longest video; 600"
+    )

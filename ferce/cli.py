@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ferce import clips
 from ferce.arguments import UsageError, parse
 from ferce.images import ImageError, find
 from ferce.report import JsonWriter
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int
         arguments = parse(sys.argv[1:] if argv is None else argv)
         photos = find(arguments.photos)
         _check_targets(_targets(arguments), photos)
-        status = _run(arguments, photos, opener)
+        run = _run_clips if clips.asked(arguments, photos) else _run
+        status = run(arguments, photos, opener)
         sys.stdout.flush()
     except (UsageError, ImageError) as error:
         sys.stderr.write(f"ferce: {plain(str(error))}\n")
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int
 
 def _targets(arguments: argparse.Namespace) -> dict[str, str]:
     """Option -> file, of those given."""
-    every = {f"--{name}": getattr(arguments, name) for name in ("json", "csv", "html")}
+    every = {f"--{name}": getattr(arguments, name) for name in ("json", "csv", "html", "plot")}
     return {option: target for option, target in every.items() if target is not None}
 
 
@@ -111,6 +113,16 @@ def _run(arguments: argparse.Namespace, photos: Sequence[Path], opener: Opener) 
         if tally.interrupted:
             _complain("ferce: interrupted; what was read until then is written.")
     return tally.status
+
+
+def _run_clips(arguments: argparse.Namespace, paths: Sequence[Path], opener: Opener) -> int:
+    with _loaded(arguments, opener) as reader:
+        failures, interrupted = clips.run(arguments, paths, reader)
+    for failure in failures:
+        _complain(failure)
+    if interrupted:
+        _complain("ferce: interrupted; what was read until then is written.")
+    return _Tally(len(failures), interrupted).status
 
 
 def _options(arguments: argparse.Namespace) -> "Options":

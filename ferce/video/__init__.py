@@ -1,0 +1,47 @@
+"""Clips: frames in; faces followed, smoothed probabilities, action units and key moments out.
+
+`read(path, reader)` gives a `Timeline`; `stream` gives it part by part. `Follower` and `Smoother`
+do the same for frames that come from a camera.
+"""
+
+from ferce.video.expression import Expression
+from ferce.video.follower import Follower, Seen
+from ferce.video.frames import (
+    SUFFIXES,
+    Clip,
+    Frame,
+    Limits,
+    VideoError,
+    is_video,
+    open_clip,
+    spoken,
+)
+from ferce.video.smoothing import Smoother, smooth
+from ferce.video.timeline import Moment, Progress, Sample, Timeline, Track
+from ferce.video.tracking import Tracker
+from ferce.video.watch import Options, read, stream
+
+__all__ = [
+    "SUFFIXES",
+    "Clip",
+    "Expression",
+    "Follower",
+    "Frame",
+    "Limits",
+    "Moment",
+    "Options",
+    "Progress",
+    "Sample",
+    "Seen",
+    "Smoother",
+    "Timeline",
+    "Track",
+    "Tracker",
+    "VideoError",
+    "is_video",
+    "open_clip",
+    "read",
+    "smooth",
+    "spoken",
+    "stream",
+]
