@@ -1,5 +1,10 @@
 """Measure ferce, for instance with `python -m train.benchmark speed`.
 
+accuracy  models on a data set by the same evaluation, after an audit for leaks: a leaderboard with
+          intervals, vision-only beside vision-language with paired differences.
+              python train/benchmark.py accuracy prototypes timm:runs/classifier
+              accelerate launch train/benchmark.py accuracy SPEC SPEC --data rafce:/data/RAF-CE
+          After a kill the same command goes on, with any number of processes.
 speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
           `import ferce` returns and until the page answers, each in fresh processes.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
@@ -11,6 +16,7 @@ Machines differ and are noisy: read the ratios, whose two sides are measured in 
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import asdict
@@ -77,16 +83,77 @@ def training(chosen: argparse.Namespace) -> Any:
     return asdict(made)
 
 
+def accuracy(chosen: argparse.Namespace) -> Any:
+    """Models side by side on one data set."""
+    from ferce.evaluation import benchmark, leaderboard_page, leaderboard_text
+    from ferce.evaluation.crew import Crew
+    from ferce.evaluation.faces import Tools, default_cache
+    from ferce.evaluation.plan import Plan
+
+    plan = Plan(
+        data=chosen.data,
+        split=chosen.split,
+        detect=chosen.detect,
+        draws=chosen.draws,
+        seed=chosen.seed,
+    )
+    tools = Tools(chosen.cache or default_cache(), chosen.jobs, not chosen.quiet)
+    crew = Crew.join(chosen.device)
+    command = shlex.join(["python", "train/benchmark.py", *sys.argv[1:]])
+    bench = benchmark.Bench(plan, chosen.output, tools, crew, chosen.device, command)
+    if chosen.fresh and crew.first:
+        benchmark.fresh(chosen.output, chosen.models)
+    crew.gather(None)
+    board = benchmark.accuracy(bench, chosen.models)
+    if board is None:
+        return None
+    leaderboard_page.write(board, chosen.output)
+    print(leaderboard_text.markdown(board))
+    print(f"written to {chosen.output}")
+    return board.to_json()
+
+
+def add_accuracy(one: argparse.ArgumentParser) -> None:
+    """Its options; those that `train/evaluate.py` has, too, mean the same."""
+    from ferce.data.record import SPLITS
+
+    one.add_argument(
+        "models", nargs="+", metavar="SPEC", help="models, such as timm:runs/classifier"
+    )
+    one.add_argument("--data", default="demo", help="spec of the data set")
+    one.add_argument("--split", choices=SPLITS, default="test")
+    one.add_argument("--detect", choices=("auto", "yes", "no"), default="auto")
+    one.add_argument("--output", type=Path, default=Path("runs/benchmark"))
+    one.add_argument("--draws", type=int, default=1000, help="resamples behind each interval")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--device", default="auto")
+    one.add_argument("--cache", type=Path, help="folder of aligned faces")
+    one.add_argument("--jobs", type=int, default=1, help="processes that align faces")
+    one.add_argument("--fresh", action="store_true", help="measure everything again")
+    one.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
 def main() -> None:
     """Parse the arguments, measure, print, and write the figures where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    try:
+        _main()
+    except ValueError as error:  # each of ours is one clear sentence
+        sys.exit(f"benchmark: {error}")
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (speed, scoring, training):
+    for run in (accuracy, speed, scoring, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
-        if run is not training:
+        if run is accuracy:
+            add_accuracy(one)
+        if run in (speed, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument("--repeats", type=int, default=30 if run is speed else 5)
         if run is scoring:
@@ -97,7 +164,7 @@ def main() -> None:
     one.add_argument("--steps", type=int, default=40)
     chosen = parser.parse_args()
     figures = chosen.run(chosen)
-    if chosen.json:
+    if chosen.json and figures is not None:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 

@@ -1,5 +1,6 @@
 """Two evaluations of the same pictures against each other: differences with p-values."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ def load(folder: Path) -> Scored:
     return Scored.of(Table(folder / FILE, COLUMNS).rows())
 
 
-def compare(a: Scored, b: Scored, draws: int, seed: int) -> dict[str, Any]:
+def compare(
+    a: Scored, b: Scored, draws: int, seed: int, only: Sequence[str] = ()
+) -> dict[str, Any]:
     """Model a minus model b on the compound faces that both could read.
 
-    Exact McNemar for errors (McNemar 1947), paired bootstrap over people for the other figures.
+    Exact McNemar for errors (McNemar 1947), paired bootstrap over people for the other figures, of
+    which `only` may name some.
 
     Raises:
         EvaluationError: the two have no face in common, or label one differently.
@@ -38,6 +42,8 @@ def compare(a: Scored, b: Scored, draws: int, seed: int) -> dict[str, Any]:
     }
     theirs = measures(two)
     for name, measure in measures(one).items():
+        if only and name not in only:
+            continue
         d = metrics.paired_bootstrap(measure, theirs[name], one.who, draws, seed)
         found[name] = {"difference": d.value, "interval": [d.low, d.high], "p": d.p}
     return found

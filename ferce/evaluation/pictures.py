@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,16 @@ COLUMNS = (
 
 
 def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
-    """Every picture of the split in `images.csv`; those that stand there already are not read.
+    """Every picture of the split in `images.csv`; see `fill`."""
+    table = Table(folder / FILE, COLUMNS)
+    fill(table, rows_of(plan.data, plan.split), plan, classifier, tools)
+    return table
+
+
+def fill(
+    table: Table, rows: Iterable[Row], plan: Plan, classifier: Classifier, tools: Tools
+) -> None:
+    """Add every picture of `rows` to a table; those that stand there already are not read.
 
     Raises:
         EvaluationError: a picture has another label than when its row was written, or the model
@@ -35,18 +44,16 @@ def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> T
     """
     if plan.free_text and not hasattr(classifier, "named"):
         raise EvaluationError(f"{plan.model} answers by probabilities only; leave out free text.")
-    table = Table(folder / FILE, COLUMNS)
     known: dict[str, Sample] = {}  # of pictures under way, for the rows of those that get lost
-    rows = _missing(rows_of(plan.data, plan.split), table.done(), known)
-    stream = watched(aligned(rows, plan.detects, tools), plan.split, tools.shown)
+    left = _missing(rows, table.done(), known)
+    stream = watched(aligned(left, plan.detects, tools), plan.split, tools.shown)
     for batch in batches(stream):
         made = _batch(batch, classifier, plan.free_text)
         table.append(_known(known.pop(row["name"], None)) | row for row in made)
-    return table
 
 
 def _missing(
-    rows: Iterator[Row], done: Mapping[str, str], known: dict[str, Sample]
+    rows: Iterable[Row], done: Mapping[str, str], known: dict[str, Sample]
 ) -> Iterator[Row]:
     for row in rows:
         if row.name not in done:

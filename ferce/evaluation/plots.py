@@ -27,7 +27,7 @@ def draw_shares(counts: Sequence[Sequence[int]], path: Path, split: str) -> None
 def _draw_table(
     table: NDArray[np.float64], texts: list[list[str]], path: Path, words: tuple[str, str]
 ) -> None:
-    figure = _figure(9.0, 8.0)
+    figure = figure_of(9.0, 8.0)
     axes = figure.subplots()
     top = max(table.max(), 1.0)  # shares are drawn on one scale, whatever the model
     picture = axes.imshow(table, vmin=0, vmax=top, cmap="Blues")
@@ -45,7 +45,7 @@ def _draw_table(
 
 def draw_reliability(bins: Sequence[Mapping[str, float]], ece: float, path: Path) -> None:
     """Accuracy against confidence, points as large as their share of the faces."""
-    figure = _figure(5.0, 5.0)
+    figure = figure_of(5.0, 5.0)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
     total = sum(b["faces"] for b in bins)
@@ -61,7 +61,7 @@ def draw_reliability(bins: Sequence[Mapping[str, float]], ece: float, path: Path
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
-def _figure(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Any:
     """A figure without pyplot, so that no state stays behind; drawn by Agg."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

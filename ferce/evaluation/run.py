@@ -1,7 +1,7 @@
 """The whole evaluation in order: pictures, texts, heat maps, the app; then figures and plots."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,15 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """An evaluation under way."""
+    """An evaluation under way; `command` is noted in its result."""
 
     plan: Plan
     classifier: Classifier
     output: Path
     tools: Tools
     device: str
+    command: str = ""
+    started: float = field(default_factory=time.perf_counter)
 
     def claim(self, name: str, wanted: Metrics) -> None:
         """See `plan.claim`."""
@@ -74,29 +76,40 @@ def evaluate(
     Raises:
         EvaluationError: there is nothing to measure, or the folder holds another evaluation.
     """
-    start = time.perf_counter()
-    other = None if against is None else comparison.load(against)
-    run = Run(plan, backends.load_classifier(plan.model, device), output, tools, device)
+    started = time.perf_counter()
+    other = None if against is None else (against, comparison.load(against))
+    classifier = backends.load_classifier(plan.model, device)
+    run = Run(plan, classifier, output, tools, device, command, started)
     run.claim("images", plan.settles())
-    table = pictures.measure(plan, run.classifier, output, tools)
-    scored = Scored.of(table.rows())
+    return conclude(run, pictures.measure(plan, classifier, output, tools), other)
+
+
+def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -> Metrics:
+    """All that follows from the table of pictures, and what else the plan asks for; see `evaluate`.
+
+    Args:
+        run: whose folder gets `metrics.json` and plots.
+        table: of every picture.
+        other: folder and pictures of another evaluation to compare with.
+    """
+    plan, scored = run.plan, Scored.of(table.rows())
     _require_faces(scored, plan)
     block = figures(scored, plan) | {"fingerprint": pictures.fingerprint(table)}
     if other is not None:
-        told = comparison.compare(scored, other, plan.draws, plan.seed)
-        block["against"] = told | {"folder": str(against)}
+        told = comparison.compare(scored, other[1], plan.draws, plan.seed)
+        block["against"] = told | {"folder": str(other[0])}
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
         told = block["text"]["rouge_l"]
         block |= {"rouge_l": told["value"], "rouge_l_interval": told["interval"]}
-    where = result.device_of(run.classifier)
+    where, seconds = result.device_of(run.classifier), time.perf_counter() - run.started
     metrics = result.clean(
         {plan.split: block}
         | result.facts(plan, where)
-        | {"evaluation": result.made(plan, command, time.perf_counter() - start, where)}
+        | {"evaluation": result.made(plan, run.command, seconds, where)}
     )
-    write_json(output / result.FILE, metrics)
-    draw(block, plan.split, output)
+    write_json(run.output / result.FILE, metrics)
+    draw(block, plan.split, run.output)
     return metrics  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,285 @@
+"""Several models on one split by the same evaluation: the audit first, then a leaderboard.
+
+Everything goes on where it was: the audit is kept for the same rows, a model's shards are filled by
+however many processes there are, and a model that was measured before is only read.
+"""
+
+import gc
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce import backends, metrics, spec
+from ferce.evaluation import comparison, leakage, result, run, shards
+from ferce.evaluation.classification import Choice, K
+from ferce.evaluation.crew import Crew
+from ferce.evaluation.faces import Tools, aligned
+from ferce.evaluation.plan import EvaluationError, Plan, claim, folder_of
+from ferce.evaluation.scored import Scored
+from ferce.hub import read_json
+from ferce.leaderboard import (
+    FAILED,
+    LANGUAGE,
+    PASSED,
+    VISION,
+    Check,
+    Entry,
+    Leaderboard,
+    Versus,
+)
+from ferce.measurements import FIGURES, Figure
+
+COMPARED = ("macro_f1", "accuracy", "uar")
+DEALS = 1000  # random deals behind the range of chance
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One benchmark: `plan` is that of every model but for its name."""
+
+    plan: Plan
+    output: Path
+    tools: Tools
+    crew: Crew
+    device: str
+    command: str
+
+
+def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
+    """Audit, measure every model, compare; the first process gets the leaderboard.
+
+    A model that cannot be loaded or measured is listed with the reason, and the others go on.
+
+    Raises:
+        EvaluationError: no model is named or one twice, or the split is empty.
+        DataError: the data cannot be had.
+    """
+    if not specs or len(set(specs)) < len(specs):
+        raise EvaluationError(f"Name models, each once; got {', '.join(specs) or 'none'}.")
+    tools = bench.tools if bench.crew.first else replace(bench.tools, shown=False)
+    counted = leakage.census(bench.plan, tools.shown)
+    if not (count := counted.pictures.get(bench.plan.split, 0)):
+        raise EvaluationError(f"{bench.plan.data} has no pictures in its {bench.plan.split} split.")
+    checks: list[Check] = []
+    if bench.crew.first:
+        checks = leakage.of_data(bench.plan, counted, bench.output, tools)
+    bench.crew.gather(None)
+    entries, failed = [], {}
+    for name in specs:
+        entry, seen = _model(bench, name, count)
+        checks += seen
+        if isinstance(entry, Entry):
+            entries.append(entry)
+        else:
+            failed[name] = entry
+    if not bench.crew.first:
+        return None
+    return _leaderboard(bench, entries, checks, failed)
+
+
+def _model(bench: Bench, name: str, count: int) -> tuple[Entry | str, list[Check]]:
+    """The model's entry, or why there is none, and what it was asked; all processes take part."""
+    reason, pace = "", None
+    try:
+        pace = _shards(bench, name, count)
+    except (EvaluationError, ValueError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+    told = bench.crew.gather((reason, pace.faces if pace else 0, pace.seconds if pace else 0.0))
+    reasons = [why for why, _, _ in told if why]
+    try:
+        if reasons or pace is None or not bench.crew.first:
+            return (reasons or ["measured by another process"])[0], []
+        faces, seconds = sum(n for _, n, _ in told), max(s for _, _, s in told)
+        return _conclude(bench, name, pace, count, faces / seconds if faces else None)
+    except (ValueError, OSError) as error:
+        return " ".join(str(error).split()), []
+    finally:
+        del pace
+        _let_go()
+
+
+def _shards(bench: Bench, name: str, count: int) -> shards.Pace:
+    plan, folder = replace(bench.plan, model=name), folder_for(bench.output, name)
+    if bench.crew.first:
+        claim(folder, "images", plan.settles())
+        claim(folder, "shards", {"size": shards.SIZE})
+    classifier = backends.load_classifier(name, bench.crew.device(bench.device))
+    pace = shards.Pace(classifier)
+    shards.measure(plan, pace, folder, bench.tools, bench.crew, count)
+    return pace
+
+
+def _conclude(
+    bench: Bench, name: str, pace: shards.Pace, count: int, speed: float | None
+) -> tuple[Entry, list[Check]]:
+    plan, folder = replace(bench.plan, model=name), folder_for(bench.output, name)
+    classifier = pace.classifier
+    doing = run.Run(plan, classifier, folder, bench.tools, bench.device, bench.command)
+    told = run.conclude(doing, shards.join(folder, count))
+    items = [
+        item
+        for item in aligned(leakage.sample_rows(plan), plan.detects, bench.tools)
+        if hasattr(item, "sample")
+    ]
+    check = leakage.of_prompts(classifier, items, name)
+    return entry(name, told, comparison.load(folder), plan, speed), [check]
+
+
+def entry(
+    name: str, told: dict[str, Any], scored: Scored, plan: Plan, speed: float | None
+) -> Entry:
+    """A model's line, from its `metrics.json` and its table of pictures."""
+    block, data = told[plan.split], told["data"]
+    return Entry(
+        spec=name,
+        family=family(name),
+        folder=folder_for(Path(), name).name,
+        faces=block["faces"],
+        lost=block["pictures"]["lost"],
+        figures={k: _figure(block, k) for k in FIGURES if block.get(k) is not None},
+        chance=chance(Choice.of(scored), plan.seed),
+        trained_on=data["spec"] if "fingerprint" in data else None,
+        control=is_control(name),
+        device=told["evaluation"]["device"],
+        speed=speed,
+    )
+
+
+def family(name: str) -> str:
+    """Vision-language: a model that speaks, or CLIP with the labels as sentences."""
+    told = spec.parse(name)
+    reads = backends.KINDS[told.kind].voice or (told.kind == "clip" and not told.adapter)
+    return LANGUAGE if reads else VISION
+
+
+def is_control(name: str) -> bool:
+    """Whether the run that a spec names learnt from shuffled labels."""
+    if (folder := folder_of(name)) is None:
+        return False
+    for file in ("run.json", result.FILE):
+        told = read_json(folder / file) if (folder / file).is_file() else {}
+        if {**told, **told.get("plan", {})}.get("shuffle_labels"):
+            return True
+    return False
+
+
+def chance(choice: Choice, seed: int) -> dict[str, Figure]:
+    """Accuracy and macro-F1 of the same answers dealt out to the faces at random."""
+    rng, n = np.random.default_rng(seed), len(choice.truth)
+    deals = [choice.best[rng.permutation(n)] for _ in range(DEALS)]
+    values = {
+        "accuracy": [metrics.accuracy(choice.truth, deal) for deal in deals],
+        "macro_f1": [metrics.macro_f1(choice.truth, deal, K) for deal in deals],
+    }
+    return {name: _range(np.array(found)) for name, found in values.items()}
+
+
+def _range(values: NDArray[np.float64]) -> Figure:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Figure(float(values.mean()), (float(low), float(high)))
+
+
+def _leaderboard(
+    bench: Bench, entries: list[Entry], checks: list[Check], failed: dict[str, str]
+) -> Leaderboard:
+    if not entries:
+        reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
+        raise EvaluationError(f"No model could be measured. {reasons}")
+    entries.sort(key=lambda e: (e.control, -e.figures["macro_f1"].value, e.spec))
+    told = read_json(bench.output / entries[0].folder / result.FILE)[bench.plan.split]
+    return Leaderboard(
+        data=bench.plan.data,
+        split=bench.plan.split,
+        fingerprint=told["fingerprint"],
+        pictures=told["pictures"]["pictures"],
+        faces=max(e.faces for e in entries),
+        people=told["people"],
+        audit=(*checks, *controls(entries)),
+        models=tuple(entries),
+        differences=tuple(differences(bench, entries)),
+        failed=failed,
+        made={
+            "command": bench.command,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "processes": bench.crew.world,
+            "draws": bench.plan.draws,
+            "seed": bench.plan.seed,
+            "versions": result.versions(),
+        },
+    )
+
+
+def controls(entries: Sequence[Entry]) -> list[Check]:
+    """Is every model that was trained on shuffled labels at chance on the true ones?"""
+    checks = []
+    for one in entries:
+        if one.control:
+            value, band = one.figures["macro_f1"].value, one.chance["macro_f1"].interval
+            assert band is not None, "chance has a range"
+            told = (
+                f"macro-F1 {value:.3f}; 95 % of random deals lie in {band[0]:.3f} to {band[1]:.3f}"
+            )
+            verdict = PASSED if value <= band[1] else FAILED
+            checks.append(Check(f"shuffled labels: {one.spec}", verdict, told))
+    return checks
+
+
+def differences(bench: Bench, entries: Sequence[Entry]) -> list[Versus]:
+    """Every vision-only model against every vision-language one, and all against the first."""
+    entries = [e for e in entries if not e.control]
+    pairs = [(a, b) for a, b in combinations(entries, 2) if a is entries[0] or a.family != b.family]
+    found = []
+    for a, b in pairs:
+        one, two = (comparison.load(bench.output / e.folder) for e in (a, b))
+        told = comparison.compare(one, two, bench.plan.draws, bench.plan.seed, COMPARED)
+        found.append((a.spec, b.spec, told))
+    holm = metrics.holm([told["mcnemar_p"] for _, _, told in found])
+    return [
+        Versus(
+            a=a,
+            b=b,
+            faces=told["faces"],
+            figures={
+                n: Figure(told[n]["difference"], tuple(told[n]["interval"])) for n in COMPARED
+            },
+            p={n: told[n]["p"] for n in COMPARED},
+            mcnemar=told["mcnemar_p"],
+            mcnemar_holm=corrected,
+        )
+        for (a, b, told), corrected in zip(found, holm, strict=True)
+    ]
+
+
+def folder_for(output: Path, name: str) -> Path:
+    """Where a model's evaluation lies: its spec in letters that every file system takes."""
+    return output / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")
+
+
+def fresh(output: Path, specs: Sequence[str]) -> None:
+    """Remove what an earlier benchmark of these models measured."""
+    (output / leakage.FILE).unlink(missing_ok=True)
+    for name in specs:
+        folder = folder_for(output, name)
+        run.fresh(folder)
+        for path in (folder / shards.FOLDER).glob("*.csv"):
+            path.unlink()
+
+
+def _figure(block: dict[str, Any], name: str) -> Figure:
+    low, high = block.get(f"{name}_interval") or (None, None)
+    return Figure(block[name], None if low is None or high is None else (low, high))
+
+
+def _let_go() -> None:
+    """Give the memory of a model back before the next one."""
+    gc.collect()
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,159 @@
+"""A leaderboard as one HTML file with its plots inside; it loads nothing and runs no script."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from ferce.evaluation import leaderboard_plots, result
+from ferce.evaluation.leaderboard_text import (
+    HEADS,
+    NOTES,
+    SHOWN,
+    markdown,
+    p_value,
+    side_by_side,
+    title,
+    told,
+)
+from ferce.evaluation.plan import write_json
+from ferce.hub import read_json
+from ferce.leaderboard import FILE, Entry, Leaderboard
+from ferce.notice import SHORT
+
+MARKDOWN, PAGE, PLOTS = "leaderboard.md", "leaderboard.html", "plots"
+STYLE = Path(__file__).with_name("leaderboard.css")
+
+
+def write(board: Leaderboard, folder: Path) -> None:
+    """`leaderboard.json`, `.md` and `.html`, and the plots beside them."""
+    write_json(folder / FILE, result.clean(board.to_json()))
+    (folder / MARKDOWN).write_text(markdown(board), "utf-8")
+    pictures = draw(board, folder)
+    (folder / PAGE).write_text(page(board, folder, pictures), "utf-8")
+
+
+def draw(board: Leaderboard, folder: Path) -> dict[str, Path]:
+    """The plots, by what they show."""
+    place = folder / PLOTS
+    place.mkdir(exist_ok=True)
+    found = {"Figures with 95 % intervals": place / "figures.png"}
+    leaderboard_plots.draw_figures(board, place / "figures.png")
+    if board.differences:
+        found["Differences with 95 % intervals"] = place / "differences.png"
+        leaderboard_plots.draw_differences(board.differences, place / "differences.png")
+    scores = [_block(board, folder, model)["f1"] for model in board.models]
+    leaderboard_plots.draw_classes(board.models, scores, place / "classes.png")
+    return found | {"F1 by class": place / "classes.png"}
+
+
+def page(board: Leaderboard, folder: Path, pictures: dict[str, Path]) -> str:
+    """The HTML."""
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title(board))}</title>",
+            f"<style>{STYLE.read_text('utf-8')}</style></head><body><main>",
+            f"<h1>{escape(title(board))}</h1>",
+            *_audit(board),
+            *_models(board),
+            *(_picture(name, path) for name, path in pictures.items()),
+            *_differences(board),
+            *_each(board, folder),
+            "<h2>How to read this</h2><ul>",
+            *(f"<li>{escape(note)}</li>" for note in NOTES),
+            f"</ul><p class=small>{escape(SHORT)}</p>",
+            f"<p class=small>{escape(str(board.made['date']))}: "
+            f"<code>{escape(str(board.made['command']))}</code></p></main></body></html>\n",
+        ]
+    )
+
+
+def _audit(board: Leaderboard) -> Iterator[str]:
+    kind = board.verdict.replace(" ", "-")
+    yield f'<h2>Leakage audit: <span class="{kind}">{board.verdict}</span></h2>'
+    rows = [
+        [escape(c.name), f'<span class="{c.verdict.replace(" ", "-")}">{c.verdict}</span>',
+         escape(c.told)]
+        for c in board.audit
+    ]  # fmt: skip
+    yield from _table(("check", "verdict", "what was seen"), rows, words=3)
+
+
+def _models(board: Leaderboard) -> Iterator[str]:
+    yield "<h2>Models</h2>"
+    heads = ("model", "family", *HEADS, "chance macro-F1", "lost", "faces/s")
+    rows = []
+    for model in board.models:
+        note = " <small>control: shuffled labels</small>" if model.control else ""
+        figures = [_told(told(model.figures.get(name))) for name in SHOWN]
+        speed = f"{model.speed:.1f}" if model.speed else "–"
+        rows.append(
+            [f"<code>{escape(model.spec)}</code>{note}", model.family, *figures,
+             _told(told(model.chance.get("macro_f1"))), str(model.lost), speed]
+        )  # fmt: skip
+    yield from _table(heads, rows, words=2)
+    if words := side_by_side(board):
+        yield f"<p>{escape(words)}</p>"
+    for spec, reason in board.failed.items():
+        yield f"<p><code>{escape(spec)}</code> could not be measured: {escape(reason)}</p>"
+
+
+def _differences(board: Leaderboard) -> Iterator[str]:
+    if not board.differences:
+        return
+    heads = ("first − second", "faces", "macro-F1", "p", "accuracy", "p", "McNemar, Holm")
+    rows = []
+    for row in board.differences:
+        name = f"<code>{escape(row.a)}</code> − <code>{escape(row.b)}</code>"
+        cells = [name, str(row.faces)]
+        for key in ("macro_f1", "accuracy"):
+            cells += [_told(told(row.figures[key], signed=True)), escape(p_value(row.p[key]))]
+        rows.append([*cells, escape(p_value(row.mcnemar_holm))])
+    yield from _table(heads, rows, words=1)
+
+
+def _each(board: Leaderboard, folder: Path) -> Iterator[str]:
+    """Confusion and reliability of every model, folded away."""
+    yield "<h2>Each model</h2>"
+    for model in board.models:
+        yield f"<details><summary><code>{escape(model.spec)}</code></summary>"
+        for file, words in (("confusion.png", "confusion"), ("reliability.png", "reliability")):
+            if (path := folder / model.folder / file).is_file():
+                yield _picture(f"{model.spec}: {words}", path)
+        yield "</details>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Iterator[str]:
+    """Cells are HTML; those of the first `words` columns are text, the others numbers."""
+    yield '<div class="wide"><table><thead><tr>'
+    yield "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    yield "</tr></thead><tbody>"
+    for first, *rest in rows:
+        cells = [
+            f"<td>{cell}</td>" if place < words else f'<td class="n">{cell}</td>'
+            for place, cell in enumerate(rest, 1)
+        ]
+        yield f'<tr><th scope="row">{first}</th>{"".join(cells)}</tr>'
+    yield "</tbody></table></div>"
+
+
+def _told(text: str) -> str:
+    """The interval in a line of its own."""
+    value, space, ends = escape(text).partition(" ")
+    return f"{value}<br><small>{ends}</small>" if space else value
+
+
+def _picture(name: str, path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    alt = escape(name, quote=True)
+    return (
+        f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{alt}</figcaption></figure>"
+    )
+
+
+def _block(board: Leaderboard, folder: Path, model: Entry) -> dict[str, dict[str, float]]:
+    block: dict[str, dict[str, float]] = read_json(folder / model.folder / result.FILE)[board.split]
+    return block

@@ -1,0 +1,215 @@
+"""The leakage audit: could the figures of a split be too good because of how they came about?
+
+It asks whether test pictures look like training pictures (perceptual hash), whether people are on
+both sides, whether a classifier trained on shuffled labels is at chance, and whether a prompt gives
+the true label away.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce import prompts
+from ferce.data import audit, load_data
+from ferce.data.record import Row, Sample
+from ferce.evaluation import probe
+from ferce.evaluation.faces import Tools, predicted, watched
+from ferce.evaluation.plan import Plan, write_json
+from ferce.leaderboard import FAILED, PASSED, UNKNOWN, Check
+from ferce.protocols import Classifier
+
+FILE = "audit.json"
+NAMED = 5  # examples that a check names; the file has all
+ASKED = 14  # faces of different labels whose prompts are read
+
+
+@dataclass(frozen=True)
+class Census:
+    """What the rows alone tell: a key that changes with them, pictures by split, known people."""
+
+    key: str
+    pictures: dict[str, int]
+    subjects: int
+
+
+def census(plan: Plan, shown: bool) -> Census:
+    """One pass over the rows, without opening a picture."""
+    digest, pictures, subjects = hashlib.sha256(), dict[str, int](), 0
+    for row in watched(load_data(plan.data).rows(), "rows", shown):
+        split = row.split or audit.NO_SPLIT
+        pictures[split] = pictures.get(split, 0) + 1
+        told = (row.label, row.subject) if isinstance(row, Sample) else row.reason
+        subjects += isinstance(row, Sample) and row.subject is not None
+        digest.update(repr((row.name, split, told)).encode())
+    digest.update(repr((plan.data, plan.split)).encode())
+    return Census(digest.hexdigest()[:16], pictures, subjects)
+
+
+def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Check]:
+    """The checks of pictures, people and shuffled labels; those of the same data are kept.
+
+    Everything that was seen goes to `audit.json`.
+    """
+    path = folder / FILE
+    if kept := _kept(path, counted.key):
+        return kept
+    if set(counted.pictures) <= {plan.split}:
+        why = f"{plan.data} has no other split than {plan.split} to compare with"
+        checks = [Check(name, UNKNOWN, why) for name in ("pictures", "people", "shuffled labels")]
+        write_json(path, {"key": counted.key, "checks": [asdict(c) for c in checks]})
+        return checks
+    rows = watched(
+        load_data(plan.data).rows(), "audit", tools.shown, sum(counted.pictures.values())
+    )
+    seen = audit.audit(plan.data, rows, audit.Options(jobs=tools.jobs))
+    outcome = _probe(plan)
+    checks = [
+        pictures(seen, plan.split),
+        people(seen, plan.split, counted.subjects),
+        shuffled(outcome),
+    ]
+    write_json(
+        path,
+        {
+            "key": counted.key,
+            "checks": [asdict(check) for check in checks],
+            "shuffled_labels": asdict(outcome),
+            "data": audit.as_dict(seen),
+        },
+    )
+    return checks
+
+
+def _kept(path: Path, key: str) -> list[Check]:
+    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return [Check(**row) for row in told["checks"]] if told.get("key") == key else []
+
+
+def pictures(seen: audit.Audit, split: str) -> Check:
+    """Does a picture of the split look the same as one outside it?"""
+    pairs = [d for d in seen.duplicates or () if (d.splits[0] == split) != (d.splits[1] == split)]
+    few = "; ".join(f"{d.first} and {d.second}" for d in pairs[:NAMED])
+    told = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
+    return Check("pictures", FAILED if pairs else PASSED, f"{told}: {few}" if few else told)
+
+
+def people(seen: audit.Audit, split: str, known: int) -> Check:
+    """Is somebody on both sides of the split?"""
+    if not known:
+        return Check("people", UNKNOWN, "the data does not tell who is shown")
+    both = [who for who, where in seen.shared_subjects.items() if split in where]
+    told = f"{len(both)} people are shown in {split} and elsewhere"
+    few = ", ".join(both[:NAMED])
+    return Check("people", FAILED if both else PASSED, f"{told}: {few}" if few else told)
+
+
+def _probe(plan: Plan) -> probe.Outcome:
+    train = probe.read(s for s in _samples(plan) if s.split != plan.split)
+    test = probe.read(s for s in _samples(plan) if s.split == plan.split)
+    if not len(train.y) or not len(test.y):
+        return probe.Outcome(0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    return probe.run(train, test, plan.seed)
+
+
+def _samples(plan: Plan) -> Iterator[Sample]:
+    return (row for row in load_data(plan.data).rows() if isinstance(row, Sample))
+
+
+def shuffled(found: probe.Outcome) -> Check:
+    """Is a probe that was trained on shuffled labels at chance?"""
+    name = "shuffled labels"
+    if not found.faces:
+        return Check(name, UNKNOWN, "either side has no face with a compound label")
+    told = (
+        f"a linear probe trained on shuffled labels scores {found.shuffled:.3f}, chance is "
+        f"{found.chance:.3f}; with true labels {found.true:.3f}"
+    )
+    return Check(name, PASSED if found.at_chance else FAILED, told)
+
+
+def of_prompts(classifier: Classifier, items: Sequence[Any], spec: str) -> Check:
+    """What the model is asked about faces of different labels: does it name the true one?
+
+    Args:
+        classifier: a model that reads words shows what it is asked in `encode` or `server`.
+        items: aligned faces, see `faces.aligned`.
+        spec: of the model.
+    """
+    name = f"prompts of {spec}"
+    asked, seen = _asked(classifier, items)
+    if asked is None:
+        return Check(name, PASSED, "it is shown the crop and asked nothing")
+    texts = {text for row in asked for text in row}
+    for item, row in zip(items, asked, strict=True):
+        for text in row:
+            try:
+                prompts.guard(text, str(item.sample.label), seen.get((item.sample.name, text)))
+            except ValueError as error:
+                return Check(name, FAILED, f"{item.sample.name}: {error}")
+    return Check(name, PASSED, f"{len(texts)} prompts about {len(items)} faces name no true label")
+
+
+def _asked(
+    classifier: Any, items: Sequence[Any]
+) -> tuple[list[list[str]] | None, dict[tuple[str, str], str | None]]:
+    """The prompts about each face, and the predicted label that some of them may name."""
+    if not hasattr(classifier, "encode") and not hasattr(classifier, "server"):
+        return None, {}
+    asked, allowed = [], dict[tuple[str, str], str | None]()
+    for item in items:
+        with _Ear(classifier) as ear:
+            (read,) = predicted(classifier, [item])
+        told = getattr(classifier, "settings", None) or classifier.terms
+        explained = prompts.explain(read.prediction, told.template, read.face.units or {})
+        allowed[(item.sample.name, explained)] = read.prediction.label
+        asked.append([*ear.heard, explained])
+    return asked, allowed
+
+
+class _Ear:
+    """Hears what a vision-language model is asked while it is open."""
+
+    def __init__(self, classifier: Any) -> None:
+        self.place = classifier if hasattr(classifier, "encode") else classifier.server
+        self.name = "encode" if hasattr(classifier, "encode") else "first_token"
+        self.heard: list[str] = []
+
+    def __enter__(self) -> "_Ear":
+        inner = getattr(self.place, self.name)
+
+        def listening(*arguments: Any, **more: Any) -> Any:
+            self.heard += _texts(arguments)
+            return inner(*arguments, **more)
+
+        setattr(self.place, self.name, listening)  # hides the method of the class
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        delattr(self.place, self.name)
+
+
+def _texts(arguments: Iterable[Any]) -> list[str]:
+    """The texts among the arguments of `encode(crops, texts)` or `first_token(ask)`."""
+    found: list[str] = []
+    for value in arguments:
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [part for part in value if isinstance(part, str)]
+        elif isinstance(text := getattr(value, "prompt", None), str):
+            found.append(text)
+    return found
+
+
+def sample_rows(plan: Plan) -> list[Row]:
+    """One row of the split for each label that it has, the first of each."""
+    found: dict[str, Row] = {}
+    for row in load_data(plan.data).rows():
+        if row.split == plan.split and isinstance(row, Sample) and row.label:
+            found.setdefault(row.label, row)
+        if len(found) >= ASKED:
+            break
+    return list(found.values())

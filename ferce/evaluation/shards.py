@@ -1,0 +1,120 @@
+"""The table of pictures in pieces, which several processes fill and a killed run goes on with.
+
+`shards/00012.csv` holds the pictures 12 * SIZE and following of the split, whoever measured them;
+when all are whole, the first process joins them in `images.csv`. Memory does not grow with the
+data.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ferce.data.record import Row
+from ferce.evaluation import pictures
+from ferce.evaluation.crew import Crew
+from ferce.evaluation.faces import Tools, rows_of
+from ferce.evaluation.plan import EvaluationError, Plan
+from ferce.evaluation.table import Table
+from ferce.protocols import Classifier
+from ferce.types import Face, Scores
+
+FOLDER = "shards"
+SIZE = 256  # pictures
+T = TypeVar("T")
+
+
+@dataclass
+class Pace:
+    """A classifier that counts the faces it is asked about, and the seconds that it takes."""
+
+    classifier: Classifier
+    faces: int = 0
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The classifier's."""
+        return self.classifier.name
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """The classifier's scores."""
+        start = time.perf_counter()
+        found = self.classifier.scores(faces)
+        self.seconds += time.perf_counter() - start
+        self.faces += len(faces)
+        return found
+
+
+def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, count: int) -> None:
+    """This process's shards of the split; what they hold already is not measured again.
+
+    Args:
+        plan: what is measured.
+        pace: the classifier.
+        folder: of the evaluation.
+        tools: cache and progress bars.
+        crew: whose part this is.
+        count: pictures of the split.
+
+    Raises:
+        EvaluationError: a shard holds other pictures than the data has there.
+    """
+    with _bar(plan, tools, crew, count) as bar:
+        quiet = Tools(tools.cache, tools.jobs, shown=False)
+        for number, rows in crew.shards(rows_of(plan.data, plan.split), SIZE):
+            table = Table(_path(folder, number), pictures.COLUMNS)
+            _require_same(table, rows)
+            pictures.fill(table, _told(rows, bar.update), plan, pace, quiet)
+
+
+def join(folder: Path, count: int) -> Table:
+    """All shards in one table, in the order of the data; `count` is the number of pictures.
+
+    Raises:
+        EvaluationError: a shard is missing or not whole.
+    """
+    path = folder / pictures.FILE
+    path.unlink(missing_ok=True)
+    whole = Table(path, pictures.COLUMNS)
+    for number in range(-(-count // SIZE)):
+        shard = Table(_path(folder, number), pictures.COLUMNS)
+        rows, wanted = list(shard.rows()), min(SIZE, count - number * SIZE)
+        if len(rows) != wanted:
+            raise EvaluationError(
+                f"{shard.path} has {len(rows)} pictures of {wanted}: run the same command again."
+            )
+        whole.append(rows)
+    return whole
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / FOLDER / f"{number:05d}.csv"
+
+
+def _require_same(table: Table, rows: Sequence[Row]) -> None:
+    if odd := sorted(set(table.done()) - {row.name for row in rows}):
+        raise EvaluationError(
+            f"{table.path} holds {odd[0]}, which the data does not have there: the data changed; "
+            "start afresh (--fresh)."
+        )
+
+
+def _told(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
+    for row in rows:
+        yield row
+        note()
+
+
+def _bar(plan: Plan, tools: Tools, crew: Crew, count: int) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        desc=f"{plan.model} [{crew.rank + 1}/{crew.world}]" if crew.world > 1 else plan.model,
+        total=count // crew.world,
+        disable=not tools.shown,
+        unit="face",
+        position=crew.rank,
+        delay=1.0,
+    )
