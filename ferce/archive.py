@@ -131,7 +131,8 @@ class Archive:
 
     def _member(self, info: zipfile.ZipInfo) -> Member:
         name = info.filename
-        return Member(name, next(_problems(info, printable(name), self._limits), ""))
+        shown = printable(PurePosixPath(name).name)
+        return Member(name, next(_problems(info, shown, self._limits), ""))
 
 
 def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]:

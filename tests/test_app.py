@@ -541,6 +541,8 @@ def test_api_names_its_endpoints_with_their_parameters(client):
     assert named == {
         "/read": [("photo", "filepath")],
         "/ask": [("photo", "filepath"), ("question", "str")],
+        "/compare": [("photo", "filepath"), ("names", "str")],
+        "/batch": [("photos", "list[filepath]")],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from ferce.ui import api, batch, frame, read
+from ferce.ui import api, batch, compare, frame, read
 from ferce.ui.catalogue import Catalogue, LoadNamed
 from ferce.ui.loading import Load, Models
 from ferce.ui.session import Sessions
@@ -14,7 +14,7 @@ from ferce.ui.theme import look
 __all__ = ["Settings", "build", "look"]
 
 # One file a tab; each has NAME and tab(settings, models, sessions).
-TABS = (read, batch)
+TABS = (read, batch, compare)
 
 
 def build(
@@ -36,7 +36,7 @@ def build(
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:
         gr.HTML(frame.header())
         _tabs(settings, models, sessions)
-        api.endpoints(models, settings.readers)
+        api.endpoints(models, settings)
         frame.footer(page, models)
         page.unload(_closer(sessions))
     frame.notes(page, settings)

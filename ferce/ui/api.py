@@ -10,15 +10,18 @@ from ferce import images, prompts
 from ferce.errors import ReadingError
 from ferce.pipeline import NO_FACE, Reader
 from ferce.types import Face
-from ferce.ui import uploads
-from ferce.ui.loading import QUEUE, Models
+from ferce.ui import batching, comparison, pile, uploads
+from ferce.ui.catalogue import Catalogue
+from ferce.ui.loading import QUEUE, Models, ready
+from ferce.ui.settings import Settings
 
 NO_PHOTO = "No photo was sent; upload one as `photo`."
+NO_PHOTOS = "No photos were sent; upload some as `photos`."
 Json = dict[str, Any]
 
 
-def endpoints(models: Models, readers: int) -> None:
-    """`/read` and `/ask`; call inside `gr.Blocks`."""
+def endpoints(models: Catalogue, settings: Settings) -> None:
+    """`/read`, `/ask`, `/compare` and `/batch`; call inside `gr.Blocks`."""
 
     def read(photo: uploads.Upload) -> Json:
         """Read the faces of a photo.
@@ -44,14 +47,43 @@ def endpoints(models: Models, readers: int) -> None:
         """
         return _ask(models, uploads.path(photo), question)
 
-    for function, result in ((read, "reading"), (ask, "answers")):
-        _endpoint(function, result, readers)
+    def compare(photo: uploads.Upload, names: str = "") -> Json:
+        """Let several models read the faces of a photo.
+
+        Args:
+            photo: The photo as an uploaded file: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.
+            names: Specs of models that this server offers, separated by spaces; empty for all.
+
+        Returns:
+            `photo`, `models` (each `model`, `voice`, `seconds` and `faces` as `/read` has them, or
+            `error`) and `agreement`, one a face; or `photo` and `error`.
+        """
+        return comparison.compare(models, uploads.path(photo), names)
+
+    def batch(photos: uploads.Uploads) -> Json:
+        """Read many photos, each a file of its own or in a ZIP.
+
+        Args:
+            photos: Photos as uploaded files, ZIPs of photos, or both.
+
+        Returns:
+            The JSON document that `python -m ferce --json` writes; or `error`.
+        """
+        return _batch(models, uploads.paths(photos), settings.max_photos)
+
+    photo = gr.Image(label="photo", visible=False)
+    _endpoint(read, [photo], "reading", settings.readers)
+    _endpoint(ask, [photo, _line("question")], "answers", settings.readers)
+    _endpoint(compare, [photo, _line("names")], "comparison", settings.readers)
+    photos = gr.File(label="photos", file_count="multiple", visible=False)
+    _endpoint(batch, [photos], "readings", settings.readers)
 
 
-def _endpoint(function: Callable[..., Json], result: str, readers: int) -> None:
-    inputs: list[Any] = [gr.Image(label="photo", visible=False)]
-    if function.__name__ == "ask":
-        inputs.append(gr.Textbox(label="question", visible=False))
+def _line(label: str) -> gr.Textbox:
+    return gr.Textbox(label=label, visible=False)
+
+
+def _endpoint(function: Callable[..., Json], inputs: list[Any], result: str, readers: int) -> None:
     gr.Button(visible=False).click(
         function,
         inputs,
@@ -68,7 +100,7 @@ def _read(models: Models, path: Path | None) -> Json:
 
     if path is None:
         return {"photo": "", "error": NO_PHOTO}
-    return photo_to_json(_reader(models).read(path, name=path.name))
+    return photo_to_json(ready(models).read(path, name=path.name))
 
 
 def _ask(models: Models, path: Path | None, question: object) -> Json:
@@ -77,7 +109,7 @@ def _ask(models: Models, path: Path | None, question: object) -> Json:
         return {**told, "error": NO_PHOTO}
     try:
         told["question"] = prompts.question(question if isinstance(question, str) else "")
-        reader = _reader(models)
+        reader = ready(models)
         faces = reader.detect(images.load(path))
         answers = [_answered(reader, face, str(told["question"])) for face in faces]
     except (ValueError, images.ImageError, ReadingError) as error:
@@ -95,9 +127,14 @@ def _answered(reader: Reader, face: Face, question: str) -> Json:
     return {"box": box, "answer": answer.answer}
 
 
-def _reader(models: Models) -> Reader:
-    while not models.wait(60):
-        pass
-    if models.reader is None:
-        raise gr.Error(models.failure or "There are no models.", print_exception=False)
-    return models.reader
+def _batch(models: Models, paths: tuple[Path, ...], most: int) -> Json:
+    from ferce.report import to_json
+
+    if not paths:
+        return {"error": NO_PHOTOS}
+    reader = ready(models)
+    try:
+        with pile.opened(paths, most) as items:
+            return to_json((batching.report_of(reader, item) for item in items), reader.models)
+    except ValueError as error:
+        return {"error": str(error)}

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,10 +197,15 @@ def _whole(reader: Reader, work: Work, reading: Reading) -> Shown:
 
 def strip(work: Work) -> str:
     """The faces to choose from; nothing where there is no choice."""
-    if len(work.faces) < 2:
+    return faces(work.faces, work.picked)
+
+
+def faces(found: Sequence[Face], picked: int) -> str:
+    """A row of the faces; nothing where there is no choice."""
+    if len(found) < 2:
         return ""
-    pictures = [_thumbnail(i, face, len(work.faces)) for i, face in enumerate(work.faces)]
-    return draw("Faces in this photo", pictures, work.picked)
+    pictures = [_thumbnail(i, face, len(found)) for i, face in enumerate(found)]
+    return draw("Faces in this photo", pictures, picked)
 
 
 def _thumbnail(index: int, face: Face, count: int) -> Thumbnail:

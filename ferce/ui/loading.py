@@ -67,6 +67,17 @@ class Models:
         self._doing = doing
 
 
+def ready(models: Models) -> "Reader":
+    """The reader, once it is there; raises gr.Error when there will be none."""
+    import gradio as gr
+
+    while not models.wait(60):
+        pass
+    if models.reader is None:
+        raise gr.Error(models.failure or "There are no models.", print_exception=False)
+    return models.reader
+
+
 def from_settings(settings: Settings) -> Load:
     """How the models named in the settings are loaded."""
 

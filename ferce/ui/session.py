@@ -72,6 +72,16 @@ class Work:
         return replace(reading, answers=(*reading.answers, *self.asked.get(i, ())))
 
 
+@dataclass
+class Compared:
+    """What the Compare tab holds: a photo, its faces once they were found, and which is picked."""
+
+    path: Path | None = None
+    names: tuple[str, ...] = ()
+    faces: list[Face] = field(default_factory=list)
+    picked: int = 0
+
+
 class Session:
     """One browser tab. A run holds a `Work`; once that is no longer `work`, the run must stop.
 
@@ -83,6 +93,7 @@ class Session:
         self.work = Work()
         self.models: Models | None = None
         self.files: tuple[Path, ...] = ()  # of the Batch tab
+        self.compared = Compared()
         self._turns: Counter[str] = Counter()
         self._halted: set[str] = set()
         self._closed = False

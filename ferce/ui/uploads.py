@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 Upload = Mapping[str, Any] | None  # what the page tells of an uploaded file
+Uploads = Sequence[Mapping[str, Any]] | None
 
 
 def path(photo: Upload) -> Path | None:
@@ -30,7 +31,7 @@ def path(photo: Upload) -> Path | None:
     return found
 
 
-def paths(files: Sequence[Upload] | Upload) -> tuple[Path, ...]:
+def paths(files: Uploads | Upload) -> tuple[Path, ...]:
     """Where several uploads lie, each checked as `path` does; a single one counts as well."""
     listed = [files] if isinstance(files, Mapping) else files or []
     found = (path(file) for file in listed)

@@ -4,6 +4,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from ferce import canvas, render
 from ferce.types import Prediction, Reading, Report
@@ -15,7 +16,6 @@ from ferce.ui.pile import Item
 TITLE = "Results"
 HELLO = "Choose photos, or a ZIP of them."
 _SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
-_SET = 3  # compounds of a 90 % set that are named
 _KINDS: Mapping[str, tuple[str, str, str]] = {
     "html": ("Report (HTML)", "text/html", "every face with its heat map, prints well"),
     "csv": ("Table (CSV)", "text/csv", "one row a face"),
@@ -141,12 +141,10 @@ def _tally(labels: Counter[str]) -> str:
 
 
 def _refused(refused: Sequence[tuple[str, str]]) -> str:
+    """The reasons, each of which names its file; the folder stands below where there is one."""
     if not refused:
         return ""
-    rows = "".join(
-        f"<li><strong>{markup.text(name)}</strong> {markup.text(reason)}</li>"
-        for name, reason in refused
-    )
+    rows = "".join(f"<li>{markup.text(reason)}{_folder(name)}</li>" for name, reason in refused)
     title = f"<summary>{count(len(refused), 'file')} not read</summary>"
     return f'<details class="refused" open>{title}<ul>{rows}</ul></details>'
 
@@ -154,29 +152,28 @@ def _refused(refused: Sequence[tuple[str, str]]) -> str:
 def _table(rows: Sequence[str]) -> str:
     if not rows:
         return ""
-    head = "".join(
-        f'<th scope="col"{kind}>{words}</th>'
-        for words, kind in (
-            ("Face", ""),
-            ("Photo", ""),
-            ("The expression resembles", ""),
-            ("Probability", ' class="number"'),
-            ("90&thinsp;% set", ' class="wide"'),
-        )
-    )
+    names = ("Photo", "The expression resembles", "Nearest compound", "90&thinsp;% set")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    face = '<th scope="col"><span class="aloud">Face</span></th>'
     return (
-        f'<table class="faces-read"><thead><tr>{head}</tr></thead>'
+        f'<table class="faces-read"><thead><tr>{face}{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
 def _row(photo: str, many: str, reading: Reading) -> str:
-    prediction = reading.prediction
-    where = f"{markup.text(photo)}{f'<small>{many}</small>' if many else ''}"
+    name = markup.text(PurePosixPath(photo).name).replace("_", "_<wbr>")
+    where = f"{name}{_folder(photo)}{f'<small>{many}</small>' if many else ''}"
     return (
-        f'<tr><td>{_picture(reading)}</td><th scope="row">{where}</th><td>{_said(reading)}</td>'
-        f'<td class="number">{_sure(prediction)}</td><td class="wide">{_set(prediction)}</td></tr>'
+        f'<tr><td class="picture">{_picture(reading)}</td><th scope="row">{where}</th>'
+        f'<td class="said">{_said(reading)}</td><td class="near">{_near(reading.prediction)}</td>'
+        f'<td class="ninety">{_set(reading.prediction)}</td></tr>'
     )
+
+
+def _folder(photo: str) -> str:
+    folder, slash, _ = photo.rpartition("/")
+    return f"<small>{markup.text(folder)}</small>" if slash else ""
 
 
 def _said(reading: Reading) -> str:
@@ -189,21 +186,18 @@ def _said(reading: Reading) -> str:
     return f"{markup.dots(prediction.label)}{markup.text(prediction.label)}<small>{state}</small>"
 
 
-def _sure(prediction: Prediction | None) -> str:
-    """Of a compound; the other states have no probability of their own on the page."""
-    if prediction is None or prediction.label not in prediction.probabilities:
+def _near(prediction: Prediction | None) -> str:
+    if prediction is None:
         return "–"
-    return markup.percent(prediction.probabilities[prediction.label or ""])
+    name, value = prediction.top, prediction.probabilities[prediction.top]
+    return f'{markup.text(name)} <span class="share">{markup.percent(value)}</span>'
 
 
 def _set(prediction: Prediction | None) -> str:
     if prediction is None or not prediction.set:
         return "–"
-    if len(prediction.set) == len(prediction.probabilities):
-        return "any of the 14"
-    named = ", ".join(map(markup.text, prediction.set[:_SET]))
-    more = len(prediction.set) - _SET
-    return f"{named} and {more} more" if more > 0 else named
+    names = markup.text(", ".join(prediction.set))
+    return f'<span title="{names}">{len(prediction.set)} of {len(prediction.probabilities)}</span>'
 
 
 def _picture(reading: Reading) -> str:

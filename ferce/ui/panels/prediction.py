@@ -41,11 +41,12 @@ def draw(reading: Reading) -> str:
     prediction = reading.prediction
     if prediction is None:
         return refused(reading.reason)
-    parts = (_headline(prediction), _set(prediction), _classes(prediction), _components(prediction))
+    parts = (headline(prediction), _set(prediction), _classes(prediction), _components(prediction))
     return markup.panel(TITLE, "".join(parts) + _units(reading.face.units))
 
 
-def _headline(prediction: Prediction) -> str:
+def headline(prediction: Prediction) -> str:
+    """The state as a chip, what the expression resembles, and the reason."""
     label = prediction.label
     words = "No single expression stands out"
     if label is not None:

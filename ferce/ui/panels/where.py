@@ -30,7 +30,7 @@ def waiting() -> str:
 
 def refused(face: Face) -> str:
     """A face that must not be read: only what was found is shown."""
-    return _figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
+    return figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
 
 
 def searching(reading: Reading, wanted: Look) -> str:
@@ -53,15 +53,16 @@ def _status(words: str, kind: str) -> str:
 def _body(reading: Reading, wanted: Look | None) -> str:
     heat = reading.heatmap
     if heat is None:
-        return _figure(reading.face, None) + "<p>No heat map was made.</p>"
+        return figure(reading.face, None) + "<p>No heat map was made.</p>"
     label = wanted.words if wanted else heat.label
     if heat.empty:
         words = f"Nothing in this face spoke for <em>{markup.text(label)}</em>."
-        return f"{_figure(reading.face, None)}<p>{words}</p>{_method(heat, label)}"
-    return _figure(reading.face, heat, label) + _slider() + _shares(heat) + _method(heat, label)
+        return f"{figure(reading.face, None)}<p>{words}</p>{_method(heat, label)}"
+    return figure(reading.face, heat, label) + _slider() + _shares(heat) + _method(heat, label)
 
 
-def _figure(face: Face, heat: Heatmap | None, label: str = "") -> str:
+def figure(face: Face, heat: Heatmap | None, label: str = "") -> str:
+    """The face with its heat and the outlines of its regions; `label` is what the heat is for."""
     crop = canvas.fit(face.crop, min(face.size, _SIDE), enlarge=False)
     words = "The face, cut out and levelled"
     top = ""

@@ -49,6 +49,12 @@ def draw(reading: Reading) -> str:
     return markup.panel(TITLE, "".join(parts))
 
 
+def spoken(explanation: Explanation, name: str) -> str:
+    """The text with its claims marked and what each check rests on; `name` is unlike all others."""
+    text = "".join(_pieces(explanation, name))
+    return f'<p class="explanation">{text}</p>{_evidence(explanation, None, name)}'
+
+
 def kind(cue: Cue) -> str:
     """How a claim is marked: plain until checked, then by its worst verdict."""
     if cue.seen is None:
@@ -110,9 +116,9 @@ def _legend(explanation: Explanation) -> str:
     return f'<ul class="legend">{items}</ul>' if items else ""
 
 
-def _evidence(explanation: Explanation, revised: Explanation | None) -> str:
+def _evidence(explanation: Explanation, revised: Explanation | None, name: str = _SAID) -> str:
     """What each check rests on: all in one place, as large as the longest, one seen at a time."""
-    told = [_told(cue, f"{_SAID}-{cue.start}") for cue in _marked(explanation) if cue.seen]
+    told = [_told(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if cue.seen]
     if revised is not None and told:
         told += [_told(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if cue.seen]
     if not told:
