@@ -25,6 +25,7 @@ __all__ = [
     "active",
     "evidence",
     "fits",
+    "frontal",
     "in_region",
 ]
 
@@ -182,9 +183,14 @@ def _scaled(value: float, channel: Channel) -> float:
     return min(max((value - channel.onset) / (channel.full - channel.onset), 0.0), 1.0)
 
 
-def _confidence(channel: Channel, smile: float, frontal: float) -> float:
+def _confidence(channel: Channel, smile: float, turned: float) -> float:
     """The channel's reliability, less where a smile moves the channel and the smile is broad."""
-    return channel.reliability * (1.0 - min(channel.smile, 1.0) * smile) * frontal
+    return channel.reliability * (1.0 - min(channel.smile, 1.0) * smile) * turned
+
+
+def frontal(yaw: float) -> float:
+    """Share of the confidence that is left at this yaw in degrees: 1 up to 15, half at 45."""
+    return 1.0 - min(max(abs(yaw) - 15.0, 0.0), 30.0) / 60.0
 
 
 def evidence(
@@ -201,7 +207,6 @@ def evidence(
         Every unit of `UNITS`; those that cannot be read here have intensity 0 and confidence 0.
     """
     smile = (blendshapes.get("mouthSmileLeft", 0.0) + blendshapes.get("mouthSmileRight", 0.0)) / 2
-    frontal = 1.0 - min(max(abs(yaw) - 15.0, 0.0), 30.0) / 60.0
     found = {}
     for number in UNITS:
         channel = CHANNELS.get(number)
@@ -212,7 +217,7 @@ def evidence(
             right, left = _geometry(channel.geometry, landmarks)
         else:
             right, left = (_side_value(channel, blendshapes, s) for s in ("Right", "Left"))
-        found[number] = _reading(number, (right, left), _confidence(channel, smile, frontal))
+        found[number] = _reading(number, (right, left), _confidence(channel, smile, frontal(yaw)))
     return found
 
 

@@ -18,7 +18,7 @@ HYPOTHESES: tuple[str, ...] = (*COMPOUNDS, *BASICS, NEUTRAL)
 _CORE, _OPTIONAL, _FORM, _CHANCE, _MISREAD = 0.85, 0.50, 0.25, 0.06, 0.025
 # Before anything is seen: one face in four shows nothing, half show one emotion, a quarter two.
 _PRIOR = {"compound": 0.25, "single": 0.50, "neutral": 0.25}
-_STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTIVE
+STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTIVE
 
 
 def _likelihoods() -> NDArray[np.float64]:
@@ -82,7 +82,7 @@ def posterior(faces: list[Units]) -> Posterior:
             if number in units:
                 intensity[i, k] = units[number].intensity
                 confidence[i, k] = units[number].confidence
-    present = 1 / (1 + np.exp(-_STEEPNESS * (intensity - ACTIVE)))
+    present = 1 / (1 + np.exp(-STEEPNESS * (intensity - ACTIVE)))
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR

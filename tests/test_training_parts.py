@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from ferce.data.record import UnitLabel
+from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.labels import BASICS, COMPOUNDS
 from ferce.training import examples, losses, mixing, schedule
 from ferce.training.batches import Batch, unit_targets
@@ -103,6 +103,13 @@ def test_units_that_are_covered_are_unknown():
     assert row[1] == 1
     assert row[4] == 0
     assert np.isnan(row[12])
+
+
+def test_units_that_nobody_coded_say_nothing():
+    row = unit_targets((UnitLabel(12),), coded=frozenset({4, 12}))
+    told = dict(zip(UNIT_NUMBERS, row.tolist(), strict=True))
+    assert (told[12], told[4]) == (1, 0)
+    assert np.isnan([v for n, v in told.items() if n not in (4, 12)]).all()
 
 
 @given(
@@ -246,11 +253,18 @@ def test_stopping_counts_epochs_without_a_rise():
 
 
 def test_targets_share_a_compound_over_its_emotions():
-    row = examples.target("sadly angry", BASICS)
+    def target(label, labels, **more):
+        return examples.target(Sample("x", Blob(b""), label, **more), labels)
+
+    row = target("sadly angry", BASICS)
     assert {BASICS[i]: row[i] for i in np.flatnonzero(row)} == {"sad": 0.5, "angry": 0.5}
-    assert examples.target("happy", COMPOUNDS).sum() == 0
-    assert examples.target(None, COMPOUNDS).sum() == 0
-    assert examples.target("happily sad", COMPOUNDS)[13] == 1
+    assert target("happy", COMPOUNDS).sum() == 0
+    assert target(None, COMPOUNDS).sum() == 0
+    assert target("happily sad", COMPOUNDS)[13] == 1
+    told = target("happy", BASICS, shares={"happy": 0.5, "sadly fearful": 0.4})
+    assert dict(zip(BASICS, told.tolist(), strict=True)) == pytest.approx(
+        {"happy": 0.5, "sad": 0.2, "fearful": 0.2, "angry": 0, "surprised": 0, "disgusted": 0}
+    )
 
 
 def test_a_compound_begins_as_the_mean_of_its_emotions():

@@ -55,12 +55,12 @@ class TimmNet:
     def view(self) -> View:
         """The network as heat maps need it; raises ValueError where no layer keeps the places."""
         if self._view is None:
-            layer = layers.of_timm(self.network, self._inputs([]).new_zeros(self._shape(1)))
+            layer = layers.of_timm(self.network, self.inputs([]).new_zeros(self._shape(1)))
             self._view = View(
                 self.network,
                 layer.module,
                 layer.name,
-                self._inputs,
+                self.inputs,
                 self.columns.index,
                 layer.reshape,
                 self.preprocessing.part,
@@ -71,7 +71,7 @@ class TimmNet:
         import torch
 
         with torch.inference_mode(), self._precision():
-            return self.network(self._inputs(faces)).double().cpu().numpy()
+            return self.network(self.inputs(faces)).double().cpu().numpy()
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Mixed precision on a GPU; a CPU without bfloat16 units is many times slower with it."""
@@ -80,7 +80,8 @@ class TimmNet:
         on_gpu = self.device.startswith("cuda")
         return torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
 
-    def _inputs(self, faces: Sequence[Face]) -> Any:
+    def inputs(self, faces: Sequence[Face]) -> Any:
+        """(N, 3, H, W) what the network reads, on its device."""
         import torch
 
         pixels = self.preprocessing(faces)

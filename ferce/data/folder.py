@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ferce.data import hub, manifest, names
@@ -95,12 +96,4 @@ def _with_split(rows: Iterator[Row], split: str | None) -> Iterator[Row]:
         elif isinstance(row, Problem):
             yield Problem(f"{split}/{row.name}", row.reason, split)
         else:
-            yield Sample(
-                f"{split}/{row.name}",
-                row.image,
-                row.label,
-                row.units,
-                row.subject,
-                split,
-                row.attributes,
-            )
+            yield replace(row, name=f"{split}/{row.name}", split=split)

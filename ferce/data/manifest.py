@@ -33,6 +33,9 @@ def read(
         units: likewise; text like `4+L10`, or a list in JSONL.
         split: likewise.
 
+    In JSONL the columns `shares` (label -> 0..1) and `coded_units` (a list) become those of
+    `Sample`.
+
     Raises:
         DataError: the table cannot be read; the message names the line.
     """
@@ -128,6 +131,8 @@ def sample(
         label=_label(value.get("label")),
         units=coding.read(value.get("units")),
         subject=str(value["subject"]) if value.get("subject") not in (None, "") else None,
+        shares=_shares(row.get("shares")),
+        coded=_coded(row.get("coded_units")),
         split=names.split(str(value["split"])) if value.get("split") not in (None, "") else None,
         attributes={
             key: str(v)
@@ -135,6 +140,18 @@ def sample(
             if key not in taken and isinstance(v, str | int | float | bool) and v != ""
         },
     )
+
+
+def _shares(value: Any) -> dict[str, float] | None:
+    """A JSON object from label to share."""
+    if not isinstance(value, Mapping):
+        return None
+    return {names.label(str(name)): float(share) for name, share in value.items()}
+
+
+def _coded(value: Any) -> frozenset[int] | None:
+    """A JSON list of the units that the annotator coded."""
+    return frozenset(int(unit) for unit in value) if isinstance(value, list) else None
 
 
 def _label(value: Any) -> str | None:

@@ -104,6 +104,9 @@ class Sample:
             `null`), which says nothing about the face.
         subject: identity of the person, None when unknown.
         split: one of `SPLITS`, None when the source has no split.
+        shares: label -> 0..1 where several annotators or a teacher gave several, with a sum of at
+            most 1; None where `label` says all.
+        coded: units that were coded at all, where not all of them were; None for all.
         attributes: whatever else the source tells, as text.
     """
 
@@ -113,6 +116,8 @@ class Sample:
     units: tuple[UnitLabel, ...] | None = None
     subject: str | None = None
     split: str | None = None
+    shares: Mapping[str, float] | None = None
+    coded: frozenset[int] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +125,16 @@ class Sample:
             raise ValueError(f"label of {self.name} must be a known label; got {self.label!r}")
         if self.split is not None and self.split not in SPLITS:
             raise ValueError(f"split of {self.name} must be one of {SPLITS}; got {self.split!r}")
+        if self.shares is not None:
+            _check_shares(self.name, self.shares)
+
+
+def _check_shares(name: str, shares: Mapping[str, float]) -> None:
+    odd = [label for label in shares if label not in (*COMPOUNDS, *BASICS, NEUTRAL)]
+    if odd:
+        raise ValueError(f"shares of {name} must be of known labels; got {odd[0]!r}")
+    if min(shares.values(), default=0.0) < 0 or sum(shares.values()) > 1.01:
+        raise ValueError(f"shares of {name} must be 0 or more and sum to 1 at most")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ DEMO = Path(__file__).parent / "demo"
 METADATA = "metadata.jsonl"
 
 
-def read(where: str) -> Iterator[Row]:
-    """Samples in the order of `metadata.jsonl`.
+def read(where: str, without: str = "") -> Iterator[Row]:
+    """Samples in the order of `metadata.jsonl`; `without` is a text file of people to leave out.
 
     Rows have file_name, label (a compound or null), perhaps expression (that, or a basic emotion or
     "neutral"; taken for the label where the table has it), kind, action_units (unit, intensity,
@@ -24,12 +24,21 @@ def read(where: str) -> Iterator[Row]:
     table = Path(where) / METADATA
     if not table.is_file():
         raise DataError(f"There is no {table}; make one with train/render_faces.py.")
+    left_out = _people(without)
     homes: dict[str, str] = {}
     for row in manifest.read(str(table), label=_label_column(table)):
         if isinstance(row, Sample):
             _check(row, homes)
+            if row.subject in left_out:
+                continue
             row = _coded(row)
         yield row
+
+
+def _people(path: str) -> frozenset[str]:
+    if path and not Path(path).is_file():
+        raise DataError(f"There is no list of people {path}; it names one a line.")
+    return frozenset(Path(path).read_text("utf-8").split("\n") if path else ())
 
 
 def _label_column(table: Path) -> str:

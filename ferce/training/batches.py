@@ -72,10 +72,10 @@ class Faces(Base):  # type: ignore[misc]
             marks = None if face.landmarks is None else face.landmarks_in_crop
             view = augment(face.crop, units, (self.seed, epoch, index), self.recipe, marks)
             face, units, hidden = Face(crop=view.pixels), view.units, view.hidden
-        wanted = unit_targets(units, hidden)
+        wanted = unit_targets(units, hidden, item.sample.coded)
         return Batch(
             self.preprocessing([face]),
-            torch.from_numpy(target(item.sample.label, self.labels))[None],
+            torch.from_numpy(target(item.sample, self.labels))[None],
             torch.from_numpy(wanted)[None],
             torch.tensor([index]),
         )
@@ -93,20 +93,24 @@ class Faces(Base):  # type: ignore[misc]
 
 
 def unit_targets(
-    units: Sequence[UnitLabel] | None, hidden: frozenset[str] = frozenset()
+    units: Sequence[UnitLabel] | None,
+    hidden: frozenset[str] = frozenset(),
+    coded: frozenset[int] | None = None,
 ) -> NDArray[np.float32]:
     """(A,) 1 present, 0 absent, NaN where not coded or covered.
 
     Args:
         units: None when nobody coded them (RAF's `null`), which says nothing about the face.
         hidden: regions that the picture does not show.
+        coded: units that were coded at all; None for all.
     """
     if units is None:
         return np.full(len(UNIT_NUMBERS), np.nan, np.float32)
     present = {u.unit for u in units if u.present}
     row = np.array([float(number in present) for number in UNIT_NUMBERS], np.float32)
     for place, number in enumerate(UNIT_NUMBERS):
-        if any(in_region(number, region) for region in hidden):
+        unasked = coded is not None and number not in coded
+        if unasked or any(in_region(number, region) for region in hidden):
             row[place] = np.nan
     return row
 

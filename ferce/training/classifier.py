@@ -63,7 +63,7 @@ def train(
     begun = time.monotonic()
     found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
-        faces = examples.read(plan.data, plan, data)
+        faces = examples.joined(examples.read(plan.data, plan, data), plan)
     labels = examples.labels_of(faces, plan)
     _announce(faces, labels, report)
     set_seed(plan.seed)  # the same network on every process

@@ -66,14 +66,13 @@ def read(
         TrainingError: there is nothing to learn from, or nothing to be chosen on.
     """
     rows = _not_test(data or load_data(spec))
-    cache = Path(plan.cache).expanduser() if plan.cache else _default_cache()
     settings = align.Settings(detect=_detects(spec, plan))
     problems: Counter[str] = Counter()
     kept: list[align.Aligned] = []
-    for row in align.align(rows, cache, settings, plan.jobs):
+    for row in align.align(rows, _cache(plan), settings, plan.jobs):
         if isinstance(row, Problem):
             problems[row.reason] += 1
-        elif row.sample.label is not None or row.sample.units is not None:
+        elif _teaches(row.sample):
             kept.append(row)
     train, val = _split(kept, plan.val_share)
     for name, items in (("train", train), ("val", val)):
@@ -84,6 +83,28 @@ def read(
                 f"{len(items)} faces, with {sum(problems.values())} rows unusable{reason}."
             )
     return Examples(spec, tuple(train), tuple(val), problems, _fingerprint(train, val))
+
+
+def _teaches(sample: Sample) -> bool:
+    return any(told is not None for told in (sample.label, sample.units, sample.shares))
+
+
+def joined(found: Examples, plan: Plan) -> Examples:
+    """The same with the training faces of `plan.more`, each as often as the plan says."""
+    if not plan.more:
+        return found
+    rows = (row for row in load_data(plan.more).rows() if row.split not in ("val", "test"))
+    settings = align.Settings(detect=_detects(plan.more, plan))
+    problems = Counter(found.problems)
+    kept: list[align.Aligned] = []
+    for row in align.align(rows, _cache(plan), settings, plan.jobs):
+        if isinstance(row, Problem):
+            problems[row.reason] += 1
+        elif _teaches(row.sample):
+            kept.append(row)
+    train = (*found.train, *kept * plan.more_times)
+    told = _fingerprint(train, found.val)
+    return Examples(f"{found.spec} + {plan.more}", train, found.val, problems, told)
 
 
 def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
@@ -105,24 +126,24 @@ def basic_labels(examples: Examples) -> tuple[str, ...]:
     return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
 
 
-def target(label: str | None, labels: Sequence[str]) -> NDArray[np.float32]:
-    """(K,) shares of a label over the outputs; zeros where they do not hold it.
+def target(sample: Sample, labels: Sequence[str]) -> NDArray[np.float32]:
+    """(K,) shares of a sample's label, or labels, over the outputs; zeros where none is held.
 
     A compound is shared by its two emotions where the outputs are the basic ones.
     """
     row = np.zeros(len(labels), np.float32)
-    if label is None:
-        return row
-    parts = (label,) if label in labels else components(label)
-    for part in parts:
-        if part in labels:
-            row[labels.index(part)] = 1 / len(parts)
+    told = sample.shares or ({sample.label: 1.0} if sample.label is not None else {})
+    for label, share in told.items():
+        parts = (label,) if label in labels else components(label)
+        for part in parts:
+            if part in labels:
+                row[labels.index(part)] += share / len(parts)
     return row
 
 
 def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
     """(N, K) shares of all items."""
-    return np.stack([target(item.sample.label, labels) for item in items])
+    return np.stack([target(item.sample, labels) for item in items])
 
 
 def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
@@ -148,7 +169,9 @@ def _not_test(data: DataSet) -> Iterator[Row]:
     return (row for row in data.rows() if row.split != "test")
 
 
-def _default_cache() -> Path:
+def _cache(plan: Settings) -> Path:
+    if plan.cache:
+        return Path(plan.cache).expanduser()
     return Path.home() / ".cache" / "ferce" / "aligned"
 
 
@@ -178,10 +201,16 @@ def _chance(sample: Sample) -> float:
     return int.from_bytes(key[:8], "big") / 2**64
 
 
+def _told(sample: Sample) -> str:
+    shares = [] if sample.shares is None else [str(sorted(sample.shares.items()))]
+    coded = [] if sample.coded is None else [str(sorted(sample.coded))]
+    return " ".join([str(sample.label), str(sample.units), *shares, *coded])
+
+
 def _fingerprint(*splits: Sequence[align.Aligned]) -> str:
     """16 hex digits of pictures (the cache names them by content), labels, units and split."""
     digest = hashlib.sha256()
     for i, items in enumerate(splits):
-        for line in sorted(f"{i} {x.path.stem} {x.sample.label} {x.sample.units}" for x in items):
+        for line in sorted(f"{i} {x.path.stem} {_told(x.sample)}" for x in items):
             digest.update(line.encode())
     return digest.hexdigest()[:16]

@@ -23,9 +23,11 @@ class Plan(Settings):
     """
 
     FREE = ("workers", "minutes", "save_every", "cache", "device", "jobs")
-    LEAST: ClassVar = {"epochs": 1, "batch": 1, "accumulate": 1, "jobs": 1}
+    LEAST: ClassVar = {"epochs": 1, "batch": 1, "accumulate": 1, "jobs": 1, "more_times": 1}
     SHARES = ("val_share", "warmup", "layer_decay", "smoothing", "ema", "beta", "drop")
 
+    more: str = _("", "another data set whose training faces join, such as real ones")
+    more_times: int = _(1, "how often each of those is seen in an epoch")
     network: str = _(
         "auto", "timm name, name.tag with its weights, or the folder of an earlier run"
     )
