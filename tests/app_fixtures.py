@@ -216,8 +216,8 @@ def main(load: str, pause: float, gate: str, settings: dict[str, object]) -> Non
     import app
     from ferce.ui import Settings, build
 
-    if "examples" in settings:
-        settings["examples"] = Path(str(settings["examples"]))
+    for name in {"examples", "results"} & settings.keys():
+        settings[name] = Path(str(settings[name]))
     told = Settings(**settings)
     squares = loader(SquareReader(pause), Path(gate) if gate else None)
     page = build(told, squares if load == "squares" else None)

@@ -8,6 +8,7 @@ import gradio as gr
 from ferce import notice
 from ferce.ui import markup
 from ferce.ui.loading import Models
+from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
 
 _NOTES = "notes"
@@ -24,8 +25,8 @@ def header() -> str:
     )
 
 
-def footer(page: gr.Blocks, models: Models) -> None:
-    """A line on the models that is kept up to date while they load."""
+def footer(page: gr.Blocks, models: Models, used: gr.State, sessions: Sessions) -> None:
+    """A line on the models, kept up to date while they load and when the page turns to others."""
     line = gr.HTML(_models(models), elem_classes="models")
 
     def follow() -> Iterator[str]:
@@ -33,6 +34,12 @@ def footer(page: gr.Blocks, models: Models) -> None:
             yield _models(models)
         yield _models(models)
 
+    def turned(request: gr.Request) -> str:
+        return _models(sessions.of(request.session_hash).models or models)
+
+    used.change(
+        turned, None, line, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+    )
     # No limit: every page that opens while the models load waits here.
     page.load(
         follow, None, line, show_progress="hidden", concurrency_limit=None, api_visibility="private"

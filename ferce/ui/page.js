@@ -52,6 +52,15 @@
     if (event.key === 'Escape' && focused()) document.activeElement.blur();
   });
 
+  // Copies the text beside the button.
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest?.('[data-copy]');
+    if (!button) return;
+    await navigator.clipboard.writeText(button.parentElement.querySelector('code').textContent);
+    button.textContent = 'Copied';
+    setTimeout(() => (button.textContent = 'Copy'), 2000);
+  });
+
   document.addEventListener('input', (event) => {
     if (!event.target.matches?.('[data-opacity]')) return;
     document.documentElement.style.setProperty('--heat-opacity', event.target.value / 100);

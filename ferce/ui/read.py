@@ -1,6 +1,6 @@
 """The Read tab: one photograph, its faces, and the parts of a reading as they become ready."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,12 @@ element.addEventListener('submit', (event) => {
 Parts = Mapping[str, gr.HTML]
 
 
-def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
-    """Lay out the tab and connect it; call inside `gr.Blocks`."""
+def tab(settings: Settings, models: Models, sessions: Sessions) -> Callable[[gr.State], None]:
+    """Lay out the tab and connect it; call inside `gr.Blocks`.
+
+    Gives what connects the state that changes when the page turns to another model: the photo is
+    then read again.
+    """
     examples = images.find([str(settings.examples)]) if _has_photos(settings.examples) else []
     with gr.Row(elem_classes="read"):
         with gr.Column(elem_classes="source"):
@@ -50,10 +54,12 @@ def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
         with gr.Column(elem_classes="reading"):
             question = _panels(parts)
     reads = Flow(models)
-    _connect(photo, parts, reads, sessions, settings.readers)
+    turn = gr.State(0)
+    _connect(photo, parts, (turn, reads, sessions), settings.readers)
     _connect_face(parts, question, reads, sessions, settings.readers)
     if row is not None:
         row.select(_taker(examples), None, photo, **_LISTEN)
+    return _again(parts, turn, sessions)
 
 
 def _panels(parts: dict[str, gr.HTML]) -> gr.HTML:
@@ -119,9 +125,27 @@ def _taker(examples: list[Path]) -> Any:
     return take
 
 
-def _connect(photo: gr.Image, parts: Parts, reads: Flow, sessions: Sessions, readers: int) -> None:
+def _again(parts: Parts, turn: gr.State, sessions: Sessions) -> Callable[[gr.State], None]:
+    def again(request: gr.Request) -> dict[Any, Any]:
+        session = sessions.of(request.session_hash)
+        path = session.work.path
+        if path is None:
+            return {turn: session.work.turn}
+        shown = flow.waiting("Reading the photo again.") | {"faces": ""}
+        return {turn: session.begin(path).turn, **_update(parts, shown)}
+
+    def connect(used: gr.State) -> None:
+        used.change(again, None, [turn, *parts.values()], concurrency_limit=None, **_LISTEN)
+
+    return connect
+
+
+def _connect(
+    photo: gr.Image, parts: Parts, world: tuple[gr.State, Flow, Sessions], readers: int
+) -> None:
     """A choice clears the page at once and takes a new turn; a new turn starts a run."""
-    outputs, turn = list(parts.values()), gr.State(0)
+    turn, reads, sessions = world
+    outputs = list(parts.values())
     queued = {**_LISTEN, "concurrency_limit": readers, "concurrency_id": QUEUE}
     # In the queue all the same: Gradio 6.31 tells of a changed state only there.
     at_once = {**_LISTEN, "concurrency_limit": None}

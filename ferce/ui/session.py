@@ -92,6 +92,8 @@ class Session:
     def __init__(self) -> None:
         self.work = Work()
         self.models: Models | None = None
+        self.model = ""  # name of these models, "" for the default
+        self.opened = ""  # name that the Models tab shows
         self.files: tuple[Path, ...] = ()  # of the Batch tab
         self.compared = Compared()
         self._turns: Counter[str] = Counter()
