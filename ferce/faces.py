@@ -72,14 +72,17 @@ class FaceDetector:
         _require_pixels(photo)
         return self._faces(photo, self._search(photo))
 
-    def glance(self, frame: Pixels, near: Sequence[Box] = ()) -> list[Face]:
+    def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
         """Faces of a frame among others by one quick look, largest first.
 
-        There is no second look with borders, turns or tiles as in `detect`, only one around each
-        box of `near` (where a face was in the frame before) in which none was found.
+        There is no second look with borders or turns as in `detect`, only one around each box of
+        `near` (where a face was in the frame before) in which none was found, and with `small` one
+        in tiles for small faces beside large ones.
         """
         _require_pixels(frame)
         found = self._mesh(frame)
+        if small and max(frame.shape[:2]) > TILE:
+            found = _distinct(found + self._tiled(frame))
         for box in near:
             if all(overlap(one.box, box) < SAME_FACE for one in found):
                 found += self._around(frame, box)

@@ -10,15 +10,17 @@ from ferce.types import Box, Face, Pixels
 from ferce.video.expression import Expression
 from ferce.video.tracking import PATIENCE, Tracker
 
-_SEARCH = 1.0  # seconds between thorough searches while no face is followed; each costs 0.1 s
+# Seconds between looks for small faces that have come into the picture, and between thorough
+# searches while no face is followed; each costs as much as two to five quick looks.
+_SEARCH = 1.0
 
 
 @runtime_checkable
 class Quick(Protocol):
     """A detector that looks faster where it knows what the frame before showed."""
 
-    def glance(self, frame: Pixels, near: Sequence[Box] = ()) -> list[Face]:
-        """As `detect`, without second looks; `near` are boxes of faces seen before."""
+    def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
+        """As `detect`, by one look and one around each box of `near`; `small` looks closer."""
         ...
 
 
@@ -57,14 +59,15 @@ class Follower:
         ]
 
     def _look(self, pixels: Pixels, seconds: float) -> list[Face]:
-        """A quick look while faces are followed; a thorough one now and then to find the first."""
+        """A quick look while faces are followed; a thorough one now and then."""
         near = self._tracker.near(seconds)
-        quick = isinstance(self._detector, Quick)
-        found = self._detector.glance(pixels, near) if isinstance(self._detector, Quick) else []
-        if quick and (found or near or seconds - self._searched < _SEARCH):
-            return found
-        self._searched = seconds
-        return self._detector.detect(pixels)
+        due = seconds - self._searched >= _SEARCH
+        if due:
+            self._searched = seconds
+        if not isinstance(self._detector, Quick):
+            return self._detector.detect(pixels)
+        found = self._detector.glance(pixels, near, small=due)
+        return self._detector.detect(pixels) if due and not found and not near else found
 
     def _read(self, faces: Sequence[Face]) -> list[tuple[Face, Expression]]:
         if not faces:
