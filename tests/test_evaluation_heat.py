@@ -1,5 +1,7 @@
 """Heat map scores: maps whose quality is known, against a network whose evidence is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from network_fixtures import SIDE, Network, spot, spots, taught, tiny_vit
@@ -29,6 +31,23 @@ def test_deletion_and_insertion_rank_a_right_map_over_a_random_and_a_wrong_one()
     good, random, bad = areas(spots(), FACE, [right_map(), noise, wrong], RED)
     assert good.deletion < random.deletion < bad.deletion
     assert good.insertion > random.insertion > bad.insertion
+
+
+def test_the_pointing_game_asks_for_the_regions_of_the_label():
+    """Happily surprised shows in the brows (AU1, 2) and the mouth (AU12, 25), a quarter each."""
+    rows = np.arange(8)[:, None].repeat(8, 1)
+    regions = {name: rows // 2 == k for k, name in enumerate(("brows", "eyes", "mouth", "chin"))}
+    face = SimpleNamespace(regions=regions)
+
+    def play(values):
+        return heat.pointing(face, SimpleNamespace(label="happily surprised", values=values))
+
+    mouth, eyes = regions["mouth"].astype(float), regions["eyes"].astype(float)
+    assert play(mouth) == {"pointing": 1, "pointing_chance": 0.5}
+    assert play(eyes)["pointing"] == 0
+    assert play(mouth + eyes)["pointing"] == 0.5
+    eyes[2, 3] += 0.01  # a pixel that rounding made the hottest does not decide
+    assert play(1.02 * mouth + 0.9 * eyes)["pointing"] == 1
 
 
 def test_curves_depend_on_the_order_only():

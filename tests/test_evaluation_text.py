@@ -48,6 +48,24 @@ def test_rouge_is_that_of_rouge_scores_example():
     assert found["rouge_2"][0] == pytest.approx(2 * 2 / (7 + 8))
 
 
+MILITARY = (
+    "It is a guide to action which ensures that the military always obeys the commands of the "
+    "party",
+    "It is a guide to action that ensures that the military will forever heed Party commands",
+    "It is the guiding principle which guarantees the military forces always being under the "
+    "command of the Party",
+)
+
+
+def test_meteor_is_that_of_nltks_example():
+    text, first, second = MILITARY
+    found = overlap.meteor([text, text, text, ""], [[first], [second, first], [text], ["smile"]])
+    assert found[0] == pytest.approx(0.6944, abs=5e-5)  # as the documentation of NLTK gives it
+    assert found[1] == found[0]
+    assert found[2] == pytest.approx(1, abs=1e-3)
+    assert found[3] == 0
+
+
 def test_rouge_takes_the_best_reference():
     found = overlap.rouge(["raised brows"], [["a smile", "raised brows"]])
     assert found["rouge_l"][0] == 1

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ferce import explanation, faithfulness, saliency
+from ferce.action_units import PROTOTYPES
 from ferce.alignment import align as match
-from ferce.alignment import label_map, unit_map
+from ferce.alignment import unit_map
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import interval
 from ferce.evaluation.curves import areas, random_map
@@ -23,6 +24,7 @@ from ferce.protocols import Classifier
 from ferce.types import Cue, Face, Heatmap, Prediction
 
 FILE = "heatmaps.csv"
+PEAK = 0.95
 PAIRS = {
     "deletion": "deletion_random",
     "insertion": "insertion_random",
@@ -105,26 +107,31 @@ def _row(
 
 
 def _places(read: Read, heatmap: Heatmap, random: Any) -> dict[str, float | None]:
-    """Does the heat lie on the action units: the pointing game, and cosines of maps.
-
-    The pointing game (arXiv 1608.00507) asks whether the hottest pixel (of several, the share of
-    them) lies where the map of the label's units is at least half its peak; its chance is the area
-    of that place.
-    """
+    """Does the heat lie on the action units: the pointing game, and cosines of maps."""
     face, found = read.face, match(read.face, heatmap)
     row = {"unit_cosine": found["cosine"], "unit_cosine_others": found["cosine_others"]}
     if face.landmarks is None:
         return row
-    drawn = label_map(face, heatmap.label)
-    place = drawn >= drawn.max() / 2
-    hottest = heatmap.values == heatmap.values.max()  # many pixels in maps of whole regions
-    row |= {"pointing": float(place[hottest].mean()), "pointing_chance": float(place.mean())}
+    row |= pointing(face, heatmap)
     coded = [u for u in read.item.sample.units or () if u.present and u.unit in UNITS]
     if coded:
         truth = unit_map(face, {u.unit: 1.0 if u.intensity is None else u.intensity for u in coded})
         row["annotated_cosine"] = _cosine(heatmap.values, truth)
         row["annotated_cosine_random"] = _cosine(random, truth)
     return row
+
+
+def pointing(face: Face, heatmap: Heatmap) -> dict[str, float]:
+    """The pointing game (arXiv 1608.00507): is the peak in a region where the label shows?
+
+    These are the regions of the units that most people show with the label. The peak is every
+    pixel of at least `PEAK` of the largest value, for maps that are flat within a region; of
+    several pixels the share counts. Chance is the area of the regions.
+    """
+    units = PROTOTYPES[heatmap.label].core
+    place = np.any([face.regions[UNITS[unit].region] for unit in units], axis=0)
+    peak = heatmap.values >= PEAK * heatmap.values.max()
+    return {"pointing": float(place[peak].mean()), "pointing_chance": float(place.mean())}
 
 
 def _cosine(a: Any, b: Any) -> float | None:

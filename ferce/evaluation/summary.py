@@ -84,6 +84,6 @@ def _part(name: str, told: Any) -> Iterator[str]:
             yield from _part(title, value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield row(title, value)
-        elif key in ("notes", "note", "meteor") and value:
+        elif key in ("notes", "note") and value:
             words = value if isinstance(value, str) else "; ".join(value)
             yield f"| {title}: {words} | | | |"

@@ -99,7 +99,7 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
             _mentions(rows, np.arange(len(rows)), plan), _mentions(rows, partner, plan)
         ),
         "claims": _verdicts(rows, plan),
-        "meteor": "not measured: needs Java or a download of WordNet",
+        "meteor_matches": "words and stems, no synonyms",
     }
 
 
@@ -113,11 +113,17 @@ def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
             "control": {"value": overlap.corpus_bleu(texts, other)},
         }
     }
-    scores = overlap.rouge(texts, own) | {"sentence_bleu": _bleus(texts, own)}
-    controls = overlap.rouge(texts, other) | {"sentence_bleu": _bleus(texts, other)}
+    scores, controls = (_sentences(texts, references) for references in (own, other))
     for name in scores:
         found[name] = interval.beside(scores[name], controls[name], who, plan.draws, plan.seed)
     return found
+
+
+def _sentences(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Scores of each text."""
+    bleus = _bleus(texts, references)
+    meteors = overlap.meteor(texts, references)
+    return overlap.rouge(texts, references) | {"meteor": meteors, "sentence_bleu": bleus}
 
 
 def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
