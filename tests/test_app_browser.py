@@ -135,7 +135,7 @@ def choose(page, path):
 
 
 def finished(page):
-    page.locator(".raw .download").wait_for()
+    page.locator(".raw [download$='.json']").wait_for()
     return page
 
 
@@ -222,7 +222,7 @@ def test_the_raw_json_is_downloaded(visit, squares, save):
     choose(page, save(scene(10)))
     finished(page)
     with page.expect_download() as waiting:
-        page.locator(".raw .download").click()
+        page.locator(".raw [download$='.json']").click()
     document = json.loads(Path(waiting.value.path()).read_text("utf-8"))
     jsonschema.validate(document, json_schema())
     assert waiting.value.suggested_filename == "photo.ferce.json"
@@ -306,7 +306,7 @@ def test_a_new_photo_takes_over(visit, squares, save):
     finished(page)
     page.wait_for_timeout(1500)  # longer than the old run would have taken
     assert label_of(200) in headline(page)
-    assert page.locator(".raw .download").get_attribute("download") == "second.ferce.json"
+    assert page.locator(".raw [download$='.json']").get_attribute("download") == "second.ferce.json"
 
 
 def test_taking_the_photo_away_clears_the_page(visit, squares, save):

@@ -114,11 +114,9 @@ class Flow:
         yield self._ended(reader, work)
 
     def _ended(self, reader: Reader, work: Work) -> Shown:
-        from ferce.report import to_json
-
-        document = to_json([work.report()], reader.models)
-        shown = _whole(reader, work, work.readings[work.picked])
-        return {**shown, "status": line(_summary(work)), "raw": raw.draw(document)}
+        reading = work.readings[work.picked]
+        links = raw.draw(work.report(), reading, reader.models)
+        return {**_whole(reader, work, reading), "status": line(_summary(work)), "raw": links}
 
 
 def _current(session: Session, work: Work, steps: Iterator[Shown]) -> Iterator[Shown]:

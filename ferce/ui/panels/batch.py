@@ -1,6 +1,5 @@
 """A batch on the page: what was chosen, how far it is, one row a face, files to take away."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,17 @@ from ferce import canvas, render
 from ferce.types import Prediction, Reading, Report
 from ferce.ui import markup
 from ferce.ui.flow import line
+from ferce.ui.panels import raw
 from ferce.ui.panels.prediction import STATES
 from ferce.ui.pile import Item
 
 TITLE = "Results"
 HELLO = "Choose photos, or a ZIP of them."
 _SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
-_KINDS: Mapping[str, tuple[str, str, str]] = {
-    "html": ("Report (HTML)", "text/html", "every face with its heat map, prints well"),
-    "csv": ("Table (CSV)", "text/csv", "one row a face"),
-    "json": ("Everything (JSON)", "application/json", "as the command line writes it"),
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "html": ("Save report (HTML)", "text/html"),
+    "csv": ("Save table (CSV)", "text/csv"),
+    "json": ("Save numbers (JSON)", "application/json"),
 }
 
 Shown = dict[str, str]
@@ -111,7 +111,7 @@ def ended(table: Table, seconds: float) -> Shown:
 def files(contents: Mapping[str, str]) -> str:
     """Links with the files inside them, so that nothing is stored."""
     links = "".join(_link(kind, content) for kind, content in contents.items())
-    return f'<div class="raw downloads">{links}</div>'
+    return f'<div class="downloads links">{links}</div>'
 
 
 def count(number: int, noun: str) -> str:
@@ -120,11 +120,9 @@ def count(number: int, noun: str) -> str:
 
 
 def _link(kind: str, content: str) -> str:
-    words, media, about = _KINDS[kind]
-    data = base64.b64encode(content.encode("utf-8", "backslashreplace")).decode()
-    return (
-        f'<a class="download" download="ferce-batch.{kind}" title="{about}" '
-        f'href="data:{media};base64,{data}">{words}</a>'
+    words, media = _KINDS[kind]
+    return raw.link(
+        f"ferce-batch.{kind}", words, media, content.encode("utf-8", "backslashreplace")
     )
 
 
