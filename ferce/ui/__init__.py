@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from ferce.ui import api, batch, compare, frame, read, video
+from ferce.ui import api, batch, compare, frame, read, shelf, video
 from ferce.ui.catalogue import Catalogue, LoadNamed
-from ferce.ui.loading import Load, Models
+from ferce.ui.loading import Load
 from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
 from ferce.ui.theme import look
@@ -14,7 +14,7 @@ from ferce.ui.theme import look
 __all__ = ["Settings", "build", "look"]
 
 # One file a tab; each has NAME and tab(settings, models, sessions).
-TABS = (read, compare, video, batch)
+TABS = (read, compare, video, batch, shelf)
 
 
 def build(
@@ -35,9 +35,9 @@ def build(
     delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:
         gr.HTML(frame.header())
-        _tabs(settings, models, sessions)
+        used = _tabs(settings, models, sessions)
         api.endpoints(models, settings)
-        frame.footer(page, models)
+        frame.footer(page, models, used, sessions)
         page.unload(_closer(sessions))
     frame.notes(page, settings)
     page.queue(api_open=False)
@@ -45,15 +45,16 @@ def build(
     return page
 
 
-def _tabs(settings: Settings, models: Models, sessions: Sessions) -> None:
-    """One tab needs no tab bar."""
-    if len(TABS) == 1:
-        TABS[0].tab(settings, models, sessions)
-        return
+def _tabs(settings: Settings, models: Catalogue, sessions: Sessions) -> gr.State:
+    """Lay them out; gives the state that changes when the page turns to another model."""
+    told = {}
     with gr.Tabs():
         for module in TABS:
             with gr.Tab(module.NAME):
-                module.tab(settings, models, sessions)
+                told[module.NAME] = module.tab(settings, models, sessions)
+    used: gr.State = told[shelf.NAME]
+    told[read.NAME](used)
+    return used
 
 
 def _closer(sessions: Sessions) -> Callable[[gr.Request], None]:
