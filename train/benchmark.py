@@ -6,7 +6,8 @@ accuracy  models on a data set by the same evaluation, after an audit for leaks:
               accelerate launch train/benchmark.py accuracy SPEC SPEC --data rafce:/data/RAF-CE
           After a kill the same command goes on, with any number of processes.
 speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
-          `import ferce` returns and until the page answers, each in fresh processes.
+          `import ferce` returns and until the page answers, each in fresh processes; faces a second
+          and memory of a classifier (--model) by batch.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
 
@@ -40,7 +41,20 @@ def speed(chosen: argparse.Namespace) -> Any:
     for step in figures:
         ratio = f"{step.ratio:.2f}" if step.ratio else ""
         print(f"| {step.name} | {step.p50:.1f} | {step.p90:.1f} | {ratio} |")
-    return [asdict(step) for step in figures]
+    return {"steps": [asdict(step) for step in figures], "batches": throughput(chosen)}
+
+
+def throughput(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """Faces a second and memory by batch, printed too."""
+    from ferce.backends import load_classifier
+    from ferce.evaluation.throughput import measure, table
+    from ferce.faces import FaceDetector
+
+    with FaceDetector() as detector:
+        face = detector.detect(images.load(chosen.photo))[0]
+    found = measure(lambda: load_classifier(chosen.model), face, chosen.repeats)
+    print(f"\n{chosen.model}, the classifier alone\n{table(found)}")
+    return [asdict(row) for row in found]
 
 
 def scoring(chosen: argparse.Namespace) -> Any:
@@ -90,13 +104,8 @@ def accuracy(chosen: argparse.Namespace) -> Any:
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan
 
-    plan = Plan(
-        data=chosen.data,
-        split=chosen.split,
-        detect=chosen.detect,
-        draws=chosen.draws,
-        seed=chosen.seed,
-    )
+    names = ("data", "split", "detect", "draws", "seed")
+    plan = Plan(**{name: getattr(chosen, name) for name in names})
     tools = Tools(chosen.cache or default_cache(), chosen.jobs, not chosen.quiet)
     crew = Crew.join(chosen.device)
     command = shlex.join(["python", "train/benchmark.py", *sys.argv[1:]])
@@ -156,6 +165,8 @@ def _main() -> None:
         if run in (speed, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument("--repeats", type=int, default=30 if run is speed else 5)
+        if run is speed:
+            one.add_argument("--model", default="prototypes", help="spec of a classifier")
         if run is scoring:
             one.add_argument("--model", help="spec of a vision-language model; a small random one")
     one.add_argument("--base", default="mini", help="mini, or a BLIP-2 as a Hub id or folder")
