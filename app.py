@@ -1,6 +1,8 @@
 """The page: `python app.py`, then open http://127.0.0.1:7860; settings come from variables."""
 
 import os
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ def options(settings: "Settings") -> dict[str, Any]:
         "ssr_mode": False,  # no Node server; untested
         "run_history": False,  # photos stay out of the browser's storage
         "pwa": False,
+        "mcp_server": settings.mcp,
         "footer_links": ["api"],
         **look(),
     }
@@ -30,8 +33,14 @@ def main() -> None:
     """Build the page and serve it until interrupted; the models load meanwhile."""
     from ferce.ui import Settings, build
 
-    settings = Settings.from_environment()
-    build(settings).launch(**options(settings))
+    try:
+        settings = Settings.from_environment()
+        if settings.mcp and not find_spec("mcp"):
+            raise ValueError('FERCE_MCP needs a package; run: pip install "mcp>=1.21,<2"')
+        page = build(settings)
+    except ValueError as error:
+        sys.exit(f"ferce: {error}")
+    page.launch(**options(settings))
 
 
 if __name__ == "__main__":

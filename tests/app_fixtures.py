@@ -160,6 +160,24 @@ class SquareReader:
         return Report(name or "photo", (photo.shape[1], photo.shape[0]), 0.1, readings)
 
 
+class Negative(SquareReader):
+    """Reads every square as if it were as bright as it is dark."""
+
+    def stream(self, face: Face, options: object = None) -> Iterator[Reading]:
+        yield from super().stream(face.replace(crop=255 - face.crop))
+
+
+def others(name: str) -> Callable[..., object]:
+    """Further models by their spec: "timm:test/negative" is one, "timm:test/broken" is none."""
+
+    def load(say: Callable[[str], None]) -> SquareReader:
+        if name == "timm:test/broken":
+            raise ValueError("The Hub has no test/broken.")
+        return Negative() if name == "timm:test/negative" else SquareReader()
+
+    return load
+
+
 def loader(reader: SquareReader, gate: Path | None = None) -> Callable[..., object]:
     """How the app gets the reader; it waits until the gate exists, if there is one."""
 
@@ -220,7 +238,7 @@ def main(load: str, pause: float, gate: str, settings: dict[str, object]) -> Non
         settings[name] = Path(str(settings[name]))
     told = Settings(**settings)
     squares = loader(SquareReader(pause), Path(gate) if gate else None)
-    page = build(told, squares if load == "squares" else None)
+    page = build(told, squares, others) if load == "squares" else build(told)
     page.launch(**app.options(told), quiet=True)
 
 

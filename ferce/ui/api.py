@@ -71,16 +71,19 @@ def endpoints(models: Catalogue, settings: Settings) -> None:
         """
         return _batch(models, uploads.paths(photos), settings.max_photos)
 
+    # Gradio 6.31 cannot hand a list of files to a tool (its schema points nowhere), so language
+    # models read photo by photo.
+    batch._mcp_type = "endpoint only"  # type: ignore[attr-defined]
     photo = gr.Image(label="photo", visible=False)
     _endpoint(read, [photo], "reading", settings.readers)
     _endpoint(ask, [photo, _line("question")], "answers", settings.readers)
-    _endpoint(compare, [photo, _line("names")], "comparison", settings.readers)
+    _endpoint(compare, [photo, _line("names", "")], "comparison", settings.readers)
     photos = gr.File(label="photos", file_count="multiple", visible=False)
     _endpoint(batch, [photos], "readings", settings.readers)
 
 
-def _line(label: str) -> gr.Textbox:
-    return gr.Textbox(label=label, visible=False)
+def _line(label: str, default: str | None = None) -> gr.Textbox:
+    return gr.Textbox(default, label=label, visible=False)
 
 
 def _endpoint(function: Callable[..., Json], inputs: list[Any], result: str, readers: int) -> None:

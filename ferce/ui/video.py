@@ -109,7 +109,7 @@ def _update(parts: Parts, shown: Shown) -> dict[Any, str]:
 def _endpoint(settings: Settings, models: Models) -> None:
     """`/video`; hidden components give its parameters their names."""
 
-    def read(clip: uploads.Upload) -> dict[str, Any]:
+    def video(clip: uploads.Upload) -> dict[str, Any]:
         """Follow the faces of a clip and read them ten times a second.
 
         Args:
@@ -123,7 +123,7 @@ def _endpoint(settings: Settings, models: Models) -> None:
         return _read(models, uploads.path(clip), settings.max_seconds)
 
     gr.Button(visible=False).click(
-        read,
+        video,
         gr.Video(label="clip", visible=False),
         gr.JSON(label="timeline", visible=False),
         api_name="video",

@@ -1,0 +1,131 @@
+"""ZIPs: what is read of them, and what is refused before anything is unpacked."""
+
+import stat
+import struct
+import zipfile
+
+import pytest
+
+from ferce.archive import Archive, ArchiveError, Limits, is_archive
+
+
+@pytest.fixture
+def pack(tmp_path):
+    def write(members, name="photos.zip", compression=zipfile.ZIP_DEFLATED):
+        path = tmp_path / name
+        with zipfile.ZipFile(path, "w", compression) as file:
+            for member, data in members.items():
+                file.writestr(member, data)
+        return path
+
+    return write
+
+
+def test_photos_are_read_in_order_without_what_systems_add(pack):
+    path = pack(
+        {"b/two.jpg": b"2", "__MACOSX/b/._two.jpg": b"x", "b/.DS_Store": b"x", "1.png": b"1"}
+    )
+    with Archive(path) as archive:
+        assert [member.name for member in archive.members] == ["b/two.jpg", "1.png"]
+        assert [archive.read(member.name) for member in archive.members] == [b"2", b"1"]
+        assert not any(member.problem for member in archive.members)
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.jpg", "a/../../up.jpg", "/etc/up.jpg", "C:/up.jpg", "a\\..\\..\\up.jpg"]
+)
+def test_a_name_that_leads_out_refuses_the_archive(pack, name):
+    with pytest.raises(ArchiveError, match=r"^photos\.zip holds a name that leads out of it"):
+        Archive(pack({"fine.jpg": b"1", name: b"2"}))
+
+
+@pytest.mark.parametrize("name", ["a..b.jpg", "...jpg", "a/b..jpg"])
+def test_dots_within_a_name_are_harmless(pack, name):
+    Archive(pack({name: b"1"})).__exit__()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(pack):
+    path = pack({f"{i}.bmp": b"\0" * 2**22 for i in range(10)})
+    assert path.stat().st_size < 2**17
+    with pytest.raises(ArchiveError, match="would unpack to 40 MB, far more than photos would"):
+        Archive(path)
+
+
+def test_many_bytes_are_refused_however_they_are_packed(pack):
+    limits = Limits(max_total=1000)
+    with pytest.raises(ArchiveError, match="would unpack"):
+        Archive(pack({"a.bmp": b"\1" * 1001}, compression=zipfile.ZIP_STORED), limits)
+
+
+def test_a_table_of_contents_that_fills_the_memory_is_not_read(pack):
+    path = pack({f"{i}.jpg": b"" for i in range(50)})
+    with pytest.raises(ArchiveError, match="lists too many files"):
+        Archive(path, Limits(max_directory=1000))
+
+
+def test_a_second_table_of_contents_does_not_slip_past(pack):
+    """A 64-bit end record would override the small one that was checked."""
+    data = pack({"a.jpg": b"1"}).read_bytes()
+    place = data.rfind(b"PK\x05\x06")
+    wide = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    path = pack({"a.jpg": b"1"})
+    path.write_bytes(data[:place] + wide + data[place:])
+    with pytest.raises(ArchiveError, match="lists too many files"):
+        Archive(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x05\x06", b"PK\x03\x04" + b"x" * 500])
+def test_what_is_cut_off_is_one_sentence(tmp_path, data):
+    path = tmp_path / "cut.zip"
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"^cut\.zip is no whole ZIP; pack it again\.$"):
+        Archive(path)
+
+
+def link():
+    info = zipfile.ZipInfo("link.jpg")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("a/notes.txt", "notes.txt is no photo by its suffix."),
+        ("inner.zip", "inner.zip is a ZIP inside a ZIP"),
+        (link(), "link.jpg is a link"),
+    ],
+)
+def test_a_member_that_is_no_photo_is_listed_with_the_reason(pack, member, words):
+    with Archive(pack({member: b"/etc/passwd", "fine.jpg": b"1"})) as archive:
+        told, fine = archive.members
+    assert told.problem.startswith(words)
+    assert fine.problem == ""
+
+
+def test_a_member_behind_a_password_is_listed(pack):
+    path = pack({"a.jpg": b"1"})
+    data = bytearray(path.read_bytes())
+    data[data.rfind(b"PK\x01\x02") + 8] |= 1  # the flag in the table of contents
+    path.write_bytes(bytes(data))
+    with Archive(path) as archive:
+        assert "locked with a password" in archive.members[0].problem
+
+
+def test_a_member_too_large_is_listed(pack):
+    with Archive(pack({"a.jpg": b"12345"}), Limits(max_bytes=4)) as archive:
+        assert "more than the" in archive.members[0].problem
+
+
+def test_broken_data_are_one_sentence(pack):
+    path = pack({"a.jpg": b"hello hello hello"}, compression=zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(b"hello hello hello", b"hello jelly hello"))
+    with Archive(path) as archive, pytest.raises(ArchiveError, match=r"^a\.jpg is broken inside"):
+        archive.read("a.jpg")
+
+
+def test_a_photo_is_no_archive(tmp_path, pack):
+    photo = tmp_path / "photo.zip"
+    photo.write_bytes(b"\xff\xd8\xff")
+    assert not is_archive(photo)
+    assert is_archive(pack({}, "any.jpg"))
