@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from ferce.ui import api, batch, compare, frame, read, shelf, video
+from ferce.ui import api, batch, compare, frame, live, read, shelf, video
 from ferce.ui.catalogue import Catalogue, LoadNamed
 from ferce.ui.loading import Load
 from ferce.ui.session import Sessions
@@ -14,7 +14,7 @@ from ferce.ui.theme import look
 __all__ = ["Settings", "build", "look"]
 
 # One file a tab; each has NAME and tab(settings, models, sessions).
-TABS = (read, compare, video, batch, shelf)
+TABS = (read, compare, video, live, batch, shelf)
 
 
 def build(

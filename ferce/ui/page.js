@@ -11,10 +11,13 @@
     }
   };
   // Where the picture is out of sight, a small copy of it stands in the corner.
-  const look = (region) => {
+  // What is looked for lies in the same tab: several may hold a face, and claims of one name.
+  const home = (named) => named?.closest('.tabitem') ?? document;
+  const look = (named) => {
     peek?.remove();
     peek = undefined;
-    const face = document.querySelector('.part-where figure.face');
+    const region = named?.dataset.region;
+    const face = home(named).querySelector('figure.face:has([data-outline])');
     if (!region || !face?.querySelector(`[data-outline="${region}"]`)) return;
     const { top, bottom, height } = face.getBoundingClientRect();
     if (Math.min(bottom, innerHeight) - Math.max(top, 0) > height / 2) return;
@@ -25,14 +28,14 @@
     (document.querySelector('.gradio-container') ?? document.body).append(peek);
   };
   const tell = (cue) => {
-    const evidence = document.getElementById(cue.getAttribute('aria-describedby'));
+    const evidence = home(cue).querySelector(`[id="${cue.getAttribute('aria-describedby')}"]`);
     if (!evidence) return;
     for (const other of evidence.parentElement.children) {
       other.classList.toggle('told', other === evidence);
     }
   };
   const show = (named) => {
-    look(named?.dataset.region);
+    look(named);
     light(named?.dataset.region);
     if (named?.matches('.cue')) tell(named);
   };
