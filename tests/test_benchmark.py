@@ -262,6 +262,28 @@ def test_a_lone_split_cannot_be_audited(tmp_path):
     assert {c.verdict for c in found.values()} == {UNKNOWN}
 
 
+def test_what_a_model_learnt_from_elsewhere_is_compared(spec, tmp_path):
+    def plant(rows):
+        (test,) = [r for r in load_data(spec).rows() if r.name.endswith("test-03-1.png")]
+        (tmp_path / "stolen.png").write_bytes(test.image.read_bytes())
+        return [{**rows[0], "file_name": "stolen.png"}]
+
+    other = write_split(tmp_path, plant=plant)
+    one = bench(spec, tmp_path)
+    counted = leakage.census(one.plan, shown=False)
+
+    def checks(learnt):
+        return leakage.of_training(one.plan, counted, learnt, one.output, one.tools)
+
+    (found,) = checks(other)
+    assert found.verdict == FAILED
+    assert "stolen.png and" in found.told
+    assert checks(other) == [found]
+    assert checks(spec) == []  # looked at already
+    (gone,) = checks(f"manifest:{tmp_path}/gone.jsonl")
+    assert gone.verdict == UNKNOWN
+
+
 class Still:
     """A shuffle that leaves everything where it is."""
 

@@ -1,22 +1,24 @@
 """The leakage audit: could the figures of a split be too good because of how they came about?
 
-It asks whether test pictures look like training pictures (perceptual hash), whether people are on
-both sides, whether a classifier trained on shuffled labels is at chance, and whether a prompt gives
-the true label away.
+It asks whether test pictures look like training pictures (perceptual hash), those of the data set
+and those that a model says it learnt from; whether people are on both sides; whether a classifier
+trained on shuffled labels is at chance; and whether a prompt gives the true label away.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ferce import prompts
-from ferce.data import audit, load_data
+from ferce.data import DataError, audit, load_data
 from ferce.data.record import Row, Sample
 from ferce.evaluation import probe
-from ferce.evaluation.faces import Tools, predicted, watched
+from ferce.evaluation.faces import Tools, predicted, rows_of, watched
 from ferce.evaluation.plan import Plan, write_json
 from ferce.leaderboard import FAILED, PASSED, UNKNOWN, Check
 from ferce.protocols import Classifier
@@ -58,9 +60,8 @@ def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Che
         return kept
     if set(counted.pictures) <= {plan.split}:
         why = f"{plan.data} has no other split than {plan.split} to compare with"
-        checks = [Check(name, UNKNOWN, why) for name in ("pictures", "people", "shuffled labels")]
-        write_json(path, {"key": counted.key, "checks": [asdict(c) for c in checks]})
-        return checks
+        names = ("pictures", "people", "shuffled labels")
+        return _keep(path, counted.key, [Check(name, UNKNOWN, why) for name in names])
     rows = watched(
         load_data(plan.data).rows(), "audit", tools.shown, sum(counted.pictures.values())
     )
@@ -71,21 +72,52 @@ def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Che
         people(seen, plan.split, counted.subjects),
         shuffled(outcome),
     ]
-    write_json(
-        path,
-        {
-            "key": counted.key,
-            "checks": [asdict(check) for check in checks],
-            "shuffled_labels": asdict(outcome),
-            "data": audit.as_dict(seen),
-        },
-    )
-    return checks
+    more = {"shuffled_labels": asdict(outcome), "data": audit.as_dict(seen)}
+    return _keep(path, counted.key, checks, more)
+
+
+def of_training(
+    plan: Plan, counted: Census, learnt: str, folder: Path, tools: Tools
+) -> list[Check]:
+    """Do pictures of another data set, which a model learnt from, look like pictures of the split?
+
+    Its own test split is left out. Nothing where the model learnt from the data at hand, which
+    `of_data` has looked at.
+    """
+    if learnt == plan.data:
+        return []
+    name, path = f"pictures of {learnt}", folder / f"audit-{named(learnt)}.json"
+    if kept := _kept(path, counted.key):
+        return kept
+    try:
+        theirs = (r for r in load_data(learnt).rows() if r.split != "test")
+        rows = chain(_as(theirs, "train"), _as(rows_of(plan.data, plan.split), "test"))
+        seen = audit.audit(learnt, watched(rows, name, tools.shown), audit.Options(jobs=tools.jobs))
+    except (DataError, OSError) as error:
+        return [Check(name, UNKNOWN, f"a model learnt from them, and they are not here: {error}")]
+    found = replace(pictures(seen, "test"), name=name)
+    return _keep(path, counted.key, [found], {"data": audit.as_dict(seen)})
+
+
+def named(text: str) -> str:
+    """A spec in letters that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")
+
+
+def _as(rows: Iterable[Row], split: str) -> Iterator[Row]:
+    return (replace(row, split=split) for row in rows)
 
 
 def _kept(path: Path, key: str) -> list[Check]:
     told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return [Check(**row) for row in told["checks"]] if told.get("key") == key else []
+
+
+def _keep(
+    path: Path, key: str, checks: list[Check], more: Mapping[str, Any] | None = None
+) -> list[Check]:
+    write_json(path, {"key": key, "checks": [asdict(check) for check in checks], **(more or {})})
+    return checks
 
 
 def pictures(seen: audit.Audit, split: str) -> Check:
@@ -141,7 +173,7 @@ def of_prompts(classifier: Classifier, items: Sequence[Any], spec: str) -> Check
     name = f"prompts of {spec}"
     asked, seen = _asked(classifier, items)
     if asked is None:
-        return Check(name, PASSED, "it is shown the crop and asked nothing")
+        return Check(name, PASSED, "it is not asked about single faces in words")
     texts = {text for row in asked for text in row}
     for item, row in zip(items, asked, strict=True):
         for text in row:

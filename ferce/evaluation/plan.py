@@ -74,7 +74,8 @@ class Plan:
         """Whether faces are found in the pictures."""
         if self.detect == "auto":
             kind = self.data.partition("?")[0].partition(":")[0]
-            return kind not in ALIGNED_KINDS or spec.parse(self.model).kind == "prototypes"
+            measures = spec.parse(self.model).kind in ("prototypes", "embedded")
+            return kind not in ALIGNED_KINDS or measures
         return self.detect == "yes"
 
 
