@@ -1,0 +1,325 @@
+"""Several models without a browser: what is offered, compared, told of each, and switched to."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from app_fixtures import Negative, SquareReader, face, label_of, loader, others, scene, serving
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from publish_fixtures import measurements
+
+from ferce import agreement, dossier
+from ferce.leaderboard import FILE, VISION, Check, Entry, Leaderboard
+from ferce.measurements import Figure
+from ferce.types import Heatmap, Reading
+from ferce.ui import Settings, comparing
+from ferce.ui.catalogue import Catalogue
+from ferce.ui.flow import Flow
+from ferce.ui.panels import compare, shelf
+from ferce.ui.session import Compared, Session
+from ferce.ui.shelf import Desk
+
+NEGATIVE, BROKEN = "timm:test/negative", "timm:test/broken"
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(pixels, name="photo.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def catalogue_of(*models, allow_any=False):
+    told = Settings(models=models, allow_any=allow_any)
+    made = Catalogue(told, loader(SquareReader()), others)
+    made.start()
+    assert made.wait(5)
+    return made
+
+
+def last_reading(reader, one):
+    *_, reading = reader.stream(one)
+    return reading
+
+
+# ---- agreement ----
+
+
+def heat(values):
+    return Heatmap(np.asarray(values, np.float32), "happily sad", "occlusion")
+
+
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=4), st.integers(1, 9))
+@settings(max_examples=30, deadline=None)
+def test_a_map_agrees_with_itself_whatever_its_scale(cells, scale):
+    one = heat(np.reshape(cells, (2, 2)))
+    if one.empty:
+        assert agreement.likeness(one, one) is None
+    else:
+        same = agreement.likeness(one, replace(one, values=one.values * scale))
+        assert same == pytest.approx(1)
+
+
+def test_maps_of_other_places_share_nothing():
+    assert agreement.likeness(heat([[1, 0], [0, 0]]), heat([[0, 0], [0, 5]])) == 0
+    half = agreement.likeness(heat([[1, 1], [0, 0]]), heat([[1, 0], [1, 0]]))
+    assert half == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="one crop"):
+        agreement.likeness(heat([[1]]), heat([[1, 0], [0, 0]]))
+
+
+def test_agreement_counts_labels_and_shares_probability():
+    same, other = (last_reading(SquareReader(), face(level)) for level in (10, 200))
+    found = agreement.compare([same, same, other])
+    assert found.labels == ((label_of(10), 2), (label_of(200), 1))
+    share = 2 * 0.3 / 13 + 12 * 0.3 / 13  # of two readings that differ
+    assert found.overlap == pytest.approx((1 + 2 * share) / 3)
+    assert found.maps == pytest.approx(1)
+    assert agreement.compare([same, same]).unanimous
+    assert agreement.compare([same, Reading(face(10))]) is None
+
+
+# ---- comparing ----
+
+
+def compared(catalogue, path, names=None, session=None):
+    session = session or Session()
+    session.compared = Compared(path, tuple(catalogue.names if names is None else names))
+    return list(comparing.compare(catalogue, session, session.take("compare")))
+
+
+def test_columns_fill_and_a_model_that_fails_costs_its_column(save, caplog):
+    catalogue = catalogue_of(BROKEN, NEGATIVE)
+    *_, done = compared(catalogue, save(scene(10)))
+    assert done["columns"].count("<article") == 3
+    assert f"</small> {label_of(10)}" in done["columns"]
+    assert f"</small> {label_of(245)}" in done["columns"]
+    assert "The Hub has no test/broken." in done["columns"]
+    assert "2 of 3 models read it" in done["status"]
+    assert f"The 2 models differ: <strong>{label_of(10)}</strong>" in done["agreement"]
+
+
+def test_a_new_choice_stops_the_comparison(save):
+    session, catalogue = Session(), catalogue_of(NEGATIVE)
+    session.compared = Compared(save(scene(10)), catalogue.names)
+    steps = comparing.compare(catalogue, session, session.take("compare"))
+    next(steps)
+    session.take("compare")
+    assert list(steps) == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "names", "words"),
+    [((), None, "No face was found"), ((10,), (), "Choose at least one model")],
+)
+def test_what_cannot_be_compared_is_one_sentence(save, levels, names, words):
+    *_, done = compared(catalogue_of(NEGATIVE), save(scene(*levels)), names)
+    assert words in done["status"]
+
+
+def test_claims_of_two_columns_have_their_own_evidence(save):
+    *_, done = compared(catalogue_of(NEGATIVE), save(scene(10)))
+    ids = [piece.split('"')[0] for piece in done["columns"].split('<div id="')[1:]]
+    assert len(ids) == len(set(ids)) == 2
+    for name in ids:
+        assert f'aria-describedby="{name}"' in done["columns"]
+
+
+def test_one_model_alone_has_no_agreement(save):
+    *_, done = compared(catalogue_of(), save(scene(10)))
+    assert done["agreement"] == ""
+    assert "tick another one" in done["status"]
+    assert compare.blank(["<b>"])["columns"].count("<b>") == 0
+
+
+# ---- what is offered ----
+
+
+def test_the_default_and_the_operators_models_are_offered():
+    catalogue = catalogue_of(NEGATIVE, "prototypes")
+    assert catalogue.names == ("prototypes", NEGATIVE)
+    assert catalogue.of("prototypes") is catalogue
+    assert catalogue.of(NEGATIVE) is catalogue.of(f" {NEGATIVE} ")
+
+
+@pytest.mark.parametrize("name", ["measured", "nonsense:x"])
+def test_a_list_with_what_cannot_classify_is_refused_at_the_start(name):
+    with pytest.raises(ValueError, match="FERCE_MODELS lists classifiers"):
+        Catalogue(Settings(models=(name,)), loader(SquareReader()))
+
+
+def test_what_is_not_offered_is_not_loaded():
+    with pytest.raises(
+        ValueError, match=f"is not offered here; choose one of: prototypes, {NEGATIVE}"
+    ):
+        catalogue_of(NEGATIVE).of("timm:owner/other")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("timm:/etc", "A|a model of the Hub"),
+        ("timm:../up/model", "a model of the Hub"),
+        ("timm:tests/screenshots", "a model of the Hub"),  # a folder of the server
+        ("blip2:Salesforce/blip2-opt-2.7b+/etc/x", "a model of the Hub"),
+        ("remote:http://10.0.0.1/v1#x?allow=1", "of the kinds"),
+        ("measured", "of the kinds"),
+        ("timm", "a model of the Hub"),
+        ("clip:openai/clip?head=/etc", "operator's to give"),
+        ("", "kind:where"),
+    ],
+)
+def test_visitors_load_models_of_the_hub_and_nothing_else(name, words, tmp_path, monkeypatch):
+    (tmp_path / "tests/screenshots").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=words):
+        catalogue_of(allow_any=True).of(name)
+
+
+def test_visitors_models_do_not_pile_up():
+    catalogue = catalogue_of(allow_any=True)
+    for i in range(5):
+        assert catalogue.of(f"timm:owner/model{i}").wait(5)
+    assert list(catalogue.known()) == ["prototypes", "timm:owner/model3", "timm:owner/model4"]
+
+
+# ---- dossiers ----
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model's folder with a card and measurements; no weights, as none are read."""
+    place = tmp_path / "model"
+    place.mkdir()
+    (place / "metrics.json").write_text(json.dumps(measurements()))
+    front = "---\nlicense: other\nlicense_name: research-only\n---\n"
+    (place / "README.md").write_text(f"{front}# A card\n<img src=http://x/y> ![p](http://x/z)\n")
+    return place
+
+
+def test_a_dossier_is_read_from_files(folder):
+    told = dossier.read(f"timm:{folder}")
+    assert (told.licence, told.roles) == ("research-only", ("classifier",))
+    assert told.trained_on.startswith("ferce's demo set")
+    assert told.counts == {"train": 280, "val": 280}
+    assert [one.split for one in told.measured] == ["test", "val"]
+    assert f'ferce.load_classifier("timm:{folder}")' in told.code
+    html = shelf.draw(told, used=False, state="Loaded")
+    figure = told.measured[0].figures["macro_f1"]
+    assert f"{figure.value:.3f}</td><td>{figure.interval[0]:.3f} to" in html
+    assert html.count('class="confusion"') == 2
+    compile(told.code, "code", "exec")
+
+
+def test_what_no_file_tells_is_said_to_be_untold():
+    told = dossier.read("prototypes")
+    assert (told.licence, told.measured, told.card) == (None, (), "")
+    html = shelf.draw(told, used=True, state="Loaded")
+    assert "There are no measurements of this model here" in html
+    assert "data-use" not in html
+
+
+def test_broken_measurements_are_told(folder):
+    (folder / "metrics.json").write_text('{"test": {}}')
+    told = dossier.read(f"timm:{folder}")
+    assert told.measured == ()
+    assert len(told.problems) == 1
+    assert str(folder) not in told.problems[0]
+
+
+def test_figures_of_an_evaluation_stand_in(tmp_path):
+    place = tmp_path / "evaluation"
+    place.mkdir()
+    told = measurements() | {"evaluation": {"model": "prototypes", "date": "2026-01-01"}}
+    (place / "metrics.json").write_text(json.dumps(told))
+    assert [one.split for one in dossier.read("prototypes", tmp_path).measured] == ["test", "val"]
+    assert dossier.read("timm:owner/other", tmp_path).measured == ()
+
+
+def entry(spec, value):
+    figures = {n: Figure(value, (value - 0.1, value + 0.1)) for n in ("macro_f1", "accuracy")}
+    return Entry(spec, VISION, "f", 420, 0, figures, {}, "demo", False, "cpu", None)
+
+
+def test_leaderboards_are_shown_where_they_are(tmp_path):
+    board = Leaderboard(
+        "demo", "test", "0", 430, 420, 60, (Check("twins", "passed", "none"),),
+        (entry("timm:a/b", 0.4), entry("prototypes", 0.2)), (), {"chat:x/y": "No Hub."}, {},
+    )  # fmt: skip
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / FILE).write_text(json.dumps(board.to_json(), default=dict))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / FILE).write_text("{}")
+    html = shelf.boards(dossier.leaderboards(tmp_path))
+    assert html.index("timm:a/b") < html.index("prototypes")
+    assert "0.400<small>0.300 to 0.500</small>" in html
+    assert "No Hub." in html
+    assert shelf.boards(dossier.leaderboards(tmp_path / "none")) == ""
+
+
+# ---- switching ----
+
+
+def test_a_page_turns_to_another_model_once_it_is_loaded(tmp_path):
+    desk, session = Desk(catalogue_of(NEGATIVE, BROKEN), tmp_path), Session()
+    *_, shown, done = desk.use(session, NEGATIVE)
+    assert done is None
+    assert session.model == NEGATIVE
+    assert isinstance(session.models.reader, Negative)
+    assert "In use on this page" in shown[1]
+    *_, failed = desk.use(session, BROKEN)
+    assert "The Hub has no test/broken." in failed[1]
+    assert session.model == NEGATIVE
+
+
+def test_a_free_id_is_refused_in_one_sentence_where_it_is_not_allowed(tmp_path):
+    desk, session = Desk(catalogue_of(), tmp_path), Session()
+    (shown,) = desk.use(session, "timm:owner/name")
+    assert "is not offered here" in shown[1]
+    assert "hub-model" not in shown[0]
+    assert session.models is None
+
+
+def test_a_photo_stays_with_the_model_that_began_it(save):
+    catalogue, session = catalogue_of(NEGATIVE), Session()
+    reads, path = Flow(catalogue), save(scene(10, 200))
+    list(reads.read(session, session.begin(path).turn))
+    session.models = catalogue.of(NEGATIVE)
+    assert session.models.wait(5)
+    *_, same = reads.read(session, session.pick(1).turn)
+    assert label_of(200) in same["prediction"]
+    *_, again = reads.read(session, session.begin(path).turn)
+    assert label_of(245) in again["prediction"]
+
+
+def test_a_card_brings_no_pictures_and_no_html(folder, tmp_path):
+    desk, session = Desk(catalogue_of(f"timm:{folder}"), tmp_path), Session()
+    session.opened = f"timm:{folder}"
+    card = desk.shown(session)[2]
+    assert card.strip() == "# A card"
+
+
+# ---- over HTTP ----
+
+
+def test_api_compares_models(save):
+    from gradio_client import Client, handle_file
+
+    photo = handle_file(str(save(scene(10, 200))))
+    with serving(models=[NEGATIVE, BROKEN]) as address:
+        client = Client(address, verbose=False)
+        told = client.predict(photo, api_name="/compare")
+        fewer = client.predict(photo, f"prototypes {NEGATIVE}", api_name="/compare")
+        refused = client.predict(photo, "timm:/etc", api_name="/compare")
+    assert [row["model"] for row in told["models"]] == ["prototypes", NEGATIVE, BROKEN]
+    labels = [face["prediction"]["label"] for face in told["models"][1]["faces"]]
+    assert labels == [label_of(245), label_of(55)]
+    assert "no test/broken" in told["models"][2]["error"]
+    assert told["agreement"][0]["labels"] == {label_of(10): 1, label_of(245): 1}
+    assert len(fewer["models"]) == 2
+    assert set(refused) == {"photo", "error"}
