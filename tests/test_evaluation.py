@@ -87,6 +87,22 @@ def test_a_basic_or_neutral_label_counts_among_components_only(tmp_path, tools, 
     assert parts["neutral_recall"] == 0  # this model knows compounds only
 
 
+def test_data_without_compounds(tmp_path, tools, monkeypatch):
+    """Neutral and happy faces, both of class 0 by their grey: happily surprised."""
+    loaded(monkeypatch, Grey())
+    spec = write_data(tmp_path, per_class=0, extra=False)
+    told = evaluate(Plan(data=spec, **FAST), tmp_path / "out", tools)
+    block = told["test"]
+    assert block["faces"] == 0
+    assert "macro_f1" not in block
+    assert block["components"]["basic_faces"] == 1
+    assert block["components"]["neutral_recall"] == 0
+    text = table(told, "test")
+    assert "none shows a compound" in text
+    assert "| faces of one emotion: named alone | 0.000 |" in text
+    assert not (tmp_path / "out/confusion.png").exists()
+
+
 def test_cards_read_the_file(tmp_path, tools, spec, monkeypatch):
     loaded(monkeypatch, Grey(wrong=1))
     evaluate(Plan(data=spec, **FAST), tmp_path / "out", tools)

@@ -116,26 +116,32 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
 def _require_faces(scored: Scored, plan: Plan) -> None:
     if not len(scored):
         raise EvaluationError(f"{plan.data} has no pictures in its {plan.split} split.")
-    if not len(scored.compounds):
+    if not (scored.read & (scored.labels != "")).any():
         lost = int((~scored.read).sum())
         first = f", the first as it {scored.reasons[~scored.read][0]}" if lost else ""
         raise EvaluationError(
-            f"{plan.data} has no face with a compound label in its {plan.split} split: "
+            f"{plan.data} has no face with a label in its {plan.split} split: "
             f"{len(scored)} pictures, {lost} could not be read{first}."
         )
 
 
 def figures(scored: Scored, plan: Plan) -> Metrics:
-    """All that the table of pictures tells."""
-    return {
+    """All that the table of pictures tells; of data without compounds, the single emotions."""
+    found = {
         "data": plan.data,
         "split": plan.split,
         "detected": plan.detects,
         "pictures": result.counts(scored),
+        "components": components.figures(scored, plan.draws, plan.seed),
+        "faces": len(scored.compounds),
+    }
+    if not len(scored.compounds):
+        return found
+    return {
+        **found,
         **classification.figures(scored, plan.draws, plan.seed),
         "lost_are_wrong": _all(scored),
         **_free_text(scored, plan),
-        "components": components.figures(scored, plan.draws, plan.seed),
         "slices": slices.figures(scored, plan.draws, plan.seed),
     }
 
@@ -197,7 +203,9 @@ def _text_figures(run: Run, table: Table) -> Metrics:
 
 
 def draw(block: Metrics, split: str, output: Path) -> None:
-    """The plots beside `metrics.json`."""
+    """The plots beside `metrics.json`, of data with compounds."""
+    if not block["faces"]:
+        return
     plots.draw_counts(block["confusion"], output / "confusion_counts.png", split)
     plots.draw_shares(block["confusion"], output / "confusion.png", split)
     plots.draw_reliability(block["reliability"], block["ece"], output / "reliability.png")

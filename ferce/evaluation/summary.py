@@ -28,28 +28,45 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
     model = metrics["evaluation"]["model"]
     seen = block["pictures"]
     yield f"{model} on {block['data']}, {block['split']} split, fingerprint {block['fingerprint']}"
-    yield (
-        f"{seen['pictures']} pictures, {seen['read']} read, {seen['lost']} lost; figures of "
-        f"{block['faces']} faces of {block['people']} people that show a compound"
-    )
+    shown = f"figures of {block['faces']} faces of {block.get('people')} people with a compound"
+    if not block["faces"]:
+        shown = "none shows a compound, so that only single emotions and neutral are judged"
+    yield f"{seen['pictures']} pictures, {seen['read']} read, {seen['lost']} lost; {shown}"
     yield "| figure | value | 95 % interval | control |\n|---|--:|--:|--:|"
     for key, name in NAMES.items():
         if block.get(key) is not None:
             yield row(name, block[key], block.get(f"{key}_interval"))
-    yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
-    parts = block["components"]
+    if "lost_are_wrong" in block:
+        yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
+    yield from _components(block["components"])
+    for part in ("free_text", "end_to_end", "text", "heat", "against"):
+        yield from _part(part, block.get(part))
+    for name, told in block.get("slices", {}).items():
+        if told["gap"]:
+            gap = told["gap"]
+            words = f"accuracy gap by {name}: {gap['best']} over {gap['worst']}"
+            yield row(words, gap["accuracy"], gap["accuracy_interval"])
+
+
+# Of `components.figures`, where faces of one emotion or neutral ones are there.
+SINGLE = {
+    "basic_leads": "faces of one emotion: it leads",
+    "basic_named_alone": "faces of one emotion: named alone",
+    "neutral_recall": "neutral faces called neutral",
+    "neutral_said_elsewhere": "other faces called neutral",
+    "neutral_auc": "AUC of neutral against the rest",
+}
+
+
+def _components(parts: Mapping[str, Any]) -> Iterator[str]:
     yield row(
         "F1 of single emotions, as decided", parts["component_f1"], parts["component_f1_interval"]
     )
     yield row("AUC of single emotions, mean", parts["component_auc"])
     yield row("both emotions right", parts["pairs"]["both_right"])
-    for part in ("free_text", "end_to_end", "text", "heat", "against"):
-        yield from _part(part, block.get(part))
-    for name, told in block["slices"].items():
-        if told["gap"]:
-            gap = told["gap"]
-            words = f"accuracy gap by {name}: {gap['best']} over {gap['worst']}"
-            yield row(words, gap["accuracy"], gap["accuracy_interval"])
+    for key, name in SINGLE.items():
+        if parts.get(key) is not None:
+            yield row(name, parts[key])
 
 
 def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:
