@@ -1,0 +1,227 @@
+"""The Video and Live tabs: order of events, refusals, frames of a camera; and in a browser."""
+
+import base64
+import io
+import shutil
+
+import clip_fixtures as clips
+import numpy as np
+import pytest
+from app_fixtures import serving
+from PIL import Image
+
+from ferce.images import ImageError
+from ferce.pipeline import Reader
+from ferce.ui import explaining, streaming
+from ferce.ui.loading import Models
+from ferce.ui.session import Session
+from ferce.ui.streaming import Streams
+from ferce.ui.watching import TAB, Watching
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def reader(detector):
+    return Reader(detector=detector)
+
+
+@pytest.fixture(scope="module")
+def models(reader):
+    loaded = Models(lambda _: reader)
+    loaded.start()
+    assert loaded.wait(10)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def smile(astronaut, tmp_path_factory):
+    """One second of a smiling face, in a format that Chromium can play too."""
+    path = tmp_path_factory.mktemp("clips") / "smile.webm"
+    return clips.write(path, clips.moved(astronaut, 12), rate=10, codec="libvpx")
+
+
+@pytest.fixture(scope="module")
+def camera(astronaut, tmp_path_factory):
+    """What the fake camera of Chromium shows, as a film of JPEG pictures."""
+    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    path.write_bytes(b"".join(jpeg(frame) for frame in clips.moved(astronaut, 6, 2, 0.005)))
+    return path
+
+
+def jpeg(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def sent(pixels):
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(pixels)).decode()
+
+
+def watch(models, path, seconds=60, session=None, turn=None):
+    session = session or Session()
+    return list(Watching(models, seconds).read(session, turn or session.take(TAB), path))
+
+
+# ---- a clip ----
+
+
+def test_a_clip_is_shown_part_by_part(models, smile):
+    steps = [step for step in watch(models, smile) if step]
+    assert "<progress" in steps[0]["status"]
+    assert "lanes" in next(step for step in steps if "moments" in step)
+    last = steps[-1]
+    assert "read in" in last["status"]
+    assert "happiness" in last["moments"]
+    assert last["files"].count("data:") == 2
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"no video", "no video"), (None, "at most 1 s")])
+def test_clips_that_cannot_be_read_are_refused_calmly(models, smile, tmp_path, content, words):
+    path = smile
+    if content is not None:
+        path = tmp_path / "<b>.mp4"
+        path.write_bytes(content)
+    (shown,) = watch(models, path, seconds=1)
+    assert words in shown["status"]
+    assert "sorry" in shown["status"]
+    assert "<b>" not in shown["status"]
+
+
+def test_a_new_clip_ends_the_old_run(models, smile):
+    session = Session()
+    watching = Watching(models, 60)
+    steps = watching.read(session, session.take(TAB), smile)
+    next(steps)
+    session.take(TAB)
+    assert list(steps) == []
+
+
+def test_stopping_keeps_what_was_read(models, smile):
+    session = Session()
+    steps = Watching(models, 60).read(session, session.take(TAB), smile)
+    next(steps)
+    session.halt(TAB)
+    rest = [step for step in steps if step]
+    assert "Stopped" in rest[-1]["status"]
+    assert "files" in rest[-1]
+    assert "waiting" not in rest[-1]["moments"]
+
+
+# ---- a camera ----
+
+
+def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
+    streams = Streams()
+    name = streams.open(reader)
+    for _ in range(3):
+        told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
+    (face,) = told["faces"]
+    assert (face["number"], face["label"], face["headline"]) == (1, "happy", "happiness")
+    assert "mouth" in face["lit"]
+    points = np.array([point for line in face["lines"] for point in line["points"]])
+    x0, y0, x1, y1 = face["box"]
+    assert (points >= (x0 - 1, y0 - 1)).all()
+    assert (points <= (x1 + 1, y1 + 1)).all()
+    stream = streams.of(name)
+    assert not any(isinstance(value, np.ndarray) for value in vars(stream).values())
+
+
+@pytest.mark.parametrize(
+    "image",
+    [None, 7, "", "data:image/png;base64,AAAA", "data:image/jpeg;base64,%%%", "file:///etc/passwd"],
+)
+def test_what_is_no_frame_is_refused(reader, image):
+    with pytest.raises(ImageError):
+        streaming.decoded(image)
+    streams = Streams()
+    told = streaming.answer(streams, {"stream": streams.open(reader), "image": image})
+    assert set(told) == {"problem"}
+
+
+def test_streams_are_known_by_name_only_and_bounded(reader):
+    streams = Streams()
+    assert streaming.answer(streams, {"stream": "guess"})["ended"]
+    assert streaming.answer(streams, None)["ended"]
+    names = [streams.open(reader) for _ in range(40)]
+    assert len(streams) == 16
+    assert streams.of(names[0]) is None
+    streams.close(names[-1])
+    assert streams.of(names[-1]) is None
+
+
+def test_a_moment_is_read_in_full(reader, astronaut):
+    steps = list(explaining.explain(reader, Session(), {"image": sent(astronaut)}))
+    shown = {name: value for step in steps for name, value in step.items()}
+    assert "happiness" in shown["prediction"]
+    assert "heat" in shown["where"]
+    assert "cue" in shown["why"]
+    (sorry,) = list(explaining.explain(reader, Session(), {"image": "x"}))
+    assert "no picture" in sorry["moment"]
+
+
+# ---- in a browser ----
+
+
+@pytest.fixture(scope="module")
+def page(camera):
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags.append(f"--use-file-for-fake-video-capture={camera}")
+    with serving("real") as address, sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
+        context = browser.new_context(viewport={"width": 390, "height": 800})
+        context.grant_permissions(["camera"])
+        opened = context.new_page()
+        opened.set_default_timeout(30_000)
+        faults = []
+        opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else 0)
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.goto(address)
+        opened.get_by_text("classifier:").wait_for()
+        yield opened
+        browser.close()
+        assert faults == []
+
+
+def turn_to(page, name):
+    """On a phone the last tabs may stand in a menu."""
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.locator(".overflow-menu > button").click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)")
+def test_a_clip_in_the_browser(page, smile):
+    turn_to(page, "Video")
+    page.locator(".clip input[type=file]").set_input_files(str(smile))
+    page.locator(".downloads a").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".moment .explanation").count() == 1
+    page.locator(".lanes #seek").fill("0.5")
+    assert page.locator(".lanes output").inner_text() == "0:00.5"
+    # What a check rests on lies over the page only while its claim is looked at.
+    evidence = page.locator(".moment .evidence").first
+    assert not evidence.is_visible()
+    page.locator(".moment .cue").first.focus()
+    assert evidence.is_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)")
+def test_the_camera_in_the_browser(page):
+    turn_to(page, "Live")
+    page.get_by_role("button", name="Start the camera").click()
+    page.locator("[data-part=headline]", has_text="happiness").wait_for()
+    page.locator("[data-part=pace]", has_text="frames a second").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Explain this moment").click()
+    page.locator(".live-why .cue").first.wait_for()
+    page.get_by_role("button", name="Stop the camera").click()
+    page.get_by_text("The camera is off.").wait_for()
+    assert page.evaluate("document.querySelector('.stage video').srcObject") is None
