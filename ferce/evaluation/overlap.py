@@ -67,8 +67,10 @@ def meteor(texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray
     Words match exactly or by their stem and not as synonyms, so that neither Java nor a download is
     needed; figures of other papers are a little higher.
     """
-    from nltk.translate.meteor_score import meteor_score  # type: ignore[import-untyped]
-
+    try:
+        from nltk.translate.meteor_score import meteor_score  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise EvaluationError(f"METEOR needs nltk; {_ADVICE}.") from error
     rows = [
         meteor_score([_words(r) for r in own], _words(text), wordnet=_NoSynonyms())
         for text, own in zip(texts, references, strict=True)

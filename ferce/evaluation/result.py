@@ -17,7 +17,7 @@ FILE = "metrics.json"
 OF_TRAINING = ("data", "origin", "machine", "seconds", "plan", "network", "parameters")
 LIBRARIES = (
     *("numpy", "scipy", "torch", "transformers", "peft", "timm", "mediapipe"),
-    *("opencv-contrib-python", "grad-cam", "sacrebleu", "rouge-score"),
+    *("opencv-contrib-python", "grad-cam", "sacrebleu", "rouge-score", "nltk"),
 )
 LISTED = 1000  # pictures without a figure that are named one by one; all stand in images.csv
 
