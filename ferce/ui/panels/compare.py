@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ferce.ui.comparing import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
+ALONE = '<p class="fine">Where two models read the face, it stands here how far they agree.</p>'
 _TOP = 4  # classes of each model
 
 Shown = dict[str, str]
@@ -24,7 +25,12 @@ def blank(names: Sequence[str] = ()) -> Shown:
     told = [
         f'<article class="card">{_title(name, "")}{markup.ghost(6)}</article>' for name in names
     ]
-    return {"status": line(HELLO), "faces": "", "agreement": "", "columns": _grid(told)}
+    return {
+        "status": line(HELLO),
+        "faces": "",
+        "agreement": _card_of(ALONE),
+        "columns": _grid(told),
+    }
 
 
 def sorry(words: str) -> Shown:
@@ -35,7 +41,12 @@ def sorry(words: str) -> Shown:
 def waiting(names: Sequence[str]) -> Shown:
     """From the choice until the first model says something."""
     ghosts = [_card(name, "", markup.ghost(9), "waiting") for name in names]
-    return blank() | {"status": line("Looking for faces.", "busy"), "columns": _grid(ghosts)}
+    return {
+        "status": line("Looking for faces.", "busy"),
+        "faces": "",
+        "agreement": _card_of(markup.ghost(2), "waiting"),
+        "columns": _grid(ghosts),
+    }
 
 
 def differs(before: Reading | None, after: Reading) -> bool:
@@ -69,7 +80,7 @@ def ended(told: "Sequence[Column]") -> Shown:
 
 def _agreement(found: agreement.Agreement | None, count: int) -> str:
     if found is None:
-        return ""
+        return _card_of(ALONE)
     first, number = found.labels[0]
     if found.unanimous:
         words = f"All {count} models read <strong>{markup.text(first)}</strong>."
@@ -80,10 +91,12 @@ def _agreement(found: agreement.Agreement | None, count: int) -> str:
             words = f"The {count} models differ: {', '.join(_names(found))}."
     rows = _shared("Probability they share", found.overlap)
     rows += _shared("Heat in the same places", found.maps)
-    return (
-        f'<section class="card agreement" role="status"><h2>Agreement</h2><p>{words}</p>'
-        f'<ul class="bars">{rows}</ul></section>'
-    )
+    return _card_of(f'<p>{words}</p><ul class="bars">{rows}</ul>')
+
+
+def _card_of(body: str, state: str = "") -> str:
+    """The card of the agreement, which always stands in its place."""
+    return f'<section class="card agreement {state}"><h2>Agreement</h2>{body}</section>'
 
 
 def _shared(name: str, value: float | None) -> str:

@@ -1,0 +1,280 @@
+"""Batch, Compare and Models in a real browser: flows, looks at three sizes, light and dark."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from app_fixtures import ROOT, label_of, scene, serving
+from PIL import Image
+from publish_fixtures import measurements
+from test_app_browser import CHROMIUM, FAINT, SHIFTS, SHOTS
+
+NEGATIVE = "timm:test/negative"
+SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
+# Under 0.1 counts as good (web.dev/cls); columns of models grow as they are read, below the photo.
+SHIFT = {"Batch": 0.1, "Compare": 0.5}
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)"),
+]
+
+# Pictures out of shape, and text or pictures that stick out of their card: "what: by how much".
+ODD = """() => {
+  const odd = [];
+  for (const card of document.querySelectorAll('.card')) {
+    const edge = card.getBoundingClientRect().right + 1;
+    for (const node of card.querySelectorAll('p, li, td, th, img, h2, h3, pre, button, small')) {
+      const box = node.getBoundingClientRect();
+      if (!box.width || node.closest('.confusion, pre, .aloud')) continue;
+      const table = node.closest('table');
+      if (table && getComputedStyle(table).overflowX === 'auto') continue;  // scrolls by itself
+      const words = node.textContent.slice(0, 30);
+      if (box.right > edge) odd.push(`${node.tagName} ${words}: sticks out`);
+      if (node.tagName === 'IMG' && Math.abs(box.width - box.height) > 1) {
+        odd.push(`${node.alt}: ${box.width} by ${box.height}`);
+      }
+      if (/^T[DH]$/.test(node.tagName) && box.width < 24) odd.push(`${node.textContent}: narrow`);
+    }
+  }
+  return odd;
+}"""
+
+
+def png(*levels):
+    buffer = io.BytesIO()
+    Image.fromarray(scene(*levels)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A photo; a ZIP with two faces, a broken file and a text; a model that was evaluated."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "one.png").write_bytes(png(10))
+    with zipfile.ZipFile(folder / "more.zip", "w") as file:
+        file.writestr("a_long_folder_name/two_faces_by_the_sea.png", png(100, 200))
+        file.writestr("a_long_folder_name/broken.jpg", b"no photo")
+        file.writestr("a_long_folder_name/notes.txt", b"hello")
+    (folder / "results" / "evaluation").mkdir(parents=True)
+    told = measurements() | {"evaluation": {"model": "prototypes", "date": "2026-01-01"}}
+    (folder / "results" / "evaluation" / "metrics.json").write_text(json.dumps(told))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(files):
+    told = {"results": str(files / "results"), "allow_any": True, "max_photos": 5}
+    with serving(pause=0.05, models=[NEGATIVE, "timm:test/broken"], **told) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser, url):
+    """Opens a tab of the page; in the end nothing may have been logged or fetched elsewhere."""
+    contexts, faults = [], []
+
+    def open_page(tab, size="desktop", theme="light"):
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: faults.extend(stranger(request.url)))
+        page.goto(f"{url}/?__theme={theme}")
+        page.get_by_text("classifier:").wait_for()
+        page.get_by_role("tab", name="Read").wait_for()
+        if not page.get_by_role("tab", name=tab).is_visible():
+            page.get_by_role("button", name="More tabs").click()
+        page.locator(
+            f".tab-wrapper :is([role=tab], .overflow-dropdown button):has-text('{tab}')"
+        ).click()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def stranger(url):
+    parts = urlsplit(url)
+    return [] if parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1" else [url]
+
+
+def upload(page, files, names=("one.png", "more.zip")):
+    page.locator(".files input[type=file]").set_input_files([str(files / name) for name in names])
+    page.get_by_text("to read.").wait_for()
+
+
+def batch(page, files):
+    upload(page, files)
+    page.get_by_role("button", name="Read them").click()
+    page.locator(".downloads").wait_for()
+
+
+def compare(page, files):
+    page.locator(".compare .photo input[type=file]").set_input_files(str(files / "one.png"))
+    page.get_by_text("2 of 3 models read it").wait_for()
+
+
+def models(page, files):
+    for summary in page.locator(".dossier > details > summary").all():
+        summary.click()
+
+
+FLOWS = {"Batch": batch, "Compare": compare, "Models": models}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("tab", FLOWS)
+def test_looks(visit, files, tab, size, theme):
+    page = visit(tab, size, theme)
+    SHOTS.mkdir(exist_ok=True)
+    page.wait_for_timeout(300)
+    assert page.evaluate(FAINT) == []
+    page.evaluate(SHIFTS)
+    FLOWS[tab](page, files)
+    page.wait_for_timeout(300)
+    page.screenshot(path=SHOTS / f"{tab.lower()}-{size}-{theme}.png", full_page=True)
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(ODD) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("window.shifts") < SHIFT.get(tab, 9)
+    assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here (npm install axe-core)")
+@pytest.mark.parametrize("tab", FLOWS)
+def test_no_barriers_by_axe(visit, files, tab):
+    page = visit(tab)
+    FLOWS[tab](page, files)
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run('.gradio-container', {runOnly: ['wcag2a', 'wcag2aa']})")
+    serious = {
+        rule["id"]: told
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical") and (told := ours(rule["nodes"]))
+    }
+    assert serious == {}
+
+
+def ours(nodes):
+    """What is not Gradio's own: its file field has a button within a button."""
+    return [node["html"][:120] for node in nodes if "icon-button" not in node["html"]]
+
+
+# ---- batch ----
+
+
+def test_a_batch_is_read_and_taken_away(visit, files):
+    page = visit("Batch")
+    start = page.get_by_role("button", name="Read them")
+    assert start.is_disabled()
+    upload(page, files)
+    assert "1 file not read" in page.locator(".refused").inner_text()
+    start.click()
+    page.locator(".progress progress").wait_for()
+    page.locator(".downloads").wait_for()
+    assert page.locator(".faces-read tbody tr").count() == 3
+    assert label_of(200) in page.locator(".faces-read").inner_text()
+    assert "2 files not read" in page.locator(".refused").inner_text()
+    for suffix in ("html", "csv", "json"):
+        with page.expect_download() as waiting:
+            page.locator(f".downloads [download$='.{suffix}']").click()
+        assert waiting.value.suggested_filename == f"ferce-batch.{suffix}"
+        assert Path(waiting.value.path()).stat().st_size > 500
+    assert start.is_enabled()
+
+
+def test_too_many_photos_are_refused_before_they_are_read(visit, files, tmp_path):
+    for i in range(6):
+        shutil.copy(files / "one.png", tmp_path / f"{i}.png")
+    page = visit("Batch")
+    names = [str(tmp_path / f"{i}.png") for i in range(6)]
+    page.locator(".files input[type=file]").set_input_files(names)
+    page.locator(".status.sorry", has_text="These are 6 photos, more than the 5").wait_for()
+
+
+# ---- compare ----
+
+
+def test_models_stand_side_by_side_and_can_be_left_out(visit, files):
+    page = visit("Compare")
+    compare(page, files)
+    heads = page.locator(".columns .headline").all_inner_texts()
+    assert [label_of(10) in heads[0], label_of(245) in heads[1]] == [True, True]
+    assert "The 2 models differ" in page.locator(".agreement").inner_text()
+    tops = {round(box.bounding_box()["y"]) for box in page.locator(".columns figure").all()}
+    assert len(tops) == 1  # parts of the columns stand in rows
+    page.get_by_label(NEGATIVE).uncheck()
+    page.get_by_text("1 of 2 models read it").wait_for()
+    assert "two models" in page.locator(".agreement").inner_text()
+
+
+# ---- models ----
+
+
+def test_the_page_turns_to_another_model_and_reads_again(visit, files):
+    page = visit("Read")
+    page.locator(".photo input[type=file]").first.set_input_files(str(files / "one.png"))
+    page.locator(".raw").wait_for()
+    page.get_by_role("tab", name="Models").click()
+    page.locator(f'[data-name="{NEGATIVE}"]').click()
+    page.locator("[data-use]").click()
+    page.locator(".dossier .chip", has_text="In use").wait_for()
+    page.get_by_role("tab", name="Read").click()
+    page.locator(".headline", has_text=label_of(245)).wait_for()
+
+
+def test_a_wrong_id_is_refused_beside_its_field(visit):
+    page = visit("Models")
+    page.get_by_label("A model of the Hub").fill("timm:/etc/passwd")
+    page.keyboard.press("Enter")
+    words = page.locator(".dossier .trouble", has_text="Give a model of the Hub")
+    words.wait_for()
+    assert page.locator(".dossier h2").inner_text() == "prototypes"
+
+
+def test_code_is_copied(visit, browser):
+    page = visit("Models")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("[data-copy]").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert 'ferce.load_classifier("prototypes")' in copied
+
+
+# ---- what is saved of one reading ----
+
+
+def test_a_reading_is_saved_as_page_picture_and_numbers(visit, files):
+    page = visit("Read")
+    page.locator(".photo input[type=file]").first.set_input_files(str(files / "one.png"))
+    page.locator(".raw").wait_for()
+    saved = {}
+    for suffix in ("html", "png", "json"):
+        with page.expect_download() as waiting:
+            page.locator(f".raw [download='one.ferce.{suffix}']").click()
+        saved[suffix] = Path(waiting.value.path()).read_bytes()
+    assert Image.open(io.BytesIO(saved["png"])).size[0] == 1032
+    assert label_of(10) in saved["html"].decode()
+    assert json.loads(saved["json"])["photos"][0]["photo"] == "one.png"
