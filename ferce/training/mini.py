@@ -91,13 +91,13 @@ def build(texts: Sequence[str]) -> tuple[Any, Any]:
     """A fresh network and its processor; the tokenizer is trained on the texts."""
     from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor
 
-    tokenizer = _tokenizer(texts)
+    made = tokenizer(texts)
     half = [0.5] * 3
     pictures = BlipImageProcessor(
         size={"height": PICTURE, "width": PICTURE}, image_mean=half, image_std=half
     )
-    processor = Blip2Processor(pictures, tokenizer, num_query_tokens=QUERIES)
-    network = Blip2ForConditionalGeneration(_config(tokenizer))
+    processor = Blip2Processor(pictures, made, num_query_tokens=QUERIES)
+    network = Blip2ForConditionalGeneration(_config(made))
     with torch.no_grad():
         network.query_tokens.normal_(0.0, 1.0)  # zeros in a fresh network: all queries alike
         for name, parameter in network.qformer.named_parameters():
@@ -199,7 +199,7 @@ def _read(backend: Any, gallery: Gallery, start: int) -> Any:
     return features.encode(backend, pixels, projected=False)
 
 
-def _tokenizer(texts: Sequence[str]) -> Any:
+def tokenizer(texts: Sequence[str], words: int = WORDS) -> Any:
     """Byte-level BPE laid out like OPT's: every text begins with `</s>`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -208,7 +208,7 @@ def _tokenizer(texts: Sequence[str]) -> Any:
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=WORDS,
+        vocab_size=words,
         special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
