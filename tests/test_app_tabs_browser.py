@@ -143,8 +143,9 @@ def models(page, files):
 FLOWS = {"Batch": batch, "Compare": compare, "Models": models}
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "theme"), [("phone", "light"), ("tablet", "light"), ("desktop", "dark")]
+)
 @pytest.mark.parametrize("tab", FLOWS)
 def test_looks(visit, files, tab, size, theme):
     page = visit(tab, size, theme)
