@@ -7,7 +7,7 @@ import shutil
 import clip_fixtures as clips
 import numpy as np
 import pytest
-from app_fixtures import serving
+from app_fixtures import ROOT, serving
 from PIL import Image
 
 from ferce.images import ImageError
@@ -162,6 +162,14 @@ def test_a_moment_is_read_in_full(reader, astronaut):
 
 
 # ---- in a browser ----
+
+
+@pytest.mark.parametrize("sheet", ["video", "live"])
+def test_rules_for_narrow_pages_are_not_dead(sheet):
+    """Gradio puts `.gradio-container` before a media rule's selectors: theirs must not have it."""
+    text = (ROOT / f"ferce/ui/{sheet}.css").read_text("utf-8")
+    for block in text.split("@media")[1:]:
+        assert ".gradio-container" not in block.split("\n}")[0]
 
 
 @pytest.fixture(scope="module")

@@ -153,7 +153,7 @@ def headline(prediction: Prediction) -> str:
     """What the expression resembles, as a noun phrase."""
     label = prediction.label
     if label is None:
-        return "no single expression"
+        return "nothing clearly"
     return "a neutral face" if label == NEUTRAL else NOUNS.get(label, label)
 
 
