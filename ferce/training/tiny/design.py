@@ -14,13 +14,14 @@ SEES, ASKS, SPEAKS = 6, 2, 4  # layers of the tower, the Q-Former, the language 
 QUERIES = 16
 READS = 384  # tokens
 WORDS = 1000  # of the tokenizer, at most
+DAMPED = 64  # components beyond are weaker than the others in the first patch embedding
 SPREAD = 0.06  # of fresh weights, near 1 / sqrt(WIDTH)
 SHARP = 1.5  # spread of query and key weights over 1 / sqrt(width), so that attention is not flat
 
 
-def fresh(texts: Sequence[str]) -> tuple[Any, Any]:
-    """A network that knows nothing and its processor; the tokenizer is trained on the texts."""
-    from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor
+def processor(texts: Sequence[str]) -> Any:
+    """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
+    from transformers import Blip2Processor, BlipImageProcessor
 
     words = mini.tokenizer(texts, WORDS)
     words.add_special_tokens({"additional_special_tokens": ["<image>"]})
@@ -28,7 +29,13 @@ def fresh(texts: Sequence[str]) -> tuple[Any, Any]:
     pictures = BlipImageProcessor(
         size={"height": SIDE, "width": SIDE}, image_mean=half, image_std=half
     )
-    processor = Blip2Processor(pictures, words, num_query_tokens=QUERIES)
+    return Blip2Processor(pictures, words, num_query_tokens=QUERIES)
+
+
+def fresh(words: Any) -> Any:
+    """A network that knows nothing, for this tokenizer."""
+    from transformers import Blip2ForConditionalGeneration
+
     network = Blip2ForConditionalGeneration(_config(words))
     network.vision_model.load_state_dict(fresh_tower().state_dict())
     with torch.no_grad():
@@ -36,7 +43,7 @@ def fresh(texts: Sequence[str]) -> tuple[Any, Any]:
         for name, parameter in network.qformer.named_parameters():
             if name.endswith(("query.weight", "key.weight")):
                 parameter.normal_(0.0, SHARP / parameter.shape[1] ** 0.5)
-    return network, processor
+    return network
 
 
 def wrapped(network: Any, processor: Any) -> Any:
@@ -108,9 +115,29 @@ def fresh_tower() -> Any:
 
     tower = Blip2VisionModel(vision_config())
     with torch.no_grad():
-        tower.embeddings.position_embedding[0, 1:] = _places() / 2
-        tower.embeddings.patch_embedding.weight.normal_(0.0, 0.02)  # neighbours are much alike
+        tower.embeddings.position_embedding[0, 1:] = _places()
     return tower
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def whiten(tower: Any, images: Any) -> None:
+    """Start the patch embedding with the whitened principal components of some faces' patches.
+
+    Neighbouring pixels are so much alike that a random start shows the layers above little but the
+    patches' brightness; so they have all of a patch in equal strength from the first step.
+
+    Args:
+        tower: as `fresh_tower` makes it.
+        images: (N, 3, SIDE, SIDE); some hundred.
+    """
+    patches = torch.nn.functional.unfold(images, PATCH, stride=PATCH).transpose(1, 2).flatten(0, 1)
+    mean = patches.mean(0)
+    spread, axes = torch.linalg.eigh((patches - mean).T.cov())
+    spread, axes = spread.flip(0)[:WIDTH], axes.flip(1)[:, :WIDTH]
+    weight = axes.T / (spread + spread[DAMPED]).sqrt()[:, None]
+    layer = tower.embeddings.patch_embedding
+    layer.weight.copy_(weight.view_as(layer.weight))
+    layer.bias.copy_(-weight @ mean)
 
 
 def _places() -> Any:

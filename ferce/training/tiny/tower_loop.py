@@ -15,7 +15,7 @@ from ferce.training.tiny.course import Course, Pace
 from ferce.training.tiny.teacher import Teacher
 
 CHECKED = 1200  # faces that are looked at for the limits of each cue
-SETTLING = 256  # faces that give mean and spread of the teacher's channels
+SETTLING = 384  # faces that give the teacher's channels their spread, and the first patches
 
 
 def teach(
@@ -38,12 +38,14 @@ def teach(
     """
     torch.manual_seed(pace.seed)
     pool = tower.faces(albums["renders"], albums["faces"], 0.25)
+    some = pool.pixels(pool.draw(SETTLING, (pace.seed, 0))).to(device)
+    some = jitter.plain(some, design.SIDE)
     if teacher is not None:
         teacher.to(device)
-        some = pool.pixels(pool.draw(SETTLING, (pace.seed, 0)))
-        teacher.settle(jitter.plain(some.to(device), design.SIDE))
+        teacher.settle(some)
     net = tower.Sight(teacher.width if teacher else 0)
     net.to(device)
+    design.whiten(net.tower, some)
     course = Course(net, pace, path)
     if course.resume():
         report(f"tower: going on from step {course.step}")

@@ -1,0 +1,207 @@
+"""What the small BLIP-2 is made with: packed faces, variations, codes, questions, courses."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_fixtures import aligned, sample, units
+from torch.nn import functional
+
+from ferce.data.questions import Ledger
+from ferce.prompts import QUESTIONNAIRE
+from ferce.training.errors import TrainingError
+from ferce.training.examples import UNIT_NUMBERS
+from ferce.training.tiny import album, code, course, house, jitter, lines, muon, readout
+
+SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
+
+
+def test_an_album_gives_back_pixels_and_all_that_was_known(tmp_path):
+    told = [sample(k, units({12: 0.5, 25: 0.9}), split="train") for k in range(3)]
+    told.append(replace(sample(9, None, split="val"), coded=frozenset({12})))
+    book = album.pack(aligned(told, tmp_path / "faces"), 4, tmp_path / "album")
+    again = album.load(tmp_path / "album")
+    assert book.pixels.shape == again.pixels.shape == (4, album.SIDE, album.SIDE, 3)
+    assert [s.units for s in again.samples] == [s.units for s in told]
+    assert again.samples[3].coded == {12}
+    assert again.where("val").tolist() == [3]
+    assert abs(again.pixels[1].astype(int).mean() - 10) < 1  # the fixture's grey of face 1
+
+
+def test_an_album_that_was_not_finished_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="no whole album"):
+        album.load(tmp_path)
+
+
+def test_targets_doubt_what_is_hardly_there_and_know_nothing_of_the_covered():
+    row = album.targets(sample(0, units({12: 0.25, 25: 0.9, 4: 0.05})))
+    assert row[:, SMILE] == pytest.approx([0.5, 0.5])
+    assert row[:, OPEN].tolist() == [1, 1]
+    assert row[:, UNIT_NUMBERS.index(4)].tolist() == [0, 0]
+    masked = album.targets(sample(0, units({12: 0.9}), occluder="mask"))
+    assert np.isnan(masked[:, SMILE]).all()
+    assert not np.isnan(masked[:, UNIT_NUMBERS.index(1)]).any()
+    assert np.isnan(album.targets(sample(0, None))).all()
+    partly = album.targets(replace(sample(0, ()), coded=frozenset({12})))
+    assert (~np.isnan(partly)).sum() == 2
+
+
+def test_a_variation_is_mirrored_exactly_where_it_says_so():
+    picture = torch.zeros(64, album.SIDE, album.SIDE, 3, dtype=torch.uint8)
+    picture[:, :, : album.SIDE // 2] = 255  # bright on the left of the picture
+    images, flags = jitter.varied(picture, 112, torch.Generator().manual_seed(0))
+    left, right = images[..., :50].mean((1, 2, 3)), images[..., 62:].mean((1, 2, 3))
+    assert images.shape == (64, 3, 112, 112)
+    assert (left < right).tolist() == flags.tolist()
+    assert 10 < int(flags.sum()) < 54
+    assert images.abs().max() <= 1
+
+
+def test_plain_pictures_are_those_of_the_processor():
+    grey = torch.full((1, album.SIDE, album.SIDE, 3), 255, dtype=torch.uint8)
+    assert torch.allclose(jitter.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_steps_of_muon_are_nearly_orthogonal(rows, columns, seed):
+    matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
+    matrix = matrix + 3 * torch.eye(rows, columns)  # no singular value near nothing
+    found = torch.linalg.svdvals(muon.orthogonal(matrix))
+    assert found.min() > 0.3
+    assert found.max() < 1.3
+
+
+def test_cues_are_counted_against_known_answers():
+    strengths = np.zeros((12, len(UNIT_NUMBERS)), np.float32)
+    strengths[:6, SMILE] = 0.8
+    strengths[6, SMILE] = 0.2  # neither there nor absent: not asked
+    wanted = readout.truths(strengths)
+    column = list(readout.CUES).index("smile")
+    assert wanted[:, column].tolist()[:6] == [1] * 6
+    assert np.isnan(wanted[6, column])
+    scores = np.zeros((12, len(readout.CUES)), np.float32)
+    scores[:6, column] = [2, 2, 2, 1, 1, -3]
+    scores[6:, column] = -1
+    found = readout.measure(scores, wanted)
+    assert found.balanced["smile"] == pytest.approx((5 / 6 + 1) / 2)
+    assert np.isnan(found.balanced["mouth open"])  # nobody shows it
+    at = readout.limits(scores, wanted)
+    assert readout.measure(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
+
+
+def test_an_unknown_unit_is_never_an_absent_one():
+    strengths = np.full((1, len(UNIT_NUMBERS)), np.nan, np.float32)
+    strengths[0, UNIT_NUMBERS.index(26)] = 0.0
+    assert np.isnan(readout.truths(strengths)).all()
+
+
+def test_facts_are_mirrored_by_swapping_sides():
+    told = code.facts([sample(0, units({12: 0.9}, side="left")), sample(1, ())])
+    assert told[0, SMILE] == 1
+    assert told[0, code.UNITS + SMILE] == 0
+    turned = code.mirrored(told, torch.tensor([True, True]))
+    assert turned[0, SMILE] == 0
+    assert turned[0, code.UNITS + SMILE] == 1
+    assert torch.equal(code.mirrored(turned, torch.tensor([True, True])), told)
+
+
+def test_the_code_of_a_mean_is_the_mean_of_the_codes():
+    torch.manual_seed(0)
+    words, facts = code.Code(), torch.rand(8, code.FACTS)
+    mean = words(facts).mean(0)
+    assert torch.allclose(words(facts.mean(0, keepdim=True))[0], mean, atol=1e-5)
+
+
+def test_doubt_keeps_facts_in_range_and_on_their_side():
+    told = torch.cat([torch.ones(400, code.FACTS), torch.zeros(400, code.FACTS)])
+    found = code.doubted(told, torch.Generator().manual_seed(0))
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert found[:400].mean() > 0.9
+    assert found[400:].mean() < 0.1
+    assert torch.equal(found[:, 0], found[:, code.UNITS])  # both sides doubt alike
+
+
+def host():
+    return house.Host(Ledger(), random.Random(0))
+
+
+def test_cues_are_asked_with_the_answer_of_the_units():
+    face = house.Face(units({12: 0.9, 25: 0.2}))
+    (yes, told), *rest = list(host().cues(face))
+    assert yes in house.WORDED["smile"]
+    assert told.startswith("Yes")
+    assert not rest  # nothing is denied that was never affirmed
+    assert face.state((25,)) is None  # hardly there
+
+
+def test_the_questionnaire_names_what_is_there_and_admits_what_is_covered():
+    asked = dict(host().questionnaire(house.Face(units({4: 0.9, 12: 0.9}))))
+    assert "brow" in asked[QUESTIONNAIRE[2]]
+    assert asked[QUESTIONNAIRE[6]] == "No."
+    assert "brows and the mouth" in asked[house.TENSION]
+    covered = dict(host().questionnaire(house.Face((), hidden=frozenset({"mouth"}))))
+    assert "covered" in covered[QUESTIONNAIRE[6]]
+    partly = dict(host().questionnaire(house.Face((), coded=frozenset({9}))))
+    assert list(partly) == [QUESTIONNAIRE[4]]
+
+
+def test_a_round_is_the_same_whenever_it_is_made(tmp_path):
+    told = [sample(k, units({12: 0.9, 25: 0.8}, side="left")) for k in range(6)]
+    told.append(replace(sample(7, units({12: 1.0})), coded=frozenset({12})))
+    book = album.pack(aligned(told, tmp_path / "faces"), 7, tmp_path / "album")
+    one, again = (lines.spoken(book, book.where("train"), 3, 0) for _ in range(2))
+    assert one.turns == again.turns
+    assert {turn.task for turn in one.turns} == {"explanation", "vqa"}
+    partly = [t for t in one.turns if book.samples[one.faces[t.number // 2]].coded]
+    assert all("smil" in t.prompt or "lip corners" in t.prompt for t in partly)
+    sides = " ".join(t.answer for t in one.turns if t.task == "explanation")
+    assert "right lip corner" in sides  # round 3 shows the mirrored faces
+    assert "left" not in sides
+
+
+class Part(torch.nn.Module):
+    """One matrix for Muon and one bias for AdamW."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = torch.nn.ModuleDict({"layer": torch.nn.Linear(4, 4)})
+
+    def forward(self, x):
+        return self.part["layer"](x)
+
+
+def stepped(path, stops):
+    """The averaged weights after 8 steps of a course that is cut off after each of `stops`."""
+    for stop in (*stops, 8):
+        torch.manual_seed(0 if not path.is_file() else stop)  # resuming has to undo another start
+        way = course.Course(Part(), course.Pace(steps=8, warm=2), path)
+        way.resume()
+        while way.step < stop:
+            faces = torch.full((2, 4), float(way.step + 1))
+            functional.mse_loss(way.net(faces), torch.eye(4)[:2]).backward()
+            way.advance()
+        way.save()
+    way.finish()
+    return way.net.state_dict()
+
+
+def test_a_course_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+    whole = stepped(tmp_path / "a.safetensors", ())
+    parts = stepped(tmp_path / "b.safetensors", (3, 5))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    kept = course.averaged(tmp_path / "b.safetensors")
+    assert all(torch.equal(whole[name], kept[name]) for name in whole)
+
+
+def test_the_rate_rises_stays_and_falls():
+    pace = course.Pace(steps=100, warm=10, cool=0.4)
+    assert pace.factor(0) == pytest.approx(0.1)
+    assert pace.factor(50) == 1
+    assert pace.factor(80) == pytest.approx(0.5)
+    assert pace.factor(100) == 0

@@ -1,0 +1,103 @@
+"""Make the small BLIP-2 that ships with ferce, stage by stage.
+
+python train/make_blip2_mini.py pack --renders rendered:RENDERS --faces manifest:taught.jsonl \
+    --annotated manifest:annotated.jsonl --cache ALIGNED
+python train/make_blip2_mini.py tower --teacher runs/classifier --steps 12000
+python train/make_blip2_mini.py speech --steps 4000 --batch 32
+python train/make_blip2_mini.py bridge --steps 4000
+python train/make_blip2_mini.py whole --steps 4000 --batch 32
+python train/make_blip2_mini.py export --output ferce/weights/blip2-mini
+python train/make_blip2_mini.py measure --output ferce/weights/blip2-mini --split test
+
+The adapter comes from the script that trains the large ones:
+python train/finetune_blip2.py --base ferce/weights/blip2-mini --data rendered:RENDERS --lr 3e-3 \
+    --output ferce/weights/blip2-mini-lora
+
+Every stage writes FOLDER/STAGE.safetensors every few minutes; the same command goes on from there,
+also with another number of steps. Tower and speech need nothing of each other and may run at the
+same time. RENDERS comes from train/render_faces.py, taught.jsonl from train/teach.py.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ferce.data import DataError
+from ferce.training import progress
+from ferce.training.errors import TrainingError
+from ferce.training.tiny import recipe
+from ferce.training.tiny.recipe import ALBUMS, LEAST, STAGES, Recipe
+
+
+def parser() -> argparse.ArgumentParser:
+    """The steps, and what they may be told."""
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = ("pack", *STAGES, "export", "measure", "sight")
+    made.add_argument("step", choices=steps, help="what to do")
+    made.add_argument("--folder", type=Path, default=Path("runs/blip2-mini"), help="checkpoints")
+    made.add_argument("--output", type=Path, default=Path("ferce/weights/blip2-mini"))
+    made.add_argument("--cache", type=Path, default=Path("~/.cache/ferce/aligned").expanduser())
+    for name in ALBUMS:
+        made.add_argument(f"--{name}", default="", help=f"pack: data set of {name}")
+    made.add_argument("--teacher", default="", help="tower: timm folder or safetensors")
+    made.add_argument("--steps", type=int, default=0, help="of the stage; 0: its default")
+    made.add_argument("--batch", type=int, default=0, help="of the stage; 0: its default")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--least", type=float, default=LEAST, help="read-out a tower must reach")
+    made.add_argument("--device", default="cpu")
+    made.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all")
+    made.add_argument("--split", default="val", choices=("val", "test"))
+    made.add_argument("--stage", default="whole", choices=("bridge", "whole"), help="to export")
+    return made
+
+
+def recipe_of(told: argparse.Namespace) -> Recipe:
+    """The recipe that the arguments mean."""
+    plain = Recipe(told.folder)
+    given = {"steps": told.steps, "batch": told.batch}
+    paces = {
+        stage: replace(plain.pace(stage), seed=told.seed, **{k: v for k, v in given.items() if v})
+        for stage in STAGES
+    }
+    return Recipe(told.folder, told.teacher, paces, told.device, told.least, progress.say)
+
+
+def do(told: argparse.Namespace) -> None:
+    """One step."""
+    plan = recipe_of(told)
+    if told.step == "pack":
+        specs = {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
+        recipe.pack(told.folder, specs, told.cache, progress.say)
+    elif told.step == "export":
+        recipe.export(plan, told.output, told.stage)
+    elif told.step == "measure":
+        for name, row in recipe.measured(plan, told.output, told.split).items():
+            print(name, row)
+    elif told.step == "sight":
+        for name, score in recipe.sight(plan, told.split).items():
+            print(name, score.told())
+    else:
+        recipe.run(plan, told.step)
+
+
+def main() -> None:
+    """Parse the arguments and do the step."""
+    told = parser().parse_args()
+    if told.threads:
+        import torch
+
+        torch.set_num_threads(told.threads)
+    try:
+        do(told)
+    except (TrainingError, DataError) as error:
+        sys.exit(f"make_blip2_mini: {error}")
+
+
+if __name__ == "__main__":
+    main()
