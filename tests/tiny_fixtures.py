@@ -34,10 +34,10 @@ def sample(number, coded, split="train", occluder=""):
 
 
 def aligned(samples, folder, side=48):
-    """Each sample with a grey picture on disk, of grey 10 k for face k."""
+    """Each sample with a grey picture on disk, of grey 5 k for face k."""
     made = []
     for number, one in enumerate(samples):
         path = folder / f"{number}.npz"
-        facefile.save(path, Face(crop=np.full((side, side, 3), 10 * number, np.uint8)))
+        facefile.save(path, Face(crop=np.full((side, side, 3), 5 * number, np.uint8)))
         made.append(Aligned(one, path))
     return made

@@ -134,7 +134,7 @@ def whiten(tower: Any, images: Any) -> None:
     mean = patches.mean(0)
     spread, axes = torch.linalg.eigh((patches - mean).T.cov())
     spread, axes = spread.flip(0)[:WIDTH], axes.flip(1)[:, :WIDTH]
-    weight = axes.T / (spread + spread[DAMPED]).sqrt()[:, None]
+    weight = axes.T / (spread + spread[DAMPED] + 1e-4).sqrt()[:, None]
     layer = tower.embeddings.patch_embedding
     layer.weight.copy_(weight.view_as(layer.weight))
     layer.bias.copy_(-weight @ mean)

@@ -36,8 +36,9 @@ class Score:
 
     @property
     def mean(self) -> float:
-        """Mean balanced accuracy over the cues that could be measured."""
-        return float(np.nanmean(list(self.balanced.values())))
+        """Mean balanced accuracy over the cues that could be measured, nan where none could."""
+        known = [value for value in self.balanced.values() if value == value]
+        return sum(known) / len(known) if known else float("nan")
 
     def told(self) -> str:
         """One line."""
