@@ -59,13 +59,20 @@ class Posterior:
     neutral: NDArray[np.float64]
 
     def classes(self) -> NDArray[np.float64]:
-        """(N, 14) with rows that sum to 1.
+        """(N, 14) with rows that sum to 1; see `spread`."""
+        return spread(self.compound, self.single, self.neutral)
 
-        What speaks for one emotion alone is shared evenly by the compounds that hold it, and what
-        speaks for neutral by all: a plain smile makes happiness certain and no compound strong.
-        """
-        shared = self.single @ (MEMBERSHIP / MEMBERSHIP.sum(0)).T
-        return np.asarray(self.compound + shared + self.neutral[:, None] / len(COMPOUNDS))
+
+def spread(
+    compound: NDArray[np.float64], single: NDArray[np.float64], neutral: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(N, 14) whose rows have the sum of all three: (N, 14), (N, 6) and (N,) probabilities.
+
+    What speaks for one emotion alone is shared evenly by the compounds that hold it, and what
+    speaks for neutral by all: a plain smile makes happiness certain and no compound strong.
+    """
+    shared = single @ (MEMBERSHIP / MEMBERSHIP.sum(0)).T
+    return np.asarray(compound + shared + neutral[:, None] / len(COMPOUNDS))
 
 
 def posterior(faces: list[Units]) -> Posterior:

@@ -1,6 +1,6 @@
 """Hide parts of a face: pixels are blurred away, action units seen there become unknown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -91,7 +91,13 @@ def _hidden(face: Face, mask: Mask, blurred: Pixels) -> Face:
         raise ValueError(f"mask must be {(face.size, face.size)}, as the crop; got {mask.shape}")
     cover = _soft(mask)
     crop = cv2.blendLinear(blurred, face.crop, cover, 1 - cover)
-    return face.replace(crop=np.asarray(crop, np.uint8), units=_dimmed(face, mask))
+    covered = {
+        name: np.count_nonzero(mask & m) / (np.count_nonzero(m) or 1)
+        for name, m in face.regions.items()
+    }
+    return face.replace(
+        crop=np.asarray(crop, np.uint8), units=_dimmed(face.units, covered), hidden=covered
+    )
 
 
 def _soft(mask: Mask) -> NDArray[np.float32]:
@@ -102,14 +108,10 @@ def _soft(mask: Mask) -> NDArray[np.float32]:
     return np.asarray(np.minimum(edge, 1), np.float32)
 
 
-def _dimmed(face: Face, mask: Mask) -> Units:
-    """The units with their confidence lowered by the share of their region under the mask."""
-    covered = {
-        name: np.count_nonzero(mask & m) / (np.count_nonzero(m) or 1)
-        for name, m in face.regions.items()
-    }
-    dimmed = dict(face.units)
-    for number, unit in face.units.items():
+def _dimmed(units: Units, covered: Mapping[str, float]) -> Units:
+    """The units with their confidence lowered by the share of their region that is covered."""
+    dimmed = dict(units)
+    for number, unit in units.items():
         share = covered.get(UNITS[number].region, 0.0) if number in UNITS else 0.0
         if share > 0:
             left = max(0.0, 1.0 - 2.0 * share)

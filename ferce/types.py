@@ -107,6 +107,8 @@ class Face:
         blendshapes: the 52 ARKit scores 0..1, name -> value.
         quality: None for a crop that came without detection.
         problem: why this face must not be read, one sentence; None when it may.
+        hidden: region -> share 0..1 of it that was covered after the face was measured, for models
+            that read the measures; empty for a face as it was found.
     """
 
     crop: Pixels
@@ -118,6 +120,7 @@ class Face:
     blendshapes: Mapping[str, float] = field(default_factory=dict)
     quality: Quality | None = None
     problem: str | None = None
+    hidden: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape, size = self.crop.shape, self.crop.shape[0]
@@ -136,13 +139,17 @@ class Face:
                 mask.shape == (size, size) and mask.dtype == np.bool_,
                 f"mask of {name} must be {(size, size)} bool; got {mask.shape} {mask.dtype}",
             )
-        for name in ("regions", "units", "blendshapes"):
+        for name in ("regions", "units", "blendshapes", "hidden"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
 
     @property
     def size(self) -> int:
         """Side of the crop in pixels."""
         return int(self.crop.shape[0])
+
+    def shown(self, region: str) -> float:
+        """How far a measure of a region still counts, 1 to 0: 0 where half of it is covered."""
+        return max(0.0, 1.0 - 2.0 * self.hidden.get(region, 0.0))
 
     @property
     def landmarks_in_crop(self) -> Points:

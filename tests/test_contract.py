@@ -1,5 +1,6 @@
 """What every backend must keep, whatever its family; a new one is one more row of the lists."""
 
+import embedded_fixtures
 import numpy as np
 import pytest
 import test_backend_clip
@@ -18,6 +19,7 @@ from ferce.types import Answer, Face
 # backend keeps the same promises against a stub server in test_remote*.py.
 MAKERS = {
     "prototypes": lambda folder: "prototypes",
+    "embedded": lambda folder: f"embedded:{embedded_fixtures.build(folder)}",
     "timm": lambda folder: "timm:random/test_resnet",
     "clip": lambda folder: f"clip:{test_backend_clip.build_clip(folder)}",
     "blip2-opt": lambda folder: f"blip2:{tiny_models.build_blip2(folder, 'opt')}",
@@ -27,7 +29,7 @@ MAKERS = {
     "chat-qwen": lambda folder: f"chat:{tiny_chats.build_qwen(folder)}",
 }
 VISION_LANGUAGE = ["blip2-opt", "blip2-t5", "blip-vqa", "chat-llava", "chat-qwen"]
-CLASSIFIERS = ["prototypes", "timm", "clip", *VISION_LANGUAGE]
+CLASSIFIERS = ["prototypes", "embedded", "timm", "clip", *VISION_LANGUAGE]
 VOICES = ["measured", *VISION_LANGUAGE]
 
 

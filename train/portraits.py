@@ -8,8 +8,9 @@ ethnicity); the annotations have one row a crop and annotator (file, split, anno
 primary, action_units). Written are
 
 * annotated.jsonl: faces that two annotators saw. Split `val` (their "tune", to choose and fit) and
-  `test` (to report only). `label` where both name the same emotion; `shares` of what each named;
-  an action unit is coded where both agree.
+  `test` (to report only). `label` where both name the same leading emotion, `compound` where they
+  agree on a compound or on "none"; `shares` of what each named; an action unit is coded where both
+  agree.
 * london.jsonl: faces of people who posed neutral and smiling; the last 30 people are `test`.
 * others.jsonl: the rest, without labels; all `train`. Averages of several people are left out.
 * people.txt: who is in annotated.jsonl, to be left out of rendered data (rendered:...?without=).
@@ -48,10 +49,12 @@ def annotated(seen: Iterable[Row]) -> dict[str, Any]:
     usable = [row for row in seen if row["usable"] == "1"]
     named = [row["primary"] for row in usable if row["primary"] in (*BASICS, NEUTRAL)]
     agreed = len(named) == 2 and named[0] == named[1]
+    compounds = {row["compound"] for row in usable}
     both = [units(row) for row in usable]
     coded = [n for n in sorted(UNITS) if len({n in found for found in both}) == 1]
     return {
         "label": named[0] if agreed else None,
+        "compound": compounds.pop() if len(compounds) == 1 else "",
         "shares": {name: round(count / 2, 2) for name, count in Counter(named).items()},
         "action_units": [{"unit": n} for n in coded if n in both[0]] if both else None,
         "coded_units": coded,

@@ -24,6 +24,9 @@ class Kind:
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
+        "embedded": Kind(
+            "embedded", True, False, "the packaged network, prior and readers of action units"
+        ),
         "prototypes": Kind(
             "prototypes", True, False, "action units against prototypes, no training"
         ),

@@ -21,7 +21,7 @@ from ferce.backends.timm_net import TimmNet
 from ferce.calibration import softmax
 from ferce.facs import UNITS
 from ferce.hub import CheckpointError, resolve
-from ferce.hypotheses import STEEPNESS, posterior
+from ferce.hypotheses import STEEPNESS, spread
 from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.protocols import View
 from ferce.spec import Spec
@@ -29,8 +29,10 @@ from ferce.types import Face, Scores, UnitEvidence, Units
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
 UNIT_WEIGHTS = "units.safetensors"
-# Heads of the fusion: seven emotions, action units (with how far each is trusted), 14 compounds.
-EXPRESSION, UNIT, RELIABILITY, COMPOUND = "expression", "units", "reliability", "compounds"
+# Heads of the fusion: seven emotions, action units (with how far each is trusted), 14 compounds,
+# and whether two emotions show at all.
+EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
+COMPOUND, GATE = "compounds", "gate"
 
 
 class Embedded:
@@ -43,18 +45,18 @@ class Embedded:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face; what is not measured of a face counts as the mean face."""
-        x = self._fusion.standardised(self.evidence(faces))
-        units = [self._seen(face, row) for face, row in zip(faces, x, strict=True)]
-        compound = posterior(units).compound.sum(1)
-        expression = softmax(self._fusion.heads[EXPRESSION](x))
-        alone = expression * (1 - compound)[:, None]
-        names = self._fusion.heads[EXPRESSION].names
-        calibration = self.network.calibration
+        x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
+        heads, calibration = self._fusion.heads, self.network.calibration
+        compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
+        alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
+        place = heads[EXPRESSION].names.index
+        single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
+        classes = softmax(heads[COMPOUND](x), calibration.temperature) * compound[:, None]
         return Scores(
-            softmax(self._fusion.heads[COMPOUND](x), calibration.temperature),
-            neutral=alone[:, names.index(NEUTRAL)],
-            single=alone[:, [names.index(basic) for basic in BASICS]],
-            units=units,
+            spread(classes, single, neutral),
+            neutral=neutral,
+            single=single,
+            units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
             mass=calibration.mass,
             calibrated=True,
         )
@@ -67,6 +69,14 @@ class Embedded:
     def view(self) -> View:
         """The network as heat maps need it."""
         return self.network.view()
+
+    def _shown(self, faces: Sequence[Face]) -> Matrix:
+        """(N, F) how far each number counts: measures of covered places do not."""
+        counts = np.ones((len(faces), len(self._fusion.features)))
+        for row, face in zip(counts, faces, strict=True):
+            if face.hidden:
+                row[-len(shape.NAMES) :] = [face.shown(region) for region in shape.REGIONS]
+        return counts
 
     def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
         """The network's scores (N, K) and action units (N, A), of one pass a batch."""
@@ -99,7 +109,8 @@ class Embedded:
         for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
             number = int(name.removeprefix("AU"))
             intensity = float(np.clip(ACTIVE + logit / STEEPNESS, 0, 1))
-            found[number] = _sided(face.units.get(number), number, intensity, reliability * turned)
+            trust = reliability * turned * face.shown(UNITS[number].region)
+            found[number] = _sided(face.units.get(number), number, intensity, trust)
         return found
 
 
@@ -156,7 +167,7 @@ def unit_head(folder: Path, network: TimmNet) -> Any:
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:
     """Sides as MediaPipe saw them, at the fused strength; never less sure than MediaPipe was."""
-    confidence = min(max(trust, seen.confidence if seen else 0.0), 1.0)
+    confidence = float(min(max(trust, seen.confidence if seen else 0.0), 1.0))
     if not UNITS[number].sided:
         return UnitEvidence(number, intensity, confidence, source="embedded")
     left, right = (seen.left or 0.0, seen.right or 0.0) if seen else (0.0, 0.0)

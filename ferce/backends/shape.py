@@ -45,6 +45,7 @@ BLENDSHAPES: tuple[str, ...] = (
     "mouthUpperUpLeft",
     "mouthUpperUpRight",
 )
+_PREFIXES = {"brow": "brows", "eye": "eyes", "jaw": "mouth", "mouth": "mouth"}
 # Landmarks whose distance is taken; the person's right, then left, where there are two.
 DISTANCES: tuple[tuple[int, int], ...] = (
     (13, 14),  # lips, inner edges
@@ -91,6 +92,26 @@ NAMES: tuple[str, ...] = (
     *(f"distance {a}-{b}" for a, b in DISTANCES),
     *(f"height {a}-{b}" for a, b in HEIGHTS),
 )
+
+
+def _region_of(blendshape: str) -> str:
+    return next(region for prefix, region in _PREFIXES.items() if blendshape.startswith(prefix))
+
+
+# Where each number is read: covered there, it says nothing.
+REGIONS: tuple[str, ...] = (
+    *map(_region_of, BLENDSHAPES),
+    *("mouth",) * 7,
+    "chin",
+    *("eyes",) * 2,
+    *("brows",) * 9,
+    *("nose",) * 3,
+    *("cheeks",) * 2,
+    *("mouth",) * 2,
+    *("mouth",) * 4,
+    *("brows",) * 4,
+)
+assert len(REGIONS) == len(NAMES), "every number has its region"
 
 
 def shape(faces: Sequence[Face]) -> NDArray[np.float64]:

@@ -62,6 +62,9 @@ def _basics(scored: Scored, chance: NDArray[np.float64], rows: Rows) -> dict[str
     return {
         "basic_faces": int(single.sum()),
         "basic_leads": float((leading == labels).mean()),
+        "basic_leads_balanced": float(
+            np.mean([(leading[labels == name] == name).mean() for name in np.unique(labels)])
+        ),
         "basic_named_alone": float((scored.decided[rows][single] == labels).mean()),
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ferce.data.align import Aligned
 from ferce.data.record import Problem, Row, Sample, UnitLabel
+from ferce.evaluation import units
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
 from ferce.evaluation.plan import EvaluationError, Plan
 from ferce.evaluation.table import Table
@@ -22,7 +23,7 @@ COLUMNS = (
     *("top", "state", "decided", "free_text", "neutral", "mass", "calibrated"),
     *(PROBABILITY + name for name in COMPOUNDS),
     *QUALITY,
-    *("units", "attributes"),
+    *("units", "coded", "seen", "attributes"),
 )
 
 
@@ -97,6 +98,7 @@ def _known(sample: Sample | None) -> dict[str, Any]:
         "label": sample.label,
         "subject": sample.subject,
         "units": _units(sample.units),
+        "coded": units.coded(sample),
         "attributes": json.dumps(dict(sample.attributes), sort_keys=True),
     }
 
@@ -116,14 +118,15 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "neutral": None if scores.neutral is None else float(scores.neutral[read.i]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
+        "seen": units.measured(read.face.units),
         **{PROBABILITY + name: float(p) for name, p in told.probabilities.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
     }
 
 
-def _units(units: Sequence[UnitLabel] | None) -> str:
+def _units(found: Sequence[UnitLabel] | None) -> str:
     """JSON [[unit, intensity], ...], "null" where nobody coded them."""
-    return json.dumps(None if units is None else [[u.unit, u.intensity] for u in units])
+    return json.dumps(None if found is None else [[u.unit, u.intensity] for u in found])
 
 
 def fingerprint(table: Table) -> str:

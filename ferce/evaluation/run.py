@@ -20,6 +20,7 @@ from ferce.evaluation import (
     similarity,
     slices,
     texts,
+    units,
 )
 from ferce.evaluation.faces import Tools
 from ferce.evaluation.network import Network
@@ -98,6 +99,8 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
     if other is not None:
         told = comparison.compare(scored, other[1], plan.draws, plan.seed)
         block["against"] = told | {"folder": str(other[0])}
+    if told := units.figures(table.rows(), plan.draws, plan.seed):
+        block["units"] = told
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
         told = block["text"]["rouge_l"]

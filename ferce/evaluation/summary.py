@@ -39,6 +39,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
     if "lost_are_wrong" in block:
         yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
     yield from _components(block["components"])
+    yield from _units(block.get("units"))
     for part in ("free_text", "end_to_end", "text", "heat", "against"):
         yield from _part(part, block.get(part))
     for name, told in block.get("slices", {}).items():
@@ -51,6 +52,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
 # Of `components.figures`, where faces of one emotion or neutral ones are there.
 SINGLE = {
     "basic_leads": "faces of one emotion: it leads",
+    "basic_leads_balanced": "faces of one emotion: it leads, mean over emotions",
     "basic_named_alone": "faces of one emotion: named alone",
     "neutral_recall": "neutral faces called neutral",
     "neutral_said_elsewhere": "other faces called neutral",
@@ -67,6 +69,17 @@ def _components(parts: Mapping[str, Any]) -> Iterator[str]:
     for key, name in SINGLE.items():
         if parts.get(key) is not None:
             yield row(name, parts[key])
+
+
+def _units(told: Mapping[str, Any] | None) -> Iterator[str]:
+    if told:
+        mean = told["macro_f1"]
+        yield row("F1 of action units, mean", mean["value"], mean["interval"])
+        for name, one in told["each"].items():
+            yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
+            yield row(f"{name}: AUC", one["auc"])
+        if "AU4" in told["false_alarms_on_neutral"]:
+            yield row("AU4 seen in neutral faces", told["false_alarms_on_neutral"]["AU4"])
 
 
 def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:

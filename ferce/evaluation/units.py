@@ -1,0 +1,115 @@
+"""Action units as they were measured against those that annotators or the renderer coded."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce import metrics
+from ferce.action_units import ACTIVE, TRUSTED
+from ferce.data.record import PRESENT, Sample
+from ferce.facs import UNITS
+from ferce.labels import NEUTRAL
+from ferce.types import Units
+
+FEWEST = 10  # faces that show a unit, for it to count in the mean
+NUMBERS: tuple[int, ...] = tuple(sorted(UNITS))
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """N faces that were read.
+
+    `truth` (N, A) is 1 present, 0 absent, NaN not coded; `seen` (N, A) the measured intensity 0..1,
+    NaN where the model does not measure the unit; `neutral` (N,) whether the label is neutral;
+    `people` (N,) who is shown.
+    """
+
+    truth: NDArray[np.float64]
+    seen: NDArray[np.float64]
+    neutral: NDArray[np.bool_]
+    people: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
+        """Of the rows of `images.csv`."""
+        kept = [row for row in rows if row["status"] == "read"]
+        return cls(
+            np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(NUMBERS)),
+            np.array([_seen(row) for row in kept], np.float64).reshape(-1, len(NUMBERS)),
+            np.array([row["label"] == NEUTRAL for row in kept], np.bool_),
+            np.array([row["subject"] or f"picture {row['name']}" for row in kept], np.str_),
+        )
+
+
+def coded(sample: Sample) -> str:
+    """JSON list of the units that were coded; "null" where all were."""
+    return json.dumps(None if sample.coded is None else sorted(sample.coded))
+
+
+def measured(units: Units) -> str:
+    """JSON [[unit, intensity], ...] of the units that the model can tell."""
+    told = [(n, u.intensity) for n, u in sorted(units.items()) if u.confidence >= TRUSTED]
+    return json.dumps([[number, round(float(intensity), 4)] for number, intensity in told])
+
+
+def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[str, Any]:
+    """F1 of each unit that enough faces show, their mean, and false alarms on neutral faces.
+
+    A unit counts as seen from `action_units.ACTIVE` on; a face of which it was not coded does not
+    count. {} where nothing was coded.
+    """
+    table = Coded.of(rows)
+    places = [k for k in range(len(NUMBERS)) if (table.truth[:, k] == 1).sum() >= FEWEST]
+    if not places:
+        return {}
+    said = np.nan_to_num(table.seen) >= ACTIVE
+
+    def macro(faces: NDArray[np.intp]) -> float:
+        return float(np.nanmean([_f1(table.truth[faces, k], said[faces, k]) for k in places]))
+
+    interval = metrics.bootstrap(macro, table.people, draws, seed)
+    alarms = said[table.neutral].mean(0) if table.neutral.any() else np.full(len(NUMBERS), np.nan)
+    return {
+        "macro_f1": {"value": interval.value, "interval": [interval.low, interval.high]},
+        "each": {f"AU{NUMBERS[k]}": _one(table, said, k) for k in places},
+        "false_alarms_on_neutral": {
+            f"AU{n}": float(a) for n, a in zip(NUMBERS, alarms, strict=True) if np.isfinite(a)
+        },
+    }
+
+
+def _one(table: Coded, said: NDArray[np.bool_], k: int) -> dict[str, Any]:
+    known = ~np.isnan(table.truth[:, k])
+    truth, scores = table.truth[known, k] == 1, np.nan_to_num(table.seen[known, k])
+    auc = metrics.auc(scores, truth)
+    return {
+        "faces": int(truth.sum()),
+        "f1": _f1(table.truth[:, k], said[:, k]),
+        "auc": float(auc) if np.isfinite(auc) else None,
+    }
+
+
+def _f1(truth: NDArray[np.float64], said: NDArray[np.bool_]) -> float:
+    known = ~np.isnan(truth)
+    there, told = truth[known] == 1, said[known]
+    total = there.sum() + told.sum()
+    return float(2 * (there & told).sum() / total) if total else float("nan")
+
+
+def _truth(row: Mapping[str, str]) -> list[float]:
+    units = json.loads(row["units"] or "null")
+    if units is None:
+        return [float("nan")] * len(NUMBERS)
+    asked = json.loads(row["coded"] or "null")
+    found = {n: 1.0 if i is None or i >= PRESENT else 0.0 for n, i in units}
+    known = set(NUMBERS if asked is None else asked)
+    return [found.get(n, 0.0) if n in known else float("nan") for n in NUMBERS]
+
+
+def _seen(row: Mapping[str, str]) -> list[float]:
+    found = dict(json.loads(row["seen"] or "[]"))
+    return [found.get(n, float("nan")) for n in NUMBERS]

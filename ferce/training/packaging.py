@@ -1,0 +1,228 @@
+"""A trained network, the prior and fitted readers as one folder of the kind `embedded`."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferce import metrics
+from ferce.action_units import CHANNELS
+from ferce.backends import embedded, timm_net
+from ferce.backends.fusion import Fusion, Head, Matrix
+from ferce.backends.prior import Prior
+from ferce.calibration import Calibration, save_calibration, softmax
+from ferce.hub import read_json
+from ferce.labels import COMPOUNDS
+from ferce.spec import Spec
+from ferce.training import checkpoint, evidence, progress, readers
+from ferce.training.evidence import Seen
+from ferce.training.examples import UNIT_NUMBERS
+from ferce.training.readers import EMOTIONS, Table
+
+POSED, RENDERED = 0.3, 0.02  # weight of a posed and of a rendered face beside an annotated one
+GATED = 5.0  # how much more a rendered face weighs for telling two emotions from one
+FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
+CONFIDENT = 0.4  # of what renders alone say of a unit
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the parts come from; see `train/fit_readers.py`."""
+
+    network: Path
+    prior: Path
+    faces: Path
+    renders: str
+    cache: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Faces to fit on, with standardised evidence: annotated, posed and rendered."""
+
+    real: Table
+    posed: Table
+    rendered: Table
+    compounds: Table  # the rendered ones whose label is a compound
+    gate: Table  # annotated, posed and rendered ones: whether two emotions show
+
+    @property
+    def resting(self) -> Matrix:
+        """Evidence of the posed faces that are neutral."""
+        return np.asarray(self.posed.x[self.posed.shares[:, 0] == 1])
+
+
+def package(sources: Sources, output: Path, report: progress.Report = progress.silent) -> None:
+    """Fit the readers and write the folder, with `readers.json` on what was chosen."""
+    network = timm_net.load(Spec("timm", str(sources.network)), "cpu")
+    head = embedded.unit_head(sources.network, network)
+    blank = Fusion((), np.zeros(0), np.ones(0), {})
+    model = embedded.Embedded("embedded", network, (head, Prior(sources.prior), blank))
+    names = embedded.evidence_names(network.columns.names)
+    data, mean, scale = _gather(sources, model, report)
+    heads, told = _heads(data, report)
+    fusion = Fusion(names, mean, scale, heads)
+    calibration, told["compounds"]["calibration"] = _calibration(data, told["compounds"])
+    _write(sources, output, fusion, calibration, told)
+
+
+def _gather(
+    sources: Sources, model: embedded.Embedded, report: progress.Report
+) -> tuple[Data, Matrix, Matrix]:
+    def read(name: str, split: str) -> Seen:
+        spec = name if ":" in name else f"manifest:{sources.faces / name}.jsonl"
+        found = evidence.gather(spec, model.evidence, sources.cache, [split])
+        report(f"{name} {split}: {len(found.samples)} faces, {found.lost} not found")
+        return found
+
+    real, posed = read("annotated", "val"), read("london", "train")
+    rendered = read(sources.renders, "val")
+    both = np.concatenate([real.x, posed.x, rendered.x])
+    mean, scale = both.mean(0), both.std(0) + 1e-6
+
+    def table(seen: Seen, weight: float) -> Table:
+        return evidence.table(seen, (seen.x - mean) / scale, weight)
+
+    held = np.array([sample.label in COMPOUNDS for sample in rendered.samples])
+    compounds = evidence.table(rendered, (rendered.x - mean) / scale, 1.0, COMPOUNDS).rows(held)
+    tables = table(real, 1.0), table(posed, POSED), table(rendered, RENDERED)
+    gate = readers.joined(*map(_gated, (real, posed, rendered), tables))
+    return Data(*tables, compounds, gate), mean, scale
+
+
+def _gated(seen: Seen, table: Table) -> Table:
+    """The same faces with the shares of one emotion or none, and of two."""
+    shares = np.zeros((len(table.x), 2))
+    for row, sample in zip(shares, seen.samples, strict=True):
+        named = sample.attributes.get("compound", sample.label)
+        if sample.label in COMPOUNDS or named in COMPOUNDS:
+            row[1] = 1
+        elif sample.label is not None:
+            row[0] = 1
+    weight = table.weight * (GATED if table.weight[0] == RENDERED else 1.0)
+    return Table(table.x, shares, table.units, weight)
+
+
+def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], dict[str, Any]]:
+    """Every reader, and what was chosen for it."""
+    told: dict[str, Any] = {}
+    chosen = readers.choose_labels(data.real, EMOTIONS)
+    both = readers.joined(data.real, data.posed)
+    heads = {embedded.EXPRESSION: readers.fit_labels(both, EMOTIONS, chosen.strength)}
+    told["expression"] = {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
+    report(f"expression: {told['expression']}")
+    heads[embedded.UNIT], heads[embedded.RELIABILITY], told["units"] = _units(data, report)
+    best = readers.choose_labels(data.compounds, COMPOUNDS)
+    heads[embedded.COMPOUND] = readers.fit_labels(data.compounds, COMPOUNDS, best.strength)
+    told["compounds"] = {"strength": best.strength, "held_out": round(best.score, 4)}
+    heads[embedded.GATE], told["gate"] = _gate(data)
+    report(f"gate: {told['gate']}")
+    report(f"compounds: {told['compounds']}")
+    return heads, told
+
+
+def _gate(data: Data) -> tuple[Head, dict[str, Any]]:
+    """The reader of whether two emotions show."""
+    names = ("single", "compound")
+    chosen = readers.choose_labels(data.gate, names)
+    both = readers.fit_labels(data.gate, names, chosen.strength)
+    head = Head(names[1:], both.weight[1:] - both.weight[:1], both.bias[1:] - both.bias[:1])
+    return head, {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
+
+
+def _units(data: Data, report: progress.Report) -> tuple[Head, Head, dict[str, Any]]:
+    """The reader of action units, how far each is trusted, and what was chosen."""
+    rows = [_unit(data, place) for place in range(len(UNIT_NUMBERS))]
+    kept = [(f"AU{n}", row) for n, row in zip(UNIT_NUMBERS, rows, strict=True) if row is not None]
+    names = tuple(name for name, _ in kept)
+    weight, bias = np.stack([r.weight for _, r in kept]), np.array([r.bias for _, r in kept])
+    trust = np.array([row.trust for _, row in kept])
+    told = {name: row.told for name, row in kept}
+    for name, what in told.items():
+        report(f"{name}: {what}")
+    return (
+        Head(names, weight, bias),
+        Head(names, np.zeros((len(names), 1)), trust),
+        told,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    weight: Matrix
+    bias: float  # such that a score of 0 is the threshold
+    trust: float
+    told: Mapping[str, Any]
+
+
+def _unit(data: Data, place: int) -> _Unit | None:
+    """The reader of one unit; None where MediaPipe's own channel is as good, or nobody shows it."""
+    truth = data.real.units[:, place]
+    seen = int(np.nansum(truth))
+    if seen < FEWEST:
+        return _rendered_unit(data, place)
+    others = readers.joined(data.posed, data.rendered)
+    tried = {c: readers.held_out_unit(data.real, others, place, c) for c in readers.STRENGTHS}
+    strength = max(tried, key=lambda c: readers.reliability(tried[c], truth))
+    trust = readers.reliability(tried[strength], truth)
+    weight, bias = readers.fit_unit(readers.joined(data.real, others), place, strength)
+    bar = readers.threshold(tried[strength], truth, data.resting @ weight + bias)
+    known = ~np.isnan(truth)
+    score = readers.f1(tried[strength][known] >= bar, truth[known] > 0.5)
+    told = {"shown": seen, "strength": strength, "reliability": round(trust, 3)}
+    return _Unit(weight, bias - bar, trust, {**told, "f1": round(score, 3)})
+
+
+def _rendered_unit(data: Data, place: int) -> _Unit | None:
+    """A unit that too few annotated faces show, from renders; its trust is bounded."""
+    known = ~np.isnan(data.rendered.units[:, place])
+    if CHANNELS.get(UNIT_NUMBERS[place]) or np.nansum(data.rendered.units[:, place]) < FEWEST:
+        return None
+    both = readers.joined(data.rendered, data.posed, data.real)
+    weight, bias = readers.fit_unit(both, place, 0.01)
+    scores, truth = data.rendered.x @ weight + bias, data.rendered.units[:, place]
+    resting = np.concatenate([data.resting, data.real.x[data.real.units[:, place] == 0]])
+    bar = readers.threshold(scores[known], truth[known], resting @ weight + bias)
+    trust = min(readers.reliability(scores, truth), CONFIDENT)
+    return _Unit(weight, bias - bar, trust, {"shown": 0, "reliability": round(trust, 3)})
+
+
+def _calibration(data: Data, told: Mapping[str, Any]) -> tuple[Calibration, dict[str, float]]:
+    """Temperature and mass of the compounds on scores of readers that did not see the face."""
+    runs = readers.held_out_labels(data.compounds, COMPOUNDS, told["strength"], seed=0)
+    truth = data.compounds.shares.argmax(1)
+    scores = np.concatenate(runs)
+    every = np.tile(truth, len(runs))
+    temperature = metrics.fit_temperature(every, scores)
+    p = softmax(scores, temperature)
+    mass = metrics.fit_set_mass(every, p)
+    accuracy = float((scores.argmax(1) == every).mean())
+    return Calibration(temperature, mass), {"accuracy": round(accuracy, 4)}
+
+
+def _write(
+    sources: Sources,
+    output: Path,
+    fusion: Fusion,
+    calibration: Calibration,
+    told: Mapping[str, Any],
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    output.mkdir(parents=True, exist_ok=True)
+    for name in (timm_net.WEIGHTS, embedded.UNIT_WEIGHTS):
+        weights = load_file(sources.network / name)
+        halves = {n: w.half() if w.is_floating_point() else w for n, w in weights.items()}
+        save_file(halves, output / name, metadata={"format": "pt"})
+    for name in ("config.json", "ferce.json"):
+        shutil.copy(sources.network / name, output / name)
+    if sources.prior.resolve() != (output / "prior.safetensors").resolve():
+        shutil.copy(sources.prior, output / "prior.safetensors")
+    fusion.save(output)
+    save_calibration(output, calibration)
+    run = read_json(sources.network / "metrics.json")
+    kept = {key: run[key] for key in ("plan", "data", "seconds", "machine", "origin") if key in run}
+    checkpoint.write_json(output / "readers.json", {**told, "network": kept})

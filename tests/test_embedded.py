@@ -1,0 +1,147 @@
+"""The packaged classifier: its parts by known answers, and what it says of the packaged weights."""
+
+import dataclasses
+import shutil
+
+import embedded_fixtures
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from ferce import backends, perturb
+from ferce.action_units import ACTIVE
+from ferce.backends import embedded, prior, shape
+from ferce.backends.fusion import Fusion
+from ferce.decision import decide
+from ferce.hub import CheckpointError
+from ferce.labels import COMPOUNDS
+from ferce.pipeline import measured
+from ferce.types import REGIONS, Face
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return embedded_fixtures.build(tmp_path_factory.mktemp("embedded") / "model")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return backends.load_classifier(f"embedded:{folder}", "cpu")
+
+
+def test_a_smile_is_happiness_alone(model, smiling):
+    scores = model.scores([smiling])
+    assert scores.single[0].argmax() == 0
+    assert scores.single[0, 0] > 0.9
+    assert scores.neutral[0] < 0.05
+    told = decide(scores, 0, measured(smiling, scores, 0), model.name)
+    assert (told.state, told.label) == ("basic", "happy")
+    assert scores.classes.sum() == pytest.approx(1)
+    assert scores.calibrated
+    assert scores.mass == 0.8
+
+
+def test_units_are_the_readers_with_the_sides_that_were_seen(model, smiling):
+    seen = model.scores([smiling]).units[0]
+    assert seen[12].source == "embedded"
+    assert seen[12].intensity > ACTIVE > seen[6].intensity
+    before = smiling.units[12]
+    assert seen[12].left / seen[12].right == pytest.approx(before.left / before.right)
+    assert seen[12].confidence == pytest.approx(max(0.9, before.confidence))
+    assert seen[4] == smiling.units[4], "what no reader reads stays as it was measured"
+
+
+def test_what_is_covered_says_nothing(model, smiling):
+    hidden = perturb.hide_regions(smiling, ["mouth"])
+    assert hidden.hidden["mouth"] == 1
+    assert hidden.shown("mouth") == 0 == smiling.hidden.get("eyes", 0)
+    without, seen = model.scores([hidden]), model.scores([smiling])
+    assert without.single[0, 0] < 0.01 < 0.9 < seen.single[0, 0]
+    assert without.units[0][12].confidence == 0
+    other = model.scores([perturb.hide_regions(smiling, ["brows"])])
+    assert other.single[0, 0] == pytest.approx(seen.single[0, 0], abs=1e-6)
+
+
+def test_a_crop_without_landmarks_is_read_by_its_pixels(model, smiling):
+    scores = model.scores([Face(crop=smiling.crop)])
+    assert scores.units == [{}]
+    assert np.isfinite(scores.classes).all()
+
+
+def test_a_row_does_not_depend_on_its_batch(model, smiling):
+    mirrored = Face(crop=np.ascontiguousarray(smiling.crop[:, ::-1]))
+    alone, both = model.scores([smiling]), model.scores([mirrored, smiling])
+    np.testing.assert_allclose(alone.classes[0], both.classes[1], atol=1e-5)
+    assert len(model.scores([])) == 0
+
+
+def test_the_network_is_a_plain_timm_folder(folder, model):
+    plain = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    with torch.inference_mode():
+        mine = model.view().module(torch.zeros(1, 3, 64, 64))
+        torch.testing.assert_close(plain(torch.zeros(1, 3, 64, 64)), mine, atol=1e-4, rtol=1e-4)
+
+
+def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):
+    for name, said in (
+        (embedded.UNIT_WEIGHTS, "action-unit head"),
+        ("fusion.safetensors", "fusion"),
+    ):
+        broken = shutil.copytree(folder, tmp_path / name)
+        (broken / name).unlink()
+        with pytest.raises(CheckpointError, match=said):
+            backends.load_classifier(f"embedded:{broken}", "cpu")
+
+
+def test_a_fusion_of_other_evidence_is_refused(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / "other")
+    fusion = Fusion.load(broken)
+    dataclasses.replace(fusion, features=fusion.features[::-1]).save(broken)
+    with pytest.raises(CheckpointError, match="other evidence"):
+        backends.load_classifier(f"embedded:{broken}", "cpu")
+
+
+def test_a_fusion_comes_back_as_it_was(tmp_path):
+    made = embedded_fixtures.fusion()
+    made.save(tmp_path)
+    found = Fusion.load(tmp_path)
+    x = np.random.default_rng(0).normal(size=(3, len(made.features)))
+    x[0, 5] = np.nan
+    assert found.features == made.features
+    assert set(found.heads) == set(made.heads)
+    for name, _head in made.heads.items():
+        wanted, told = (f.heads[name](f.standardised(x)) for f in (made, found))
+        np.testing.assert_allclose(told, wanted, atol=1e-4)
+    assert made.standardised(x)[0, 5] == 0
+
+
+def test_shape_is_the_same_wherever_the_face_is(smiling):
+    turned = np.array([[2.0, 0, 30], [0, 2.0, -10]]) @ np.vstack([smiling.to_crop, [0, 0, 1]])
+    (row, other) = shape.shape([smiling, smiling.replace(to_crop=turned)])
+    np.testing.assert_allclose(row, other, atol=1e-4)
+    told = dict(zip(shape.NAMES, row, strict=True))
+    assert told["mouthSmileLeft"] == pytest.approx(smiling.blendshapes["mouthSmileLeft"] ** 0.5)
+    points = smiling.landmarks_in_crop
+    eyes = [points[[33, 133]].mean(0), points[[362, 263]].mean(0)]
+    gap = np.linalg.norm(points[13] - points[14]) / np.linalg.norm(eyes[0] - eyes[1])
+    assert told["distance 13-14"] == pytest.approx(gap, rel=1e-5)
+    assert set(shape.REGIONS) == set(REGIONS)
+    assert np.isnan(shape.shape([Face(crop=smiling.crop)])).all()
+
+
+def test_the_prior_sees_the_smile(smiling):
+    read = prior.Prior(embedded.PACKAGED / "prior.safetensors")
+    (row,) = np.exp(read([smiling]))
+    assert row.sum() == pytest.approx(1)
+    assert prior.LABELS[row.argmax()] == "happy"
+    assert read([]).shape == (0, 7)
+
+
+def test_the_prior_is_all_in_its_file():
+    stored = load_file(embedded.PACKAGED / "prior.safetensors")
+    assert {n: t.shape for n, t in stored.items()} == {
+        n: t.shape for n, t in prior.ExpressionNet().state_dict().items()
+    }
+    assert len(COMPOUNDS) == 14
