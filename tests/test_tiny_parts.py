@@ -15,7 +15,7 @@ from ferce.data.questions import Ledger
 from ferce.prompts import QUESTIONNAIRE
 from ferce.training.errors import TrainingError
 from ferce.training.examples import UNIT_NUMBERS
-from ferce.training.tiny import album, code, course, house, jitter, lines, muon, readout
+from ferce.training.tiny import album, code, course, house, jitter, lines, muon, readout, squeezed
 
 SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
 
@@ -35,6 +35,20 @@ def test_an_album_gives_back_pixels_and_all_that_was_known(tmp_path):
 def test_an_album_that_was_not_finished_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="no whole album"):
         album.load(tmp_path)
+
+
+def test_a_squeezed_album_is_the_same_but_for_small_differences(tmp_path, monkeypatch):
+    monkeypatch.setattr(squeezed, "PART", 300)  # several parts
+    told = [sample(k, units({12: 0.5})) for k in range(12)]
+    book = album.pack(aligned(told, tmp_path / "faces"), 12, tmp_path / "album")
+    album.squeeze(tmp_path / "album", tmp_path / "small")
+    again = album.load(tmp_path / "small")
+    assert len(list((tmp_path / "small").glob("part-*.bin"))) > 1
+    assert np.abs(again.pixels.astype(int) - book.pixels).max() <= 4
+    assert [s.units for s in again.samples] == [s.units for s in told]
+    (tmp_path / "small" / "part-000.bin").write_bytes(b"")
+    with pytest.raises(TrainingError, match="bytes of faces"):
+        album.load(tmp_path / "small")
 
 
 def test_targets_doubt_what_is_hardly_there_and_know_nothing_of_the_covered():

@@ -13,6 +13,9 @@ The adapter comes from the script that trains the large ones:
 python train/finetune_blip2.py --base ferce/weights/blip2-mini --data rendered:RENDERS --lr 3e-3 \
     --output ferce/weights/blip2-mini-lora
 
+python train/make_blip2_mini.py squeeze --output CARRIED writes the packed faces (40 MB for 24,000)
+as CARRIED/albums, which is a --folder for a machine with a GPU (--device cuda --batch 256).
+
 Every stage writes FOLDER/STAGE.safetensors every few minutes; the same command goes on from there,
 also with another number of steps. Tower and speech need nothing of each other and may run at the
 same time. RENDERS comes from train/render_faces.py, taught.jsonl from train/teach.py.
@@ -29,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.data import DataError
 from ferce.training import progress
 from ferce.training.errors import TrainingError
-from ferce.training.tiny import recipe
+from ferce.training.tiny import album, recipe
 from ferce.training.tiny.recipe import ALBUMS, LEAST, STAGES, Recipe
 
 
@@ -38,8 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    steps = ("pack", *STAGES, "export", "measure", "sight")
-    made.add_argument("step", choices=steps, help="what to do")
+    made.add_argument("step", choices=(*STAGES, *OTHERS), help="what to do")
     made.add_argument("--folder", type=Path, default=Path("runs/blip2-mini"), help="checkpoints")
     made.add_argument("--output", type=Path, default=Path("ferce/weights/blip2-mini"))
     made.add_argument("--cache", type=Path, default=Path("~/.cache/ferce/aligned").expanduser())
@@ -68,22 +70,36 @@ def recipe_of(told: argparse.Namespace) -> Recipe:
     return Recipe(told.folder, told.teacher, paces, told.device, told.least, progress.say)
 
 
-def do(told: argparse.Namespace) -> None:
-    """One step."""
-    plan = recipe_of(told)
-    if told.step == "pack":
-        specs = {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
-        recipe.pack(told.folder, specs, told.cache, progress.say)
-    elif told.step == "export":
-        recipe.export(plan, told.output, told.stage)
-    elif told.step == "measure":
-        for name, row in recipe.measured(plan, told.output, told.split).items():
-            print(name, row)
-    elif told.step == "sight":
-        for name, score in recipe.sight(plan, told.split).items():
-            print(name, score.told())
-    else:
-        recipe.run(plan, told.step)
+def pack(_: Recipe, told: argparse.Namespace) -> None:
+    """Pack the data sets that were given."""
+    specs = {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
+    recipe.pack(told.folder, specs, told.cache, progress.say)
+
+
+def squeeze(_: Recipe, told: argparse.Namespace) -> None:
+    """Write the packed faces in little space."""
+    for name in ALBUMS:
+        album.squeeze(told.folder / "albums" / name, told.output / "albums" / name)
+
+
+def export(plan: Recipe, told: argparse.Namespace) -> None:
+    """Write the network as it ships."""
+    recipe.export(plan, told.output, told.stage)
+
+
+def measure(plan: Recipe, told: argparse.Namespace) -> None:
+    """Ask the network as it ships."""
+    for name, row in recipe.measured(plan, told.output, told.split).items():
+        print(name, row)
+
+
+def sight(plan: Recipe, told: argparse.Namespace) -> None:
+    """What the tower alone tells of the cues."""
+    for name, score in recipe.sight(plan, told.split).items():
+        print(name, score.told())
+
+
+OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure, "sight": sight}
 
 
 def main() -> None:
@@ -94,7 +110,10 @@ def main() -> None:
 
         torch.set_num_threads(told.threads)
     try:
-        do(told)
+        if told.step in STAGES:
+            recipe.run(recipe_of(told), told.step)
+        else:
+            OTHERS[told.step](recipe_of(told), told)
     except (TrainingError, DataError) as error:
         sys.exit(f"make_blip2_mini: {error}")
 

@@ -1,6 +1,7 @@
 """Aligned faces packed into one array on disk, so that reading them costs a training nothing."""
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ferce.data.record import PRESENT, Sample, UnitLabel, hidden_in
 from ferce.training.checkpoint import write_atomic
 from ferce.training.errors import TrainingError
 from ferce.training.examples import UNIT_NUMBERS
+from ferce.training.tiny import squeezed
 
 SIDE = 128  # pixels; the tower reads a part of it, so that shifts find something at the border
 PIXELS, ROWS = "pixels.npy", "rows.jsonl"
@@ -59,7 +61,7 @@ def pack(items: Iterable[Aligned], count: int, folder: Path) -> Album:
 
 
 def load(folder: Path) -> Album:
-    """Open an album; its pixels stay on disk.
+    """Open an album; its pixels stay on disk, unless it was squeezed.
 
     Raises:
         TrainingError: there is none, or it was not finished.
@@ -67,8 +69,17 @@ def load(folder: Path) -> Album:
     if not (folder / ROWS).is_file():
         raise TrainingError(f"There is no whole album in {folder}; pack it first.")
     rows = (folder / ROWS).read_text("utf-8").split("\n")
-    pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    if (folder / PIXELS).is_file():
+        pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    else:
+        pixels = squeezed.read(folder)
     return Album(pixels, tuple(_sample(json.loads(row)) for row in rows))
+
+
+def squeeze(source: Path, target: Path) -> None:
+    """Write the album of one folder to another in little space, to be carried elsewhere."""
+    squeezed.write(load(source).pixels, target)
+    shutil.copy(source / ROWS, target / ROWS)
 
 
 def targets(sample: Sample) -> NDArray[np.float32]:
