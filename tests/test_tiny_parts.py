@@ -15,7 +15,19 @@ from ferce.data.questions import Ledger
 from ferce.prompts import QUESTIONNAIRE
 from ferce.training.errors import TrainingError
 from ferce.training.examples import UNIT_NUMBERS
-from ferce.training.tiny import album, code, course, house, jitter, lines, muon, readout, squeezed
+from ferce.training.tiny import (
+    album,
+    code,
+    course,
+    design,
+    house,
+    jitter,
+    lines,
+    muon,
+    readout,
+    squeezed,
+    teacher,
+)
 
 SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
 
@@ -78,6 +90,26 @@ def test_a_variation_is_mirrored_exactly_where_it_says_so():
 def test_plain_pictures_are_those_of_the_processor():
     grey = torch.full((1, album.SIDE, album.SIDE, 3), 255, dtype=torch.uint8)
     assert torch.allclose(jitter.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
+
+
+def test_the_first_patches_are_whitened():
+    dice = torch.Generator().manual_seed(0)
+    images = functional.interpolate(torch.randn(64, 3, 28, 28, generator=dice), (112, 112))
+    tower = design.fresh_tower()
+    design.whiten(tower, images)
+    seen = (
+        tower.embeddings.patch_embedding(images).detach().flatten(2).transpose(1, 2).flatten(0, 1)
+    )
+    assert torch.allclose(seen.mean(0), torch.zeros(design.WIDTH), atol=1e-3)
+    spread = seen.T.cov()
+    assert 0.5 <= float(spread[0, 0]) <= 1.0
+    assert (spread - spread.diag().diag()).abs().max() < 0.01
+    assert tower.config.initializer_range == design.SPREAD  # transformers' own never learns
+
+
+def test_a_teacher_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="timm folder or a safetensors file"):
+        teacher.Teacher(str(tmp_path / "none.safetensors"))
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))

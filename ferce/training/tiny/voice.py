@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ferce.backends import scoring
-from ferce.training.tiny import design, house, jitter, readout, tower
+from ferce.training.tiny import house, jitter, readout, tower
 from ferce.training.tiny.album import Album
 
 SOME = 300  # faces that are asked between steps
@@ -39,11 +39,12 @@ class Said:
 def margins(backend: Any, album: Album, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     """(n, C) log-odds of yes against no on each cue, about the faces with these numbers."""
     asked = [backend.question(text) for text in house.score_prompts().values()]
+    side = backend.processor.image_processor.size["height"]
     rows = []
     for start in range(0, len(numbers), 32):
         some = numbers[start : start + 32]
         pixels = torch.from_numpy(np.stack([album.pixels[i] for i in some]))
-        images = jitter.plain(pixels.to(backend.device), design.SIDE)
+        images = jitter.plain(pixels.to(backend.device), side)
         rows.append(np.stack([_margin(backend, images, text) for text in asked], 1))
     return np.concatenate(rows)
 
