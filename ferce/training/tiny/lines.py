@@ -16,9 +16,9 @@ from ferce.training.tiny.house import Face, Host
 from ferce.training.turns import Script, Turn
 
 FACES = 1200  # of a round
-QUESTIONS = 3  # of `data.questions`, a face
+QUESTIONS = 2  # of `data.questions`, a face
 HOUSE = 0.3  # share of explanations asked for without a label
-PLAIN = 2  # of the app's questions, a face
+PLAIN = 1  # of the app's questions, a face
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,8 @@ def spoken(album: Album, among: NDArray[np.int64], number: int, seed: int) -> Ro
         seed=seed,
     )
     turns = script.turns(number, labels)
+    for index, label in enumerate(reversed(labels)):  # texts are long to learn: two of each face
+        turns += script.explanation_turn(gallery.number(index, number + 1), number, label)
     return Round(chosen, [*_known(turns, gallery), *_plain(gallery, shown, number, seed)])
 
 
