@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ferce import cards, licences, measurements, prompts, staging
+from ferce.backends.fusion import FILE as FUSION
 from ferce.calibration import KEY, Calibration, load_calibration
 from ferce.card_head import Footprint, Subject
 from ferce.hub import CheckpointError, read_json
@@ -101,7 +102,8 @@ def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
 def _packaged(folder: Path) -> dict[str, Any]:
     if not (folder / ADAPTER).is_file():
         architecture = read_json(folder / "config.json").get("architecture", "timm")
-        return {"kind": "timm", "library": "timm", "architecture": architecture, "base": None}
+        kind = "embedded" if (folder / FUSION).is_file() else "timm"
+        return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
     config = read_json(folder / ADAPTER)
     return {
         "kind": _kind(config, folder),

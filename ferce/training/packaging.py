@@ -1,8 +1,9 @@
 """A trained network, the prior and fitted readers as one folder of the kind `embedded`."""
 
+import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ferce import metrics
 from ferce.action_units import CHANNELS
-from ferce.backends import embedded, timm_net
+from ferce.backends import embedded, shape, timm_net
 from ferce.backends.fusion import Fusion, Head, Matrix
 from ferce.backends.prior import Prior
 from ferce.calibration import Calibration, save_calibration, softmax
@@ -18,13 +19,17 @@ from ferce.hub import read_json
 from ferce.labels import COMPOUNDS
 from ferce.spec import Spec
 from ferce.training import checkpoint, evidence, progress, readers
-from ferce.training.evidence import Seen
+from ferce.training.evidence import See, Seen
 from ferce.training.examples import UNIT_NUMBERS
 from ferce.training.readers import EMOTIONS, Table
+from ferce.types import Face
 
-POSED, RENDERED = 0.3, 0.02  # weight of a posed and of a rendered face beside an annotated one
-GATED = 5.0  # how much more a rendered face weighs for telling two emotions from one
+POSED, RENDERED = 0.3, 0.005  # weight of a posed and of a rendered face beside an annotated one
+GATED = 20.0  # how much more a rendered face weighs for telling two emotions from one
+SHAPED = 10_000  # rendered training faces whose measures a reader of compounds is fitted on
+MEASURES = 0.1  # its strength
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/?]+/)+")
 CONFIDENT = 0.4  # of what renders alone say of a unit
 
 
@@ -43,11 +48,21 @@ class Sources:
 class Data:
     """Faces to fit on, with standardised evidence: annotated, posed and rendered."""
 
+    names: tuple[str, ...]
+    mean: Matrix
+    scale: Matrix
     real: Table
     posed: Table
     rendered: Table
     compounds: Table  # the rendered ones whose label is a compound
+    shaped: Table  # rendered ones that the network was trained on, seen by the measures alone
     gate: Table  # annotated, posed and rendered ones: whether two emotions show
+
+    def only(self, *sources: str) -> "Data":
+        """The same with the evidence whose names begin so."""
+        columns = np.array([name.startswith(sources) for name in self.names])
+        tables = ("real", "posed", "rendered", "compounds", "shaped", "gate")
+        return replace(self, **{name: getattr(self, name).only(columns) for name in tables})
 
     @property
     def resting(self) -> Matrix:
@@ -56,27 +71,31 @@ class Data:
 
 
 def package(sources: Sources, output: Path, report: progress.Report = progress.silent) -> None:
-    """Fit the readers and write the folder, with `readers.json` on what was chosen."""
+    """Fit the readers and write the folder, with what was chosen in its `metrics.json`."""
     network = timm_net.load(Spec("timm", str(sources.network)), "cpu")
     head = embedded.unit_head(sources.network, network)
     blank = Fusion((), np.zeros(0), np.ones(0), {})
     model = embedded.Embedded("embedded", network, (head, Prior(sources.prior), blank))
     names = embedded.evidence_names(network.columns.names)
-    data, mean, scale = _gather(sources, model, report)
+    data = _gather(sources, model, report)
     heads, told = _heads(data, report)
-    fusion = Fusion(names, mean, scale, heads)
-    calibration, told["compounds"]["calibration"] = _calibration(data, told["compounds"])
+    fusion = Fusion(names, data.mean, data.scale, heads)
+    calibration = _calibration(data.compounds, heads[embedded.COMPOUND])
     _write(sources, output, fusion, calibration, told)
 
 
-def _gather(
-    sources: Sources, model: embedded.Embedded, report: progress.Report
-) -> tuple[Data, Matrix, Matrix]:
-    def read(name: str, split: str) -> Seen:
+def _gather(sources: Sources, model: embedded.Embedded, report: progress.Report) -> Data:
+    names = embedded.evidence_names(model.network.columns.names)
+
+    def read(name: str, split: str, see: See = model.evidence, most: int = 0) -> Seen:
         spec = name if ":" in name else f"manifest:{sources.faces / name}.jsonl"
-        found = evidence.gather(spec, model.evidence, sources.cache, [split])
+        found = evidence.gather(spec, see, sources.cache, [split], most)
         report(f"{name} {split}: {len(found.samples)} faces, {found.lost} not found")
         return found
+
+    def measures(faces: Sequence[Face]) -> Matrix:
+        blank = np.full((len(faces), len(names) - len(shape.NAMES)), np.nan)
+        return np.hstack([blank, shape.shape(faces)])
 
     real, posed = read("annotated", "val"), read("london", "train")
     rendered = read(sources.renders, "val")
@@ -88,9 +107,13 @@ def _gather(
 
     held = np.array([sample.label in COMPOUNDS for sample in rendered.samples])
     compounds = evidence.table(rendered, (rendered.x - mean) / scale, 1.0, COMPOUNDS).rows(held)
+    seen = read(sources.renders, "train", measures, SHAPED)
+    held = np.array([sample.label in COMPOUNDS for sample in seen.samples])
+    z = np.nan_to_num((seen.x - mean) / scale)
+    shaped = evidence.table(seen, z, 1.0, COMPOUNDS).rows(held)
     tables = table(real, 1.0), table(posed, POSED), table(rendered, RENDERED)
     gate = readers.joined(*map(_gated, (real, posed, rendered), tables))
-    return Data(*tables, compounds, gate), mean, scale
+    return Data(names, mean, scale, *tables, compounds, shaped, gate)
 
 
 def _gated(seen: Seen, table: Table) -> Table:
@@ -109,18 +132,19 @@ def _gated(seen: Seen, table: Table) -> Table:
 def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], dict[str, Any]]:
     """Every reader, and what was chosen for it."""
     told: dict[str, Any] = {}
-    chosen = readers.choose_labels(data.real, EMOTIONS)
-    both = readers.joined(data.real, data.posed)
+    few = data.only("prior", "network AU")  # more evidence only overfits the annotated faces
+    chosen = readers.choose_labels(few.real, EMOTIONS)
+    both = readers.joined(few.real, few.posed)
     heads = {embedded.EXPRESSION: readers.fit_labels(both, EMOTIONS, chosen.strength)}
     told["expression"] = {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
     report(f"expression: {told['expression']}")
-    heads[embedded.UNIT], heads[embedded.RELIABILITY], told["units"] = _units(data, report)
-    best = readers.choose_labels(data.compounds, COMPOUNDS)
-    heads[embedded.COMPOUND] = readers.fit_labels(data.compounds, COMPOUNDS, best.strength)
-    told["compounds"] = {"strength": best.strength, "held_out": round(best.score, 4)}
+    heads[embedded.UNIT], heads[embedded.RELIABILITY], told["units"] = _units(
+        data.only("network AU", "prior", "face"), report
+    )
+    heads[embedded.COMPOUND], told["compounds"] = _compounds(data)
+    report(f"compounds: {told['compounds']}")
     heads[embedded.GATE], told["gate"] = _gate(data)
     report(f"gate: {told['gate']}")
-    report(f"compounds: {told['compounds']}")
     return heads, told
 
 
@@ -131,6 +155,30 @@ def _gate(data: Data) -> tuple[Head, dict[str, Any]]:
     both = readers.fit_labels(data.gate, names, chosen.strength)
     head = Head(names[1:], both.weight[1:] - both.weight[:1], both.bias[1:] - both.bias[:1])
     return head, {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
+
+
+def _compounds(data: Data) -> tuple[Head, dict[str, Any]]:
+    """The network's own scores, blended with a reader of the measures alone."""
+    shaped = readers.fit_labels(data.shaped, COMPOUNDS, MEASURES)
+    place = [data.names.index(f"network {name}") for name in COMPOUNDS]
+    weight = np.zeros((len(COMPOUNDS), len(data.names)))
+    weight[np.arange(len(COMPOUNDS)), place] = data.scale[place]
+    own = Head(COMPOUNDS, weight, data.mean[place])
+    truth = data.compounds.shares.argmax(1)
+    experts = [own(data.compounds.x), shaped(data.compounds.x)]
+    shares = readers.blend(experts, truth)
+    head = Head(
+        COMPOUNDS,
+        shares[0] * own.weight + shares[1] * shaped.weight,
+        shares[0] * own.bias + shares[1] * shaped.bias,
+    )
+    right = {
+        name: round(float((scores.argmax(1) == truth).mean()), 4)
+        for name, scores in zip(
+            ("network", "measures", "both"), [*experts, head(data.compounds.x)], strict=True
+        )
+    }
+    return head, {"weights": [round(float(w), 3) for w in shares], "val_accuracy": right}
 
 
 def _units(data: Data, report: progress.Report) -> tuple[Head, Head, dict[str, Any]]:
@@ -190,17 +238,11 @@ def _rendered_unit(data: Data, place: int) -> _Unit | None:
     return _Unit(weight, bias - bar, trust, {"shown": 0, "reliability": round(trust, 3)})
 
 
-def _calibration(data: Data, told: Mapping[str, Any]) -> tuple[Calibration, dict[str, float]]:
-    """Temperature and mass of the compounds on scores of readers that did not see the face."""
-    runs = readers.held_out_labels(data.compounds, COMPOUNDS, told["strength"], seed=0)
-    truth = data.compounds.shares.argmax(1)
-    scores = np.concatenate(runs)
-    every = np.tile(truth, len(runs))
-    temperature = metrics.fit_temperature(every, scores)
-    p = softmax(scores, temperature)
-    mass = metrics.fit_set_mass(every, p)
-    accuracy = float((scores.argmax(1) == every).mean())
-    return Calibration(temperature, mass), {"accuracy": round(accuracy, 4)}
+def _calibration(compounds: Table, head: Head) -> Calibration:
+    """Temperature and mass on the rendered faces of the val split."""
+    truth, scores = compounds.shares.argmax(1), head(compounds.x)
+    temperature = metrics.fit_temperature(truth, scores)
+    return Calibration(temperature, metrics.fit_set_mass(truth, softmax(scores, temperature)))
 
 
 def _write(
@@ -224,5 +266,15 @@ def _write(
     fusion.save(output)
     save_calibration(output, calibration)
     run = read_json(sources.network / "metrics.json")
-    kept = {key: run[key] for key in ("plan", "data", "seconds", "machine", "origin") if key in run}
-    checkpoint.write_json(output / "readers.json", {**told, "network": kept})
+    checkpoint.write_json(output / "metrics.json", _portable({**run, "readers": told}))
+    for name in ("config.json", "ferce.json"):
+        checkpoint.write_json(output / name, _portable(read_json(output / name)))
+
+
+def _portable(value: Any) -> Any:
+    """JSON without folders of this machine: of an absolute path only the name is kept."""
+    if isinstance(value, dict):
+        return {key: _portable(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_portable(v) for v in value]
+    return _FOLDERS.sub("", value) if isinstance(value, str) else value

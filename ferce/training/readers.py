@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from ferce import metrics
 from ferce.backends.fusion import Head, Matrix
+from ferce.calibration import softmax
 from ferce.labels import BASICS, NEUTRAL
 
 EMOTIONS: tuple[str, ...] = (NEUTRAL, *BASICS)
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of scikit-learn's LogisticRegression
 FOLDS, REPEATS = 4, 3
-BALANCE = 0.5  # exponent of the inverse class frequency: 0 none, 1 all classes weigh the same
 FALSE_ALARMS = 0.05  # at most, on faces known to be neutral
 
 
@@ -38,6 +38,10 @@ class Table:
     units: Matrix
     weight: Matrix
 
+    def only(self, columns: NDArray[np.bool_]) -> "Table":
+        """The same faces with some of the evidence; the rest is 0, so no reader weighs it."""
+        return Table(self.x * columns, self.shares, self.units, self.weight)
+
     def rows(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Table":
         """Some of the faces."""
         return Table(self.x[which], self.shares[which], self.units[which], self.weight[which])
@@ -52,9 +56,12 @@ class Chosen:
 
 
 def fit_labels(table: Table, names: Sequence[str], strength: float) -> Head:
-    """A softmax reader of the labels; a face with several labels counts with its shares."""
+    """A softmax reader of the labels, all of which weigh the same.
+
+    A face with several labels counts with its shares.
+    """
     x, y, weight = _repeated(table)
-    weight = weight * _balance(y, weight, len(names))
+    weight = weight * _balance(y, weight, len(names), 1.0)
     model = _regression(strength).fit(x, y, sample_weight=weight)
     full = np.full((len(names), x.shape[1]), 0.0), np.full(len(names), -20.0)
     full[0][model.classes_], full[1][model.classes_] = _symmetric(model)
@@ -87,11 +94,23 @@ def held_out_labels(table: Table, names: Sequence[str], strength: float, seed: i
     return runs
 
 
+def blend(experts: Sequence[Matrix], truth: NDArray[np.intp]) -> Matrix:
+    """Weights >= 0 of experts' scores (N, K) under which the truth is most likely."""
+    from scipy.optimize import minimize
+
+    def loss(log_weights: Matrix) -> float:
+        total = sum(w * e for w, e in zip(np.exp(log_weights), experts, strict=True))
+        return metrics.negative_log_likelihood(truth, softmax(total))
+
+    start = np.log(np.full(len(experts), 1 / len(experts)))
+    return np.asarray(np.exp(minimize(loss, start, method="Nelder-Mead").x))
+
+
 def fit_unit(table: Table, place: int, strength: float) -> tuple[Matrix, float]:
     """Weights (F,) and bias of one action unit."""
     known = ~np.isnan(table.units[:, place])
     y, weight = table.units[known, place].astype(int), table.weight[known]
-    weight = weight * _balance(y, weight, 2)
+    weight = weight * _balance(y, weight, 2, 0.5)
     model = _regression(strength).fit(table.x[known], y, sample_weight=weight)
     return np.asarray(model.coef_[0]), float(model.intercept_[0])
 
@@ -174,9 +193,10 @@ def _repeated(table: Table) -> tuple[Matrix, NDArray[np.intp], Matrix]:
     return table.x[i], k, table.weight[i] * table.shares[i, k]
 
 
-def _balance(y: NDArray[np.intp], weight: Matrix, classes: int) -> Matrix:
+def _balance(y: NDArray[np.intp], weight: Matrix, classes: int, power: float) -> Matrix:
+    """(N,) inverse frequencies of the classes to a power: with 1 all weigh the same."""
     mass = np.bincount(y, weight, classes)
-    factor = np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-9), 0.0) ** BALANCE
+    factor = np.where(mass > 0, mass.sum() / np.maximum(mass, 1e-9), 0.0) ** power
     return np.asarray(factor[y])
 
 
