@@ -76,6 +76,14 @@ def test_targets_doubt_what_is_hardly_there_and_know_nothing_of_the_covered():
     assert (~np.isnan(partly)).sum() == 2
 
 
+def test_strengths_are_unknown_behind_a_hand():
+    told = [sample(0, units({12: 0.4})), sample(1, units({12: 0.4}), occluder="hand")]
+    row, covered = album.strengths(told)
+    assert row[SMILE] == pytest.approx(0.4)
+    assert row[OPEN] == 0
+    assert np.isnan(covered).all()
+
+
 def test_a_variation_is_mirrored_exactly_where_it_says_so():
     picture = torch.zeros(64, album.SIDE, album.SIDE, 3, dtype=torch.uint8)
     picture[:, :, : album.SIDE // 2] = 255  # bright on the left of the picture

@@ -102,13 +102,18 @@ def targets(sample: Sample) -> NDArray[np.float32]:
 
 
 def strengths(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """(N, A) strength 0..1 of each unit, 1 where only its presence was coded, NaN if unknown."""
+    """(N, A) strength 0..1 of each unit, 1 where only its presence was coded, NaN if unknown.
+
+    Nothing is known where something covers an unknown part of the face: it may be the very part.
+    """
     made = np.zeros((len(samples), len(UNIT_NUMBERS)), np.float32)
     for row, sample in zip(made, samples, strict=True):
         for unit in sample.units or ():
             if unit.unit in UNIT_NUMBERS:
                 row[UNIT_NUMBERS.index(unit.unit)] = max(_sides(unit))
         row[np.isnan(targets(sample)[0])] = np.nan
+        if hidden_in(sample) is None:
+            row[:] = np.nan
     return made
 
 
