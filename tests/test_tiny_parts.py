@@ -16,6 +16,7 @@ from ferce.prompts import QUESTIONNAIRE
 from ferce.training.errors import TrainingError
 from ferce.training.examples import UNIT_NUMBERS
 from ferce.training.tiny import (
+    account,
     album,
     code,
     course,
@@ -259,3 +260,27 @@ def test_the_rate_rises_stays_and_falls():
     assert pace.factor(50) == 1
     assert pace.factor(80) == pytest.approx(0.5)
     assert pace.factor(100) == 0
+
+
+class Describer:
+    """Describes each grey of the fixture's faces with a text of its own."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def question(self, text):
+        return text
+
+    def reply(self, crops, asked, limit):
+        assert len(crops) == len(asked)
+        return [self.texts[round(float(crop.mean()) / 5)] for crop in crops]
+
+
+def test_named_units_are_counted_against_those_that_are_there(tmp_path):
+    told = [sample(0, units({12: 0.9})), sample(1, units({4: 0.9, 25: 0.9})), sample(2, None)]
+    book = album.pack(aligned(told, tmp_path / "faces"), 3, tmp_path / "album")
+    voice = Describer(["The lip corners are pulled up.", "The nose is wrinkled.", ""])
+    found = account.measure(voice, book, np.arange(3))
+    assert (found.precision, found.recall) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+    assert found.f1 == pytest.approx(0.4)
+    assert found.swapped == 0

@@ -94,6 +94,7 @@ def test_it_can_be_asked_how_well_it_answers(done):
     told = recipe.measured(plan, folder, "val")
     assert set(told) == {"renders", "annotated"}
     assert 0 <= told["renders"]["changed"] <= 1
+    assert 0 <= told["renders"]["mention_f1"] <= 1
     assert (folder / "metrics.json").is_file()
 
 

@@ -12,6 +12,7 @@ from ferce.training import examples, progress
 from ferce.training.checkpoint import write_json
 from ferce.training.errors import TrainingError
 from ferce.training.tiny import (
+    account,
     album,
     bridge,
     design,
@@ -29,6 +30,7 @@ from ferce.training.tiny.teacher import Teacher
 ALBUMS = ("renders", "faces", "annotated")
 STAGES = ("tower", "speech", "bridge", "whole")
 SHARD = "9MB"  # no file of the package is larger
+DESCRIBED = 300  # renders that are described to be measured
 LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
 
 
@@ -153,7 +155,8 @@ def measured(recipe: Recipe, folder: Path, split: str) -> dict[str, Any]:
     from ferce.spec import Spec
 
     backend = blip2.load(Spec("blip2", str(folder)), recipe.device)
-    faces, told = albums(recipe), {}
+    faces = albums(recipe)
+    told: dict[str, Any] = {}
     for name in ("renders", "annotated"):
         said = voice.measure(backend, faces[name], faces[name].where(split))
         told[name] = {
@@ -162,6 +165,10 @@ def measured(recipe: Recipe, folder: Path, split: str) -> dict[str, Any]:
             "swapped": said.swapped,
             "changed": said.changed,
         }
+    numbers = faces["renders"].where(split)[:DESCRIBED]
+    named = account.measure(backend, faces["renders"], numbers)
+    told["renders"]["mention_f1"] = named.f1
+    told["renders"]["mention_f1_swapped"] = named.swapped
     write_json(folder / "metrics.json", {"split": split, **told})
     return told
 
