@@ -122,15 +122,17 @@ def fit_temperature(truth: Labels, logits: NDArray[np.float64]) -> float:
 def fit_set_mass(truth: Labels, probabilities: Probabilities, coverage: float = 0.9) -> float:
     """The mass whose prediction sets hold the truth with `coverage`, from held-out data.
 
-    The conformal quantile of the mass gathered up to and with the true class, most probable first
-    (Romano, Sesia & Candès 2020, arXiv 2006.02544, without randomisation, so slightly wide).
+    The conformal quantile of the mass gathered before the true class, most probable first: a class
+    is in the set when that lies below the mass. With the true class's own mass added, as in Romano,
+    Sesia & Candès 2020 (arXiv 2006.02544) without randomisation, sets of sure models grow wide.
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    gathered = np.take_along_axis(probabilities, order, 1).cumsum(1)
+    sorted_ = np.take_along_axis(probabilities, order, 1)
+    before = sorted_.cumsum(1) - sorted_
     place = (order == truth[:, None]).argmax(1)
-    needed = np.sort(gathered[np.arange(len(truth)), place])
+    needed = np.sort(before[np.arange(len(truth)), place])
     rank = int(np.ceil((len(truth) + 1) * coverage)) - 1
-    return min(float(needed[rank]), 1.0) if rank < len(needed) else 1.0
+    return min(float(needed[rank]) + 1e-6, 1.0) if rank < len(needed) else 1.0
 
 
 def set_sizes(probabilities: Probabilities, mass: float) -> NDArray[np.intp]:

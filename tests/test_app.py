@@ -543,6 +543,7 @@ def test_api_names_its_endpoints_with_their_parameters(client):
         "/ask": [("photo", "filepath"), ("question", "str")],
         "/compare": [("photo", "filepath"), ("names", "str")],
         "/batch": [("photos", "list[filepath]")],
+        "/video": [("clip", "filepath")],
     }
 
 

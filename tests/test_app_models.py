@@ -142,9 +142,9 @@ def test_one_model_alone_has_no_agreement(save):
 
 
 def test_the_default_and_the_operators_models_are_offered():
-    catalogue = catalogue_of(NEGATIVE, "prototypes")
-    assert catalogue.names == ("prototypes", NEGATIVE)
-    assert catalogue.of("prototypes") is catalogue
+    catalogue = catalogue_of(NEGATIVE, "embedded")
+    assert catalogue.names == ("embedded", NEGATIVE)
+    assert catalogue.of("embedded") is catalogue
     assert catalogue.of(NEGATIVE) is catalogue.of(f" {NEGATIVE} ")
 
 
@@ -156,7 +156,7 @@ def test_a_list_with_what_cannot_classify_is_refused_at_the_start(name):
 
 def test_what_is_not_offered_is_not_loaded():
     with pytest.raises(
-        ValueError, match=f"is not offered here; choose one of: prototypes, {NEGATIVE}"
+        ValueError, match=f"is not offered here; choose one of: embedded, {NEGATIVE}"
     ):
         catalogue_of(NEGATIVE).of("timm:owner/other")
 
@@ -186,7 +186,7 @@ def test_visitors_models_do_not_pile_up():
     catalogue = catalogue_of(allow_any=True)
     for i in range(5):
         assert catalogue.of(f"timm:owner/model{i}").wait(5)
-    assert list(catalogue.known()) == ["prototypes", "timm:owner/model3", "timm:owner/model4"]
+    assert list(catalogue.known()) == ["embedded", "timm:owner/model3", "timm:owner/model4"]
 
 
 # ---- dossiers ----
@@ -315,9 +315,9 @@ def test_api_compares_models(save):
     with serving(models=[NEGATIVE, BROKEN]) as address:
         client = Client(address, verbose=False)
         told = client.predict(photo, api_name="/compare")
-        fewer = client.predict(photo, f"prototypes {NEGATIVE}", api_name="/compare")
+        fewer = client.predict(photo, f"embedded {NEGATIVE}", api_name="/compare")
         refused = client.predict(photo, "timm:/etc", api_name="/compare")
-    assert [row["model"] for row in told["models"]] == ["prototypes", NEGATIVE, BROKEN]
+    assert [row["model"] for row in told["models"]] == ["embedded", NEGATIVE, BROKEN]
     labels = [face["prediction"]["label"] for face in told["models"][1]["faces"]]
     assert labels == [label_of(245), label_of(55)]
     assert "no test/broken" in told["models"][2]["error"]

@@ -72,7 +72,7 @@ def files(tmp_path_factory):
         file.writestr("a_long_folder_name/broken.jpg", b"no photo")
         file.writestr("a_long_folder_name/notes.txt", b"hello")
     (folder / "results" / "evaluation").mkdir(parents=True)
-    told = measurements() | {"evaluation": {"model": "prototypes", "date": "2026-01-01"}}
+    told = measurements() | {"evaluation": {"model": "embedded", "date": "2026-01-01"}}
     (folder / "results" / "evaluation" / "metrics.json").write_text(json.dumps(told))
     return folder
 
@@ -252,7 +252,7 @@ def test_a_wrong_id_is_refused_beside_its_field(visit):
     page.keyboard.press("Enter")
     words = page.locator(".dossier .trouble", has_text="Give a model of the Hub")
     words.wait_for()
-    assert page.locator(".dossier h2").inner_text() == "prototypes"
+    assert page.locator(".dossier h2").inner_text() == "embedded"
 
 
 def test_code_is_copied(visit, browser):
@@ -261,7 +261,7 @@ def test_code_is_copied(visit, browser):
     page.locator("[data-copy]").click()
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert 'ferce.load_classifier("prototypes")' in copied
+    assert 'ferce.load_classifier("embedded")' in copied
 
 
 # ---- what is saved of one reading ----

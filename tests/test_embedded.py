@@ -18,6 +18,7 @@ from ferce.decision import decide
 from ferce.hub import CheckpointError
 from ferce.labels import COMPOUNDS
 from ferce.pipeline import measured
+from ferce.saliency import explain
 from ferce.types import REGIONS, Face
 
 
@@ -80,8 +81,27 @@ def test_a_row_does_not_depend_on_its_batch(model, smiling):
 def test_the_network_is_a_plain_timm_folder(folder, model):
     plain = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     with torch.inference_mode():
-        mine = model.view().module(torch.zeros(1, 3, 64, 64))
+        mine = model.network.view().module(torch.zeros(1, 3, 64, 64))
         torch.testing.assert_close(plain(torch.zeros(1, 3, 64, 64)), mine, atol=1e-4, rtol=1e-4)
+
+
+def test_the_view_is_the_decision_with_other_evidence_at_its_mean(model, smiling):
+    view = model.view()
+    with torch.inference_mode():
+        (row,) = view.module(view.inputs([smiling])).exp().numpy()
+    assert row.sum() == pytest.approx(1, abs=1e-5)
+    mean_face = Face(crop=smiling.crop)
+    scores = model.scores([mean_face])
+    assert row[view.index("neutral")] == pytest.approx(scores.neutral[0], abs=0.05)
+    assert view.index("sadly angry") == COMPOUNDS.index("sadly angry")
+    heat = explain(model, smiling, "happy", method="grad-cam")
+    assert heat.values.shape == smiling.crop.shape[:2]
+
+
+def test_the_heat_shows_the_measures_too(model, smiling):
+    heat = explain(model, smiling, "happy")
+    assert heat.method == "occlusion"
+    assert heat.regions["mouth"] > 0.8
 
 
 def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):

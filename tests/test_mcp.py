@@ -37,7 +37,7 @@ def test_tools_answer_and_read_no_files_of_the_server():
     calls = [
         ("read", {"photo": photo(10)}),
         ("ask", {"photo": photo(10), "question": "Is the mouth open?"}),
-        ("compare", {"photo": photo(10), "names": "prototypes"}),
+        ("compare", {"photo": photo(10), "names": "embedded"}),
         ("read", {"photo": "/etc/passwd"}),
         ("read", {"photo": "http://127.0.0.1:1/x.png"}),
     ]
@@ -49,7 +49,7 @@ def test_tools_answer_and_read_no_files_of_the_server():
     texts = [answer.content[0].text for answer in answers]
     assert label_of(10) in texts[0]
     assert "bright, of 18 letters" in texts[1]
-    assert "prototypes" in texts[2]
+    assert "embedded" in texts[2]
     assert [answer.isError for answer in answers] == [False, False, False, True, True]
 
 

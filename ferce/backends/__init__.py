@@ -8,7 +8,7 @@ from typing import Any
 from ferce.protocols import Classifier, Voice
 from ferce.spec import Spec, parse
 
-DEFAULT_CLASSIFIER = "prototypes"
+DEFAULT_CLASSIFIER = "embedded"
 DEFAULT_VOICE = "measured"
 
 

@@ -6,6 +6,7 @@ prior (`prior.safetensors`) and the linear readers over all three (`fusion.safet
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,13 @@ COMPOUND, GATE = "compounds", "gate"
 class Embedded:
     """A `Classifier` and `Explainable`; its network is what heat maps look into."""
 
+    whole = True  # it decides by more than its network; see `saliency.choose`
+
     def __init__(self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion]) -> None:
         """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion."""
         self.name, self.network = name, network
         self._units, self._prior, self._fusion = readers
+        self._view: View | None = None
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face; what is not measured of a face counts as the mean face."""
@@ -67,8 +71,15 @@ class Embedded:
         return np.hstack([logits, units, self._prior(faces), shape.shape(faces)])
 
     def view(self) -> View:
-        """The network as heat maps need it."""
-        return self.network.view()
+        """The network with the readers behind it, as heat maps need it."""
+        if self._view is None:
+            from ferce.backends.fused import Fused
+
+            heads = (COMPOUND, EXPRESSION, GATE)
+            module = Fused(self.network.network, self._units, self._fusion, heads).eval()
+            columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
+            self._view = replace(self.network.view(), module=module, index=columns.index)
+        return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
         """(N, F) how far each number counts: measures of covered places do not."""

@@ -163,11 +163,13 @@ def explain(
 def choose(classifier: Classifier, face: Face) -> str:
     """What "auto" stands for.
 
-    Attention relevance for a transformer in which it can be followed (on small trained ones with
-    evidence at a known place Grad-CAM mostly missed it), Grad-CAM for any other network whose
-    layers keep the places of the image; else region occlusion, or the grid without landmarks.
+    Region occlusion for a classifier that decides by more than its network (`whole` is true), as
+    only hiding shows all that it uses. Attention relevance for a transformer in which it can be
+    followed (on small trained ones with evidence at a known place Grad-CAM mostly missed it),
+    Grad-CAM for any other network whose layers keep the places of the image; else region
+    occlusion, or the grid without landmarks.
     """
-    view = _opened(classifier)
+    view = None if getattr(classifier, "whole", False) else _opened(classifier)
     if view is None:
         return "occlusion" if face.regions else "occlusion-grid"
     if view.reshape is None:

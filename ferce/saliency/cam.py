@@ -35,7 +35,8 @@ def target(view: View, label: str, against: str | None = None) -> Target:
 
     A label's own score may rise for every label alike, and then its map shows what speaks for none
     of them; log-odds, the weighted contrast of Wang & Wang 2022 ("Why not other classes?",
-    NeurIPS), do not. A basic emotion has the probability of all compounds that hold it.
+    NeurIPS), do not. A basic emotion has the probability of all compounds that hold it,
+    and of itself alone where the network has an output for that.
     """
     own = _columns(view, label)
     rival = None if against is None else _columns(view, against)
@@ -50,7 +51,11 @@ def target(view: View, label: str, against: str | None = None) -> Target:
 def _columns(view: View, label: str) -> list[int]:
     if label not in BASICS:
         return [view.index(label)]
-    return [view.index(compound) for compound in COMPOUNDS if label in components(compound)]
+    held = [view.index(compound) for compound in COMPOUNDS if label in components(compound)]
+    try:
+        return [*held, view.index(label)]  # shown alone
+    except ValueError:
+        return held
 
 
 class Recorder(ActivationsAndGradients):  # type: ignore[misc]

@@ -26,7 +26,7 @@ from ferce.types import Face
 
 POSED, RENDERED = 0.3, 0.005  # weight of a posed and of a rendered face beside an annotated one
 GATED = 20.0  # how much more a rendered face weighs for telling two emotions from one
-SHAPED = 10_000  # rendered training faces whose measures a reader of compounds is fitted on
+SHAPED = 7_000  # rendered training faces whose measures a reader of compounds is fitted on
 MEASURES = 0.1  # its strength
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/?]+/)+")
