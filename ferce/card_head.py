@@ -43,6 +43,7 @@ class Subject:
         calibration: kept with the weights; None where it has none.
         footprint: stated power, None where unknown.
         packaged: it lies in the package, and `name` is its folder there.
+        notes: Markdown that its makers wrote: parts, sources, what else was measured.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Subject:
     calibration: Calibration | None = None
     footprint: Footprint | None = None
     packaged: bool = False
+    notes: str = ""
 
     @property
     def spec(self) -> str:

@@ -11,6 +11,7 @@ from ferce.labels import COMPOUNDS
 from ferce.measurements import FIGURES, Figure, Measurements
 
 CONFUSION = "confusion.png"
+GROUPS = "### Groups of people"  # of the notes, where that was measured
 RARE = 25  # faces; below it a class's figures mean little
 
 CARD = Template(
@@ -53,7 +54,7 @@ $data
 | split | faces | by class |
 |---|--:|---|
 $counts
-
+$notes
 ## Intended use
 
 Research and teaching on how compound facial expressions look, on pictures of people who agreed to
@@ -71,7 +72,7 @@ $licence
 
 - The label says what an expression resembles to annotators or by construction of the data, not what
   the person feels; other data, cultures, ages, poses and lighting will give other figures.
-- How the model does on groups of people (skin, age, sex) was not measured.
+$groups
 - Explanations are generated text. ferce checks each claim against the face and the model; unchecked
   text is not evidence.
 
@@ -102,6 +103,8 @@ def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSIO
         confusion=f"![Confusion matrix, {measured.split} split]({picture})",
         data="\n".join(_data(subject.sources)),
         counts="\n".join(_count_rows(measured)),
+        notes=f"\n{subject.notes.strip()}\n" if subject.notes else "",
+        groups=_groups(subject),
         points="\n".join(f"- {point}" for point in notice.POINTS),
         licence=_licence(subject),
         training=_training(subject, measured),
@@ -185,6 +188,12 @@ def _count_rows(measured: Measurements) -> list[str]:
         each = ", ".join(f"{label} {n}" for label, n in counts.items())
         rows.append(f"| {split} | {sum(counts.values())} | {each} |")
     return rows
+
+
+def _groups(subject: Subject) -> str:
+    if GROUPS in subject.notes:
+        return "- How the model does on groups of people is told above; groups are small."
+    return "- How the model does on groups of people (skin, age, sex) was not measured."
 
 
 def _licence(subject: Subject) -> str:

@@ -17,6 +17,7 @@ from ferce.staging import PublishError
 ADAPTER = "adapter_config.json"
 OURS = "ferce.json"
 CARD = "README.md"
+NOTES = "notes.md"  # beside packaged weights: what its makers add to the card
 # The class that an adapter was trained around -> kind of its spec.
 KINDS = {"Blip2ForConditionalGeneration": "blip2", "BlipForQuestionAnswering": "blip-vqa"}
 
@@ -92,11 +93,17 @@ def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
             licence=licences.licence_for(sources, licence),
             calibration=_calibration(folder),
             packaged=True,
+            notes=_notes(folder),
             **_packaged(folder),
         )
     except (MeasurementError, LicenceError, CheckpointError) as error:
         raise PublishError(f"{folder}: {error}") from error
     return cards.model_card(subject, measured, picture)
+
+
+def _notes(folder: Path) -> str:
+    path = folder / NOTES
+    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def _packaged(folder: Path) -> dict[str, Any]:

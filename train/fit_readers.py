@@ -32,8 +32,13 @@ def main() -> None:
     made.add_argument("--prior", type=Path, default=PACKAGED / "prior.safetensors")
     made.add_argument("--output", type=Path, default=PACKAGED)
     made.add_argument("--cache", type=Path, default=default_cache())
+    made.add_argument(
+        "--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings before"
+    )
     given = made.parse_args()
-    sources = packaging.Sources(given.network, given.prior, given.faces, given.renders, given.cache)
+    sources = packaging.Sources(
+        given.network, given.prior, given.faces, given.renders, given.cache, tuple(given.earlier)
+    )
     packaging.package(sources, given.output, say)
 
 

@@ -13,6 +13,7 @@ from ferce.evaluation import (
     comparison,
     components,
     end_to_end,
+    groups,
     heat,
     pictures,
     plots,
@@ -101,6 +102,8 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
         block["against"] = told | {"folder": str(other[0])}
     if told := units.figures(table.rows(), plan.draws, plan.seed):
         block["units"] = told
+    if people := groups.figures(table.rows()):
+        block["groups"] = people
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
         told = block["text"]["rouge_l"]

@@ -40,6 +40,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
         yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
     yield from _components(block["components"])
     yield from _units(block.get("units"))
+    yield from grouped(block.get("groups", {}))
     for part in ("free_text", "end_to_end", "text", "heat", "against"):
         yield from _part(part, block.get(part))
     for name, told in block.get("slices", {}).items():
@@ -80,6 +81,22 @@ def _units(told: Mapping[str, Any] | None) -> Iterator[str]:
             yield row(f"{name}: AUC", one["auc"])
         if "AU4" in told["false_alarms_on_neutral"]:
             yield row("AU4 seen in neutral faces", told["false_alarms_on_neutral"]["AU4"])
+
+
+# Of `groups.figures`.
+GROUPED = {
+    "unit_f1": "F1 of action units",
+    "neutral_recall": "neutral faces called neutral",
+    "brow_alarms": "AU4 seen in neutral faces",
+}
+
+
+def grouped(told: Mapping[str, Any]) -> Iterator[str]:
+    """A row for each figure of each group of people."""
+    for name, parts in told.items():
+        for part, found in parts.items():
+            for key in filter(found.__contains__, GROUPED):
+                yield row(f"{name} {part}, {found['faces']} faces: {GROUPED[key]}", found[key])
 
 
 def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:

@@ -35,13 +35,18 @@ CONFIDENT = 0.4  # of what renders alone say of a unit
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the parts come from; see `train/fit_readers.py`."""
+    """Where the parts come from; see `train/fit_readers.py`.
+
+    `earlier`: files with the "plan" of each training that the network went on from, the first one
+    with the "origin" of the weights that it began with.
+    """
 
     network: Path
     prior: Path
     faces: Path
     renders: str
     cache: Path
+    earlier: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,10 +270,19 @@ def _write(
         shutil.copy(sources.prior, output / "prior.safetensors")
     fusion.save(output)
     save_calibration(output, calibration)
-    run = read_json(sources.network / "metrics.json")
-    checkpoint.write_json(output / "metrics.json", _portable({**run, "readers": told}))
-    for name in ("config.json", "ferce.json"):
-        checkpoint.write_json(output / name, _portable(read_json(output / name)))
+    run, lineage = read_json(sources.network / "metrics.json"), _lineage(sources.earlier)
+    checkpoint.write_json(output / "metrics.json", _portable({**run, **lineage, "readers": told}))
+    more = {"config.json": {}, "ferce.json": lineage}
+    for name, extra in more.items():
+        checkpoint.write_json(output / name, _portable({**read_json(output / name), **extra}))
+
+
+def _lineage(earlier: Sequence[Path]) -> dict[str, Any]:
+    """What the network began with, and the settings of the trainings before the last one."""
+    if not earlier:
+        return {}
+    told = [read_json(path) for path in earlier]
+    return {"origin": told[0]["origin"], "earlier": [one["plan"] for one in told]}
 
 
 def _portable(value: Any) -> Any:

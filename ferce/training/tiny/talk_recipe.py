@@ -1,0 +1,151 @@
+"""From packed faces to a small FastVLM on disk, and what it is measured by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ferce.labels import COMPOUNDS
+from ferce.training import progress
+from ferce.training.checkpoint import write_json
+from ferce.training.tiny import account, album, chat, house, jitter, readout, speech, talk, tower
+from ferce.training.tiny.album import Album
+from ferce.training.tiny.course import Pace, averaged
+
+ALBUMS = ("renders", "faces", "annotated")
+SETTLING = 384  # faces that settle the projector's start
+GLANCED, DESCRIBED = 200, 300  # faces asked between steps; renders described to be measured
+ANSWERS = ("Yes", "No")
+SHARD = "9MB"  # no file of the package is larger
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Folder of albums and checkpoint, folder of the tower's classifier, pace, and who is told."""
+
+    folder: Path
+    tower: Path
+    pace: Pace
+    report: progress.Report = progress.silent
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint."""
+        return self.folder / "talk.safetensors"
+
+
+def teach(recipe: Recipe) -> None:
+    """Teach to the last step."""
+    albums, backend = opened(recipe)
+
+    def judge() -> str:
+        numbers = _some(albums["renders"].where("val"), GLANCED)
+        known = {name: albums[name].where("val") for name in ("renders", "annotated")}
+        asked = {
+            name: answers(backend, albums[name], _some(n, GLANCED)) for name, n in known.items()
+        }
+        right = named(backend, albums["renders"], numbers)
+        told = "; ".join(f"{name} {score.told()}" for name, score in asked.items())
+        return f"{told}; labels {right:.3f}"
+
+    talk.teach(backend, albums, recipe.pace, recipe.path, recipe.report, judge)
+
+
+def opened(recipe: Recipe) -> tuple[dict[str, Album], Any]:
+    """The albums, and a `chat.Chat` around a network that has learnt nothing yet."""
+    from transformers import AutoProcessor
+
+    albums = {name: album.load(recipe.folder / "albums" / name) for name in ALBUMS}
+    kept = recipe.folder / "talk-processor"  # later words of ferce must not move the tokens
+    if not kept.is_dir():
+        chat.processor(_corpus(albums["renders"], recipe.pace.seed)).save_pretrained(kept)
+    processor = AutoProcessor.from_pretrained(kept, trust_remote_code=False)
+    torch.manual_seed(recipe.pace.seed)
+    some = _some(albums["renders"].where("train"), SETTLING)
+    pixels = torch.from_numpy(np.stack([albums["renders"].pixels[i] for i in some]))
+    network = chat.fresh(processor.tokenizer, recipe.tower, jitter.plain(pixels, chat.SIDE))
+    return albums, wrapped(network, processor)
+
+
+def wrapped(network: Any, processor: Any) -> Any:
+    """The network as a `chat.Chat`, which reads prompts and makes answers."""
+    from ferce.backends.chat import Chat
+    from ferce.backends.checkpoint import Checkpoint
+    from ferce.backends.settings import Settings
+
+    processor.tokenizer.padding_side = "left"
+    return Chat("fastvlm-mini", Checkpoint(network, processor, Path()), Settings(batch=32))
+
+
+def export(recipe: Recipe, folder: Path) -> None:
+    """Write the network as plain transformers loads it, in float16, no file above `SHARD`."""
+    _, backend = opened(recipe)
+    net = talk.Talker(backend.network)
+    net.load_state_dict(averaged(recipe.path))
+    backend.network.half().save_pretrained(folder, max_shard_size=SHARD)
+    backend.processor.save_pretrained(folder)
+
+
+def measure(recipe: Recipe, folder: Path, split: str, most: int = 0) -> dict[str, Any]:
+    """What the exported network says of a split, also written to its `metrics.json`.
+
+    Returns:
+        For renders and annotated photos: balanced accuracy of yes and no and of each cue, the same
+        with the next face's picture; for renders: accuracy of the scored labels, and micro F1 of
+        the action units that descriptions name.
+    """
+    from ferce.backends import chat as backends
+    from ferce.spec import Spec
+
+    backend = backends.load(Spec("chat", str(folder)), "cpu")
+    albums = {name: album.load(recipe.folder / "albums" / name) for name in ALBUMS}
+    told: dict[str, Any] = {}
+    for name in ("renders", "annotated"):
+        numbers = _some(albums[name].where(split), most)
+        score = answers(backend, albums[name], numbers)
+        swapped = answers(backend, albums[name], numbers, shift=1)
+        told[name] = {"faces": len(numbers), "yes_no_balanced": score.mean, "swapped": swapped.mean}
+        told[name]["cues"] = {k: v for k, v in score.balanced.items() if v == v}
+    renders = albums["renders"]
+    numbers = _some(renders.where(split), most)
+    told["renders"]["label_accuracy"] = named(backend, renders, numbers)
+    said = account.measure(backend, renders, _some(numbers, DESCRIBED))
+    told["renders"] |= {"mention_f1": said.f1, "mention_f1_swapped": said.swapped}
+    write_json(folder / "metrics.json", {"split": split, **told})
+    return told
+
+
+def answers(backend: Any, book: Album, numbers: NDArray[np.int64], shift: int = 0) -> readout.Score:
+    """Balanced accuracy of yes against no on each cue; `shift`: with pictures of other faces."""
+    asked = house.score_prompts().values()
+    crops = [book.pixels[i] for i in np.roll(numbers, shift)]
+    columns = [_margin(backend, crops, backend.question(text)) for text in asked]
+    return readout.measure(np.stack(columns, 1), readout.truths(tower.told(book, numbers)))
+
+
+def _margin(backend: Any, crops: Any, asked: str) -> NDArray[np.float32]:
+    found = backend.log_likelihoods(crops, ANSWERS, asked)
+    return np.asarray(found[:, 0] - found[:, 1], np.float32)
+
+
+def named(backend: Any, book: Album, numbers: NDArray[np.int64]) -> float:
+    """Accuracy of the likeliest compound label over the faces that have one."""
+    held = [i for i in numbers if book.samples[i].label in COMPOUNDS]
+    found = backend.log_likelihoods([book.pixels[i] for i in held], COMPOUNDS).argmax(1)
+    truth = [COMPOUNDS.index(str(book.samples[i].label)) for i in held]
+    return float((found == np.array(truth)).mean())
+
+
+def _some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many, drawn by chance but always the same; 0 for all."""
+    return np.random.default_rng(1).permutation(numbers)[: most or None]
+
+
+def _corpus(book: Album, seed: int) -> list[str]:
+    """Texts that hold every word of training."""
+    among = {"renders": book, "faces": book}
+    turns = [t for k in range(speech.CORPUS_ROUNDS) for t in talk.turns(among, k, seed).turns]
+    return [*speech.corpus(book, seed), *(text for t in turns for text in (t.prompt, t.answer))]
