@@ -202,3 +202,38 @@ def build_chat_adapter(folder: Path, base: Path, seed: int = 1) -> Path:
     return save_adapter(
         folder, network, r".*(language|text)_model.*\.(q_proj|v_proj)", str(base), seed
     )
+
+
+def build_fastvlm(folder: Path, seed: int = 0) -> Path:
+    """`FastVlmForConditionalGeneration`: a convolutional timm tower, and Qwen2."""
+    from transformers import (
+        BlipImageProcessor,
+        FastVlmConfig,
+        FastVlmForConditionalGeneration,
+        LlavaProcessor,
+        Qwen2Config,
+    )
+
+    tokenizer = llama_tokenizer()
+    text = Qwen2Config(
+        vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=2 * WIDTH,
+        num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=2,
+        bos_token_id=1, eos_token_id=2, pad_token_id=3,
+    )  # fmt: skip
+    tower = {
+        "model_type": "timm_wrapper", "architecture": "test_efficientnet",
+        "do_pooling": False, "num_classes": 0, "hidden_size": 256,
+    }  # fmt: skip
+    config = FastVlmConfig(
+        vision_config=tower, text_config=text.to_dict(),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    size = {"height": 64, "width": 64}
+    pictures = BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
+    processor = LlavaProcessor(
+        pictures, tokenizer, patch_size=32, vision_feature_select_strategy="full",
+        chat_template=LLAVA_TEMPLATE,
+    )  # fmt: skip
+    shake(FastVlmForConditionalGeneration(config), seed).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder

@@ -30,6 +30,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "prototypes": Kind(
             "prototypes", True, False, "action units against prototypes, no training"
         ),
+        "fastvlm-mini": Kind(
+            "fastvlm_mini", True, True, "the packaged small vision-language model"
+        ),
         "timm": Kind("timm_net", True, False, "any timm network trained on the 14 compounds"),
         "clip": Kind(
             "clip", True, False, "CLIP or SigLIP, by sentences, a probe or a few examples"

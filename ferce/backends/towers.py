@@ -56,6 +56,17 @@ def _smolvlm(network: Any) -> Tower:
     )
 
 
+def _fastvlm(network: Any) -> Tower:
+    """A timm network; the last stage of a convolutional one is a map already."""
+    body = network.model.vision_tower.timm_model
+    last = getattr(body, "bn2", None) or getattr(body, "final_conv", None)
+    if last is None:
+        raise ValueError(
+            "Grad-CAM knows FastVLM's towers of the EfficientNet and FastViT kind only."
+        )
+    return Tower(last, lambda activations, _: activations)
+
+
 def _qwen(network: Any) -> Tower:
     """Flat rows of patches, grouped by the blocks that are merged into one token."""
     blocks = network.model.visual.blocks
@@ -113,6 +124,7 @@ def _unpatchify(cells: Any) -> Any:
 FAMILIES: MappingProxyType[str, Callable[[Any], Tower]] = MappingProxyType(
     {
         "llava": _llava,
+        "fast_vlm": _fastvlm,
         "internvl": _internvl,
         "smolvlm": _smolvlm,
         "idefics3": _smolvlm,

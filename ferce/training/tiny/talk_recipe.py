@@ -132,8 +132,10 @@ def _margin(backend: Any, crops: Any, asked: str) -> NDArray[np.float32]:
 
 
 def named(backend: Any, book: Album, numbers: NDArray[np.int64]) -> float:
-    """Accuracy of the likeliest compound label over the faces that have one."""
+    """Accuracy of the likeliest compound label over the faces that have one; NaN without any."""
     held = [i for i in numbers if book.samples[i].label in COMPOUNDS]
+    if not held:
+        return float("nan")
     found = backend.log_likelihoods([book.pixels[i] for i in held], COMPOUNDS).argmax(1)
     truth = [COMPOUNDS.index(str(book.samples[i].label)) for i in held]
     return float((found == np.array(truth)).mean())
