@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import pytest
 from app_fixtures import ROOT, label_of, scene, serving
+from axe import barriers
 from PIL import Image
 
 from ferce.report import json_schema
@@ -168,6 +169,7 @@ def test_looks(visit, real, size, theme):
     # Under 0.1 counts as good (web.dev/cls); the panels stand where they stood.
     assert page.evaluate("window.shifts") < 0.1
     assert page.locator("img:not([alt])").count() == 0
+    assert barriers(page) == {}
 
 
 @pytest.mark.parametrize(("size", "columns"), [("phone", 1), ("tablet", 2), ("desktop", 4)])

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from app_fixtures import ROOT, label_of, scene, serving
+from app_fixtures import label_of, scene, serving
+from axe import barriers
 from PIL import Image
 from publish_fixtures import measurements
 from test_app_browser import CHROMIUM, FAINT, SHIFTS, SHOTS
@@ -17,7 +18,6 @@ NEGATIVE = "timm:test/negative"
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
 # Under 0.1 counts as good (web.dev/cls); columns of models grow as they are read, below the photo.
 SHIFT = {"Batch": 0.1, "Compare": 0.5}
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [
     pytest.mark.browser,
@@ -163,24 +163,11 @@ def test_looks(visit, files, tab, size, theme):
     assert page.locator("img:not([alt])").count() == 0
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here (npm install axe-core)")
 @pytest.mark.parametrize("tab", FLOWS)
 def test_no_barriers_by_axe(visit, files, tab):
     page = visit(tab)
     FLOWS[tab](page, files)
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run('.gradio-container', {runOnly: ['wcag2a', 'wcag2aa']})")
-    serious = {
-        rule["id"]: told
-        for rule in found["violations"]
-        if rule["impact"] in ("serious", "critical") and (told := ours(rule["nodes"]))
-    }
-    assert serious == {}
-
-
-def ours(nodes):
-    """What is not Gradio's own: its file field has a button within a button."""
-    return [node["html"][:120] for node in nodes if "icon-button" not in node["html"]]
+    assert barriers(page) == {}
 
 
 # ---- batch ----

@@ -8,6 +8,7 @@ import clip_fixtures as clips
 import numpy as np
 import pytest
 from app_fixtures import ROOT, serving
+from axe import barriers
 from PIL import Image
 
 from ferce.images import ImageError
@@ -218,6 +219,7 @@ def test_a_clip_in_the_browser(page, smile):
     assert not evidence.is_visible()
     page.locator(".moment .cue").first.focus()
     assert evidence.is_visible()
+    assert barriers(page) == {}
 
 
 @pytest.mark.browser
@@ -230,6 +232,7 @@ def test_the_camera_in_the_browser(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Explain this moment").click()
     page.locator(".live-why .cue").first.wait_for()
+    assert barriers(page) == {}
     page.get_by_role("button", name="Stop the camera").click()
     page.get_by_text("The camera is off.").wait_for()
     assert page.evaluate("document.querySelector('.stage video').srcObject") is None

@@ -126,7 +126,8 @@ def _column(column: "Column", i: int) -> str:
 def _parts(column: "Column", reading: Reading, prediction: Prediction, i: int) -> str:
     heat, told = reading.heatmap, reading.explanation
     ghost = f'<div class="waiting">{markup.ghost(4)}</div>'
-    figure = where.figure(reading.face, heat, heat.label) if heat else ghost
+    frame = f'<div class="waiting">{markup.ghost(1, figure=True)}</div>'  # of the map's height
+    figure = where.figure(reading.face, heat, heat.label) if heat else frame
     by = f'<p class="fine">Heat for {markup.text(heat.label)}, by {heat.method}</p>' if heat else ""
     words = why.spoken(told, f"model{i}") if told and not column.doing else ghost
     voice = f'<p class="fine">Words by <code>{markup.text(column.voice)}</code></p>'
