@@ -33,6 +33,25 @@ with torch.inference_mode():
 print(model.pretrained_cfg["label_names"][int(scores.argmax())])
 ```"""
 )
+TRANSFORMERS = Template(
+    """With transformers alone, on an aligned crop:
+
+```python
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+model = AutoModelForImageTextToText.from_pretrained("$name").eval()
+processor = AutoProcessor.from_pretrained("$name")
+picture = {"type": "image", "image": Image.open("photo.jpg").convert("RGB")}
+question = {"type": "text", "text": "$question"}
+inputs = processor.apply_chat_template(
+    [{"role": "user", "content": [picture, question]}],
+    tokenize=True, return_dict=True, return_tensors="pt",
+)
+answer = model.generate(**inputs, max_new_tokens=12)[0, inputs["input_ids"].shape[1]:]
+print(processor.decode(answer, skip_special_tokens=True))
+```"""
+)
 PEFT = Template(
     """With transformers and PEFT alone, on an aligned crop:
 
@@ -62,6 +81,9 @@ def loading(subject: Subject) -> str:
             + "\n\n"
             + ours
         )
+    if subject.library == "transformers":
+        plain = TRANSFORMERS.substitute(name=subject.name, question=subject.question)
+        return plain + "\n\n" + ours
     revision = f', revision="{subject.base_revision}"' if subject.base_revision else ""
     plain = PEFT.substitute(
         name=subject.name, base=subject.base, revision=revision, question=subject.question

@@ -8,7 +8,11 @@ from ferce.calibration import Calibration
 from ferce.licences import Licence
 from ferce.measurements import FIGURES, Measurements
 
-TASKS = {"timm": "image-classification", "peft": "image-text-to-text"}
+TASKS = {
+    "timm": "image-classification",
+    "peft": "image-text-to-text",
+    "transformers": "image-text-to-text",
+}
 TAGS = ("facial-expression-recognition", "compound-expression", "ferce")
 # Figures that become evaluation results of the metadata, under the Hub's names of metrics.
 RESULTS = {"macro_f1": "f1", "accuracy": "accuracy", "uar": "recall", "ece": "ece"}
@@ -33,11 +37,11 @@ class Subject:
     Attributes:
         name: `owner/name` on the Hub.
         kind: its kind in a spec, a key of `backends.KINDS`.
-        library: "timm" or "peft".
+        library: a key of `TASKS`.
         architecture: what it is in words, such as "resnet18".
         base: Hub id of the model it was trained from, None if none on the Hub.
         base_revision: its commit, tag or branch, None where not pinned.
-        question: what an adapter is asked for the label, as its base wants questions.
+        question: what a model that speaks is asked for the label, in its own format.
         sources: specs of every data set it has learnt from.
         licence: of the weights.
         calibration: kept with the weights; None where it has none.

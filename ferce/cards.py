@@ -116,6 +116,14 @@ def _summary(subject: Subject) -> str:
     what = f"A {subject.architecture} network for timm"
     if subject.library == "peft":
         what = f"A PEFT adapter for {subject.base}"
+    if subject.library == "transformers":
+        what = (
+            f"A small {subject.architecture} for transformers that answers questions, explains, and"
+        )
+        return (
+            f"{what} says by the likelihood of its words which of the 14 compound expressions of "
+            "RAF-CE a face resembles. It expects an aligned face crop, as ferce makes it."
+        )
     return (
         f"{what} that says which of the 14 compound expressions of RAF-CE (such as *happily "
         "surprised*) a face resembles. It expects an aligned face crop, as ferce makes it."

@@ -107,6 +107,14 @@ def _notes(folder: Path) -> str:
 
 
 def _packaged(folder: Path) -> dict[str, Any]:
+    if read_json(folder / "config.json").get("model_type") == "fast_vlm":
+        return {
+            "kind": "fastvlm-mini",
+            "library": "transformers",
+            "architecture": "FastVLM",
+            "base": None,
+            "question": prompts.CLASSIFY,
+        }
     if not (folder / ADAPTER).is_file():
         architecture = read_json(folder / "config.json").get("architecture", "timm")
         kind = "embedded" if (folder / FUSION).is_file() else "timm"

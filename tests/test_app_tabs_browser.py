@@ -16,8 +16,9 @@ from test_app_browser import CHROMIUM, FAINT, SHIFTS, SHOTS
 
 NEGATIVE = "timm:test/negative"
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
-# Under 0.1 counts as good (web.dev/cls); columns of models grow as they are read, below the photo.
-SHIFT = {"Batch": 0.1, "Compare": 0.5}
+# Under 0.1 counts as good (web.dev/cls). Chromium takes the headline of a column, put in where grey
+# lines were, for one that came from the top of the page; where columns stand is tested by itself.
+SHIFT = {"Batch": 0.1, "Compare": 0.4}
 
 pytestmark = [
     pytest.mark.browser,
@@ -161,6 +162,15 @@ def test_looks(visit, files, tab, size, theme):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("window.shifts") < SHIFT.get(tab, 9)
     assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize("size", ["phone", "tablet", "desktop"])
+def test_columns_stay_where_they_stand(visit, files, size):
+    tops = "() => [...document.querySelectorAll('.columns > .card')].map((c) => c.offsetTop)"
+    page = visit("Compare", size)
+    before = page.evaluate(tops)
+    compare(page, files)
+    assert page.evaluate(tops)[:2] == pytest.approx(before[:2], abs=2)
 
 
 @pytest.mark.parametrize("tab", FLOWS)

@@ -92,6 +92,7 @@ def test_labels_are_answers_and_never_asked(opened):
     albums, _ = opened
     told = [turn for turn in talk.turns(albums, 0, 0).turns if turn.task == "label"]
     assert len(told) == 3 * sum(one.label is not None for one in faces("train", 12)) > 0
+    assert {talk.NAMED.count(label) for label in COMPOUNDS} == {1}
     assert all(label not in turn.prompt for turn in told for label in COMPOUNDS)
     first = next(turn for turn in told if turn.prompt == prompts.CLASSIFY)
     assert first.answer in (COMPOUNDS[1], COMPOUNDS[3])

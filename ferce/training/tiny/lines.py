@@ -1,7 +1,7 @@
 """What is asked and answered in teaching: rounds of turns about some of an album's faces."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +32,16 @@ class Round:
     turns: list[Turn]
 
 
-def spoken(album: Album, among: NDArray[np.int64], number: int, seed: int) -> Round:
+def spoken(
+    album: Album,
+    among: NDArray[np.int64],
+    number: int,
+    seed: int,
+    named: Sequence[str] = COMPOUNDS,
+) -> Round:
     """Round `number` over some of the faces `among`; the same whenever it is made.
 
-    Labels in prompts are drawn by chance: nothing is learnt of whose label is which.
+    Labels in prompts are drawn by chance from `named`: nothing is learnt of whose label is which.
     """
     rng = np.random.default_rng((seed, number))
     chosen = rng.permutation(among)[:FACES]
@@ -43,7 +49,7 @@ def spoken(album: Album, among: NDArray[np.int64], number: int, seed: int) -> Ro
     items = [every[i] for i in chosen]
     gallery = Gallery(items, views=2)
     shown = [Shown(flipped=view == 1) for _ in items for view in range(2)]
-    labels = [COMPOUNDS[k] for k in rng.integers(len(COMPOUNDS), size=len(items))]
+    labels = [named[k] for k in rng.integers(len(named), size=len(items))]
     script = Script(
         gallery,
         shown,

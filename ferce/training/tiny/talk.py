@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from ferce import prompts
-from ferce.labels import COMPOUNDS, NOUNS, components
+from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.training import progress
 from ferce.training.grouping import grouped
 from ferce.training.rows import IGNORED, Row, Tokeniser
@@ -22,6 +22,7 @@ from ferce.training.turns import Turn
 
 TOLD = 0.3  # weight of the action units that the projected tokens are to tell
 REAL = 4  # every so many rounds are about real faces
+NAMED = (*COMPOUNDS, *BASICS, *BASICS, NEUTRAL)  # labels that explanations are asked for
 BATCH = 64  # pictures that the tower sees at once
 Module: Any = torch.nn.Module
 
@@ -158,22 +159,25 @@ def steps(
 def turns(albums: Mapping[str, Album], number: int, seed: int) -> lines.Round:
     """What is asked and answered in a round; the true labels only as answers."""
     album = _album(albums, number)
-    made = lines.spoken(album, album.where("train"), number, seed)
+    made = lines.spoken(album, album.where("train"), number, seed, NAMED)
     more = []
     for place, index in enumerate(made.faces):
-        label = album.samples[index].label
-        if label in COMPOUNDS:
-            view = 2 * place + number % 2
+        label, view = album.samples[index].label, 2 * place + number % 2
+        if label is not None:
             more += [Turn(view, "label", *pair) for pair in _named(label)]
     return lines.Round(made.faces, [*made.turns, *more])
 
 
 def _named(label: str) -> Iterator[tuple[str, str]]:
     """The label as the answer to each question that asks for it."""
-    first, second = (NOUNS[part] for part in components(label))
-    yield prompts.CLASSIFY, label
-    yield prompts.QUESTIONNAIRE[0], f"It resembles {label}."
-    yield prompts.QUESTIONNAIRE[1], f"{first} and {second}.".capitalize()
+    parts = [NOUNS[part] for part in components(label)]
+    if len(parts) > 1:
+        yield prompts.CLASSIFY, label
+    known = label if len(parts) > 1 else parts[0] if parts else "a neutral face"
+    yield prompts.QUESTIONNAIRE[0], f"It resembles {known}."
+    none = "None: the face is at rest." if not parts else f"One emotion shows: {parts[0]}."
+    both = " and ".join(parts).capitalize()
+    yield prompts.QUESTIONNAIRE[1], f"{both}." if len(parts) > 1 else none
 
 
 def look(network: Any, album: Album, faces: Any, seed: tuple[int, int]) -> tuple[Any, Any]:

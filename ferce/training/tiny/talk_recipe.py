@@ -1,6 +1,9 @@
 """From packed faces to a small FastVLM on disk, and what it is measured by."""
 
-from dataclasses import dataclass
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ferce.hub import read_json
 from ferce.labels import COMPOUNDS
 from ferce.training import progress
 from ferce.training.checkpoint import write_json
@@ -19,17 +23,27 @@ ALBUMS = ("renders", "faces", "annotated")
 SETTLING = 384  # faces that settle the projector's start
 GLANCED, DESCRIBED = 200, 300  # faces asked between steps; renders described to be measured
 ANSWERS = ("Yes", "No")
+METRICS = "metrics.json"
 SHARD = "9MB"  # no file of the package is larger
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """Folder of albums and checkpoint, folder of the tower's classifier, pace, and who is told."""
+    """What teaching is given.
+
+    Attributes:
+        folder: holds albums and checkpoint.
+        tower: folder of the classifier whose network sees.
+        pace: how long and how fast.
+        report: takes a line every few minutes.
+        data: spec of what the albums were packed from, for the card.
+    """
 
     folder: Path
     tower: Path
     pace: Pace
     report: progress.Report = progress.silent
+    data: str = "rendered:renders + manifest:taught.jsonl"
 
     @property
     def path(self) -> Path:
@@ -87,6 +101,23 @@ def export(recipe: Recipe, folder: Path) -> None:
     net.load_state_dict(averaged(recipe.path))
     backend.network.half().save_pretrained(folder, max_shard_size=SHARD)
     backend.processor.save_pretrained(folder)
+    write_json(folder / METRICS, _facts(recipe, backend))
+
+
+def _facts(recipe: Recipe, backend: Any) -> dict[str, Any]:
+    """What it learnt from and how, as a card wants it."""
+    albums = [album.load(recipe.folder / "albums" / name) for name in ALBUMS[:2]]
+    labels = Counter(
+        book.samples[i].label or "unlabelled" for book in albums for i in book.where("train")
+    )
+    return {
+        "data": {"spec": recipe.data, "train": dict(sorted(labels.items()))},
+        "origin": "tower of ferce/weights/classifier, language model from random weights",
+        "parameters": sum(p.numel() for p in backend.network.parameters()),
+        "plan": asdict(recipe.pace),
+        "machine": {"device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"}
+        | {name: version(name) for name in ("torch", "transformers", "timm")},
+    }
 
 
 def measure(recipe: Recipe, folder: Path, split: str, most: int = 0) -> dict[str, Any]:
@@ -114,7 +145,8 @@ def measure(recipe: Recipe, folder: Path, split: str, most: int = 0) -> dict[str
     told["renders"]["label_accuracy"] = named(backend, renders, numbers)
     said = account.measure(backend, renders, _some(numbers, DESCRIBED))
     told["renders"] |= {"mention_f1": said.f1, "mention_f1_swapped": said.swapped}
-    write_json(folder / "metrics.json", {"split": split, **told})
+    known = read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+    write_json(folder / METRICS, {**known, "asked": {**known.get("asked", {}), split: told}})
     return told
 
 

@@ -40,7 +40,7 @@ def sorry(words: str) -> Shown:
 
 def waiting(names: Sequence[str]) -> Shown:
     """From the choice until the first model says something."""
-    ghosts = [_card(name, "", markup.ghost(9), "waiting") for name in names]
+    ghosts = [_card(name, "", markup.ghost(6), "waiting") for name in names]
     return {
         "status": line("Looking for faces.", "busy"),
         "faces": "",
@@ -119,7 +119,7 @@ def _column(column: "Column", i: int) -> str:
         words = f'<p class="trouble">{markup.text(column.trouble)}</p>'
         return _card(column.name, "not read", words)
     if column.reading is None or column.reading.prediction is None:
-        return _card(column.name, facts, markup.ghost(9), "waiting")
+        return _card(column.name, facts, markup.ghost(6), "waiting")
     return _card(column.name, facts, _parts(column, column.reading, column.reading.prediction, i))
 
 
