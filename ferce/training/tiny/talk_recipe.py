@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ferce import metrics
+from ferce.calibration import Calibration, save_calibration, softmax
 from ferce.hub import read_json
 from ferce.labels import COMPOUNDS
 from ferce.training import progress
@@ -95,13 +97,27 @@ def wrapped(network: Any, processor: Any) -> Any:
 
 
 def export(recipe: Recipe, folder: Path) -> None:
-    """Write the network as plain transformers loads it, in float16, no file above `SHARD`."""
-    _, backend = opened(recipe)
+    """Write the network as plain transformers loads it, in float16, no file above `SHARD`.
+
+    Its label scores are calibrated on the val split of the renders.
+    """
+    albums, backend = opened(recipe)
     net = talk.Talker(backend.network)
     net.load_state_dict(averaged(recipe.path))
+    calibration = _calibration(backend, albums["renders"])
     backend.network.half().save_pretrained(folder, max_shard_size=SHARD)
     backend.processor.save_pretrained(folder)
     write_json(folder / METRICS, _facts(recipe, backend))
+    save_calibration(folder, calibration)
+
+
+def _calibration(backend: Any, book: Album) -> Calibration:
+    """Temperature and set mass on the val split; those of no calibration where it has no labels."""
+    found, truth = _likelihoods(backend, book, book.where("val"))
+    if not len(truth):
+        return Calibration()
+    temperature = metrics.fit_temperature(truth, found)
+    return Calibration(temperature, metrics.fit_set_mass(truth, softmax(found, temperature)))
 
 
 def _facts(recipe: Recipe, backend: Any) -> dict[str, Any]:
@@ -165,12 +181,17 @@ def _margin(backend: Any, crops: Any, asked: str) -> NDArray[np.float32]:
 
 def named(backend: Any, book: Album, numbers: NDArray[np.int64]) -> float:
     """Accuracy of the likeliest compound label over the faces that have one; NaN without any."""
+    found, truth = _likelihoods(backend, book, numbers)
+    return float((found.argmax(1) == truth).mean()) if len(truth) else float("nan")
+
+
+def _likelihoods(backend: Any, book: Album, numbers: NDArray[np.int64]) -> tuple[Any, Any]:
+    """(N, 14) log-likelihoods of the compounds, and (N,) the true one, of faces that have one."""
     held = [i for i in numbers if book.samples[i].label in COMPOUNDS]
+    truth = np.array([COMPOUNDS.index(str(book.samples[i].label)) for i in held], np.intp)
     if not held:
-        return float("nan")
-    found = backend.log_likelihoods([book.pixels[i] for i in held], COMPOUNDS).argmax(1)
-    truth = [COMPOUNDS.index(str(book.samples[i].label)) for i in held]
-    return float((found == np.array(truth)).mean())
+        return np.zeros((0, len(COMPOUNDS))), truth
+    return backend.log_likelihoods([book.pixels[i] for i in held], COMPOUNDS), truth
 
 
 def _some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
