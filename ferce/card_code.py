@@ -46,9 +46,11 @@ picture = {"type": "image", "image": Image.open("photo.jpg").convert("RGB")}
 question = {"type": "text", "text": "$question"}
 inputs = processor.apply_chat_template(
     [{"role": "user", "content": [picture, question]}],
-    tokenize=True, return_dict=True, return_tensors="pt",
+    tokenize=True,
+    return_dict=True,
+    return_tensors="pt",
 )
-answer = model.generate(**inputs, max_new_tokens=12)[0, inputs["input_ids"].shape[1]:]
+answer = model.generate(**inputs, max_new_tokens=12)[0, inputs["input_ids"].shape[1] :]
 print(processor.decode(answer, skip_special_tokens=True))
 ```"""
 )
