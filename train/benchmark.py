@@ -35,7 +35,7 @@ def speed(chosen: argparse.Namespace) -> Any:
     from ferce.evaluation import latency
 
     photo = images.load(chosen.photo)
-    figures = latency.speed(photo, chosen.repeats)
+    figures = latency.speed(photo, chosen.repeats, chosen.model)
     print(f"photo {photo.shape[1]} x {photo.shape[0]} px, {chosen.repeats} repeats")
     print("| step | p50 ms | p90 ms | ratio to detection |\n|---|--:|--:|--:|")
     for step in figures:
@@ -166,7 +166,7 @@ def _main() -> None:
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument("--repeats", type=int, default=30 if run is speed else 5)
         if run is speed:
-            one.add_argument("--model", default="prototypes", help="spec of a classifier")
+            one.add_argument("--model", default="embedded", help="spec of a classifier")
         if run is scoring:
             one.add_argument("--model", help="spec of a vision-language model; a small random one")
     one.add_argument("--base", default="mini", help="mini, or a BLIP-2 as a Hub id or folder")

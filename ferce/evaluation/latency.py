@@ -74,10 +74,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def speed(photo: Pixels, repeats: int) -> list[Timing]:
-    """Detection and whole readings on `photo`, then the start-up times."""
+def speed(photo: Pixels, repeats: int, model: str) -> list[Timing]:
+    """Detection and whole readings on `photo` with a classifier, then the start-up times."""
+    from ferce.backends import load_classifier
+
     quick = Options(method=None, explain=False)
-    with Reader() as reader:
+    with Reader(classifier=load_classifier(model)) as reader:
         detection = timed("detection", lambda: reader.detect(photo), repeats)
         steps = [
             timed("prediction only", lambda: reader.read(photo, options=quick), repeats),
