@@ -246,6 +246,7 @@ def test_the_script(tmp_path, spec):
     few.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "out"
     settings = ["--data", f"manifest:{few}", "--output", str(out), "--cache", str(tmp_path / "c")]
+    settings += ["--model", "prototypes"]
     more = ["--end-to-end", "--voice", "measured", "--heatmaps", "2", "--draws", "20", "--quiet"]
     done = subprocess.run(
         [sys.executable, "train/evaluate.py", *settings, *more],

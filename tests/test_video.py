@@ -306,7 +306,7 @@ def test_the_table_has_one_row_a_frame_a_face(timeline):
     assert tuple(rows[0]) == table.COLUMNS
     assert rows[0]["label"] == "happy"
     assert float(rows[3]["AU12"]) > 0.8
-    assert rows[3]["AU6"] == ""  # MediaPipe cannot tell it
+    assert float(rows[3]["AU6"]) > 0.3  # the packaged classifier tells it, MediaPipe cannot
     heads = [name for name in table.COLUMNS if name.startswith("raw_") and "AU" not in name]
     shares = [float(rows[0][name]) for name in heads[:14]]
     assert sum(shares) == pytest.approx(1, abs=2e-3)
