@@ -86,7 +86,7 @@ def test_the_package_is_small_and_is_loaded_as_the_app_does(done):
         )
     crop = np.random.default_rng(0).integers(0, 255, (144, 144, 3), dtype=np.uint8)
     (answer,) = backend.answer(Face(crop=crop), ["Is the mouth open?"])
-    assert answer.model == str(Spec("blip2", str(folder)))
+    assert answer.voice == str(Spec("blip2", str(folder)))
 
 
 def test_it_can_be_asked_how_well_it_answers(done):

@@ -33,7 +33,8 @@ def measure(backend: Any, album: Album, numbers: NDArray[np.int64]) -> Mentioned
     """Describe the faces with these numbers whose units are known and in sight, by `HOUSE`."""
     known = [i for i in numbers if _seen(album, i) is not None]
     asked = [backend.question(HOUSE)] * len(known)
-    texts = backend.reply([album.pixels[i] for i in known], asked, TOKENS)
+    pictures = [np.array(album.pixels[i]) for i in known]  # a map of a file cannot be written to
+    texts = backend.reply(pictures, asked, TOKENS)
     own = _shares(texts, album, known)
     return Mentioned(*own, swapped=harmonic(*_shares(texts, album, [*known[1:], *known[:1]])))
 
