@@ -1,0 +1,77 @@
+"""The packaged small vision-language model: what it says of a real smile, and that it looks."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferce import prompts
+from ferce.backends import fastvlm_mini, load_classifier, load_voice
+from ferce.hub import CheckpointError
+from ferce.labels import BASICS, COMPOUNDS, components
+from ferce.spec import Spec
+from ferce.types import Face, Prediction
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_voice("fastvlm-mini")
+
+
+def test_it_answers_about_a_smile(model, smiling):
+    asked = ["Is the mouth open?", "Is the person smiling?", "Are the eyes closed?"]
+    told = [answer.answer for answer in model.answer(smiling, asked)]
+    assert [text.split(",")[0].strip(".") for text in told] == ["Yes", "Yes", "No"]
+
+
+def test_another_picture_is_answered_otherwise(model, smiling):
+    grey = Face(crop=np.full_like(smiling.crop, 128))
+    found = model.log_likelihoods([smiling.crop, grey.crop], ("Yes", "No"), "Is the mouth open?")
+    yes = found[:, 0] - found[:, 1]
+    assert yes[0] > 0
+    assert abs(yes[0] - yes[1]) > 0.5
+
+
+def test_it_explains_the_predicted_label(model, smiling):
+    even = {label: 1 / len(COMPOUNDS) for label in COMPOUNDS}
+    prediction = Prediction("basic", "happy", even, (), dict.fromkeys(BASICS, 0.5))
+    text = "".join(model.explain(smiling, prediction))
+    assert "happy" in text
+    assert re.search("lip corners|smile|smiling", text)
+
+
+def test_it_classifies_with_a_calibration_of_its_own(smiling):
+    scores = load_classifier("fastvlm-mini").scores([smiling])
+    assert scores.calibrated
+    best = COMPOUNDS[int(scores.classes[0].argmax())]
+    assert "happy" in components(best)
+
+
+def test_plain_transformers_says_the_same(model, smiling):
+    """As the card tells to load it."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    plain = AutoModelForImageTextToText.from_pretrained(fastvlm_mini.PACKAGED).eval()
+    processor = AutoProcessor.from_pretrained(fastvlm_mini.PACKAGED)
+    picture = {"type": "image", "image": Image.fromarray(smiling.crop)}
+    turn = [picture, {"type": "text", "text": prompts.QUESTIONNAIRE[7]}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": turn}], tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    made = plain.generate(**inputs, max_new_tokens=30)[0, inputs["input_ids"].shape[1] :]
+    (own,) = model.answer(smiling, [prompts.QUESTIONNAIRE[7]])
+    assert processor.decode(made, skip_special_tokens=True).strip() == own.answer
+
+
+def test_no_file_is_large_and_none_is_a_pickle():
+    files = list(fastvlm_mini.PACKAGED.iterdir())
+    assert max(path.stat().st_size for path in files) < 10_000_000
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md"}
+
+
+def test_another_model_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    with pytest.raises(CheckpointError):
+        fastvlm_mini.load(Spec("fastvlm-mini", str(tmp_path)), "cpu")
