@@ -50,3 +50,12 @@ def test_a_faint_unit_is_absent_and_an_untrusted_one_not_measured():
     assert json.loads(units.measured(seen)) == [[12, 0.5]]
     sample = Sample("x", Blob(b""), units=(UnitLabel(4),), coded=frozenset({12, 4}))
     assert json.loads(units.coded(sample)) == [4, 12]
+
+
+def test_cues_are_answered_from_the_measured_units():
+    rows = [row(f"a{i}", [[12, None]], [[12, 0.9 if i < 6 else 0.0]]) for i in range(8)]
+    rows += [row(f"b{i}", [], [[12, 0.1]]) for i in range(8)]
+    told = units.yes_no(units.Coded.of(rows))
+    assert told["each"] == {"smile": pytest.approx((6 / 8 + 1) / 2)}
+    assert told["balanced"] == told["each"]["smile"]
+    assert units.yes_no(units.Coded.of(rows[:2])) == {"balanced": None, "each": {}}

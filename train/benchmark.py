@@ -35,7 +35,7 @@ def speed(chosen: argparse.Namespace) -> Any:
     from ferce.evaluation import latency
 
     photo = images.load(chosen.photo)
-    figures = latency.speed(photo, chosen.repeats, chosen.model)
+    figures = latency.speed(photo, chosen.repeats, chosen.model, chosen.voice)
     print(f"photo {photo.shape[1]} x {photo.shape[0]} px, {chosen.repeats} repeats")
     print("| step | p50 ms | p90 ms | ratio to detection |\n|---|--:|--:|--:|")
     for step in figures:
@@ -167,6 +167,7 @@ def _main() -> None:
             one.add_argument("--repeats", type=int, default=30 if run is speed else 5)
         if run is speed:
             one.add_argument("--model", default="embedded", help="spec of a classifier")
+            one.add_argument("--voice", default="measured", help="spec of a voice")
         if run is scoring:
             one.add_argument("--model", help="spec of a vision-language model; a small random one")
     one.add_argument("--base", default="mini", help="mini, or a BLIP-2 as a Hub id or folder")

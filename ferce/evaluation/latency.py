@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferce.pipeline import Options, Reader
+from ferce.prompts import QUESTIONNAIRE
 from ferce.types import Pixels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,16 +75,28 @@ def _answers(url: str) -> bool:
         return False
 
 
-def speed(photo: Pixels, repeats: int, model: str) -> list[Timing]:
-    """Detection and whole readings on `photo` with a classifier, then the start-up times."""
-    from ferce.backends import load_classifier
+def words(reader: Reader, photo: Pixels, repeats: int) -> list[Timing]:
+    """One answer and one explanation of the reader's voice about the first face."""
+    reading = reader.read(photo, options=Options(method=None, explain=False)).readings[0]
+    face, prediction = reading.face, reading.prediction
+    assert prediction is not None, "a reading without an explanation has its prediction"
+    return [
+        timed("one answer", lambda: reader.voice.answer(face, [QUESTIONNAIRE[6]]), repeats),
+        timed("one explanation", lambda: "".join(reader.voice.explain(face, prediction)), repeats),
+    ]
+
+
+def speed(photo: Pixels, repeats: int, model: str, voice: str = "measured") -> list[Timing]:
+    """Detection, readings and words about `photo` by two models, then the start-up times."""
+    from ferce.backends import load_classifier, load_voice
 
     quick = Options(method=None, explain=False)
-    with Reader(classifier=load_classifier(model)) as reader:
+    with Reader(load_classifier(model), load_voice(voice)) as reader:
         detection = timed("detection", lambda: reader.detect(photo), repeats)
         steps = [
             timed("prediction only", lambda: reader.read(photo, options=quick), repeats),
             timed("whole reading", lambda: reader.read(photo), repeats),
+            *words(reader, photo, repeats),
         ]
     steps = [Timing(s.name, s.p50, s.p90, s.p50 / detection.p50) for s in [detection, *steps]]
     light = [fresh("import ferce") for _ in range(5)]

@@ -76,6 +76,7 @@ def _units(told: Mapping[str, Any] | None) -> Iterator[str]:
     if told:
         mean = told["macro_f1"]
         yield row("F1 of action units, mean", mean["value"], mean["interval"])
+        yield row("yes or no on cues, balanced", told["yes_no"]["balanced"])
         for name, one in told["each"].items():
             yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
             yield row(f"{name}: AUC", one["auc"])

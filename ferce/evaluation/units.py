@@ -13,6 +13,8 @@ from ferce.action_units import ACTIVE, TRUSTED
 from ferce.data.record import PRESENT, Sample
 from ferce.facs import UNITS
 from ferce.labels import NEUTRAL
+from ferce.training.examples import UNIT_NUMBERS
+from ferce.training.tiny import readout
 from ferce.types import Units
 
 FEWEST = 10  # faces that show a unit, for it to count in the mean
@@ -75,11 +77,25 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
     alarms = said[table.neutral].mean(0) if table.neutral.any() else np.full(len(NUMBERS), np.nan)
     return {
         "macro_f1": {"value": interval.value, "interval": [interval.low, interval.high]},
+        "yes_no": yes_no(table),
         "each": {f"AU{NUMBERS[k]}": _one(table, said, k) for k in places},
         "false_alarms_on_neutral": {
             f"AU{n}": float(a) for n, a in zip(NUMBERS, alarms, strict=True) if np.isfinite(a)
         },
     }
+
+
+def yes_no(table: Coded) -> dict[str, Any]:
+    """Balanced accuracy of "is this cue there" as answered from the measured units.
+
+    The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about.
+    """
+    places = [NUMBERS.index(number) for number in UNIT_NUMBERS]
+    truth = readout.truths(table.truth[:, places].astype(np.float32))
+    seen = np.nan_to_num(table.seen[:, places]).astype(np.float32)
+    found = readout.measure(readout.cues(seen), truth, float(np.nextafter(ACTIVE, 0)))
+    each = {name: value for name, value in found.balanced.items() if value == value}
+    return {"balanced": found.mean if each else None, "each": each}
 
 
 def _one(table: Coded, said: NDArray[np.bool_], k: int) -> dict[str, Any]:
