@@ -129,6 +129,16 @@ def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
     assert not any(isinstance(value, np.ndarray) for value in vars(stream).values())
 
 
+def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
+    streams = Streams()
+    name, numbers = streams.open(reader), []
+    for _ in range(3):
+        told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
+        numbers += [face["number"] for face in told["faces"]]
+        streams.of(name).begun -= 2  # seconds that pass until the next frame
+    assert numbers == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     "image",
     [None, 7, "", "data:image/png;base64,AAAA", "data:image/jpeg;base64,%%%", "file:///etc/passwd"],

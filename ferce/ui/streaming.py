@@ -28,6 +28,7 @@ Json = dict[str, Any]
 ENDED = "The camera was off for too long; start it again."
 BROKEN = "The browser sent a frame that is no picture."
 TAU = 0.35  # seconds; longer than for clips, as only the past can be averaged
+_PATIENCE = 5.0  # seconds: a busy machine may take as long from one frame to the next
 _MOST = 16  # cameras at the same time; the one that was silent longest makes room
 _LETTERS = 2_000_000  # of a frame as text; 1.5 MB of JPEG
 _LIMITS = Limits(max_pixels=1920 * 1080, min_side=64)
@@ -81,7 +82,8 @@ class Streams:
         """Begin a stream; returns its name."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            self._open[name] = Stream(reader, Follower(reader.detector, reader.classifier))
+            follower = Follower(reader.detector, reader.classifier, _PATIENCE)
+            self._open[name] = Stream(reader, follower)
             while len(self._open) > _MOST:
                 self._open.popitem(last=False)
         return name
