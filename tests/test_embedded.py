@@ -14,6 +14,7 @@ from ferce import backends, perturb
 from ferce.action_units import ACTIVE
 from ferce.backends import embedded, prior, shape
 from ferce.backends.fusion import Fusion
+from ferce.calibration import Calibration, save_calibration
 from ferce.decision import decide
 from ferce.hub import CheckpointError
 from ferce.labels import COMPOUNDS
@@ -165,3 +166,14 @@ def test_the_prior_is_all_in_its_file():
         n: t.shape for n, t in prior.ExpressionNet().state_dict().items()
     }
     assert len(COMPOUNDS) == 14
+
+
+def test_the_temperature_is_of_what_is_told_in_the_end(tmp_path, smiling):
+    folder = embedded_fixtures.build(tmp_path / "model")
+    told = {}
+    for temperature in (1.0, 0.5):
+        save_calibration(folder, Calibration(temperature, 0.8))
+        told[temperature] = embedded.open_folder(folder, "tiny").scores([smiling])
+    plain, sharp = told[1.0].classes[0], told[0.5].classes[0]
+    assert sharp == pytest.approx(plain**2 / (plain**2).sum())
+    assert told[0.5].neutral == pytest.approx(told[1.0].neutral)

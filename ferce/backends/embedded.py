@@ -5,7 +5,7 @@ timm loads by itself, with a head for action units on the same features (`units.
 prior (`prior.safetensors`) and the linear readers over all three (`fusion.safetensors`) beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ferce.action_units import ACTIVE, frontal
 from ferce.backends import shape, timm_net
-from ferce.backends.fusion import Fusion, Matrix
+from ferce.backends.fusion import Fusion, Head, Matrix
 from ferce.backends.prior import LABELS as EMOTIONS
 from ferce.backends.prior import Prior
 from ferce.backends.timm_net import TimmNet
@@ -50,14 +50,10 @@ class Embedded:
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face; what is not measured of a face counts as the mean face."""
         x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
-        heads, calibration = self._fusion.heads, self.network.calibration
-        compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
-        alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
-        place = heads[EXPRESSION].names.index
-        single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
-        classes = softmax(heads[COMPOUND](x), calibration.temperature) * compound[:, None]
+        calibration = self.network.calibration
+        chances, single, neutral = mixture(self._fusion.heads, x)
         return Scores(
-            spread(classes, single, neutral),
+            softmax(np.log(chances), calibration.temperature),
             neutral=neutral,
             single=single,
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
@@ -123,6 +119,22 @@ class Embedded:
             trust = reliability * turned * face.shown(UNITS[number].region)
             found[number] = _sided(face.units.get(number), number, intensity, trust)
         return found
+
+
+def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """(N, 14) of the compounds before calibration, (N, 6) single emotions and (N,) neutral.
+
+    Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
+
+    Args:
+        heads: of the fusion.
+        x: (N, F) standardised evidence.
+    """
+    compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
+    alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
+    place = heads[EXPRESSION].names.index
+    single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
+    return spread(softmax(heads[COMPOUND](x)) * compound[:, None], single, neutral), single, neutral
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def package(sources: Sources, output: Path, report: progress.Report = progress.s
     data = _gather(sources, model, report)
     heads, told = _heads(data, report)
     fusion = Fusion(names, data.mean, data.scale, heads)
-    calibration = _calibration(data.compounds, heads[embedded.COMPOUND])
+    calibration = _calibration(data.compounds, heads)
     _write(sources, output, fusion, calibration, told)
 
 
@@ -243,9 +243,10 @@ def _rendered_unit(data: Data, place: int) -> _Unit | None:
     return _Unit(weight, bias - bar, trust, {"shown": 0, "reliability": round(trust, 3)})
 
 
-def _calibration(compounds: Table, head: Head) -> Calibration:
-    """Temperature and mass on the rendered faces of the val split."""
-    truth, scores = compounds.shares.argmax(1), head(compounds.x)
+def _calibration(compounds: Table, heads: Mapping[str, Head]) -> Calibration:
+    """Temperature and mass on the rendered faces of the val split, of what is told in the end."""
+    truth = compounds.shares.argmax(1)
+    scores = np.log(embedded.mixture(heads, compounds.x)[0])
     temperature = metrics.fit_temperature(truth, scores)
     return Calibration(temperature, metrics.fit_set_mass(truth, softmax(scores, temperature)))
 
