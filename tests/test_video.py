@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from ferce import cli, decision, video
 from ferce.pipeline import Reader
@@ -71,6 +72,17 @@ def test_large_frames_are_made_smaller_and_say_so(tmp_path):
         frame = next(clip.frames(side=100))
     assert frame.pixels.shape == (50, 100, 3)
     assert frame.scale == 4
+
+
+@pytest.mark.parametrize(("clockwise", "top"), [(True, 230), (False, 20)])
+def test_a_clip_of_an_upright_phone_is_turned(tmp_path, clockwise, top):
+    stored = np.full((48, 64, 3), 20, np.uint8)
+    stored[:, :32] = 230
+    path = clips.turned(clips.write(tmp_path / "a.mp4", [stored] * 3), clockwise)
+    with open_clip(path) as clip:
+        pixels = next(clip.frames()).pixels
+    assert pixels.shape == (64, 48, 3)
+    assert np.allclose([pixels[:24].mean(), pixels[40:].mean()], [top, 250 - top], atol=8)
 
 
 def test_a_clip_that_is_too_long_is_refused_at_once(tmp_path):
@@ -296,6 +308,27 @@ def test_a_clip_without_a_face(tmp_path, reader):
     timeline = video.read(path, reader)
     assert (timeline.tracks, timeline.moments, timeline.faceless) == ((), (), 5)
     assert document.clip_to_json(timeline)["tracks"] == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_plot_shows_every_face_with_its_labels_and_units(timeline, tmp_path, suffix):
+    target = tmp_path / f"plot{suffix}"
+    video.plot.draw(timeline, target)
+    if suffix == ".svg":
+        text = target.read_text("utf-8")
+        assert "face 1: probability" in text
+        assert "AU12" in text
+        return
+    pixels = np.asarray(Image.open(target).convert("RGB"))
+    blue = (np.abs(pixels.astype(int) - (0, 0x72, 0xB2)).sum(2) < 30).mean()
+    assert min(pixels.shape[:2]) > 500
+    assert blue > 0.005  # bands of the units that are there
+
+
+def test_a_plot_of_nobody_is_refused(tmp_path, reader):
+    empty = video.read(clips.write(tmp_path / "grey.mp4", grey(4), rate=10), reader)
+    with pytest.raises(ValueError, match="nothing to plot"):
+        video.plot.draw(empty, tmp_path / "plot.png")
 
 
 def test_the_table_has_one_row_a_frame_a_face(timeline):
