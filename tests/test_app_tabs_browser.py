@@ -166,7 +166,8 @@ def test_looks(visit, files, tab, size, theme):
 
 @pytest.mark.parametrize("size", ["phone", "tablet", "desktop"])
 def test_columns_stay_where_they_stand(visit, files, size):
-    tops = "() => [...document.querySelectorAll('.columns > .card')].map((c) => c.offsetTop)"
+    tops = """() => [...document.querySelectorAll('.columns > .card')]
+      .map((card) => card.getBoundingClientRect().top + scrollY)"""
     page = visit("Compare", size)
     before = page.evaluate(tops)
     compare(page, files)
