@@ -107,7 +107,10 @@ def _notes(folder: Path) -> str:
 
 
 def _packaged(folder: Path) -> dict[str, Any]:
-    if read_json(folder / "config.json").get("model_type") == "fast_vlm":
+    if (folder / ADAPTER).is_file():
+        return _packaged_adapter(folder)
+    told = read_json(folder / "config.json")
+    if told.get("model_type") == "fast_vlm":
         return {
             "kind": "fastvlm-mini",
             "library": "transformers",
@@ -115,10 +118,12 @@ def _packaged(folder: Path) -> dict[str, Any]:
             "base": None,
             "question": prompts.CLASSIFY,
         }
-    if not (folder / ADAPTER).is_file():
-        architecture = read_json(folder / "config.json").get("architecture", "timm")
-        kind = "embedded" if (folder / FUSION).is_file() else "timm"
-        return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
+    kind = "embedded" if (folder / FUSION).is_file() else "timm"
+    architecture = told.get("architecture", "timm")
+    return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
+
+
+def _packaged_adapter(folder: Path) -> dict[str, Any]:
     config = read_json(folder / ADAPTER)
     return {
         "kind": _kind(config, folder),

@@ -29,6 +29,7 @@ from ferce.training.tiny import (
     squeezed,
     teacher,
 )
+from ferce.training.tiny import words as wording
 
 SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
 
@@ -114,6 +115,27 @@ def test_the_first_patches_are_whitened():
     assert 0.5 <= float(spread[0, 0]) <= 1.0
     assert (spread - spread.diag().diag()).abs().max() < 0.01
     assert tower.config.initializer_range == design.SPREAD  # transformers' own never learns
+
+
+def test_a_fresh_network_has_5_million_parameters_and_no_flat_attention():
+    words = wording.tokenizer(["the lips are parted"] * 20, design.WORDS)
+    words.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    torch.manual_seed(0)
+    network = design.fresh(words)
+    assert 4e6 < sum(p.numel() for p in network.parameters()) < 6e6
+    network.qformer.set_attn_implementation("eager")
+    with torch.no_grad():
+        pictures = torch.rand(2, 3, design.SIDE, design.SIDE) * 2 - 1
+        made = network.qformer(
+            query_embeds=network.query_tokens.expand(2, -1, -1),
+            encoder_hidden_states=network.vision_model(pixel_values=pictures).last_hidden_state,
+            output_attentions=True,
+        )
+    read = made.last_hidden_state
+    assert (read[0] - read[1]).abs().mean() > 1e-3  # pictures differ
+    assert (read[0, 0] - read[0, 1]).abs().mean() > 0.1  # queries differ
+    attention = next(layer for layer in made.cross_attentions if layer is not None)
+    assert float((attention * attention.shape[-1]).std()) > 0.2
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path):

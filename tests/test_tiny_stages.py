@@ -91,7 +91,7 @@ def test_the_package_is_small_and_is_loaded_as_the_app_does(done):
 
 def test_it_can_be_asked_how_well_it_answers(done):
     plan, folder = done
-    told = recipe.measured(plan, folder, "val")
+    told = recipe.measured(plan, recipe.Asked(folder), "val")
     assert set(told) == {"renders", "annotated"}
     assert 0 <= told["renders"]["changed"] <= 1
     assert 0 <= told["renders"]["mention_f1"] <= 1

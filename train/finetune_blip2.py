@@ -1,4 +1,4 @@
-"""Fine-tune a BLIP-2 with LoRA, with no argument a small one on the demo set on a CPU in minutes.
+"""Fine-tune a BLIP-2 with LoRA; without arguments the packaged small one, in minutes on a CPU.
 
 accelerate launch train/finetune_blip2.py
 python train/finetune_blip2.py --max-steps 50 --output runs/try
@@ -19,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce.backends import blip2_mini
 from ferce.data import DataError
 from ferce.hub import CheckpointError
 from ferce.training import progress
@@ -50,10 +51,12 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
     val = metrics["val"]
     named = {"val": "macro-F1", "val_loss": "loss", "val_rouge_l": "ROUGE-L"}
     figures = ", ".join(f"{text} {val[name]:.3f}" for name, text in named.items() if name in val)
+    packaged = metrics["base"] == blip2_mini.NAME
+    spec = f"{blip2_mini.KIND}:{output}" if packaged else f"blip2:{metrics['base']}+{output}"
     return (
         f"val {figures} in epoch {metrics['best_epoch'] + 1}; "
         f"{metrics['seconds']:.0f} s on {metrics['machine']['device']}\n"
-        f"written to {output}; load it as blip2:{metrics['base']}+{output}"
+        f"written to {output}; load it as {spec}"
     )
 
 

@@ -7,7 +7,7 @@ python train/make_blip2_mini.py speech --steps 4000 --batch 32
 python train/make_blip2_mini.py bridge --steps 4000
 python train/make_blip2_mini.py whole --steps 4000 --batch 32
 python train/make_blip2_mini.py export --output ferce/weights/blip2-mini
-python train/make_blip2_mini.py measure --output ferce/weights/blip2-mini --split test
+python train/make_blip2_mini.py measure --output ferce/weights/blip2-mini --split test --most 600
 
 The adapter comes from the script that trains the large ones:
 python train/finetune_blip2.py --base ferce/weights/blip2-mini --data rendered:RENDERS --lr 3e-3 \
@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--device", default="cpu")
     made.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all")
     made.add_argument("--split", default="val", choices=("val", "test"))
+    made.add_argument("--most", type=int, default=0, help="measure: so many faces; 0: all")
+    made.add_argument("--adapter", type=Path, help="measure: on top of the network")
     made.add_argument("--stage", default="whole", choices=("bridge", "whole"), help="to export")
     return made
 
@@ -89,7 +91,8 @@ def export(plan: Recipe, told: argparse.Namespace) -> None:
 
 def measure(plan: Recipe, told: argparse.Namespace) -> None:
     """Ask the network as it ships."""
-    for name, row in recipe.measured(plan, told.output, told.split).items():
+    asked = recipe.Asked(told.output, told.adapter, told.most)
+    for name, row in recipe.measured(plan, asked, told.split).items():
         print(name, row)
 
 

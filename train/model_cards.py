@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce.hub import read_json
 from ferce.measurements import FILE, Measurements
 from ferce.publish import PublishError, packaged_card
 from ferce.training.plots import draw_confusion
@@ -22,8 +23,9 @@ LICENCE = "apache-2.0"
 
 
 def packaged(weights: Path) -> list[Path]:
-    """The folders of measured models."""
-    return sorted(path.parent for path in weights.glob(f"*/{FILE}"))
+    """The folders of measured classifiers; a base that needs its adapter for that has no card."""
+    found = sorted(path.parent for path in weights.glob(f"*/{FILE}"))
+    return [folder for folder in found if "test" in read_json(folder / FILE)]
 
 
 def text(folder: Path) -> str:

@@ -33,6 +33,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "fastvlm-mini": Kind(
             "fastvlm_mini", True, True, "the packaged small vision-language model"
         ),
+        "blip2-mini": Kind(
+            "blip2_mini", True, True, "the packaged small BLIP-2, with its adapter or yours"
+        ),
         "timm": Kind("timm_net", True, False, "any timm network trained on the 14 compounds"),
         "clip": Kind(
             "clip", True, False, "CLIP or SigLIP, by sentences, a probe or a few examples"

@@ -14,7 +14,6 @@ from ferce.training import (
     checkpoint,
     examples,
     language_export,
-    mini,
     plots,
     progress,
     sight,
@@ -80,10 +79,7 @@ def tune(
     found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
         faces = examples.read(plan.data, plan, data)
-        made = None
-        if plan.base == "mini":
-            made = mini.make(output / "base", faces.train, plan, report)
-    base = language_export.origin(plan, made)
+    base = language_export.origin(plan)
     bench = open_bench(plan, output, accelerator, base, found, report)
     stages = _stages(bench, faces)
     counts = adapters.counts(bench.recall.network)

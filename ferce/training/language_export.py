@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ferce import hub
+from ferce.backends import blip2_mini
 from ferce.training import checkpoint
 from ferce.training.errors import TrainingError
 from ferce.training.language_plan import LanguagePlan
@@ -33,14 +34,18 @@ class Origin:
         return str(self.folder)
 
 
-def origin(plan: LanguagePlan, folder: Path | None = None) -> Origin:
-    """The plan's base, fetched if need be; `folder` in place of it for a mini base.
+def origin(plan: LanguagePlan) -> Origin:
+    """The plan's base, fetched if need be.
 
     Raises:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
-    found = folder or hub.resolve(plan.base, plan.revision or None)
+    if plan.base == blip2_mini.KIND:
+        return Origin(
+            blip2_mini.PACKAGED, blip2_mini.NAME, None, hub.fingerprint(blip2_mini.PACKAGED)
+        )
+    found = hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
     name = plan.base_id or hub.repository_of(found) or str(found)

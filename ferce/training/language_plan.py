@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ferce.backends.blip2_mini import KIND as MINI
 from ferce.backends.settings import LOADS
 from ferce.prompts import TEMPLATES
 from ferce.training.errors import TrainingError
@@ -23,18 +24,15 @@ class LanguagePlan(Settings):
     """
 
     FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "track", "samples")
-    LEAST: ClassVar = {"warm": -1} | dict.fromkeys(
+    LEAST: ClassVar = dict.fromkeys(
         ("epochs", "batch", "accumulate", "jobs", "views", "rank", "tokens"), 1
     )
     SHARES = ("val_share", "warmup", "house", "dropout")
 
-    base: str = _("mini", "mini, or a BLIP-2 as a Hub id or folder")
+    base: str = _(MINI, f"{MINI}, which is packaged, or a BLIP-2 as a Hub id or folder")
     base_id: str = _("", "Hub id of the base, which the adapter names when base is a folder")
     revision: str = _("", "branch, tag or commit of a base on the Hub")
     load_in: str = _("auto", "precision of the frozen weights", LOADS)
-    warm: int = _(
-        -1, "steps that a mini base is taught to describe; -1: 300, but at most max_steps"
-    )
     label: float = _(2.0, "weight of the label task in the loss; 0: without")
     explanation: float = _(1.0, "weight of the explanations")
     vqa: float = _(0.5, "weight of questions and answers")
@@ -59,7 +57,7 @@ class LanguagePlan(Settings):
     batch: int = _(16, "texts of one process in one step")
     accumulate: int = _(1, "such batches for one optimiser step")
     tokens: int = _(1024, "most tokens in one pass; a batch of long texts takes several")
-    lr: float = _(0.0, "peak learning rate; 0: 5e-3 for a mini base, 2e-4 for others")
+    lr: float = _(0.0, "peak learning rate; 0: 3e-3 for the packaged base, 2e-4 for others")
     weight_decay: float = _(0.0, "of AdamW")
     warmup: float = _(0.05, "share of the steps in which the rate rises")
     clip: float = _(1.0, "largest norm of the gradient; 0: no limit")
@@ -96,16 +94,9 @@ class LanguagePlan(Settings):
     @property
     def rate(self) -> float:
         """The peak learning rate; small networks take, and need, larger ones."""
-        return self.lr or (5e-3 if self.base == "mini" else 2e-4)
+        return self.lr or (3e-3 if self.base == MINI else 2e-4)
 
     @property
     def trackers(self) -> tuple[str, ...]:
         """Names of the trackers."""
         return tuple(name for name in self.track.replace(" ", "").split(",") if name)
-
-    @property
-    def warm_steps(self) -> int:
-        """Steps of each part of a mini base's teaching."""
-        if self.warm >= 0:
-            return self.warm
-        return min(300, self.max_steps) if self.max_steps else 300

@@ -84,7 +84,7 @@ def compare(
     """Run both sides by turns, each in a fresh process; the fastest round of each side counts.
 
     Args:
-        plan: what would be trained; a mini base is built without teaching.
+        plan: what would be trained.
         base: folder of the base in place of the plan's.
         steps: to measure, of `plan.batch` texts.
         rounds: of each side; a busy machine needs more than one.
@@ -92,23 +92,16 @@ def compare(
     Raises:
         RuntimeError: a side failed; the message ends with what it said.
     """
+    from ferce.training import language_export
+
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(plan, warm=0, feature_cache=f"{folder}/features", max_steps=0)
-        where = str(base or _base(told, Path(folder)))
+        told = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
+        where = str(base or language_export.origin(told).folder)
         told = replace(told, base=where)
         turns = [{side: _apart(side, told, steps) for side in SIDES} for _ in range(rounds)]
     best = {side: max((turn[side] for turn in turns), key=lambda p: p.samples) for side in SIDES}
     # Later rounds find the pictures encoded.
     return Comparison(replace(best["ours"], once=turns[0]["ours"].once), best["plain"])
-
-
-def _base(plan: LanguagePlan, folder: Path) -> Path:
-    from ferce.training import examples, language_export, mini, progress
-
-    if plan.base != "mini":
-        return language_export.origin(plan).folder
-    faces = examples.read(plan.data, plan)
-    return mini.make(folder / "base", faces.train, plan, progress.silent)
 
 
 def _apart(side: str, plan: LanguagePlan, steps: int) -> Pace:

@@ -82,6 +82,11 @@ def squeeze(source: Path, target: Path) -> None:
     shutil.copy(source / ROWS, target / ROWS)
 
 
+def some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many, drawn by chance but always the same; 0 for all."""
+    return np.random.default_rng(1).permutation(numbers)[: most or None]
+
+
 def targets(sample: Sample) -> NDArray[np.float32]:
     """(2, A) 0..1 of `UNIT_NUMBERS` on the person's left and right, NaN where nobody can know.
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from ferce.training import mini
 from ferce.training.errors import TrainingError
 from ferce.training.network import LITE
+from ferce.training.tiny import words as wording
 
 SIDE, CELL = 112, 28  # pixels of a picture; of one of its 4 x 4 tokens
 PLACES = (SIDE // CELL) ** 2
@@ -30,7 +30,7 @@ def processor(texts: Sequence[str]) -> Any:
     """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
     from transformers import BlipImageProcessor, LlavaProcessor
 
-    words = mini.tokenizer(texts, WORDS)
+    words = wording.tokenizer(texts, WORDS)
     words.add_special_tokens({"additional_special_tokens": [IMAGE]})
     half = [0.5] * 3
     pictures = BlipImageProcessor(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ferce.training import mini
+from ferce.training.tiny import words as wording
 
 SIDE, PATCH, PLACES = 112, 16, 7  # pixels, pixels, patches a side (the teacher's stride-16 map)
 WIDTH, HEADS = 192, 6
@@ -23,7 +23,7 @@ def processor(texts: Sequence[str]) -> Any:
     """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
     from transformers import Blip2Processor, BlipImageProcessor
 
-    words = mini.tokenizer(texts, WORDS)
+    words = wording.tokenizer(texts, WORDS)
     words.add_special_tokens({"additional_special_tokens": ["<image>"]})
     half = [0.5] * 3
     pictures = BlipImageProcessor(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ferce.data import align, load_data
+from ferce.hub import read_json
 from ferce.training import examples, progress
 from ferce.training.checkpoint import write_json
 from ferce.training.errors import TrainingError
@@ -30,6 +31,7 @@ from ferce.training.tiny.teacher import Teacher
 ALBUMS = ("renders", "faces", "annotated")
 STAGES = ("tower", "speech", "bridge", "whole")
 SHARD = "9MB"  # no file of the package is larger
+PICTURED = ("renders", "annotated")  # albums that tell how well it sees
 DESCRIBED = 300  # renders that are described to be measured
 LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
 
@@ -63,6 +65,15 @@ class Recipe:
         if stage in self.paces:
             return self.paces[stage]
         return Pace(rate=1e-3, others=3e-4, batch=32) if stage == "whole" else Pace()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An exported network, maybe with an adapter, and about how many faces it is asked; 0: all."""
+
+    base: Path
+    adapter: Path | None = None
+    most: int = 0
 
 
 def pack(folder: Path, specs: Mapping[str, str], cache: Path, report: progress.Report) -> None:
@@ -149,28 +160,40 @@ def export(recipe: Recipe, folder: Path, stage: str = "whole") -> None:
     processor.save_pretrained(folder)
 
 
-def measured(recipe: Recipe, folder: Path, split: str) -> dict[str, Any]:
-    """What the exported network answers on a split, also written to its `metrics.json`."""
+def measured(recipe: Recipe, asked: Asked, split: str) -> dict[str, Any]:
+    """What an exported network answers on a split, also written to the last folder's metrics.json.
+
+    Returns:
+        For renders and annotated photos: balanced accuracy of yes and no and of each cue, the same
+        with another face's picture, the share of answers that change with it; for renders: micro F1
+        of the action units that descriptions name.
+    """
     from ferce.backends import blip2
     from ferce.spec import Spec
 
-    backend = blip2.load(Spec("blip2", str(folder)), recipe.device)
+    adapter = str(asked.adapter) if asked.adapter else None
+    backend = blip2.load(Spec("blip2", str(asked.base), adapter=adapter), recipe.device)
     faces = albums(recipe)
-    told: dict[str, Any] = {}
-    for name in ("renders", "annotated"):
-        said = voice.measure(backend, faces[name], faces[name].where(split))
-        told[name] = {
-            "yes_no_balanced": said.score.mean,
-            "cues": dict(said.score.balanced),
-            "swapped": said.swapped,
-            "changed": said.changed,
-        }
-    numbers = faces["renders"].where(split)[:DESCRIBED]
+    told = {name: _answered(backend, faces[name], split, asked.most) for name in PICTURED}
+    numbers = album.some(faces["renders"].where(split), min(asked.most or DESCRIBED, DESCRIBED))
     named = account.measure(backend, faces["renders"], numbers)
-    told["renders"]["mention_f1"] = named.f1
-    told["renders"]["mention_f1_swapped"] = named.swapped
-    write_json(folder / "metrics.json", {"split": split, **told})
+    told["renders"] |= {"mention_f1": named.f1, "mention_f1_swapped": named.swapped}
+    path = (asked.adapter or asked.base) / "metrics.json"
+    known = read_json(path) if path.is_file() else {}
+    write_json(path, {**known, "asked": {**known.get("asked", {}), split: told}})
     return told
+
+
+def _answered(backend: Any, faces: Album, split: str, most: int) -> dict[str, Any]:
+    numbers = album.some(faces.where(split), most)
+    said = voice.measure(backend, faces, numbers)
+    return {
+        "faces": len(numbers),
+        "yes_no_balanced": said.score.mean,
+        "cues": {name: value for name, value in said.score.balanced.items() if value == value},
+        "swapped": said.swapped,
+        "changed": said.changed,
+    }
 
 
 def sight(recipe: Recipe, split: str) -> dict[str, readout.Score]:

@@ -58,10 +58,11 @@ def teach(recipe: Recipe) -> None:
     albums, backend = opened(recipe)
 
     def judge() -> str:
-        numbers = _some(albums["renders"].where("val"), GLANCED)
+        numbers = album.some(albums["renders"].where("val"), GLANCED)
         known = {name: albums[name].where("val") for name in ("renders", "annotated")}
         asked = {
-            name: answers(backend, albums[name], _some(n, GLANCED)) for name, n in known.items()
+            name: answers(backend, albums[name], album.some(n, GLANCED))
+            for name, n in known.items()
         }
         right = named(backend, albums["renders"], numbers)
         told = "; ".join(f"{name} {score.told()}" for name, score in asked.items())
@@ -80,7 +81,7 @@ def opened(recipe: Recipe) -> tuple[dict[str, Album], Any]:
         chat.processor(_corpus(albums["renders"], recipe.pace.seed)).save_pretrained(kept)
     processor = AutoProcessor.from_pretrained(kept, trust_remote_code=False)
     torch.manual_seed(recipe.pace.seed)
-    some = _some(albums["renders"].where("train"), SETTLING)
+    some = album.some(albums["renders"].where("train"), SETTLING)
     pixels = torch.from_numpy(np.stack([albums["renders"].pixels[i] for i in some]))
     network = chat.fresh(processor.tokenizer, recipe.tower, jitter.plain(pixels, chat.SIDE))
     return albums, wrapped(network, processor)
@@ -151,15 +152,15 @@ def measure(recipe: Recipe, folder: Path, split: str, most: int = 0) -> dict[str
     albums = {name: album.load(recipe.folder / "albums" / name) for name in ALBUMS}
     told: dict[str, Any] = {}
     for name in ("renders", "annotated"):
-        numbers = _some(albums[name].where(split), most)
+        numbers = album.some(albums[name].where(split), most)
         score = answers(backend, albums[name], numbers)
         swapped = answers(backend, albums[name], numbers, shift=1)
         told[name] = {"faces": len(numbers), "yes_no_balanced": score.mean, "swapped": swapped.mean}
         told[name]["cues"] = {k: v for k, v in score.balanced.items() if v == v}
     renders = albums["renders"]
-    numbers = _some(renders.where(split), most)
+    numbers = album.some(renders.where(split), most)
     told["renders"]["label_accuracy"] = named(backend, renders, numbers)
-    said = account.measure(backend, renders, _some(numbers, DESCRIBED))
+    said = account.measure(backend, renders, album.some(numbers, DESCRIBED))
     told["renders"] |= {"mention_f1": said.f1, "mention_f1_swapped": said.swapped}
     known = read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
     write_json(folder / METRICS, {**known, "asked": {**known.get("asked", {}), split: told}})
@@ -192,11 +193,6 @@ def _likelihoods(backend: Any, book: Album, numbers: NDArray[np.int64]) -> tuple
     if not held:
         return np.zeros((0, len(COMPOUNDS))), truth
     return backend.log_likelihoods([book.pixels[i] for i in held], COMPOUNDS), truth
-
-
-def _some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many, drawn by chance but always the same; 0 for all."""
-    return np.random.default_rng(1).permutation(numbers)[: most or None]
 
 
 def _corpus(book: Album, seed: int) -> list[str]:

@@ -1,0 +1,94 @@
+"""The packaged small BLIP-2: what it says of a real smile, and that plain PEFT agrees."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ferce import hub, prompts
+from ferce.backends import blip2_mini, load_classifier, load_voice
+from ferce.hub import CheckpointError
+from ferce.labels import BASICS, COMPOUNDS, components
+from ferce.training.language_export import origin
+from ferce.training.language_plan import LanguagePlan
+from ferce.types import Face, Prediction
+
+# PEFT asks transformers 5 for it.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_voice("blip2-mini")
+
+
+def test_it_answers_about_a_smile(model, smiling):
+    asked = ["Is the mouth open?", "Is the person smiling?", "Are the eyes closed?"]
+    told = [answer.answer for answer in model.answer(smiling, asked)]
+    assert [text.split(",")[0].strip(".") for text in told] == ["Yes", "Yes", "No"]
+
+
+def test_another_picture_is_answered_otherwise(model, smiling):
+    grey = Face(crop=np.full_like(smiling.crop, 128))
+    found = model.log_likelihoods([smiling.crop, grey.crop], ("Yes", "No"), "Is the mouth open?")
+    yes = found[:, 0] - found[:, 1]
+    assert yes[0] > 0
+    assert abs(yes[0] - yes[1]) > 0.5
+
+
+def test_it_explains_the_predicted_label(model, smiling):
+    even = {label: 1 / len(COMPOUNDS) for label in COMPOUNDS}
+    prediction = Prediction("basic", "happy", even, (), dict.fromkeys(BASICS, 0.5))
+    assert "happiness" in "".join(model.explain(smiling, prediction))
+
+
+def test_it_classifies_with_a_calibration_of_its_own(smiling):
+    scores = load_classifier("blip2-mini").scores([smiling])
+    assert scores.calibrated
+    assert "happy" in components(COMPOUNDS[int(scores.classes[0].argmax())])
+
+
+def test_plain_peft_says_the_same(model, smiling):
+    """As the card tells to load it."""
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    base = AutoModelForImageTextToText.from_pretrained(blip2_mini.PACKAGED)
+    plain = PeftModel.from_pretrained(base, blip2_mini.ADAPTER).eval()
+    processor = AutoProcessor.from_pretrained(blip2_mini.ADAPTER)
+    asked = prompts.QUESTIONNAIRE[7]
+    inputs = processor(
+        images=Image.fromarray(smiling.crop),
+        text=f"Question: {asked} Answer:",
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        made = plain.generate(**inputs, max_new_tokens=30)[0]
+    (own,) = model.answer(smiling, [asked])
+    assert processor.decode(made, skip_special_tokens=True).strip().endswith(own.answer)
+
+
+def test_no_file_is_large_and_none_is_a_pickle():
+    files = [*blip2_mini.PACKAGED.iterdir(), *blip2_mini.ADAPTER.iterdir()]
+    assert max(path.stat().st_size for path in files) < 10_000_000
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md"}
+
+
+def test_it_is_the_base_of_a_fine_tuning_without_arguments():
+    base = origin(LanguagePlan())
+    assert (base.folder, base.name) == (blip2_mini.PACKAGED, "ferce/weights/blip2-mini")
+    told = json.loads((blip2_mini.ADAPTER / "ferce.json").read_text())
+    assert told["base_fingerprint"] == base.fingerprint == hub.fingerprint(blip2_mini.PACKAGED)
+    config = json.loads((blip2_mini.ADAPTER / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == base.name
+
+
+def test_an_adapter_of_ones_own_takes_the_place_of_the_packaged_one(tmp_path, smiling):
+    own = shutil.copytree(blip2_mini.ADAPTER, tmp_path / "own")
+    assert load_classifier(f"blip2-mini:{own}").name == f"blip2-mini:{own}"
+    (own / "ferce.json").write_text(json.dumps({"base_fingerprint": "0" * 16}))
+    with pytest.raises(CheckpointError, match="belongs to the base"):
+        load_classifier(f"blip2-mini:{own}")
