@@ -425,7 +425,7 @@ def test_the_script_is_found_either_way(how):
 
 
 def launch(command, tmp_path):
-    options = ["--max-steps", "2", "--views", "1", "--rouge-faces", "1", "--warm", "2",
+    options = ["--max-steps", "2", "--views", "1", "--rouge-faces", "1",
                "--feature-cache", str(tmp_path / "features"), "--cache", str(tmp_path / "aligned"),
                "--output", str(tmp_path / "run"), "--device", "cpu"]  # fmt: skip
     done = subprocess.run(
