@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,10 +10,10 @@ from PIL import Image
 from ferce import hub, prompts
 from ferce.backends import blip2_mini, load_classifier, load_voice
 from ferce.hub import CheckpointError
-from ferce.labels import BASICS, COMPOUNDS, components
+from ferce.labels import BASICS, COMPOUNDS
 from ferce.training.language_export import origin
 from ferce.training.language_plan import LanguagePlan
-from ferce.types import Face, Prediction
+from ferce.types import Prediction
 
 # PEFT asks transformers 5 for it.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -25,30 +24,10 @@ def model():
     return load_voice("blip2-mini")
 
 
-def test_it_answers_about_a_smile(model, smiling):
-    asked = ["Is the mouth open?", "Is the person smiling?", "Are the eyes closed?"]
-    told = [answer.answer for answer in model.answer(smiling, asked)]
-    assert [text.split(",")[0].strip(".") for text in told] == ["Yes", "Yes", "No"]
-
-
-def test_another_picture_is_answered_otherwise(model, smiling):
-    grey = Face(crop=np.full_like(smiling.crop, 128))
-    found = model.log_likelihoods([smiling.crop, grey.crop], ("Yes", "No"), "Is the mouth open?")
-    yes = found[:, 0] - found[:, 1]
-    assert yes[0] > 0
-    assert abs(yes[0] - yes[1]) > 0.5
-
-
 def test_it_explains_the_predicted_label(model, smiling):
     even = {label: 1 / len(COMPOUNDS) for label in COMPOUNDS}
     prediction = Prediction("basic", "happy", even, (), dict.fromkeys(BASICS, 0.5))
     assert "happiness" in "".join(model.explain(smiling, prediction))
-
-
-def test_it_classifies_with_a_calibration_of_its_own(smiling):
-    scores = load_classifier("blip2-mini").scores([smiling])
-    assert scores.calibrated
-    assert "happy" in components(COMPOUNDS[int(scores.classes[0].argmax())])
 
 
 def test_plain_peft_says_the_same(model, smiling):
@@ -84,6 +63,10 @@ def test_it_is_the_base_of_a_fine_tuning_without_arguments():
     assert told["base_fingerprint"] == base.fingerprint == hub.fingerprint(blip2_mini.PACKAGED)
     config = json.loads((blip2_mini.ADAPTER / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == base.name
+
+
+def test_an_adapter_can_name_the_base_by_a_hub_id():
+    assert origin(LanguagePlan(base_id="owner/base")).name == "owner/base"
 
 
 def test_an_adapter_of_ones_own_takes_the_place_of_the_packaged_one(tmp_path, smiling):

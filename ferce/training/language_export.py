@@ -41,14 +41,12 @@ def origin(plan: LanguagePlan) -> Origin:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
-    if plan.base == blip2_mini.KIND:
-        return Origin(
-            blip2_mini.PACKAGED, blip2_mini.NAME, None, hub.fingerprint(blip2_mini.PACKAGED)
-        )
-    found = hub.resolve(plan.base, plan.revision or None)
+    packaged = plan.base == blip2_mini.KIND
+    found = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
-    name = plan.base_id or hub.repository_of(found) or str(found)
+    own = blip2_mini.NAME if packaged else hub.repository_of(found) or str(found)
+    name = plan.base_id or own
     commit = found.name if hub.repository_of(found) else plan.revision or None
     return Origin(found, name, commit, hub.fingerprint(found))
 

@@ -129,7 +129,7 @@ def _facts(recipe: Recipe, backend: Any) -> dict[str, Any]:
     )
     return {
         "data": {"spec": recipe.data, "train": dict(sorted(labels.items()))},
-        "origin": "tower of ferce/weights/classifier, language model from random weights",
+        "origin": f"tower of {recipe.tower.name}, language model from random weights",
         "parameters": sum(p.numel() for p in backend.network.parameters()),
         "plan": asdict(recipe.pace),
         "machine": {"device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"}
