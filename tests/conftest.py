@@ -8,6 +8,21 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import pytest
+from versions import drift, pinned
+
+DRIFT = drift(pinned())
+
+
+def pytest_configure(config):
+    """With the tested versions every warning is an error; with others only those of our modules."""
+    if not DRIFT:
+        config.addinivalue_line("filterwarnings", "error")
+
+
+def pytest_report_header():
+    """Say which versions differ from the tested ones."""
+    pairs = (f"{name} {now} (tested {then})" for name, (then, now) in sorted(DRIFT.items()))
+    return "versions: " + (", ".join(pairs) or "the tested ones (.ci/tested.txt)")
 
 
 @pytest.fixture(scope="session")

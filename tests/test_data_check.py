@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ferce.data.__main__ import main
 from ferce.data.audit import Options, as_dict, audit
 from ferce.data.captions import captions
 from ferce.data.questions import questions
-from ferce.data.record import Blob, Problem, Sample
+from ferce.data.record import Blob, DataError, Problem, Sample
 
 
 def size(path):
@@ -209,3 +210,9 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
         assert {u.unit for u in one.units} == {u.unit for u in render.units if u.present}
         assert (pixels(one) == pixels(render)).all()
     assert len(list(captions(read))) == len(renders)
+
+
+def test_a_missing_library_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    with pytest.raises(DataError, match=r"pip install -r train/requirements\.txt.*--no-duplicates"):
+        duplicates.fingerprint(np.zeros((8, 8, 3), np.uint8))

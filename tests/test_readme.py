@@ -56,5 +56,7 @@ def test_the_tree_tells_the_truth():
 
 
 def test_commands_are_there():
-    assert "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt" in README
-    assert re.search(r"<!-- command: tests -->\n```bash\n\.venv/bin/pip ", README)
+    install = r"\.venv/bin/pip install (-q )?-r {} -c \.ci/tested\.txt && "
+    start = install.format("requirements\\.txt") + r"\.venv/bin/python app\.py"
+    assert re.search(r"```bash\npython3 -m venv \.venv && " + start, README)
+    assert re.search(r"<!-- command: tests -->\n```bash\n" + install.format("tests/.*"), README)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.data.record import DataError
 from ferce.types import Pixels
 
 SIDE = 16  # the hash has 16 x 16 bits; with 8 x 8, faces of different people collide
@@ -18,10 +19,20 @@ _BLOCK = 64  # rows compared at a time, which bounds memory to 64 x N words
 
 
 def fingerprint(pixels: Pixels) -> bytes:
-    """32 bytes of the perceptual hash of Zauner (2010) by `imagehash.phash`."""
-    import imagehash
+    """32 bytes of the perceptual hash of Zauner (2010) by `imagehash.phash`.
+
+    Raises:
+        DataError: the library is not installed.
+    """
     from PIL import Image
 
+    try:
+        import imagehash
+    except ImportError as error:
+        raise DataError(
+            "Comparing pictures needs the imagehash library: pip install -r "
+            "train/requirements.txt, or leave it out with --no-duplicates."
+        ) from error
     bits = imagehash.phash(Image.fromarray(pixels), hash_size=SIDE).hash
     return np.packbits(bits.ravel()).tobytes()
 
