@@ -6,14 +6,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ferce.ui import Settings
+    from ferce.ui.web import Settings
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when imported
 
 
 def options(settings: "Settings") -> dict[str, Any]:
     """What `launch` is told: where to serve, what may be served, how the page looks."""
-    from ferce.ui import look
+    from ferce.ui.web import look
 
     return {
         "server_name": settings.host,
@@ -31,7 +31,7 @@ def options(settings: "Settings") -> dict[str, Any]:
 
 def main() -> None:
     """Build the page and serve it until interrupted; the models load meanwhile."""
-    from ferce.ui import Settings, build
+    from ferce.ui.web import Settings, build
 
     try:
         settings = Settings.from_environment()

@@ -10,30 +10,27 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "read": "ferce.pipeline",
-    "Reader": "ferce.pipeline",
-    "Options": "ferce.pipeline",
-    "load_classifier": "ferce.backends",
-    "load_voice": "ferce.backends",
-    "FaceDetector": "ferce.faces",
-    "Answer": "ferce.types",
-    "Cue": "ferce.types",
-    "Explanation": "ferce.types",
-    "Face": "ferce.types",
-    "Faithfulness": "ferce.types",
-    "Heatmap": "ferce.types",
-    "Prediction": "ferce.types",
-    "Reading": "ferce.types",
-    "Report": "ferce.types",
-    "Scores": "ferce.types",
-    "UnitEvidence": "ferce.types",
+    "read": "ferce.reading.pipeline",
+    "Reader": "ferce.reading.pipeline",
+    "Options": "ferce.reading.pipeline",
+    "load_classifier": "ferce.models",
+    "load_voice": "ferce.models",
+    "FaceDetector": "ferce.faces.detector",
+    "Answer": "ferce.core.types",
+    "Cue": "ferce.core.types",
+    "Explanation": "ferce.core.types",
+    "Face": "ferce.core.types",
+    "Faithfulness": "ferce.core.types",
+    "Heatmap": "ferce.core.types",
+    "Prediction": "ferce.core.types",
+    "Reading": "ferce.core.types",
+    "Report": "ferce.core.types",
+    "Scores": "ferce.core.types",
+    "UnitEvidence": "ferce.core.types",
 }
 
 if TYPE_CHECKING:
-    from ferce.backends import load_classifier, load_voice
-    from ferce.faces import FaceDetector
-    from ferce.pipeline import Options, Reader, read
-    from ferce.types import (
+    from ferce.core.types import (
         Answer,
         Cue,
         Explanation,
@@ -46,6 +43,9 @@ if TYPE_CHECKING:
         Scores,
         UnitEvidence,
     )
+    from ferce.faces.detector import FaceDetector
+    from ferce.models import load_classifier, load_voice
+    from ferce.reading.pipeline import Options, Reader, read
 
 __all__ = [
     "Answer",

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from ferce.cli import main
+from ferce.ui.cli import main
 
 
 def keep_stderr_clean() -> None:

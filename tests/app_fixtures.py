@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from ferce import images
-from ferce.labels import BASICS, COMPOUNDS, component_probabilities
-from ferce.types import (
+from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.core.types import (
     REGIONS,
     Answer,
     Cue,
@@ -232,7 +232,7 @@ def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
 
 def main(load: str, pause: float, gate: str, settings: dict[str, object]) -> None:
     import app
-    from ferce.ui import Settings, build
+    from ferce.ui.web import Settings, build
 
     for name in {"examples", "results"} & settings.keys():
         settings[name] = Path(str(settings[name]))

@@ -37,7 +37,7 @@ def astronaut():
 
 @pytest.fixture(scope="session")
 def detector():
-    from ferce.faces import FaceDetector
+    from ferce.faces.detector import FaceDetector
 
     with FaceDetector() as opened:
         yield opened

@@ -8,14 +8,14 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from ferce.backends import embedded
-from ferce.backends.columns import Columns
-from ferce.backends.fusion import Fusion, Head
-from ferce.backends.preprocessing import Preprocessing
-from ferce.backends.timm_net import TimmNet, save
-from ferce.calibration import Calibration, save_calibration
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.facs.action_units import UNITS
+from ferce.models import embedded
+from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.columns import Columns
+from ferce.models.fusion import Fusion, Head
+from ferce.models.preprocessing import Preprocessing
+from ferce.models.timm_net import TimmNet, save
 
 LABELS = (*COMPOUNDS, NEUTRAL, *BASICS)
 SMILE = "face mouthSmileLeft"

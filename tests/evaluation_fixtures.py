@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferce.labels import COMPOUNDS
-from ferce.types import Scores
+from ferce.core.labels import COMPOUNDS
+from ferce.core.types import Scores
 
 SIDE = 64
 

@@ -8,10 +8,10 @@ import timm
 import torch
 from torch import nn
 
-from ferce.labels import COMPOUNDS
-from ferce.protocols import View
-from ferce.saliency import layers
-from ferce.types import Face, Scores
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import View
+from ferce.core.types import Face, Scores
+from ferce.explanation.heatmaps import layers
 
 SIDE = 64
 

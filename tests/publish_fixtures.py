@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ferce import metrics
-from ferce.labels import COMPOUNDS
-from ferce.measurements import wilson
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation import metrics
+from ferce.evaluation.metrics_file import wilson
 
 ROOT = Path(__file__).parents[1]
 K = len(COMPOUNDS)
@@ -85,7 +85,7 @@ def adapter_run(folder: Path, base: Path, name: str, **more) -> Path:
     import tiny_models
     from transformers import AutoProcessor
 
-    from ferce.hub import fingerprint
+    from ferce.models.hub import fingerprint
 
     tiny_models.build_adapter(folder, base, name)
     (folder / "README.md").unlink()

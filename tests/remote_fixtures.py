@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferce.backends import remote
-from ferce.backends.endpoint import Endpoint, Terms
-from ferce.backends.patience import Patience
-from ferce.backends.server import Server
-from ferce.decision import decide
-from ferce.types import Face, Scores
+from ferce.core.types import Face, Scores
+from ferce.facs.decision import decide
+from ferce.models.remote import remote
+from ferce.models.remote.endpoint import Endpoint, Terms
+from ferce.models.remote.retry import Patience
+from ferce.models.remote.server import Server
 
 TOKEN = "sk-very-secret-1234"
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from ferce.rendering.compose import Studio
-from ferce.rendering.correspondence import Correspondence
-from ferce.rendering.kit import _kit
-from ferce.rendering.light import STUDIO
-from ferce.rendering.person import Credit, Person, save_person
-from ferce.rendering.raster import Camera
-from ferce.rendering.texture import EYE_RINGS, IRISES, LOWER_INNER_LIP, UPPER_INNER_LIP
+from ferce.data.rendering.compose import Studio
+from ferce.data.rendering.correspondence import Correspondence
+from ferce.data.rendering.kit import _kit
+from ferce.data.rendering.light import STUDIO
+from ferce.data.rendering.person import Credit, Person, save_person
+from ferce.data.rendering.raster import Camera
+from ferce.data.rendering.texture import EYE_RINGS, IRISES, LOWER_INNER_LIP, UPPER_INNER_LIP
 
 STEP = 0.5  # cm between the vertices of the face grid
 # Centres, reach and push of the shapes on the subject's left side (x > 0), cm.

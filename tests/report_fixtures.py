@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, component_probabilities
-from ferce.types import (
+from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.core.types import (
     Answer,
     Cue,
     Explanation,
@@ -17,6 +16,7 @@ from ferce.types import (
     Report,
     UnitEvidence,
 )
+from ferce.facs.action_units import UNITS
 
 SIZE = 224
 TEXT = (

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ferce.action_units import UNITS
-from ferce.labels import COMPOUNDS
-from ferce.types import REGIONS, Face, Scores, UnitEvidence
+from ferce.core.labels import COMPOUNDS
+from ferce.core.types import REGIONS, Face, Scores, UnitEvidence
+from ferce.facs.prototypes import UNITS
 
 SIZE = 112
 # name -> rows and columns in 112ths of the crop

@@ -25,17 +25,17 @@ from app_fixtures import (
 from PIL import Image
 
 import app
-from ferce import prompts
-from ferce.errors import ReadingError
-from ferce.protocols import View
+from ferce.core.protocols import View
+from ferce.core.types import Cue, Explanation, Face, Faithfulness, Reading, ReadingError
+from ferce.explanation.heatmaps import METHODS
+from ferce.models import prompts
 from ferce.report import json_schema
-from ferce.saliency import METHODS
-from ferce.types import Cue, Explanation, Face, Faithfulness, Reading
-from ferce.ui import Settings, asking, choices, flow, looking, markup
-from ferce.ui.flow import Flow
-from ferce.ui.loading import Models
-from ferce.ui.panels import looks, trust, where, why
-from ferce.ui.session import Session, Sessions
+from ferce.ui.web import Settings, choices, markup
+from ferce.ui.web.flows import asking, flow, looking
+from ferce.ui.web.flows.flow import Flow
+from ferce.ui.web.loading import Models
+from ferce.ui.web.panels import looks, trust, where, why
+from ferce.ui.web.session import Session, Sessions
 
 
 @pytest.fixture

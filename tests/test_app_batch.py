@@ -13,13 +13,14 @@ import pytest
 from app_fixtures import SquareReader, label_of, loader, scene, serving
 from PIL import Image
 
+from ferce.core.types import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
-from ferce.types import Report
-from ferce.ui import batching, pile, uploads
-from ferce.ui.loading import Models
-from ferce.ui.panels import batch as panel
-from ferce.ui.session import Session
+from ferce.ui.web import uploads
+from ferce.ui.web.flows import batching, pile
+from ferce.ui.web.loading import Models
+from ferce.ui.web.panels import batch as panel
+from ferce.ui.web.session import Session
 
 
 def png(*levels):

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from publish_fixtures import measurements
 
-from ferce import agreement, dossier
-from ferce.leaderboard import FILE, VISION, Check, Entry, Leaderboard
-from ferce.measurements import Figure
-from ferce.types import Heatmap, Reading
-from ferce.ui import Settings, comparing
-from ferce.ui.catalogue import Catalogue
-from ferce.ui.flow import Flow
-from ferce.ui.panels import compare, shelf
-from ferce.ui.session import Compared, Session
-from ferce.ui.shelf import Desk
+from ferce.core.types import Heatmap, Reading
+from ferce.evaluation.leaderboard import FILE, VISION, Check, Entry, Leaderboard
+from ferce.evaluation.metrics_file import Figure
+from ferce.publishing import dossier
+from ferce.reading import agreement
+from ferce.ui.web import Settings
+from ferce.ui.web.catalogue import Catalogue
+from ferce.ui.web.flows import comparing
+from ferce.ui.web.flows.flow import Flow
+from ferce.ui.web.panels import compare, shelf
+from ferce.ui.web.session import Compared, Session
+from ferce.ui.web.tabs.shelf import Desk
 
 NEGATIVE, BROKEN = "timm:test/negative", "timm:test/broken"
 

@@ -12,12 +12,12 @@ from axe import barriers
 from PIL import Image
 
 from ferce.images import ImageError
-from ferce.pipeline import Reader
-from ferce.ui import explaining, streaming
-from ferce.ui.loading import Models
-from ferce.ui.session import Session
-from ferce.ui.streaming import Streams
-from ferce.ui.watching import TAB, Watching
+from ferce.reading.pipeline import Reader
+from ferce.ui.web.flows import explaining, streaming
+from ferce.ui.web.flows.streaming import Streams
+from ferce.ui.web.flows.watching import TAB, Watching
+from ferce.ui.web.loading import Models
+from ferce.ui.web.session import Session
 
 CHROMIUM = shutil.which("chromium")
 
@@ -178,7 +178,7 @@ def test_a_moment_is_read_in_full(reader, astronaut):
 @pytest.mark.parametrize("sheet", ["video", "live"])
 def test_rules_for_narrow_pages_are_not_dead(sheet):
     """Gradio puts `.gradio-container` before a media rule's selectors: theirs must not have it."""
-    text = (ROOT / f"ferce/ui/{sheet}.css").read_text("utf-8")
+    text = (ROOT / f"ferce/ui/web/{sheet}.css").read_text("utf-8")
     for block in text.split("@media")[1:]:
         assert ".gradio-container" not in block.split("\n}")[0]
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from ferce.archive import Archive, ArchiveError, Limits, is_archive
+from ferce.images.archive import Archive, ArchiveError, Limits, is_archive
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import tiny_models
 import torch
 from tiny_models import face
 
-from ferce.backends import blip2
-from ferce.backends.freeform import UNPARSED
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.protocols import Classifier, Explainable, Voice
-from ferce.spec import Spec
-from ferce.types import Prediction
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.protocols import Classifier, Explainable, Voice
+from ferce.core.types import Prediction
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip2
+from ferce.models.vlm.freeform import UNPARSED
 
 pytestmark = pytest.mark.filterwarnings(
     # peft asks a transformers model by the attribute's old name
@@ -207,7 +207,7 @@ def test_view_knows_compounds_only(model):
 
 @pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "score-cam"])
 def test_heat_maps_are_made_and_belong_to_their_label(model, method):
-    from ferce.saliency import cam
+    from ferce.explanation.heatmaps import cam
 
     view = model.view()
     pixels = view.inputs(FACES[:1])
@@ -237,7 +237,7 @@ def test_view_grid_is_in_raster_order(model):
 
 
 def test_a_view_of_one_answer(model):
-    from ferce.saliency import cam
+    from ferce.explanation.heatmaps import cam
 
     view = model.answer_view("Is the mouth open?", "yes")
     scores = view.module(view.inputs(FACES))
@@ -256,11 +256,11 @@ def test_the_q_former_s_attention_is_a_map(model):
 
 
 def test_queries_can_be_drawn(model):
-    from ferce import saliency
+    from ferce.explanation import heatmaps
 
     picture = tiny_models.face(3)
-    heat = saliency.explain(model, picture, COMPOUNDS[0], "q-former")
+    heat = heatmaps.explain(model, picture, COMPOUNDS[0], "q-former")
     assert heat.values.shape == (picture.size, picture.size)
     assert 0 < heat.values.max() <= 1
     with pytest.raises(ValueError, match="same map for every label"):
-        saliency.explain(model, picture, COMPOUNDS[0], "q-former", against=COMPOUNDS[1])
+        heatmaps.explain(model, picture, COMPOUNDS[0], "q-former", against=COMPOUNDS[1])

@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import face
 
-from ferce.backends import blip2, checkpoint, load_classifier, load_voice
-from ferce.hub import CheckpointError, fingerprint
-from ferce.labels import COMPOUNDS
-from ferce.saliency import cam
-from ferce.spec import Spec
+from ferce.core.labels import COMPOUNDS
+from ferce.explanation.heatmaps import cam
+from ferce.models import load_classifier, load_voice
+from ferce.models.hub import CheckpointError, fingerprint
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip2, loading
 
 pytestmark = pytest.mark.filterwarnings(
     # peft asks a transformers model by the attribute's old name
@@ -190,13 +191,13 @@ def test_the_adapter_names_the_revision_of_its_base(adapter, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "resolve", resolve)
-    monkeypatch.setattr(checkpoint, "_load_network", stop)
+    monkeypatch.setattr(loading, "resolve", resolve)
+    monkeypatch.setattr(loading, "_load_network", stop)
     tiny_models.rewrite_json(adapter / "adapter_config.json", revision="v2")
     for base in ("owner/base", "owner/other"):
         spec = Spec("blip2", base, "main", "owner/adapter", {"base": "any"})
         with pytest.raises(KeyboardInterrupt):
-            checkpoint.load_checkpoint(None, spec, "cpu")
+            loading.load_checkpoint(None, spec, "cpu")
     tiny_models.rewrite_json(adapter / "adapter_config.json", revision=None)
     assert asked == [
         ("owner/adapter", "main"), ("owner/base", "v2"),

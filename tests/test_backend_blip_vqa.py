@@ -6,12 +6,12 @@ import tiny_models
 import torch
 from tiny_models import face
 
-from ferce.backends import blip_vqa
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.protocols import Classifier, Explainable, Voice
-from ferce.saliency import cam
-from ferce.spec import Spec
-from ferce.types import Prediction
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.protocols import Classifier, Explainable, Voice
+from ferce.core.types import Prediction
+from ferce.explanation.heatmaps import cam
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip_vqa
 
 FACES = [face(seed) for seed in range(3)]
 CROPS = [one.crop for one in FACES]

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from tiny_models import face
 
-from ferce.backends import chat, towers
-from ferce.hub import CheckpointError
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.protocols import Classifier, Explainable, Voice
-from ferce.saliency import cam
-from ferce.spec import Spec
-from ferce.types import Prediction
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.protocols import Classifier, Explainable, Voice
+from ferce.core.types import Prediction
+from ferce.explanation.heatmaps import cam
+from ferce.models.hub import CheckpointError
+from ferce.models.spec import Spec
+from ferce.models.vlm import chat, towers
 
 pytestmark = pytest.mark.filterwarnings(
     # peft asks a transformers model by the attribute's old name

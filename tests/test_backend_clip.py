@@ -8,15 +8,15 @@ import torch
 from tiny_models import HEADS, LAYERS, MEAN, PATCH, PICTURE, STD, WIDTH, face
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from ferce import saliency
-from ferce.backends import clip, clip_heads, label_sentences
-from ferce.backends.clip_heads import ZeroShot
-from ferce.backends.columns import Columns
-from ferce.calibration import Calibration, save_calibration
-from ferce.hub import CheckpointError
-from ferce.labels import COMPOUNDS
-from ferce.protocols import Classifier, Explainable
-from ferce.spec import parse
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Classifier, Explainable
+from ferce.explanation import heatmaps
+from ferce.models import clip, clip_heads
+from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.clip_heads import ZeroShot
+from ferce.models.columns import Columns
+from ferce.models.hub import CheckpointError
+from ferce.models.spec import parse
 
 FACES = [face(seed, 40 + 10 * (seed % 3)) for seed in range(6)]
 SHARED = {"num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
@@ -71,7 +71,7 @@ def _learned() -> dict:
         vocab_size=500, special_tokens=["<|startoftext|>", "<|endoftext|>"], show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), end_of_word_suffix="</w>",
     )  # fmt: skip
-    corpus = [s.lower() for rows in label_sentences.table().values() for s in rows]
+    corpus = [s.lower() for rows in clip.table().values() for s in rows]
     inner.train_from_iterator(corpus, trainer)
     learned = json.loads(inner.to_str())["model"]
     return {"vocab": learned["vocab"], "merges": [tuple(pair) for pair in learned["merges"]]}
@@ -113,7 +113,7 @@ def test_same_scores_as_plain_transformers(folders, family: str) -> None:
     folder = folders[family]
     network, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
     model = load(f"clip:{folder}?prompts=plain")
-    text = label_sentences.table("plain")
+    text = clip.table("plain")
     crops = [one.crop for one in FACES]
     expected = []
     for label in COMPOUNDS:
@@ -139,7 +139,7 @@ def test_same_scores_as_plain_transformers(folders, family: str) -> None:
 @pytest.mark.parametrize("method", ["auto", "grad-cam", "layer-cam", "attention-rollout"])
 def test_it_is_explained(folders, family: str, method: str) -> None:
     model = load(f"clip:{folders[family]}")
-    heats = [saliency.explain(model, FACES[0], label, method) for label in COMPOUNDS[:4]]
+    heats = [heatmaps.explain(model, FACES[0], label, method) for label in COMPOUNDS[:4]]
     assert {h.layer for h in heats} == {"vision_model.encoder.layers.1.layer_norm1"}
     assert heats[0].values.shape == (FACES[0].size,) * 2
     assert not all(h.empty for h in heats)
@@ -147,9 +147,9 @@ def test_it_is_explained(folders, family: str, method: str) -> None:
         assert heats[0].method == "attention-relevance"
 
 
-@pytest.mark.parametrize("style", label_sentences.STYLES)
+@pytest.mark.parametrize("style", clip.STYLES)
 def test_every_label_has_its_own_sentences(style: str) -> None:
-    table = label_sentences.table(style)
+    table = clip.table(style)
     assert tuple(table) == COMPOUNDS
     seen = [sentence for rows in table.values() for sentence in rows]
     assert all("{" not in s and s.endswith(".") for s in seen)
@@ -159,7 +159,7 @@ def test_every_label_has_its_own_sentences(style: str) -> None:
 
 
 def test_sentences_name_what_the_face_does() -> None:
-    core, usual, named = label_sentences.sentences("happily surprised", "units")
+    core, usual, named = clip.sentences("happily surprised", "units")
     assert core == (
         "a photo of a face: the inner brows are raised, the outer brows are raised, the lip "
         "corners are pulled up into a smile and the lips are parted."
@@ -167,7 +167,7 @@ def test_sentences_name_what_the_face_does() -> None:
     assert "the jaw is dropped" in usual
     assert "happily surprised" in named
     with pytest.raises(ValueError, match="prompts must be one of"):
-        label_sentences.sentences("happily surprised", "poetry")
+        clip.sentences("happily surprised", "poetry")
 
 
 def test_choice_of_sentences_changes_the_answer(folders) -> None:
@@ -249,7 +249,7 @@ def test_head_is_saved_and_loaded_with_its_base(folders, kind: str, tmp_path: Pa
     np.testing.assert_allclose(scores.classes, base.scores(FACES).classes, atol=1e-6)
     assert scores.mass == 0.7
     assert str(parse(again.name)) == again.name
-    assert not saliency.explain(again, FACES[0], labels[0], "attention-rollout").empty
+    assert not heatmaps.explain(again, FACES[0], labels[0], "attention-rollout").empty
     assert {p.name for p in (tmp_path / "head").iterdir()} == {
         "config.json", "model.safetensors", "ferce.json"
     }  # fmt: skip
@@ -311,7 +311,7 @@ def test_map_covers_the_part_that_the_processor_keeps(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     model = load(f"clip:{folder}")
     assert model.view().part == 0.5
-    heat = saliency.explain(model, face(0, 80), COMPOUNDS[0], "attention-rollout").values
+    heat = heatmaps.explain(model, face(0, 80), COMPOUNDS[0], "attention-rollout").values
     assert heat[20:60, 20:60].min() > 0
     assert not heat[:20].any()
 

@@ -3,12 +3,12 @@
 import pytest
 from text_fixtures import face, prediction
 
-from ferce.backends.measured import Measured, load
-from ferce.explanation import PHRASINGS, compose, parse, phrasing_of
-from ferce.labels import COMPOUNDS
-from ferce.prompts import questions
-from ferce.protocols import Voice
-from ferce.spec import parse as spec
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Voice
+from ferce.explanation.text import PHRASINGS, compose, parse, phrasing_of
+from ferce.models.measured import Measured, load
+from ferce.models.prompts import questions
+from ferce.models.spec import parse as spec
 
 SMILING = {12: 0.9, 25: 0.7, 1: 0.5, 2: 0.6}
 

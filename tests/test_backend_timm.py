@@ -11,16 +11,16 @@ from saliency_fixtures import noisy_face
 from timm.data import create_transform
 from timm.models import save_for_hf
 
-from ferce import saliency
-from ferce.backends import timm_net
-from ferce.backends.columns import Columns
-from ferce.backends.preprocessing import Preprocessing
-from ferce.calibration import Calibration, load_calibration, save_calibration
-from ferce.hub import CheckpointError
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
-from ferce.protocols import Classifier, Explainable
-from ferce.spec import parse
-from ferce.types import Face
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.protocols import Classifier, Explainable
+from ferce.core.types import Face
+from ferce.explanation import heatmaps
+from ferce.models import timm_net
+from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.columns import Columns
+from ferce.models.hub import CheckpointError
+from ferce.models.preprocessing import Preprocessing
+from ferce.models.spec import parse
 
 NAMES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet")  # timm's own tiny ones
 DATA = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.25), "crop_pct": 1.0}
@@ -82,7 +82,7 @@ def test_it_is_explained(name: str, tmp_path: Path) -> None:
     with torch.no_grad():
         logits = view.module(view.inputs(FACES)).double().softmax(1).numpy()
     np.testing.assert_allclose(logits, model.scores(FACES).classes, atol=1e-6)
-    heats = [saliency.explain(model, FACES[0], label) for label in COMPOUNDS]
+    heats = [heatmaps.explain(model, FACES[0], label) for label in COMPOUNDS]
     assert {h.layer for h in heats} == {view.layer_name}
     assert not all(h.empty for h in heats)
 
@@ -131,7 +131,7 @@ def test_neutral_and_single_emotions_have_their_own_share(tmp_path: Path) -> Non
     np.testing.assert_allclose(scores.neutral, p[:, 0], atol=1e-6)
     np.testing.assert_allclose(scores.single, p[:, 1:7], atol=1e-6)
     np.testing.assert_allclose(scores.classes * p[:, 7:].sum(1)[:, None], p[:, 7:], atol=1e-6)
-    assert saliency.explain(model, FACES[0], NEUTRAL).label == NEUTRAL
+    assert heatmaps.explain(model, FACES[0], NEUTRAL).label == NEUTRAL
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_network_sees_the_part_that_its_config_says(tmp_path: Path) -> None:
     edge[:20] = edge[76:] = edge[:, :20] = edge[:, 76:] = 0
     other = face.replace(crop=edge)
     np.testing.assert_allclose(model.scores([face]).classes, model.scores([other]).classes)
-    maps = [saliency.explain(model, face, label).values for label in COMPOUNDS]
+    maps = [heatmaps.explain(model, face, label).values for label in COMPOUNDS]
     assert any(m.any() for m in maps)
     assert all(not m[:24].any() and not m[:, 72:].any() for m in maps)
 
@@ -268,5 +268,5 @@ def test_mixed_precision_agrees_with_the_cpu() -> None:
     cpu = load("timm:random/resnet18").scores(FACES).classes
     gpu = timm_net.load(parse("timm:random/resnet18"), "cuda")
     np.testing.assert_allclose(gpu.scores(FACES).classes, cpu, atol=0.02)
-    heat = saliency.explain(gpu, Face(crop=FACES[0].crop), COMPOUNDS[0], "grad-cam")
+    heat = heatmaps.explain(gpu, Face(crop=FACES[0].crop), COMPOUNDS[0], "grad-cam")
     assert np.isfinite(heat.values).all()

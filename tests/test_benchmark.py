@@ -16,25 +16,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferce import backends, leaderboard, metrics
+import ferce.models
+from ferce.core.labels import COMPOUNDS
 from ferce.data import load_data
 from ferce.evaluation import (
     EvaluationError,
     Plan,
     benchmark,
+    leaderboard,
     leaderboard_page,
-    leaderboard_text,
     leakage,
+    metrics,
     probe,
     shards,
 )
 from ferce.evaluation.classification import Choice
-from ferce.evaluation.crew import Crew
 from ferce.evaluation.faces import Tools, aligned
-from ferce.evaluation.pictures import FILE
-from ferce.evaluation.table import Table
-from ferce.labels import COMPOUNDS
-from ferce.leaderboard import (
+from ferce.evaluation.leaderboard import (
     FAILED,
     LANGUAGE,
     PASSED,
@@ -43,6 +41,9 @@ from ferce.leaderboard import (
     Leaderboard,
     LeaderboardError,
 )
+from ferce.evaluation.pictures import FILE
+from ferce.evaluation.shards import Crew
+from ferce.evaluation.table import Table
 from train import benchmark as script
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +92,7 @@ def stand_in(monkeypatch):
             raise ValueError(f"{name} is not here")
         return known[name]
 
-    monkeypatch.setattr(backends, "load_classifier", load)
+    monkeypatch.setattr(ferce.models, "load_classifier", load)
     monkeypatch.setattr(benchmark.run, "draw", lambda *_: None)  # a second a model
     monkeypatch.setattr(benchmark, "DEALS", 100)
     return known
@@ -133,7 +134,7 @@ def test_models_side_by_side(measured):
     assert told.failed == {"clip:x": "clip:x is not here"}
     assert (told.faces, told.people, told.pictures) == (42, 3, 42)
     assert told.verdict == PASSED
-    words = leaderboard_text.side_by_side(told)
+    words = leaderboard_page.side_by_side(told)
     assert words.startswith("Best macro-F1 of either family. vision only: prototypes 1.000 (1.000")
     assert "vision-language: blip2:half 0.476" in words
     first = told.differences[0]

@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from ferce import hub, prompts
-from ferce.backends import blip2_mini, load_classifier, load_voice
-from ferce.hub import CheckpointError
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.training.language_export import origin
-from ferce.training.language_plan import LanguagePlan
-from ferce.types import Prediction
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Prediction
+from ferce.models import hub, load_classifier, load_voice, prompts
+from ferce.models.hub import CheckpointError
+from ferce.models.vlm import blip2_mini
+from ferce.training.language.export import origin
+from ferce.training.language.plan import LanguagePlan
 
 # PEFT asks transformers 5 for it.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

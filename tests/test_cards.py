@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from publish_fixtures import measurements as told
 from publish_fixtures import write
 
-from ferce import cards, licences, measurements, notice
-from ferce.calibration import Calibration
-from ferce.card_head import Footprint, Subject
-from ferce.labels import COMPOUNDS
-from ferce.licences import LicenceError
-from ferce.measurements import MeasurementError, Measurements
+from ferce.core import notice
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation import metrics_file
+from ferce.evaluation.metrics_file import MeasurementError, Measurements
+from ferce.models.calibration import Calibration
+from ferce.publishing import card as cards
+from ferce.publishing import licences
+from ferce.publishing.card_metadata import Footprint, Subject
+from ferce.publishing.licences import LicenceError
 
 
 def subject(**more):
@@ -40,7 +43,7 @@ def test_every_figure_is_that_of_the_metrics(tmp_path):
     card = cards.model_card(subject(), measured(tmp_path))
     block = json.loads((tmp_path / "metrics.json").read_text())["test"]
     rows = dict(re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", card, re.MULTILINE))
-    for name, text in measurements.FIGURES.items():
+    for name, text in metrics_file.FIGURES.items():
         if name in block:
             assert rows[text] == f"{block[name]:.3f}"
     low, high = block["macro_f1_interval"]
@@ -148,10 +151,10 @@ def test_no_metrics_no_card(tmp_path):
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_the_share_and_mirrors(pair):
     hits, n = pair
-    low, high = measurements.wilson(hits, n)
+    low, high = metrics_file.wilson(hits, n)
     assert 0 <= low <= hits / n + 1e-9
     assert hits / n - 1e-9 <= high <= 1
-    mirrored = measurements.wilson(n - hits, n)
+    mirrored = metrics_file.wilson(n - hits, n)
     assert low == pytest.approx(1 - mirrored[1], abs=1e-9)
 
 
@@ -159,7 +162,7 @@ def test_wilson_agrees_with_scipy():
     from scipy.stats import binomtest
 
     expected = binomtest(7, 30).proportion_ci(method="wilson")
-    assert measurements.wilson(7, 30) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert metrics_file.wilson(7, 30) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_licences_follow_the_data():

@@ -12,8 +12,10 @@ import pytest
 import report_fixtures as known
 from PIL import Image
 
-from ferce import cli, images, notice, report
-from ferce.types import Answer, Report
+from ferce import images, report
+from ferce.core import notice
+from ferce.core.types import Answer, Report
+from ferce.ui import cli
 
 
 class Reader:
@@ -377,7 +379,8 @@ def test_a_real_photo_read_in_full_ends_well(astronaut):
 
 def test_starting_the_command_loads_no_model_library():
     code = (
-        "import sys, ferce.cli; print({'torch', 'transformers', 'gradio', 'cv2'} & {*sys.modules})"
+        "import sys, ferce.ui.cli; "
+        "print({'torch', 'transformers', 'gradio', 'cv2'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr

@@ -7,13 +7,13 @@ import test_backend_clip
 import tiny_chats
 import tiny_models
 
-from ferce import backends
-from ferce.decision import decide
-from ferce.labels import COMPOUNDS
-from ferce.protocols import Classifier, Voice
-from ferce.saliency import explain
-from ferce.spec import parse
-from ferce.types import Answer, Face
+from ferce import models
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Classifier, Voice
+from ferce.core.types import Answer, Face
+from ferce.explanation.heatmaps import explain
+from ferce.facs.decision import decide
+from ferce.models.spec import parse
 
 # Name of the row -> how the spec is made from a folder; a new backend is one more row. The remote
 # backend keeps the same promises against a stub server in test_remote*.py.
@@ -48,17 +48,17 @@ def specs(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=CLASSIFIERS)
 def classifier(request, specs):
-    return backends.load_classifier(specs(request.param), "cpu")
+    return models.load_classifier(specs(request.param), "cpu")
 
 
 @pytest.fixture(scope="module", params=VOICES)
 def voice(request, specs):
-    return backends.load_voice(specs(request.param), "cpu")
+    return models.load_voice(specs(request.param), "cpu")
 
 
 @pytest.fixture(scope="module")
 def prediction(faces):
-    scores = backends.load_classifier("prototypes").scores(faces[:1])
+    scores = models.load_classifier("prototypes").scores(faces[:1])
     return decide(scores, 0, faces[0], "prototypes")
 
 
@@ -133,6 +133,6 @@ def test_explanation_is_text_in_pieces(voice, prediction, faces):
 
 def test_unknown_spec_lists_the_kinds():
     with pytest.raises(ValueError, match=r"Unknown classifier 'wizard:x'.*prototypes"):
-        backends.load_classifier("wizard:x")
+        models.load_classifier("wizard:x")
     with pytest.raises(ValueError, match=r"Unknown voice 'prototypes'.*measured"):
-        backends.load_voice("prototypes")
+        models.load_voice("prototypes")

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from data_fixtures import drawing, png, sample
 
+from ferce.core.types import Face, UnitEvidence
 from ferce.data import align as align_module
 from ferce.data import facefile
 from ferce.data.align import Aligned, Settings, align, square
 from ferce.data.record import Blob, Problem, Sample
-from ferce.types import Face, UnitEvidence
 
 CALLS: list[int] = []
 

@@ -4,12 +4,12 @@ from data_fixtures import drawing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferce.core.types import REGIONS
 from ferce.data.augment import NOTHING, STEPS, Recipe, augment, only
 from ferce.data.layout import layout
 from ferce.data.occlude import OCCLUDERS
 from ferce.data.record import UnitLabel
-from ferce.geometry import warp
-from ferce.types import REGIONS
+from ferce.faces.geometry import warp
 
 CROP = drawing(1, 96)
 UNITS = (UnitLabel(10, 0.6, 0.9, 0.1), UnitLabel(4), UnitLabel(24, part="top"))

@@ -8,14 +8,14 @@ from hypothesis import given as _given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
+from ferce.core.types import REGIONS
 from ferce.data import captions, coding, questions
 from ferce.data.families import FAMILIES, REFERENCE, TRAINING
 from ferce.data.phrases import Phrases
 from ferce.data.record import UnitLabel
-from ferce.explanation.wording import opened
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
-from ferce.types import REGIONS
+from ferce.explanation.text.wording import opened
+from ferce.facs.action_units import UNITS
 
 EMOTIONS = {*BASICS, *NOUNS.values(), NEUTRAL, *(word for c in COMPOUNDS for word in c.split())}
 families = st.sampled_from([TRAINING, REFERENCE])
@@ -293,7 +293,7 @@ def test_unknown_units_keep_regions_out_of_question():
 
 def understood(units, side, words):
     """Whether the parser finds in a sentence of these words just these units, on this side."""
-    from ferce.explanation.parsing import parse
+    from ferce.explanation.text.parsing import parse
 
     cues = [c for c in parse(opened(words) + ".") if c.unit is not None]
     sides = {side, None} if side in ("left", "right") else {None}
@@ -323,7 +323,7 @@ def test_the_checker_understands_what_is_taught(family, share):
 def test_whole_texts_are_understood():
     import random
 
-    from ferce.explanation.parsing import parse
+    from ferce.explanation.text.parsing import parse
 
     rng = random.Random(0)
     exact = 0

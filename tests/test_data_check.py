@@ -6,7 +6,8 @@ import pytest
 from data_fixtures import png, sample, save, write_rafce
 from PIL import Image
 
-from ferce.data import audit_text, duplicates, sheet
+from ferce.data import audit as audit_module
+from ferce.data import audit_text, sheet
 from ferce.data.__main__ import main
 from ferce.data.audit import Options, as_dict, audit
 from ferce.data.captions import captions
@@ -24,14 +25,14 @@ def test_the_same_picture_is_near_and_others_are_far(astronaut):
 
     corners = [(x, y) for x in range(0, 400, 90) for y in range(0, 400, 60)][:30]
     pictures = [astronaut[y : y + 128, x : x + 128] for x, y in corners]
-    hashes = [duplicates.fingerprint(picture) for picture in pictures]
-    assert list(duplicates.near_pairs(hashes)) == []
+    hashes = [audit_module.fingerprint(picture) for picture in pictures]
+    assert list(audit_module.near_pairs(hashes)) == []
     buffer = io.BytesIO()
     Image.fromarray(pictures[7]).resize((90, 90)).save(buffer, "JPEG", quality=70)
-    again = duplicates.fingerprint(np.asarray(Image.open(buffer)))
-    ((i, j, distance),) = duplicates.near_pairs([*hashes, again])
+    again = audit_module.fingerprint(np.asarray(Image.open(buffer)))
+    ((i, j, distance),) = audit_module.near_pairs([*hashes, again])
     assert (i, j) == (7, 30)
-    assert 0 <= distance <= duplicates.NEAR
+    assert 0 <= distance <= audit_module.NEAR
 
 
 def test_near_pairs_equal_brute_force():
@@ -39,16 +40,16 @@ def test_near_pairs_equal_brute_force():
     bits = rng.random((200, 256)) < 0.5
     bits[150:] = bits[:50] ^ (rng.random((50, 256)) < 0.05)  # about 13 bits away
     made = [np.packbits(row).tobytes() for row in bits]
-    found = set(duplicates.near_pairs(made))
+    found = set(audit_module.near_pairs(made))
     expected = {
         (i, j, d)
         for i in range(200)
         for j in range(i + 1, 200)
-        if (d := int((bits[i] ^ bits[j]).sum())) <= duplicates.NEAR
+        if (d := int((bits[i] ^ bits[j]).sum())) <= audit_module.NEAR
     }
     assert found == expected
     assert 30 < len(found) <= 50
-    assert list(duplicates.near_pairs([])) == []
+    assert list(audit_module.near_pairs([])) == []
 
 
 ROWS = [
@@ -186,9 +187,9 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
     """What a researcher does with RAF-CE, on pictures that may be shipped."""
     from itertools import islice
 
+    from ferce.core.labels import COMPOUNDS
     from ferce.data import coding, load_data, pixels
     from ferce.data.rendered import DEMO
-    from ferce.labels import COMPOUNDS
 
     if not (DEMO / "metadata.jsonl").is_file():
         pytest.skip("the demo set is not built")
@@ -215,4 +216,4 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
 def test_a_missing_library_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     with pytest.raises(DataError, match=r"pip install -r train/requirements\.txt.*--no-duplicates"):
-        duplicates.fingerprint(np.zeros((8, 8, 3), np.uint8))
+        audit_module.fingerprint(np.zeros((8, 8, 3), np.uint8))

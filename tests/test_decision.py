@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferce.action_units import PROTOTYPES, UNITS
-from ferce.backends.prototypes import Prototypes
-from ferce.decision import decide, prediction_set
-from ferce.hypotheses import HYPOTHESES, posterior
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.types import Face, Scores, UnitEvidence
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Face, Scores, UnitEvidence
+from ferce.facs.decision import decide, prediction_set
+from ferce.facs.posterior import HYPOTHESES, posterior
+from ferce.facs.prototypes import PROTOTYPES, UNITS
+from ferce.models.prototypes import Prototypes
 
 CROP = np.full((16, 16, 3), 128, np.uint8)
 

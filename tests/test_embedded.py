@@ -10,17 +10,18 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from ferce import backends, perturb
-from ferce.action_units import ACTIVE
-from ferce.backends import embedded, prior, shape
-from ferce.backends.fusion import Fusion
-from ferce.calibration import Calibration, save_calibration
-from ferce.decision import decide
-from ferce.hub import CheckpointError
-from ferce.labels import COMPOUNDS
-from ferce.pipeline import measured
-from ferce.saliency import explain
-from ferce.types import REGIONS, Face
+from ferce import models
+from ferce.core.labels import COMPOUNDS
+from ferce.core.types import REGIONS, Face
+from ferce.explanation.heatmaps import explain
+from ferce.faces import perturb
+from ferce.facs.decision import decide
+from ferce.facs.prototypes import ACTIVE
+from ferce.models import embedded, landmark_features, prior
+from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.fusion import Fusion
+from ferce.models.hub import CheckpointError
+from ferce.reading.pipeline import measured
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return backends.load_classifier(f"embedded:{folder}", "cpu")
+    return models.load_classifier(f"embedded:{folder}", "cpu")
 
 
 def test_a_smile_is_happiness_alone(model, smiling):
@@ -113,7 +114,7 @@ def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):
         broken = shutil.copytree(folder, tmp_path / name)
         (broken / name).unlink()
         with pytest.raises(CheckpointError, match=said):
-            backends.load_classifier(f"embedded:{broken}", "cpu")
+            models.load_classifier(f"embedded:{broken}", "cpu")
 
 
 def test_a_fusion_of_other_evidence_is_refused(folder, tmp_path):
@@ -121,7 +122,7 @@ def test_a_fusion_of_other_evidence_is_refused(folder, tmp_path):
     fusion = Fusion.load(broken)
     dataclasses.replace(fusion, features=fusion.features[::-1]).save(broken)
     with pytest.raises(CheckpointError, match="other evidence"):
-        backends.load_classifier(f"embedded:{broken}", "cpu")
+        models.load_classifier(f"embedded:{broken}", "cpu")
 
 
 def test_a_fusion_comes_back_as_it_was(tmp_path):
@@ -140,16 +141,16 @@ def test_a_fusion_comes_back_as_it_was(tmp_path):
 
 def test_shape_is_the_same_wherever_the_face_is(smiling):
     turned = np.array([[2.0, 0, 30], [0, 2.0, -10]]) @ np.vstack([smiling.to_crop, [0, 0, 1]])
-    (row, other) = shape.shape([smiling, smiling.replace(to_crop=turned)])
+    (row, other) = landmark_features.shape([smiling, smiling.replace(to_crop=turned)])
     np.testing.assert_allclose(row, other, atol=1e-4)
-    told = dict(zip(shape.NAMES, row, strict=True))
+    told = dict(zip(landmark_features.NAMES, row, strict=True))
     assert told["mouthSmileLeft"] == pytest.approx(smiling.blendshapes["mouthSmileLeft"] ** 0.5)
     points = smiling.landmarks_in_crop
     eyes = [points[[33, 133]].mean(0), points[[362, 263]].mean(0)]
     gap = np.linalg.norm(points[13] - points[14]) / np.linalg.norm(eyes[0] - eyes[1])
     assert told["distance 13-14"] == pytest.approx(gap, rel=1e-5)
-    assert set(shape.REGIONS) == set(REGIONS)
-    assert np.isnan(shape.shape([Face(crop=smiling.crop)])).all()
+    assert set(landmark_features.REGIONS) == set(REGIONS)
+    assert np.isnan(landmark_features.shape([Face(crop=smiling.crop)])).all()
 
 
 def test_the_prior_sees_the_smile(smiling):

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from evaluation_fixtures import Grey, Words, write_data
 
-from ferce import backends
+from ferce import models
+from ferce.core.labels import COMPOUNDS
 from ferce.evaluation import EvaluationError, Plan, evaluate, result
 from ferce.evaluation.classification import FEW
 from ferce.evaluation.faces import Tools
+from ferce.evaluation.metrics_file import Measurements
 from ferce.evaluation.pictures import FILE
 from ferce.evaluation.run import fresh
 from ferce.evaluation.summary import table
-from ferce.labels import COMPOUNDS
-from ferce.measurements import Measurements
 
 ROOT = Path(__file__).parents[1]
 FAST = {"detect": "no", "draws": 30}
@@ -35,7 +35,7 @@ def spec(tmp_path):
 
 
 def loaded(monkeypatch, classifier):
-    monkeypatch.setattr(backends, "load_classifier", lambda spec, device: classifier)
+    monkeypatch.setattr(models, "load_classifier", lambda spec, device: classifier)
     return classifier
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from network_fixtures import SIDE, Network, spot, spots, taught, tiny_vit
 
-from ferce import saliency
-from ferce.evaluation import Plan, heat, interval
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation import Plan, heat, metrics
 from ferce.evaluation.curves import areas, random_map
 from ferce.evaluation.network import Network as Opened
-from ferce.evaluation.scored import Scored
+from ferce.evaluation.pictures import Scored
 from ferce.evaluation.table import Table
-from ferce.labels import COMPOUNDS
-from ferce.saliency import road, sanity
+from ferce.explanation import heatmaps
+from ferce.explanation.heatmaps import road, sanity
 
 FACE = spot(0, 16, 32)
 RED = COMPOUNDS[0]
@@ -68,7 +68,7 @@ def test_a_map_that_reads_the_weights_changes_with_them():
     classifier: Network = taught(tiny_vit)
     before = classifier.scores([FACE]).classes
     other = sanity.randomised(classifier)
-    heatmap = saliency.explain(classifier, FACE, RED)
+    heatmap = heatmaps.explain(classifier, FACE, RED)
     like = sanity.likeness(heatmap, FACE, other)
     assert like is None or abs(like) < 0.8
     assert np.array_equal(before, classifier.scores([FACE]).classes), "the original was changed"
@@ -116,6 +116,6 @@ def heat_quality():
 
 
 def test_intervals_of_what_was_never_measured_are_none():
-    nothing = interval.mean(np.array([np.nan]), np.array(["a"]), 10, 0)
+    nothing = metrics.mean(np.array([np.nan]), np.array(["a"]), 10, 0)
     assert nothing == {"value": None, "interval": None, "n": 0}
-    assert interval.share(np.zeros(2), np.zeros(2), np.arange(2), 10, 0)["value"] is None
+    assert metrics.share(np.zeros(2), np.zeros(2), np.arange(2), 10, 0)["value"] is None

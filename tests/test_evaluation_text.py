@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_backend_clip import build_clip, build_siglip
 
-from ferce.backends import caption_score
-from ferce.backends.caption_score import PREFIX, ClipScorer, SentenceEncoder, clip_score
-from ferce.evaluation import Plan, interval, overlap, similarity, texts
-from ferce.evaluation.mentions import Mentions, compare
+from ferce.evaluation import Plan, metrics, similarity, texts
+from ferce.evaluation.similarity import PREFIX, ClipScorer, SentenceEncoder, clip_score
 from ferce.evaluation.table import Table
-from ferce.hub import CheckpointError
+from ferce.explanation.text.mentions import Mentions, compare
+from ferce.models.hub import CheckpointError
 
 # The first example of sacrebleu's README (BLEU = 48.53, three texts with two references each).
 SYSTEM = [
@@ -31,18 +30,18 @@ SECOND = ["The dog had bit the man.", "No one was surprised.", "The man had bitt
 
 def test_bleu_is_that_of_sacrebleus_example():
     references = list(zip(FIRST, SECOND, strict=True))
-    assert overlap.corpus_bleu(SYSTEM, references) == pytest.approx(48.53, abs=0.005)
+    assert similarity.corpus_bleu(SYSTEM, references) == pytest.approx(48.53, abs=0.005)
 
 
 def test_a_text_may_have_fewer_references():
-    assert overlap.corpus_bleu(SYSTEM[:2], [[SYSTEM[0], "x"], [SYSTEM[1]]]) == pytest.approx(100)
-    assert overlap.sentence_bleu(SYSTEM[0], [SYSTEM[0]]) == pytest.approx(100)
+    assert similarity.corpus_bleu(SYSTEM[:2], [[SYSTEM[0], "x"], [SYSTEM[1]]]) == pytest.approx(100)
+    assert similarity.sentence_bleu(SYSTEM[0], [SYSTEM[0]]) == pytest.approx(100)
 
 
 def test_rouge_is_that_of_rouge_scores_example():
     """Its README's two texts, 8 and 9 words: 6 shared, 5 of them in order, 2 pairs of words."""
     wanted = "The quick brown fox jumps over the lazy dog"
-    found = overlap.rouge(["The quick brown dog jumps on the log."], [[wanted]])
+    found = similarity.rouge(["The quick brown dog jumps on the log."], [[wanted]])
     assert found["rouge_1"][0] == pytest.approx(2 * 6 / (8 + 9))
     assert found["rouge_l"][0] == pytest.approx(2 * 5 / (8 + 9))
     assert found["rouge_2"][0] == pytest.approx(2 * 2 / (7 + 8))
@@ -59,7 +58,7 @@ MILITARY = (
 
 def test_meteor_is_that_of_nltks_example():
     text, first, second = MILITARY
-    found = overlap.meteor([text, text, text, ""], [[first], [second, first], [text], ["smile"]])
+    found = similarity.meteor([text, text, text, ""], [[first], [second, first], [text], ["smile"]])
     assert found[0] == pytest.approx(0.6944, abs=5e-5)  # as the documentation of NLTK gives it
     assert found[1] == found[0]
     assert found[2] == pytest.approx(1, abs=1e-3)
@@ -67,7 +66,7 @@ def test_meteor_is_that_of_nltks_example():
 
 
 def test_rouge_takes_the_best_reference():
-    found = overlap.rouge(["raised brows"], [["a smile", "raised brows"]])
+    found = similarity.rouge(["raised brows"], [["a smile", "raised brows"]])
     assert found["rouge_l"][0] == 1
 
 
@@ -130,7 +129,7 @@ def test_faces_that_are_not_found_are_listed(tmp_path):
 
 @given(st.integers(2, 60), st.integers(0, 9))
 def test_nobody_is_their_own_control(n, seed):
-    partner = interval.derangement(n, seed)
+    partner = metrics.derangement(n, seed)
     assert sorted(partner) == list(range(n))
     assert (partner != np.arange(n)).all()
 
@@ -205,7 +204,7 @@ def test_clip_scores_of_a_split_go_on_after_a_kill(written, tmp_path, scorer, mo
 
     plan, table = written
     monkeypatch.setattr(similarity, "aligned", crops)
-    monkeypatch.setattr(caption_score, "ClipScorer", lambda where, device: scorer)
+    monkeypatch.setattr(similarity, "ClipScorer", lambda where, device: scorer)
     told = (plan, table, tmp_path, Tools(tmp_path / "cache", shown=False), "cpu")
     found = similarity.measure_clip(*told)
     figures = similarity.clip_figures(found, plan)["clip_score"]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from ferce.core.types import UnitEvidence
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.evaluation import units
-from ferce.types import UnitEvidence
 
 
 def row(name, coded, seen, label="", asked=None, status="read"):

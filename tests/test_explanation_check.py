@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from text_fixtures import Looker, face, masks, prediction
 
-from ferce.explanation import check, parse, revise
-from ferce.types import Cue, Explanation, Heatmap
+from ferce.core.types import Cue, Explanation, Heatmap
+from ferce.explanation.text import check, parse, revise
 
 LABEL = "happily surprised"
 

@@ -3,8 +3,8 @@
 import pytest
 from text_fixtures import face, prediction
 
-from ferce.explanation import PHRASINGS, compose, phrasing_of
-from ferce.labels import BASICS, COMPOUNDS
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.explanation.text import PHRASINGS, compose, phrasing_of
 
 
 def test_the_form_of_the_issue():

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_fixtures import DEAD, face, prediction
 
-from ferce.action_units import UNITS, active
-from ferce.explanation import PHRASINGS, compose, parse
-from ferce.explanation.wording import joined, opened, phrases
-from ferce.labels import BASICS, COMPOUNDS
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.explanation.text import PHRASINGS, compose, parse
+from ferce.explanation.text.wording import joined, opened, phrases
+from ferce.facs.prototypes import UNITS, active
 
 SETS = ("cues.jsonl", "cues_later.jsonl")
 # `cues.jsonl`: 150 sentences written before the parser was finished, 50 of them tricky.

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferce.faces import FaceDetector, problem, sharpness
-from ferce.geometry import alignment, inverse, region_masks, warp
-from ferce.types import REGIONS, Quality
+from ferce.core.types import REGIONS, Quality
+from ferce.faces.detector import FaceDetector, problem, sharpness
+from ferce.faces.geometry import alignment, inverse, region_masks, warp
 
 
 def on_grey(photo, side, *places):

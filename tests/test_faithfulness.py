@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from text_fixtures import Looker, face, masks, prediction
 
-from ferce.alignment import align, label_map, unit_map
-from ferce.explanation import parse
-from ferce.faithfulness import auroc, centre_map, hot_regions, measure, named_regions
-from ferce.labels import COMPOUNDS
-from ferce.types import Heatmap
+from ferce.core.labels import COMPOUNDS
+from ferce.core.types import Heatmap
+from ferce.explanation.faithfulness import auroc, centre_map, hot_regions, measure, named_regions
+from ferce.explanation.text import parse
+from ferce.explanation.unit_maps import align, label_map, unit_map
 
 LABEL = "happily surprised"
 SMILE = parse("The mouth smiles.")

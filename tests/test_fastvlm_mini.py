@@ -6,12 +6,12 @@ import re
 import pytest
 from PIL import Image
 
-from ferce import prompts
-from ferce.backends import fastvlm_mini, load_voice
-from ferce.hub import CheckpointError
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.spec import Spec
-from ferce.types import Prediction
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Prediction
+from ferce.models import load_voice, prompts
+from ferce.models.hub import CheckpointError
+from ferce.models.spec import Spec
+from ferce.models.vlm import fastvlm_mini
 
 
 @pytest.fixture(scope="module")

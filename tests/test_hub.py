@@ -8,7 +8,7 @@ from hub_server import Fault, serving
 from publish_fixtures import client
 from safetensors.numpy import save
 
-from ferce import hub
+from ferce.models import hub
 
 WEIGHTS = save({"w": np.arange(1000.0)})
 REPOSITORIES = {

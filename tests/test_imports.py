@@ -1,4 +1,4 @@
-"""Imports run one way, importing ferce is light, and nothing unsafe is called."""
+"""Rooms stand on floors, importing ferce is light, and nothing unsafe is called."""
 
 import ast
 import subprocess
@@ -9,26 +9,37 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "gradio", "mediapipe", "timm", "peft", "cv2", "matplotlib"}
-# Who may import torch and gradio at all, as design.md says; inside functions too.
-TORCH_HOMES = ("ferce/backends/", "ferce/training/", "ferce/saliency/", "ferce/hub.py", "train/")
-GRADIO_HOMES = ("ferce/ui/", "app.py")
+# Who may import torch and gradio at all; inside functions too.
+TORCH_HOMES = (
+    "ferce/models/",
+    "ferce/training/",
+    "ferce/explanation/heatmaps/",
+    "ferce/evaluation/similarity.py",
+    "train/",
+)
+GRADIO_HOMES = ("ferce/ui/web/", "app.py")
 # Modules that others import inside functions only, and may be heavy themselves.
 LOADED_LATE = (
-    "ferce/ui/",
-    "ferce/backends/",
+    "ferce/ui/web/",
+    "ferce/models/",
     "ferce/training/",
-    "ferce/rendering/",
-    "ferce/saliency/",
+    "ferce/data/rendering/",
+    "ferce/explanation/heatmaps/",
 )
-# A module imports only from its own level or lower ones; modules not listed are backends or leaves.
-LEVELS = (
-    {"types", "labels", "errors"},
-    {"facs", "action_units", "images", "geometry", "spec", "protocols", "notice", "calibration"},
-    {"faces", "hypotheses", "decision", "perturb", "saliency", "metrics", "canvas"},
-    {"explanation", "prompts", "faithfulness", "alignment", "deletion", "render"},
-    {"pipeline", "report"},
-    {"video", "evaluation", "cli"},
+# A room imports from rooms of lower floors only, also inside functions. "" is ferce/__init__.py,
+# whose names lead up to what they name.
+FLOORS = (
+    {"core"},
+    {"facs", "images"},
+    {"faces", "report"},
+    {"explanation"},
+    {"data", "models"},
+    {"reading"},
+    {"evaluation"},
+    {"training"},
+    {"publishing"},
     {"ui"},
+    {"", "__main__"},
 )
 
 
@@ -49,15 +60,34 @@ def imported(tree):
             yield from ((f"{node.module}.{alias.name}", node in top) for alias in node.names)
 
 
-def level(module):
-    name = module.removeprefix("ferce.").split(".")[0]
-    return next((i for i, names in enumerate(LEVELS) if name in names), None)
+def room(path):
+    """The folder below ferce/ that a file is in, or the name of a file at its root."""
+    first = path.relative_to(ROOT / "ferce").parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def floor(name):
+    return next(i for i, names in enumerate(FLOORS) if name in names)
+
+
+def rooms_of(module):
+    """The room that an imported module is in; none for what is not ours or `ferce` itself."""
+    parts = module.split(".")
+    if parts[0] == "ferce" and len(parts) > 1 and (ROOT / "ferce" / parts[1]).is_dir():
+        yield parts[1]
+
+
+def test_every_room_has_its_floor():
+    folders = {p.name for p in (ROOT / "ferce").iterdir() if p.is_dir() and any(p.rglob("*.py"))}
+    files = {p.stem for p in (ROOT / "ferce").glob("*.py")} - {"__init__"}
+    assert folders | files | {""} == set().union(*FLOORS)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_keep_their_place(path):
     place = str(path.relative_to(ROOT))
-    own = level("ferce." + place.removeprefix("ferce/").removesuffix(".py").replace("/", "."))
+    own = floor(room(path)) if place.startswith("ferce/") else len(FLOORS)
+    here = room(path) if place.startswith("ferce/") else None
     for module, at_top in imported(ast.parse(path.read_text())):
         package = module.split(".")[0]
         if package in ("torch", "torchvision", "transformers", "timm", "peft"):
@@ -66,14 +96,27 @@ def test_imports_keep_their_place(path):
             assert place.startswith(GRADIO_HOMES), f"{place} imports {module}"
         if at_top and package in HEAVY and place.startswith("ferce/"):
             assert place.startswith(LOADED_LATE), f"{place} imports {module} at import"
-        other = level(module) if package == "ferce" and place.startswith("ferce/") else None
-        if own is not None and other is not None and at_top:
-            assert other <= own, f"{place} imports {module}, which stands above it"
+        for other in rooms_of(module):
+            assert other == here or floor(other) < own, f"{place} imports {module}: not below it"
+
+
+def test_no_two_files_import_each_other():
+    """Within a room, too: following the imports at the top of files never leads back."""
+    names = {p: ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in sources()}
+    names = {p: name for p, name in names.items() if p.stem != "__init__"}  # they hand names on
+    ours = set(names.values())
+    needs = {
+        name: {m for m, top in imported(ast.parse(p.read_text())) if top and m in ours} - {name}
+        for p, name in names.items()
+    }
+    while leaves := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in leaves}
+    assert not needs, f"these import each other: {sorted(needs)}"
 
 
 def test_importing_ferce_is_light():
     code = (
-        "import sys, ferce, ferce.backends, ferce.pipeline, ferce.saliency; "
+        "import sys, ferce, ferce.models, ferce.reading.pipeline, ferce.explanation.heatmaps; "
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ferce import labels
+from ferce.core import labels
 
 
 def test_official_order_and_counts():

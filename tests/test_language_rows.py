@@ -10,20 +10,18 @@ import torch
 from language_fixtures import coloured, items_of
 from tiny_models import face
 
-from ferce import prompts
-from ferce.backends import blip2
+from ferce.core.labels import BASICS, COMPOUNDS, NOUNS, components
 from ferce.data.record import UnitLabel
-from ferce.labels import BASICS, COMPOUNDS, NOUNS, components
-from ferce.spec import Spec
-from ferce.training import features
-from ferce.training.errors import TrainingError
-from ferce.training.gallery import Gallery, Shown
-from ferce.training.grouping import cut, grouped, padding
+from ferce.models import prompts
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip2
+from ferce.training.language import features
+from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, padding, task_weights
+from ferce.training.language.speaker import Recall, Speaker
+from ferce.training.language.turns import BASIC, Script, Turn, explanation_prompt
 from ferce.training.overlap import common, rouge_l
-from ferce.training.recall import Recall
-from ferce.training.rows import IGNORED, Tokeniser, task_weights
-from ferce.training.speaker import Speaker
-from ferce.training.turns import BASIC, Script, Turn, explanation_prompt
+from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.filterwarnings(
     # peft asks a transformers model by the attribute's old name

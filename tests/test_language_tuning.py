@@ -15,16 +15,18 @@ from language_fixtures import data_of
 from safetensors.torch import load_file
 from tiny_models import face
 
-from ferce.backends import blip2
-from ferce.calibration import softmax
-from ferce.labels import COMPOUNDS
-from ferce.measurements import Measurements
-from ferce.spec import Spec
-from ferce.training import adapters, checkpoint, features, language, language_loop, throughput
-from ferce.training.errors import TrainingError
-from ferce.training.language_plan import LanguagePlan
-from ferce.training.language_validation import shuffled
-from ferce.training.optimiser import Flat, optimiser
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation.metrics_file import Measurements
+from ferce.models.calibration import softmax
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip2
+from ferce.training import checkpoint
+from ferce.training.language import adapters, features, loop, throughput
+from ferce.training.language import run as language
+from ferce.training.language.optimiser import Flat, optimiser
+from ferce.training.language.plan import LanguagePlan
+from ferce.training.language.validation import shuffled
+from ferce.training.progress import TrainingError
 
 pytestmark = [
     pytest.mark.filterwarnings(w)
@@ -73,14 +75,14 @@ def run(plan, folder, data=None, **more):
 def losses_of(plan, folder, monkeypatch):
     """Loss of each step."""
     seen = []
-    note = language_loop.LanguageLoop._note
+    note = loop.LanguageLoop._note
 
     def noted(self, loss):
         seen.append(loss)
         note(self, loss)
 
     with monkeypatch.context() as patched:
-        patched.setattr(language_loop.LanguageLoop, "_note", noted)
+        patched.setattr(loop.LanguageLoop, "_note", noted)
         run(plan, folder)
     return np.array(seen)
 
@@ -191,7 +193,7 @@ class KilledError(Exception):
 def test_a_killed_run_goes_on_exactly(plan, tmp_path, monkeypatch, dropout):
     told = replace(plan, epochs=2, save_every=2, dropout=dropout)
     run(told, tmp_path / "whole")
-    note = language_loop.LanguageLoop._note
+    note = loop.LanguageLoop._note
 
     def die(self, loss):
         note(self, loss)
@@ -199,7 +201,7 @@ def test_a_killed_run_goes_on_exactly(plan, tmp_path, monkeypatch, dropout):
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(language_loop.LanguageLoop, "_note", die)
+        patched.setattr(loop.LanguageLoop, "_note", die)
         with pytest.raises(KilledError):
             run(told, tmp_path / "broken")
     with pytest.raises(TrainingError, match="resume it, or give another"):
@@ -220,9 +222,9 @@ def test_two_stages(plan, tmp_path):
 
 
 def test_nan_stops_the_run_and_names_the_batch(plan, tmp_path, monkeypatch):
-    forward = language_loop.LanguageLoop._loss
+    forward = loop.LanguageLoop._loss
     monkeypatch.setattr(
-        language_loop.LanguageLoop, "_loss", lambda self, rows: forward(self, rows) * math.nan
+        loop.LanguageLoop, "_loss", lambda self, rows: forward(self, rows) * math.nan
     )
     with pytest.raises(TrainingError, match=r"became nan at step 0.*train/\d+ \((label|vqa|expl)"):
         run(plan, tmp_path / "run")

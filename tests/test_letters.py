@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ferce.backends import letters
-from ferce.backends.letters import LETTERS
-from ferce.calibration import softmax
-from ferce.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS
+from ferce.models.calibration import softmax
+from ferce.models.remote import letters
+from ferce.models.remote.letters import LETTERS
 
 COUNTS = range(3, 15)
 logits = arrays(np.float64, 14, elements=st.floats(-4, 4))

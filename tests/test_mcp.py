@@ -10,7 +10,7 @@ from app_fixtures import label_of, scene, serving
 from PIL import Image
 
 import app
-from ferce.ui import Settings
+from ferce.ui.web import Settings
 
 
 def photo(*levels):

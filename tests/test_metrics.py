@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ferce import metrics
+from ferce.evaluation import metrics
 
 TRUTH = np.array([0, 0, 1, 1, 2, 2, 2, 0])
 GUESS = np.array([0, 1, 1, 1, 2, 0, 2, -1])

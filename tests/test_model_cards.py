@@ -3,7 +3,7 @@
 import pytest
 from publish_fixtures import ROOT, measurements, timm_run, write
 
-from ferce.publish import PublishError
+from ferce.publishing.publish import PublishError
 from train import model_cards
 
 

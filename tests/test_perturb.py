@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_fixtures import face, masks
 
-from ferce.perturb import face_mask, hide_mask, hide_masks, hide_regions, random_mask
+from ferce.faces.perturb import face_mask, hide_mask, hide_masks, hide_regions, random_mask
 
 
 def test_pixels_far_from_the_region_stay_and_those_inside_lose_their_contrast():

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 import ferce
-from ferce.pipeline import NO_FACE, Options, Reader
-from ferce.types import Face, Scores, UnitEvidence
+from ferce.core.types import Face, Scores, UnitEvidence
+from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 
 @pytest.fixture(scope="module")

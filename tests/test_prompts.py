@@ -3,8 +3,8 @@
 import pytest
 from text_fixtures import face, prediction
 
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.prompts import (
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.models.prompts import (
     CLASSIFY,
     FORMATS,
     HOUSE,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from publish_fixtures import adapter_run, measurements, timm_run, write
 from safetensors.numpy import save_file
 
-from ferce import prompts, staging
-from ferce.publish import Publication, PublishError, prepare
+from ferce.models import prompts
+from ferce.publishing import staging
+from ferce.publishing.publish import Publication, PublishError, prepare
 from ferce.training import checkpoint
 
 # peft 0.21 asks transformers 5.23 by a name that the latter has renamed.

@@ -18,9 +18,9 @@ from PIL import Image
 from publish_fixtures import ROOT, adapter_run, client, surroundings, timm_run
 from safetensors.numpy import load, save
 
-from ferce.backends import load_classifier
-from ferce.labels import COMPOUNDS
-from ferce.publish import Publication, prepare
+from ferce.core.labels import COMPOUNDS
+from ferce.models import load_classifier
+from ferce.publishing.publish import Publication, prepare
 
 # peft 0.21 asks transformers 5.23 by a name that the latter has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferce.backends.prior import ExpressionNet
-from ferce.calibration import softmax
-from ferce.training import readers
-from ferce.training.packaging import _portable
-from ferce.training.readers import EMOTIONS, Table
+from ferce.models.calibration import softmax
+from ferce.models.prior import ExpressionNet
+from ferce.training.embedded import readers
+from ferce.training.embedded.packaging import _portable
+from ferce.training.embedded.readers import EMOTIONS, Table
 from train import convert_prior, portraits
 
 ROOT = Path(__file__).parents[1]

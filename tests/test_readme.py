@@ -7,7 +7,7 @@ import gradio
 import pytest
 import yaml
 
-from ferce.backends import KINDS
+from ferce.models import KINDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

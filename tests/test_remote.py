@@ -23,9 +23,9 @@ from remote_fixtures import (  # fixtures by the names that their makers give
     text_of,
 )
 
-from ferce.backends import freeform
-from ferce.backends.patience import RemoteError
-from ferce.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS
+from ferce.models.remote.retry import RemoteError
+from ferce.models.vlm import freeform
 
 
 def test_answers_come_in_order_and_at_the_same_time(opened, face):

@@ -17,12 +17,12 @@ from remote_fixtures import (  # fixtures by the names that their makers give
     text_of,
 )
 
-from ferce.backends.patience import RemoteError
-from ferce.calibration import softmax
-from ferce.labels import COMPOUNDS
-from ferce.protocols import Classifier, Voice
-from ferce.spec import parse
-from ferce.types import Face
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Classifier, Voice
+from ferce.core.types import Face
+from ferce.models.calibration import softmax
+from ferce.models.remote.retry import RemoteError
+from ferce.models.spec import parse
 
 EVIDENCE = dict(zip(COMPOUNDS, np.random.default_rng(1).normal(0, 1.5, 14), strict=True))
 EXPECTED = softmax(np.array([list(EVIDENCE.values())]))[0]

@@ -20,10 +20,10 @@ from remote_fixtures import (  # fixtures by the names that their makers give
     streamed,
 )
 
-from ferce.backends import remote
-from ferce.backends.endpoint import Endpoint, Terms
-from ferce.backends.patience import RemoteError
-from ferce.spec import parse
+from ferce.models.remote import remote
+from ferce.models.remote.endpoint import Endpoint, Terms
+from ferce.models.remote.retry import RemoteError
+from ferce.models.spec import parse
 
 
 def test_the_token_goes_to_the_server_and_nowhere_else(opened, face, prediction, caplog):

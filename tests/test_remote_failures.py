@@ -15,7 +15,7 @@ from remote_fixtures import (  # fixtures by the names that their makers give
     serving,
 )
 
-from ferce.backends.patience import Patience, RemoteError, retry_after
+from ferce.models.remote.retry import Patience, RemoteError, retry_after
 
 
 def test_retry_after_is_heeded(opened, face, clock):

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferce import render
-from ferce.canvas import ORANGE, colours, encode, fit
-from ferce.types import Heatmap
+from ferce.core.types import Heatmap
+from ferce.report import drawing
+from ferce.report.drawing import ORANGE, colours, encode, fit
 
 
 def flat(value=128, size=64):
@@ -52,14 +52,14 @@ def test_colours_stay_apart_without_red_or_green_cones():
 
 def test_no_opacity_is_the_crop():
     crop = known.crop()
-    drawn = render.draw_heatmap(crop, known.heatmap(), opacity=0, bar=False)
+    drawn = drawing.draw_heatmap(crop, known.heatmap(), opacity=0, bar=False)
     assert (drawn == crop).all()
 
 
 def test_full_opacity_shows_the_top_colour_at_the_maximum():
     values = np.zeros((64, 64))
     values[10, 20] = 0.02
-    drawn = render.draw_heatmap(flat(), heat(values), opacity=1, bar=False)
+    drawn = drawing.draw_heatmap(flat(), heat(values), opacity=1, bar=False)
     assert (drawn[10, 20] == colours()[-1]).all()
     assert np.ptp(drawn[40, 40]) == 0  # without heat the face is grey
 
@@ -67,33 +67,33 @@ def test_full_opacity_shows_the_top_colour_at_the_maximum():
 @given(st.floats(1e-6, 1e6))
 def test_the_picture_does_not_depend_on_the_unit_of_the_heat(scale):
     values = np.linspace(0, 1, 64 * 64).reshape(64, 64)
-    first = render.draw_heatmap(flat(), heat(values), bar=False)
-    second = render.draw_heatmap(flat(), heat(values * scale), bar=False)
+    first = drawing.draw_heatmap(flat(), heat(values), bar=False)
+    second = drawing.draw_heatmap(flat(), heat(values * scale), bar=False)
     assert np.abs(first.astype(int) - second).max() <= 1
 
 
 def test_a_fixed_limit_makes_maps_comparable():
     values = np.zeros((64, 64))
     values[:32] = 0.5
-    weak = render.draw_heatmap(flat(), heat(values), limit=1.0, bar=False)
-    strong = render.draw_heatmap(flat(), heat(values * 2), limit=1.0, bar=False)
+    weak = drawing.draw_heatmap(flat(), heat(values), limit=1.0, bar=False)
+    strong = drawing.draw_heatmap(flat(), heat(values * 2), limit=1.0, bar=False)
     assert luminance(weak[:1, 0])[0] < luminance(strong[:1, 0])[0]
-    again = render.draw_heatmap(flat(), heat(values * 2), bar=False)
+    again = drawing.draw_heatmap(flat(), heat(values * 2), bar=False)
     assert (strong == again).all()
 
 
 def test_the_map_is_resized_to_the_crop():
     values = np.zeros((7, 7))
     values[0, 6] = 1
-    drawn = render.draw_heatmap(flat(200, 70), heat(values), bar=False).astype(int)
+    drawn = drawing.draw_heatmap(flat(200, 70), heat(values), bar=False).astype(int)
     colourful = np.ptp(drawn, axis=-1)
     assert colourful[5, 65] > 50
     assert colourful[40:, :40].max() == 0
 
 
 def test_an_empty_map_is_drawn_as_empty():
-    empty = render.draw_heatmap(known.crop(), known.heatmap(empty=True))
-    full = render.draw_heatmap(known.crop(), known.heatmap())
+    empty = drawing.draw_heatmap(known.crop(), known.heatmap(empty=True))
+    full = drawing.draw_heatmap(known.crop(), known.heatmap())
     assert empty.shape == full.shape
     bar = empty[known.SIZE :].astype(int)
     assert np.ptp(bar, axis=-1).max() < 8  # words, no colours
@@ -104,13 +104,13 @@ def test_an_empty_map_is_drawn_as_empty():
 @pytest.mark.parametrize("opacity", [-0.1, 1.1, float("nan")])
 def test_opacity_out_of_range(opacity):
     with pytest.raises(ValueError, match=r"opacity must lie in 0\.\.1"):
-        render.draw_heatmap(flat(), known.heatmap(), opacity)
+        drawing.draw_heatmap(flat(), known.heatmap(), opacity)
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
 def test_limit_out_of_range(limit):
     with pytest.raises(ValueError, match="limit must be above 0"):
-        render.draw_heatmap(flat(), known.heatmap(), limit=limit)
+        drawing.draw_heatmap(flat(), known.heatmap(), limit=limit)
 
 
 # ---- regions ----
@@ -119,7 +119,7 @@ def test_limit_out_of_range(limit):
 def test_outlines_run_along_the_masks():
     before, mask = flat(), np.zeros((64, 64), bool)
     mask[20:40, 30:50] = True
-    drawn = render.draw_regions(before, {"nose": mask}, words={"nose": ""})
+    drawn = drawing.draw_regions(before, {"nose": mask}, words={"nose": ""})
     assert (before == 128).all()  # the picture given is left alone
     assert (drawn[20, 35:45] == 255).all()
     assert (drawn[19, 35:45] < 40).all()  # dark around it
@@ -128,7 +128,7 @@ def test_outlines_run_along_the_masks():
 
 
 def test_the_strong_region_is_orange():
-    drawn = render.draw_regions(known.crop(), known.masks(), strong="mouth")
+    drawn = drawing.draw_regions(known.crop(), known.masks(), strong="mouth")
     rows, columns = np.nonzero((drawn == ORANGE).all(-1))
     mouth = known.masks()["mouth"]
     assert rows.size > 50
@@ -137,8 +137,8 @@ def test_the_strong_region_is_orange():
 
 def test_regions_that_are_empty_or_fill_the_picture():
     none, every = np.zeros((64, 64), bool), np.ones((64, 64), bool)
-    assert (render.draw_regions(flat(), {"nose": none}) == 128).all()
-    assert render.draw_regions(flat(), {"chin": every}).shape == (64, 64, 3)
+    assert (drawing.draw_regions(flat(), {"nose": none}) == 128).all()
+    assert drawing.draw_regions(flat(), {"chin": every}).shape == (64, 64, 3)
 
 
 # ---- bars, boxes, sheets ----
@@ -150,7 +150,7 @@ def bar_length(picture, row):
 
 
 def test_bars_are_as_long_as_the_probabilities():
-    picture = render.draw_bars(known.prediction(share=0.5), width=600)
+    picture = drawing.draw_bars(known.prediction(share=0.5), width=600)
     step = round(1.7 * 22)
     rows = [8 + round((i + 0.5) * step) for i in range(12)]
     full = 600 - 8 - round(2.8 * 22) - (8 + 12 * 22)
@@ -163,7 +163,7 @@ def test_bars_are_as_long_as_the_probabilities():
 
 def test_faces_are_boxed_where_they_are():
     photo = flat(200, 400)
-    drawn = render.draw_faces(photo, [known.face()], chosen=0)
+    drawn = drawing.draw_faces(photo, [known.face()], chosen=0)
     changed = (drawn != photo).any(-1)
     assert changed[80, 200]
     assert changed[200, 100]
@@ -173,13 +173,13 @@ def test_faces_are_boxed_where_they_are():
 
 def test_boxes_beyond_the_photo_and_no_faces():
     wild = known.face(box=(-50.0, -50.0, 900.0, 900.0), problem="too near")
-    assert render.draw_faces(flat(), [wild]).shape == (64, 64, 3)
-    assert (render.draw_faces(flat(), []) == 128).all()
+    assert drawing.draw_faces(flat(), [wild]).shape == (64, 64, 3)
+    assert (drawing.draw_faces(flat(), []) == 128).all()
 
 
 def test_sheet_holds_each_picture():
     pictures = [flat(10), flat(90, 200), np.full((20, 80, 3), 170, np.uint8)]
-    sheet = render.draw_sheet(pictures, ["a", "b " * 300, ""], columns=2, side=100)
+    sheet = drawing.draw_sheet(pictures, ["a", "b " * 300, ""], columns=2, side=100)
     assert [(sheet == value).all(-1).sum() for value in (10, 90)] >= [10_000, 10_000]
     assert (sheet == 170).all(-1).sum() >= 100 * 25
     assert sheet.shape[1] == 2 * 108 + 8
@@ -187,7 +187,7 @@ def test_sheet_holds_each_picture():
 
 def test_sheet_needs_a_caption_each():
     with pytest.raises(ValueError, match="1 pictures and 0 captions"):
-        render.draw_sheet([flat()], [])
+        drawing.draw_sheet([flat()], [])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

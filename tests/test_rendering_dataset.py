@@ -5,18 +5,19 @@ import pytest
 from PIL import Image
 from rendering_fixtures import make_studio, tiny_kit  # noqa: F401
 
-from ferce.rendering.compose import render
-from ferce.rendering.dataset import (
+from ferce.data.rendering.compose import render
+from ferce.data.rendering.dataset import (
     Output,
+    caption,
     finished,
     keep_settings,
     save_image,
+    sheet_of,
     write_dataset,
 )
-from ferce.rendering.degrade import DEGRADATIONS
-from ferce.rendering.occluders import OCCLUDERS, Sitter
-from ferce.rendering.plan import PHOTO, Settings, Subject, clay_subjects, plan
-from ferce.rendering.sheet import caption, sheet_of
+from ferce.data.rendering.degrade import DEGRADATIONS
+from ferce.data.rendering.occluders import OCCLUDERS, Sitter
+from ferce.data.rendering.plan import PHOTO, Settings, Subject, clay_subjects, plan
 
 SETTINGS = Settings(count=6, seed=1, size=96, clay=0.4, occluded=0.4, degraded=0.5)
 PEOPLE = [Subject("ann", PHOTO, "train"), Subject("bob", PHOTO, "test"), *clay_subjects(4)]

@@ -5,9 +5,9 @@ import json
 import pytest
 from PIL import Image
 
+from ferce.core.labels import COMPOUNDS
 from ferce.data.rendered import DEMO
-from ferce.labels import COMPOUNDS
-from ferce.rendering.card import dataset_card
+from ferce.data.rendering.card import dataset_card
 
 LINES = [json.loads(t) for t in (DEMO / "metadata.jsonl").read_text().splitlines()]
 EXAMPLES = [json.loads(t) for t in (DEMO / "examples" / "metadata.jsonl").read_text().splitlines()]

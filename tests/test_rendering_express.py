@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from rendering_fixtures import tiny_kit
 
-from ferce.action_units import PROTOTYPES, UNITS
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.rendering.express import (
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.data.rendering.express import (
     SHAPES,
     Activation,
     clashes,
@@ -12,6 +11,7 @@ from ferce.rendering.express import (
     sample_random,
     shape_weights,
 )
+from ferce.facs.prototypes import PROTOTYPES, UNITS
 
 
 @pytest.mark.parametrize("label", [*COMPOUNDS, *BASICS])

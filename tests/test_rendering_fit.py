@@ -11,14 +11,14 @@ from rendering_fixtures import (
     tiny_kit,
 )
 
-from ferce.rendering.correspondence import _test_head, find_correspondence
-from ferce.rendering.fit import Unfit, fit_portrait, fit_shape, hashed_split, solve
-from ferce.rendering.light import Light, read_light
-from ferce.rendering.person import load_person, save_person
-from ferce.rendering.portraits import Portrait
-from ferce.rendering.prepare import fit_people, fitted_subjects, refusals
-from ferce.rendering.raster import Camera, rotation
-from ferce.rendering.regions import paint_regions
+from ferce.data.rendering.correspondence import _test_head, find_correspondence
+from ferce.data.rendering.fit import Unfit, fit_portrait, fit_shape, hashed_split, solve
+from ferce.data.rendering.light import Light, read_light
+from ferce.data.rendering.person import load_person, save_person
+from ferce.data.rendering.portraits import Portrait
+from ferce.data.rendering.prepare import fit_people, fitted_subjects, refusals
+from ferce.data.rendering.raster import Camera, rotation
+from ferce.data.rendering.regions import paint_regions
 
 KIT = tiny_kit()
 REGIONS = paint_regions(KIT)

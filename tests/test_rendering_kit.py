@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rendering_fixtures import arrays, tiny_kit, write_checkout
 
-from ferce.rendering.kit import _kit, load_kit, save_cache
-from ferce.rendering.regions import EYE, SKIN, TEETH, paint_regions
+from ferce.data.rendering.kit import _kit, load_kit, save_cache
+from ferce.data.rendering.regions import EYE, SKIN, TEETH, paint_regions
 
 
 def test_checkout_is_read_as_its_own_cache(tmp_path):

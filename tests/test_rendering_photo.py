@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from rendering_fixtures import tiny_kit, tiny_person
 
-from ferce.rendering.backdrop import displacement, follow, outline_targets
-from ferce.rendering.express import Activation
-from ferce.rendering.light import STUDIO, Light
-from ferce.rendering.photo import Look, render_photo
-from ferce.rendering.pose import Pose
-from ferce.rendering.regions import paint_regions
+from ferce.data.rendering.backdrop import displacement, follow, outline_targets
+from ferce.data.rendering.express import Activation
+from ferce.data.rendering.light import STUDIO, Light
+from ferce.data.rendering.person import Pose
+from ferce.data.rendering.photo import Look, render_photo
+from ferce.data.rendering.regions import paint_regions
 
 KIT = tiny_kit()
 REGIONS = paint_regions(KIT)

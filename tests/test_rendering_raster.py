@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ferce.rendering.pose import angles
-from ferce.rendering.raster import Camera, cover, rotation, vertex_normals
+from ferce.data.rendering.person import angles
+from ferce.data.rendering.raster import Camera, cover, rotation, vertex_normals
 
 # y points down: these corners run counter-clockwise for somebody who looks at the picture
 NEAR = np.array([(2, 12, 5), (12, 12, 5), (2, 2, 5)], np.float32)

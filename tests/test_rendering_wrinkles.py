@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from rendering_fixtures import tiny_kit
 
-from ferce.rendering.wrinkles import FOLDS, LEFT, PIXELS, TOP, height_map, sample_map, shading_map
+from ferce.data.rendering.wrinkles import (
+    FOLDS,
+    LEFT,
+    PIXELS,
+    TOP,
+    height_map,
+    sample_map,
+    shading_map,
+)
 
 KIT = tiny_kit()
 LAMP = (0.0, 0.4, 0.9)

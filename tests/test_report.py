@@ -12,15 +12,16 @@ import report_fixtures as known
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferce import notice, report
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS
+from ferce import report
+from ferce.core import notice
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Cue, Explanation, Report
+from ferce.facs.action_units import UNITS
 from ferce.report.face import escape, marked
 from ferce.report.files import opened, problem
 from ferce.report.page import HtmlWriter
 from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter
 from ferce.report.text import TextWriter, headline, plain, to_text
-from ferce.types import Cue, Explanation, Report
 
 MODELS = {"detector": "mediapipe", "classifier": "prototypes", "voice": "measured"}
 TOO_SMALL = "The face is 20 pixels wide; at least 48 are needed."

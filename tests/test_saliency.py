@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saliency_fixtures import SIZE, OneUnit, Patch, noisy_face, region
 
-from ferce import saliency
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.saliency import occlusion
-from ferce.types import REGIONS, Face, Scores
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import REGIONS, Face, Scores
+from ferce.explanation import heatmaps
+from ferce.explanation.heatmaps import occlusion
 
-ANY = [name for name, m in saliency.METHODS.items() if m.need == "any classifier"]
+ANY = [name for name, m in heatmaps.METHODS.items() if m.need == "any classifier"]
 LABEL = COMPOUNDS[0]
 
 
@@ -19,7 +19,7 @@ LABEL = COMPOUNDS[0]
 @pytest.mark.parametrize("method", ANY)
 def test_heat_lies_where_the_classifier_looks(method: str, name: str) -> None:
     face = noisy_face()
-    heat = saliency.explain(Patch(region(name)), face, LABEL, method)
+    heat = heatmaps.explain(Patch(region(name)), face, LABEL, method)
     inside, outside = heat.values[region(name)].mean(), heat.values[~region(name)].mean()
     assert inside > 3 * outside, (inside, outside)
     assert max(heat.regions, key=heat.regions.__getitem__) == name
@@ -31,7 +31,7 @@ def test_heat_lies_where_the_classifier_looks(method: str, name: str) -> None:
 def test_a_place_without_a_name_is_found_by_the_free_methods_only(method: str) -> None:
     corner = np.zeros((SIZE, SIZE), np.bool_)
     corner[:14, :14] = True
-    heat = saliency.explain(Patch(corner), noisy_face(), LABEL, method)
+    heat = heatmaps.explain(Patch(corner), noisy_face(), LABEL, method)
     if method in ("occlusion", "shapley"):
         assert heat.empty
     else:
@@ -40,7 +40,7 @@ def test_a_place_without_a_name_is_found_by_the_free_methods_only(method: str) -
 
 @pytest.mark.parametrize("method", ANY)
 def test_map_is_zero_when_nothing_speaks_for_the_label(method: str) -> None:
-    heat = saliency.explain(Patch(region("mouth"), sign=-1.0), noisy_face(), LABEL, method)
+    heat = heatmaps.explain(Patch(region("mouth"), sign=-1.0), noisy_face(), LABEL, method)
     assert heat.empty
     assert set(heat.regions.values()) == {0.0}
 
@@ -48,12 +48,12 @@ def test_map_is_zero_when_nothing_speaks_for_the_label(method: str) -> None:
 @pytest.mark.parametrize("method", ANY)
 def test_map_is_zero_when_the_classifier_does_not_look(method: str) -> None:
     blind = Patch(region("mouth"), sign=0.0)
-    assert saliency.explain(blind, noisy_face(), LABEL, method).empty
+    assert heatmaps.explain(blind, noisy_face(), LABEL, method).empty
 
 
 def test_region_value_is_the_drop_itself() -> None:
     face, classifier = noisy_face(), OneUnit(12)
-    heat = saliency.explain(classifier, face, LABEL, "occlusion")
+    heat = heatmaps.explain(classifier, face, LABEL, "occlusion")
     centre = heat.values[87, 56]  # the middle of the mouth
     assert centre == pytest.approx(0.7 * 0.8 * 0.9, abs=1e-3)
     assert heat.values.max() <= 0.7 * 0.8 * 0.9 + 1e-6
@@ -62,17 +62,17 @@ def test_region_value_is_the_drop_itself() -> None:
 @pytest.mark.parametrize(("unit", "name"), [(4, "brows"), (5, "eyes"), (12, "mouth"), (17, "chin")])
 @pytest.mark.parametrize("method", ANY)
 def test_classifier_of_action_units_alone_is_explained(method: str, unit: int, name: str) -> None:
-    heat = saliency.explain(OneUnit(unit), noisy_face(), LABEL, method)
+    heat = heatmaps.explain(OneUnit(unit), noisy_face(), LABEL, method)
     assert max(heat.regions, key=heat.regions.__getitem__) == name
 
 
 def test_auto_costs_one_batched_call() -> None:
     classifier = OneUnit(12)
     face = noisy_face(size=224)
-    saliency.explain(classifier, face, LABEL)
+    heatmaps.explain(classifier, face, LABEL)
     classifier.calls = 0
     start = time.perf_counter()
-    heat = saliency.explain(classifier, face, LABEL)
+    heat = heatmaps.explain(classifier, face, LABEL)
     assert time.perf_counter() - start < 2  # tens of milliseconds; the margin is for a busy machine
     assert classifier.calls == 1
     assert heat.method == "occlusion"
@@ -80,9 +80,9 @@ def test_auto_costs_one_batched_call() -> None:
 
 def test_auto_takes_the_grid_without_landmarks() -> None:
     face = noisy_face(regions=False)
-    assert saliency.explain(Patch(region("mouth")), face, LABEL).method == "occlusion-grid"
+    assert heatmaps.explain(Patch(region("mouth")), face, LABEL).method == "occlusion-grid"
     with pytest.raises(ValueError, match="without landmarks"):
-        saliency.explain(Patch(region("mouth")), face, LABEL, "occlusion")
+        heatmaps.explain(Patch(region("mouth")), face, LABEL, "occlusion")
 
 
 class Two:
@@ -100,8 +100,8 @@ class Two:
 
 
 def test_against_turns_the_map_round() -> None:
-    one = saliency.explain(Two(), noisy_face(), COMPOUNDS[3], "occlusion", against=COMPOUNDS[0])
-    other = saliency.explain(Two(), noisy_face(), COMPOUNDS[0], "occlusion", against=COMPOUNDS[3])
+    one = heatmaps.explain(Two(), noisy_face(), COMPOUNDS[3], "occlusion", against=COMPOUNDS[0])
+    other = heatmaps.explain(Two(), noisy_face(), COMPOUNDS[0], "occlusion", against=COMPOUNDS[3])
     assert one.regions["brows"] > 0.8
     assert other.regions["mouth"] > 0.8
 
@@ -110,19 +110,19 @@ def test_against_turns_the_map_round() -> None:
     ("basic", "name"), [("sad", "brows"), ("angry", "brows"), ("happy", "mouth")]
 )
 def test_component_is_the_sum_of_its_compounds(basic: str, name: str) -> None:
-    heat = saliency.explain(Two(), noisy_face(), basic, "occlusion")
+    heat = heatmaps.explain(Two(), noisy_face(), basic, "occlusion")
     assert heat.regions[name] > 0.8
 
 
 def test_labels_are_read_loosely_and_refused_clearly() -> None:
     patch, face = Patch(region("mouth")), noisy_face()
-    assert saliency.explain(patch, face, "Happily_Surprised").label == LABEL
+    assert heatmaps.explain(patch, face, "Happily_Surprised").label == LABEL
     with pytest.raises(ValueError, match="Known labels"):
-        saliency.explain(patch, face, "smug")
+        heatmaps.explain(patch, face, "smug")
     with pytest.raises(ValueError, match="no probability for 'neutral'"):
-        saliency.explain(patch, face, "neutral")
+        heatmaps.explain(patch, face, "neutral")
     with pytest.raises(ValueError, match="Known methods: auto, "):
-        saliency.explain(patch, face, LABEL, "magic")
+        heatmaps.explain(patch, face, LABEL, "magic")
 
 
 @settings(max_examples=50, deadline=None)
@@ -145,10 +145,10 @@ def test_shapley_values_add_up_and_split_what_is_shared(own: list[float], shared
 def test_shares_do_not_depend_on_the_scale(seed: int, scale: float) -> None:
     values = np.random.default_rng(seed).random((SIZE, SIZE)).astype(np.float32)
     regions = {n: region(n) for n in REGIONS}
-    one, other = (saliency.region_shares(values * k, regions) for k in (1.0, scale))
+    one, other = (heatmaps.region_shares(values * k, regions) for k in (1.0, scale))
     assert one == pytest.approx(other, rel=1e-4)
     assert all(0 <= v <= 1 for v in one.values())
-    everything = saliency.region_shares(values, {"all": np.ones((SIZE, SIZE), np.bool_)})
+    everything = heatmaps.region_shares(values, {"all": np.ones((SIZE, SIZE), np.bool_)})
     assert everything["all"] == pytest.approx(1, abs=1e-6)
 
 
@@ -161,8 +161,8 @@ def test_passes_are_counted_right(method: str) -> None:
             seen.append(len(faces))
             return super().scores(faces)
 
-    saliency.explain(Counting(12), noisy_face(), LABEL, method)
-    assert sum(seen) == saliency.METHODS[method].passes
+    heatmaps.explain(Counting(12), noisy_face(), LABEL, method)
+    assert sum(seen) == heatmaps.METHODS[method].passes
     assert max(seen) <= occlusion.BATCH
 
 
@@ -174,5 +174,5 @@ def test_overlapping_regions_share_their_pixels() -> None:
 
 
 def test_every_method_says_what_it_shows() -> None:
-    assert all(m.what and m.need for m in saliency.METHODS.values())
-    assert set(BASICS).isdisjoint(saliency.METHODS)
+    assert all(m.what and m.need for m in heatmaps.METHODS.values())
+    assert set(BASICS).isdisjoint(heatmaps.METHODS)

@@ -12,14 +12,14 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from saliency_fixtures import OneUnit, noisy_face, region
 
-from ferce import saliency
-from ferce.labels import COMPOUNDS
-from ferce.protocols import View
-from ferce.saliency import attention, cam, layers
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import View
+from ferce.explanation import heatmaps
+from ferce.explanation.heatmaps import attention, cam, layers
 
 RED, GREEN = COMPOUNDS[0], COMPOUNDS[1]
-GRADIENTS = [name for name, m in saliency.METHODS.items() if m.need == "gradients"]
-ATTENTION = [name for name, m in saliency.METHODS.items() if m.need == "attention"]
+GRADIENTS = [name for name, m in heatmaps.METHODS.items() if m.need == "gradients"]
+ATTENTION = [name for name, m in heatmaps.METHODS.items() if m.need == "attention"]
 
 
 class Mouth(torch.nn.Module):
@@ -46,7 +46,7 @@ def test_a_network_that_looks_at_the_mouth_puts_its_heat_there(method: str) -> N
     face = noisy_face(size=SIDE)
     crop = face.crop.copy()
     crop[..., 1:] //= 4  # red noise everywhere
-    heat = saliency.explain(network, face.replace(crop=crop), RED, method)
+    heat = heatmaps.explain(network, face.replace(crop=crop), RED, method)
     around = np.zeros((SIDE, SIDE), np.bool_)
     rows, columns = np.nonzero(region("mouth", SIDE))
     around[rows.min() - 8 : rows.max() + 9, columns.min() - 8 : columns.max() + 9] = True
@@ -60,7 +60,7 @@ def test_a_network_that_looks_at_the_mouth_puts_its_heat_there(method: str) -> N
 def test_heat_follows_the_evidence_wherever_it_is(method: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     colour, row, column = int(rng.integers(0, 2)), *(int(v) for v in rng.integers(0, 4, 2) * 16)
-    heat = saliency.explain(spots(), spot(colour, row, column), COMPOUNDS[colour], method)
+    heat = heatmaps.explain(spots(), spot(colour, row, column), COMPOUNDS[colour], method)
     assert inside(heat.values, row, column) > 0.7
     assert heat.values.shape == (SIDE, SIDE)
 
@@ -68,13 +68,13 @@ def test_heat_follows_the_evidence_wherever_it_is(method: str, seed: int) -> Non
 @pytest.mark.parametrize("method", [*ATTENTION, "hires-cam", "score-cam", "occlusion-grid"])
 def test_heat_of_a_trained_transformer_follows_the_evidence(method: str) -> None:
     """Why a red spot rather than none? Because of the spot (against green, its absence counts)."""
-    against = COMPOUNDS[3] if saliency.METHODS[method].of_label else None
+    against = COMPOUNDS[3] if heatmaps.METHODS[method].of_label else None
     rng = np.random.default_rng(5)
     hits = []
     for seed in range(8):
         colour, row, column = int(rng.integers(0, 3)), *(int(v) for v in rng.integers(0, 4, 2) * 16)
         face = spot(colour, row, column, seed=1000 + seed)
-        heat = saliency.explain(taught(nets.tiny_vit), face, COMPOUNDS[colour], method, against)
+        heat = heatmaps.explain(taught(nets.tiny_vit), face, COMPOUNDS[colour], method, against)
         y, x = np.unravel_index(heat.values.argmax(), heat.values.shape)
         hits.append(row - 4 <= y < row + 20 and column - 4 <= x < column + 20)
     assert np.mean(hits) >= 0.75, hits  # chance is 1 in 7
@@ -82,22 +82,22 @@ def test_heat_of_a_trained_transformer_follows_the_evidence(method: str) -> None
 
 def test_auto_suits_the_network() -> None:
     face = spot(0, 16, 32)
-    assert saliency.explain(spots(), face, RED).method == "grad-cam"
-    heat = saliency.explain(taught(nets.tiny_vit), face, RED)
+    assert heatmaps.explain(spots(), face, RED).method == "grad-cam"
+    heat = heatmaps.explain(taught(nets.tiny_vit), face, RED)
     assert (heat.method, heat.layer) == ("attention-relevance", "blocks.2.norm1")
 
 
-OF_LABEL = [m for m in GRADIENTS if saliency.METHODS[m].of_label]
+OF_LABEL = [m for m in GRADIENTS if heatmaps.METHODS[m].of_label]
 
 
 @pytest.mark.parametrize("method", OF_LABEL)
 def test_map_without_positive_evidence_stays_zero(method: str) -> None:
-    heat = saliency.explain(spots(), spot(0, 16, 16), RED, method)
+    heat = heatmaps.explain(spots(), spot(0, 16, 16), RED, method)
     assert not heat.empty
     network = spots()
     with torch.no_grad():
         network.module.head.weight.neg_()  # now red speaks against class 0
-    assert saliency.explain(network, spot(0, 16, 16), RED, method).empty
+    assert heatmaps.explain(network, spot(0, 16, 16), RED, method).empty
 
 
 @pytest.mark.parametrize("method", OF_LABEL)
@@ -106,8 +106,8 @@ def test_against_shows_what_speaks_for_the_one_rather_than_the_other(method: str
     crop[0:16, 0:16, 1:] = 0
     crop[48:, 48:, ::2] = 0
     both = spot(0, 0, 0).replace(crop=crop)
-    red = saliency.explain(spots(), both, RED, method, against=GREEN)
-    green = saliency.explain(spots(), both, GREEN, method, against=RED)
+    red = heatmaps.explain(spots(), both, RED, method, against=GREEN)
+    green = heatmaps.explain(spots(), both, GREEN, method, against=RED)
     assert inside(red.values, 0, 0) > 0.7
     assert inside(green.values, 48, 48) > 0.7
 
@@ -115,8 +115,8 @@ def test_against_shows_what_speaks_for_the_one_rather_than_the_other(method: str
 def test_component_counts_all_its_compounds() -> None:
     # "disgusted" holds class 1 (green) and not class 0 (red); "surprised" the other way round.
     face = spot(1, 16, 16)
-    assert not saliency.explain(spots(), face, "disgusted", "grad-cam").empty
-    assert saliency.explain(spots(), face, "surprised", "grad-cam").empty
+    assert not heatmaps.explain(spots(), face, "disgusted", "grad-cam").empty
+    assert heatmaps.explain(spots(), face, "surprised", "grad-cam").empty
     goal = cam.target(spots().view(), "happy")
     row = torch.randn(14, dtype=torch.double)
     p = float(row.softmax(0)[[0, 1, 12, 13]].sum())
@@ -125,12 +125,12 @@ def test_component_counts_all_its_compounds() -> None:
 
 def test_label_free_methods_refuse_a_comparison() -> None:
     with pytest.raises(ValueError, match="same map for every label"):
-        saliency.explain(spots(), spot(0, 0, 0), RED, "eigen-cam", against=GREEN)
+        heatmaps.explain(spots(), spot(0, 0, 0), RED, "eigen-cam", against=GREEN)
 
 
 def test_methods_that_look_inside_refuse_a_closed_classifier() -> None:
     with pytest.raises(ValueError, match="use one of: occlusion, shapley"):
-        saliency.explain(OneUnit(12), noisy_face(), RED, "grad-cam")
+        heatmaps.explain(OneUnit(12), noisy_face(), RED, "grad-cam")
 
 
 def test_attention_within_windows_is_not_followed() -> None:
@@ -141,14 +141,14 @@ def test_attention_within_windows_is_not_followed() -> None:
         depths=(1, 1, 1, 1), window_size=2,
     ).eval()  # fmt: skip
     network = Network(module, layers.of_timm(module, torch.zeros(1, 3, SIDE, SIDE)))
-    assert saliency.explain(network, spot(0, 0, 0), RED).method == "grad-cam"
+    assert heatmaps.explain(network, spot(0, 0, 0), RED).method == "grad-cam"
     with pytest.raises(ValueError, match="no attention between all parts"):
-        saliency.explain(network, spot(0, 0, 0), RED, "attention-rollout")
+        heatmaps.explain(network, spot(0, 0, 0), RED, "attention-rollout")
 
 
 def test_attention_is_refused_where_there_is_none() -> None:
     with pytest.raises(ValueError, match="no attention between all parts"):
-        saliency.explain(spots(), spot(0, 0, 0), RED, "attention-rollout")
+        heatmaps.explain(spots(), spot(0, 0, 0), RED, "attention-rollout")
 
 
 @settings(max_examples=20, deadline=None)
@@ -184,7 +184,7 @@ def test_randomised_weights_change_the_map(method: str) -> None:
     likeness = []
     for seed in range(4):
         face = spot(0, 16 * seed, 48 - 16 * seed, seed=seed)
-        maps = [saliency.explain(n, face, RED, method).values for n in (trained, random)]
+        maps = [heatmaps.explain(n, face, RED, method).values for n in (trained, random)]
         assert maps[0].any()
         if maps[1].any():
             likeness.append(np.corrcoef(*(m.ravel() for m in maps))[0, 1])
@@ -235,7 +235,7 @@ def test_attention_of_a_pooling_transformer_is_read_from_every_token() -> None:
         class_token=False,
     )
     network = Network(module, layers.of_timm(module, torch.zeros(1, 3, SIDE, SIDE)))
-    heat = saliency.explain(network, spot(0, 0, 0), RED, "attention-rollout")
+    heat = heatmaps.explain(network, spot(0, 0, 0), RED, "attention-rollout")
     assert heat.values.min() > 0
 
 
@@ -244,13 +244,13 @@ def test_threads_do_not_disturb_one_another() -> None:
     faces = [spot(k % 3, 16 * (k % 4), 16, seed=k) for k in range(6)]
     methods = ["grad-cam", "ablation-cam", "attention-relevance"]
     jobs = [(face, method) for face in faces for method in methods]
-    alone = [saliency.explain(network, f, RED, m).values for f, m in jobs]
+    alone = [heatmaps.explain(network, f, RED, m).values for f, m in jobs]
     row = network.scores([faces[0]]).classes
     together: dict[int, np.ndarray] = {}
     rows: list[np.ndarray] = []
 
     def work(k: int) -> None:
-        together[k] = saliency.explain(network, *jobs[k][:1], RED, jobs[k][1]).values
+        together[k] = heatmaps.explain(network, *jobs[k][:1], RED, jobs[k][1]).values
         rows.append(network.scores([faces[0]]).classes)
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(len(jobs))]
@@ -269,7 +269,7 @@ def test_network_is_left_as_it_was(method: str) -> None:
     for parameter in network.module.parameters():
         parameter.grad = None
     before = {k: v.clone() for k, v in network.module.state_dict().items()}
-    saliency.explain(network, spot(0, 0, 0), RED, method)
+    heatmaps.explain(network, spot(0, 0, 0), RED, method)
     assert all(p.grad is None for p in network.module.parameters())
     assert all(not m._forward_hooks for m in network.module.modules())
     assert all(torch.equal(v, before[k]) for k, v in network.module.state_dict().items())
@@ -319,7 +319,7 @@ def test_layer_and_grid_are_found_from_the_network(name: str) -> None:
     assert layer.name == expected
     network = Network(module, layer)
     face = noisy_face(size=side)
-    heats = [saliency.explain(network, face, c, "layer-cam") for c in COMPOUNDS]
+    heats = [heatmaps.explain(network, face, c, "layer-cam") for c in COMPOUNDS]
     assert heats[0].values.shape == (side, side)
     assert not all(heat.empty for heat in heats)
 

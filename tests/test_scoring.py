@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ferce.backends import freeform, scoring
-from ferce.backends.settings import Settings
-from ferce.labels import COMPOUNDS, NOUNS, components
+from ferce.core.labels import COMPOUNDS, NOUNS, components
+from ferce.models.vlm import freeform, scoring
+from ferce.models.vlm.loading import Settings
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [2.0, 0.0, 0.0]])  # two pictures, three words
 

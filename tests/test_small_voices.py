@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ferce.backends import load_classifier, load_voice
-from ferce.labels import COMPOUNDS, components
-from ferce.types import Face
+from ferce.core.labels import COMPOUNDS, components
+from ferce.core.types import Face
+from ferce.models import load_classifier, load_voice
 
 # PEFT asks transformers 5 for it.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

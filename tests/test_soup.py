@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ferce.training import soup
-from ferce.training.errors import TrainingError
+from ferce.training.classifier import soup
+from ferce.training.progress import TrainingError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ferce.spec import Spec, parse
+from ferce.models.spec import Spec, parse
 
 
 @pytest.mark.parametrize(

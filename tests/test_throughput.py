@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from evaluation_fixtures import Grey
 
-from ferce.evaluation import throughput
-from ferce.types import Face
+from ferce.core.types import Face
+from ferce.evaluation import latency
 
 
 class Clock(Grey):
@@ -21,17 +21,17 @@ class Clock(Grey):
 
 def test_larger_batches_share_what_a_batch_costs(monkeypatch):
     model, held = Clock(), []
-    monkeypatch.setattr(throughput.time, "perf_counter", lambda: model.now)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: model.now)
 
     def load():
         held.append(np.ones(2**23))  # 64 MiB that the model needs
         return model
 
     face = Face(crop=np.zeros((8, 8, 3), np.uint8))
-    one, many = throughput.measure(load, face, 5, (1, 16))
+    one, many = latency.measure(load, face, 5, (1, 16))
     assert (one.batch, one.ratio, many.batch) == (1, 1, 16)
     assert one.rate == pytest.approx(200)  # the median: outliers do not count
     assert many.rate == pytest.approx(16 / 0.020)
     assert many.ratio == pytest.approx(4)
     assert one.memory >= 0
-    assert throughput.table([one, many]).splitlines()[3].startswith("| 16 | 800.0 | 4.00 |")
+    assert latency.table([one, many]).splitlines()[3].startswith("| 16 | 800.0 | 4.00 |")

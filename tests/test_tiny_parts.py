@@ -12,10 +12,10 @@ from tiny_fixtures import aligned, sample, units
 from torch.nn import functional
 
 from ferce.data.questions import Ledger
-from ferce.prompts import QUESTIONNAIRE
-from ferce.training.errors import TrainingError
-from ferce.training.examples import UNIT_NUMBERS
-from ferce.training.tiny import (
+from ferce.evaluation import cues
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.models.prompts import QUESTIONNAIRE
+from ferce.training.mini import (
     account,
     album,
     code,
@@ -24,12 +24,9 @@ from ferce.training.tiny import (
     house,
     jitter,
     lines,
-    muon,
-    readout,
-    squeezed,
     teacher,
 )
-from ferce.training.tiny import words as wording
+from ferce.training.progress import TrainingError
 
 SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
 
@@ -52,7 +49,7 @@ def test_an_album_that_was_not_finished_is_refused(tmp_path):
 
 
 def test_a_squeezed_album_is_the_same_but_for_small_differences(tmp_path, monkeypatch):
-    monkeypatch.setattr(squeezed, "PART", 300)  # several parts
+    monkeypatch.setattr(album, "PART", 300)  # several parts
     told = [sample(k, units({12: 0.5})) for k in range(12)]
     book = album.pack(aligned(told, tmp_path / "faces"), 12, tmp_path / "album")
     album.squeeze(tmp_path / "album", tmp_path / "small")
@@ -118,7 +115,7 @@ def test_the_first_patches_are_whitened():
 
 
 def test_a_fresh_network_has_5_million_parameters_and_no_flat_attention():
-    words = wording.tokenizer(["the lips are parted"] * 20, design.WORDS)
+    words = design.tokenizer(["the lips are parted"] * 20, design.WORDS)
     words.add_special_tokens({"additional_special_tokens": ["<image>"]})
     torch.manual_seed(0)
     network = design.fresh(words)
@@ -148,7 +145,7 @@ def test_a_teacher_that_is_not_there_is_named(tmp_path):
 def test_steps_of_muon_are_nearly_orthogonal(rows, columns, seed):
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
     matrix = matrix + 3 * torch.eye(rows, columns)  # no singular value near nothing
-    found = torch.linalg.svdvals(muon.orthogonal(matrix))
+    found = torch.linalg.svdvals(course.orthogonal(matrix))
     assert found.min() > 0.3
     assert found.max() < 1.3
 
@@ -157,24 +154,24 @@ def test_cues_are_counted_against_known_answers():
     strengths = np.zeros((12, len(UNIT_NUMBERS)), np.float32)
     strengths[:6, SMILE] = 0.8
     strengths[6, SMILE] = 0.2  # neither there nor absent: not asked
-    wanted = readout.truths(strengths)
-    column = list(readout.CUES).index("smile")
+    wanted = cues.truths(strengths)
+    column = list(cues.CUES).index("smile")
     assert wanted[:, column].tolist()[:6] == [1] * 6
     assert np.isnan(wanted[6, column])
-    scores = np.zeros((12, len(readout.CUES)), np.float32)
+    scores = np.zeros((12, len(cues.CUES)), np.float32)
     scores[:6, column] = [2, 2, 2, 1, 1, -3]
     scores[6:, column] = -1
-    found = readout.measure(scores, wanted)
+    found = cues.measure(scores, wanted)
     assert found.balanced["smile"] == pytest.approx((5 / 6 + 1) / 2)
     assert np.isnan(found.balanced["mouth open"])  # nobody shows it
-    at = readout.limits(scores, wanted)
-    assert readout.measure(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
+    at = cues.limits(scores, wanted)
+    assert cues.measure(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
 
 
 def test_an_unknown_unit_is_never_an_absent_one():
     strengths = np.full((1, len(UNIT_NUMBERS)), np.nan, np.float32)
     strengths[0, UNIT_NUMBERS.index(26)] = 0.0
-    assert np.isnan(readout.truths(strengths)).all()
+    assert np.isnan(cues.truths(strengths)).all()
 
 
 def test_facts_are_mirrored_by_swapping_sides():

@@ -11,12 +11,12 @@ import pytest
 import torch
 from tiny_fixtures import aligned, sample, units
 
-from ferce.backends import blip2
-from ferce.spec import Spec
-from ferce.training.errors import TrainingError
-from ferce.training.tiny import album, recipe, teacher
-from ferce.training.tiny.course import Pace, averaged
-from ferce.types import Face
+from ferce.core.types import Face
+from ferce.models.spec import Spec
+from ferce.models.vlm import blip2
+from ferce.training.mini import album, recipe, teacher
+from ferce.training.mini.course import Pace, averaged
+from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.slow
 MADE = ({12: 0.9, 25: 0.9}, {4: 0.9}, {1: 0.9, 2: 0.9, 5: 0.8}, {9: 0.9, 10: 0.6}, {43: 1.0}, {})

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import save_file
 from tiny_fixtures import aligned, sample, units
 
-from ferce import prompts
-from ferce.backends import fastvlm_mini
-from ferce.labels import COMPOUNDS
-from ferce.spec import Spec
-from ferce.training.errors import TrainingError
-from ferce.training.tiny import album, chat, code, talk, talk_recipe
-from ferce.training.tiny.course import Pace
+from ferce.core.labels import COMPOUNDS
+from ferce.models import prompts
+from ferce.models.spec import Spec
+from ferce.models.vlm import fastvlm_mini
+from ferce.training.mini import album, chat, code, talk, talk_recipe
+from ferce.training.mini.course import Pace
+from ferce.training.progress import TrainingError
 
 MADE = ({12: 0.9, 25: 0.9}, {4: 0.9}, {1: 0.9, 2: 0.9, 5: 0.8}, {9: 0.9, 10: 0.6}, {43: 1.0}, {})
 

@@ -18,17 +18,18 @@ from safetensors.torch import load_file
 from test_backend_clip import build_clip
 from training_fixtures import plan, rendered, tile, tiles
 
-from ferce.backends import clip, timm_net
-from ferce.calibration import softmax
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Face
 from ferce.data import DataSet
 from ferce.data.record import Sample
 from ferce.images import load as load_image
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.spec import parse
-from ferce.training import checkpoint, classifier, examples, fewshot, network
-from ferce.training.errors import TrainingError
-from ferce.training.network import open_network
-from ferce.types import Face
+from ferce.models import clip, timm_net
+from ferce.models.calibration import softmax
+from ferce.models.spec import parse
+from ferce.training import checkpoint, examples
+from ferce.training.classifier import fewshot, network, run
+from ferce.training.classifier.network import open_network
+from ferce.training.progress import TrainingError
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "train" / "train_classifier.py"
@@ -61,7 +62,7 @@ def assert_equal(a, b):
 
 def test_overfits_eight_rendered_faces(tmp_path, cache):
     chosen = plan(cache, size=64, epochs=9, batch=8, units=0.5)
-    metrics = classifier.train(chosen, tmp_path, data=rendered(8))
+    metrics = run.train(chosen, tmp_path, data=rendered(8))
     assert metrics["val"]["faces"] == 8
     assert metrics["val"]["accuracy"] == 1.0
     assert metrics["val"]["macro_f1"] == 1.0
@@ -70,11 +71,11 @@ def test_overfits_eight_rendered_faces(tmp_path, cache):
 
 def test_learns_tiles_and_shuffled_labels_score_at_chance(tmp_path, cache):
     chosen = plan(cache, epochs=8)
-    learnt = classifier.train(chosen, tmp_path / "true", data=tiles())
+    learnt = run.train(chosen, tmp_path / "true", data=tiles())
     assert learnt["val"]["accuracy"] > 0.8
     order = np.random.default_rng(1).permutation(14 * 6)
     shuffled = tiles(relabel=lambda key: COMPOUNDS[order[key] // 6])
-    chance = classifier.train(chosen, tmp_path / "shuffled", data=shuffled)
+    chance = run.train(chosen, tmp_path / "shuffled", data=shuffled)
     assert chance["val"]["accuracy"] < 0.25  # 1/14, 42 faces
 
 
@@ -101,7 +102,7 @@ def whole(tmp_path_factory, cache):
     """A run with everything random switched on, never stopped."""
     folder = tmp_path_factory.mktemp("whole")
     torch.set_num_threads(1)
-    classifier.train(plan(cache, **EVERYTHING), folder, data=tiles(3, 1))
+    run.train(plan(cache, **EVERYTHING), folder, data=tiles(3, 1))
     AcceleratorState._reset_state(reset_partial_state=True)
     return folder
 
@@ -109,7 +110,7 @@ def whole(tmp_path_factory, cache):
 # Three steps an epoch: in the first stage, between the stages, in the second, before the last.
 @pytest.mark.parametrize("stop", [2, 3, 5, 8])
 def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
-    step, count = classifier.Loop._step, 0
+    step, count = run.Loop._step, 0
 
     def killing(self, *arguments):
         nonlocal count
@@ -120,11 +121,11 @@ def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
 
     chosen = plan(cache, **EVERYTHING)
     with monkeypatch.context() as patch:
-        patch.setattr(classifier.Loop, "_step", killing)
+        patch.setattr(run.Loop, "_step", killing)
         with pytest.raises(Killed):
-            classifier.train(chosen, tmp_path, data=tiles(3, 1))
+            run.train(chosen, tmp_path, data=tiles(3, 1))
     torch.rand(7)  # a new process has other random numbers
-    classifier.train(chosen, tmp_path, resume=True, data=tiles(3, 1))
+    run.train(chosen, tmp_path, resume=True, data=tiles(3, 1))
     assert_equal(weights(whole), weights(tmp_path))
     histories = [
         [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(text)["history"]]
@@ -135,7 +136,7 @@ def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
 
 def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path, cache, monkeypatch):
     chosen, data = plan(cache, epochs=2, save_every=2), tiles(3, 1)
-    classifier.train(chosen, tmp_path / "whole", data=data)
+    run.train(chosen, tmp_path / "whole", data=data)
     write, count = checkpoint.write_tensors, 0
 
     def killing(path, tensors):
@@ -149,15 +150,15 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path, cache, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_tensors", killing)
         with pytest.raises(Killed):
-            classifier.train(chosen, tmp_path / "killed", data=data)
+            run.train(chosen, tmp_path / "killed", data=data)
     _, found = checkpoint.load(tmp_path / "killed" / "checkpoint")
     assert found.state["position"]["step"] == 2
-    classifier.train(chosen, tmp_path / "killed", resume=True, data=data)
+    run.train(chosen, tmp_path / "killed", resume=True, data=data)
     assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
 def test_checkpoints_hold_no_pickle(tmp_path, cache):
-    classifier.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2))
+    run.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2))
     kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
     assert kinds == {".safetensors", ".json", ".png", ""}
     assert [p.name for p in tmp_path.rglob("*") if p.is_file() and not p.suffix] == ["latest"]
@@ -165,11 +166,11 @@ def test_checkpoints_hold_no_pickle(tmp_path, cache):
 
 def test_resume_asks_for_the_same_plan(tmp_path, cache):
     chosen = plan(cache, epochs=1)
-    classifier.train(chosen, tmp_path, data=tiles(2, 2))
+    run.train(chosen, tmp_path, data=tiles(2, 2))
     with pytest.raises(TrainingError, match="holds the checkpoint of a run"):
-        classifier.train(chosen, tmp_path, data=tiles(2, 2))
+        run.train(chosen, tmp_path, data=tiles(2, 2))
     with pytest.raises(TrainingError, match=r"has lr = 0\.003, not 1\.0"):
-        classifier.train(replace(chosen, lr=1.0), tmp_path, True, tiles(2, 2))
+        run.train(replace(chosen, lr=1.0), tmp_path, True, tiles(2, 2))
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Sealed:
 
 def test_the_test_split_is_not_opened(tmp_path, cache):
     sealed = [Sample(f"t{i}", Sealed(), COMPOUNDS[i], (), f"p{i}", "test") for i in range(14)]
-    metrics = classifier.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2, more=sealed))
+    metrics = run.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2, more=sealed))
     assert set(metrics["data"]) == {"spec", "fingerprint", "train", "val", "unusable"}
     assert sum(metrics["data"]["train"].values()) == 28
 
@@ -190,7 +191,7 @@ def test_the_test_split_is_not_opened(tmp_path, cache):
 def test_export_reads_the_same_in_timm_and_ferce(tmp_path, cache):
     data = tiles(2, 2)
     chosen = plan(cache, epochs=1, network="test_vit", size=64)
-    metrics = classifier.train(chosen, tmp_path, data=data)
+    metrics = run.train(chosen, tmp_path, data=data)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["label_names"] == list(COMPOUNDS)
     assert config["pretrained_cfg"]["input_size"] == [3, 64, 64]
@@ -213,36 +214,34 @@ def test_export_reads_the_same_in_timm_and_ferce(tmp_path, cache):
 
 def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path, cache):
     chosen = plan(cache, network="test_vit", epochs=1, size=32)
-    classifier.train(replace(chosen, batch=16), tmp_path / "one", data=tiles(4, 2))
+    run.train(replace(chosen, batch=16), tmp_path / "one", data=tiles(4, 2))
     cut = replace(chosen, batch=4, accumulate=4)
-    classifier.train(cut, tmp_path / "four", data=tiles(4, 2))
+    run.train(cut, tmp_path / "four", data=tiles(4, 2))
     one, four = weights(tmp_path / "one"), weights(tmp_path / "four")
     for name in one:
         torch.testing.assert_close(one[name], four[name], atol=2e-4, rtol=1e-3)
 
 
 def test_nan_stops_the_run_and_names_the_faces(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(
-        classifier.Loop, "_loss", lambda self, batch, counts: torch.tensor(float("nan"))
-    )
+    monkeypatch.setattr(run.Loop, "_loss", lambda self, batch, counts: torch.tensor(float("nan")))
     with pytest.raises(TrainingError, match=r"became nan at step 0 .* faces .*train-\d+-\d"):
-        classifier.train(plan(cache), tmp_path, data=tiles(2, 2))
+        run.train(plan(cache), tmp_path, data=tiles(2, 2))
 
 
 def test_stops_early_on_val_only(tmp_path, cache, monkeypatch):
     scores = iter([0.5, 0.6, 0.6, 0.4, 0.9])
-    monkeypatch.setattr("ferce.training.validation.score", lambda outputs: next(scores))
-    metrics = classifier.train(plan(cache, epochs=9, patience=2), tmp_path, data=tiles(2, 2))
+    monkeypatch.setattr("ferce.training.classifier.validation.score", lambda outputs: next(scores))
+    metrics = run.train(plan(cache, epochs=9, patience=2), tmp_path, data=tiles(2, 2))
     assert len(metrics["history"]) == 4
     assert metrics["best_epoch"] == 1
 
 
 def test_frozen_layers_stay_until_they_are_freed(tmp_path, cache):
     chosen = plan(cache, epochs=1, freeze="backbone", seed=5)
-    classifier.train(chosen, tmp_path / "frozen", data=tiles(2, 2))
-    classifier.train(replace(chosen, lr=1e-9), tmp_path / "start", data=tiles(2, 2))
+    run.train(chosen, tmp_path / "frozen", data=tiles(2, 2))
+    run.train(replace(chosen, lr=1e-9), tmp_path / "start", data=tiles(2, 2))
     freed = replace(chosen, epochs=2, unfreeze=1)
-    classifier.train(freed, tmp_path / "freed", data=tiles(2, 2))
+    run.train(freed, tmp_path / "freed", data=tiles(2, 2))
     start, frozen = weights(tmp_path / "start"), weights(tmp_path / "frozen")
     changed = [n for n in start if not torch.allclose(start[n], frozen[n], atol=1e-7)]
     assert set(changed) == {"fc.weight", "fc.bias"}
@@ -251,7 +250,7 @@ def test_frozen_layers_stay_until_they_are_freed(tmp_path, cache):
 
 
 def test_starts_from_an_earlier_run(tmp_path, cache):
-    classifier.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2))
+    run.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2))
     names = (*COMPOUNDS, "neutral")
     opened = open_network(plan(cache, network=str(tmp_path)), names)
     own, before = opened.net.network.state_dict(), weights(tmp_path)
@@ -263,15 +262,15 @@ def test_starts_from_an_earlier_run(tmp_path, cache):
 
 def test_unknown_networks_are_refused(tmp_path, cache):
     with pytest.raises(TrainingError, match="'resnet0' is neither a network of timm"):
-        classifier.train(plan(cache, network="resnet0"), tmp_path, data=tiles(2, 2))
+        run.train(plan(cache, network="resnet0"), tmp_path, data=tiles(2, 2))
 
 
 def test_options_that_save_memory_change_little(tmp_path, cache):
     chosen = plan(cache, epochs=1, network="test_vit")
-    classifier.train(chosen, tmp_path / "plain", data=tiles(2, 2))
-    classifier.train(replace(chosen, checkpointing=True), tmp_path / "less", data=tiles(2, 2))
+    run.train(chosen, tmp_path / "plain", data=tiles(2, 2))
+    run.train(replace(chosen, checkpointing=True), tmp_path / "less", data=tiles(2, 2))
     AcceleratorState._reset_state(reset_partial_state=True)
-    classifier.train(replace(chosen, precision="bf16"), tmp_path / "half", data=tiles(2, 2))
+    run.train(replace(chosen, precision="bf16"), tmp_path / "half", data=tiles(2, 2))
     plain, less, half = (weights(tmp_path / n) for n in ("plain", "less", "half"))
     assert_equal(plain, less)
     assert all(torch.isfinite(v).all() for v in half.values())
@@ -292,7 +291,7 @@ def test_neutral_and_single_emotions_become_outputs(tmp_path, cache):
         for split in ("train", "val")
         for label, s in zip((*BASICS, "neutral"), tiles(1, 1).samples("train"), strict=False)
     ]
-    metrics = classifier.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2, more=more))
+    metrics = run.train(plan(cache, epochs=1), tmp_path, data=tiles(2, 2, more=more))
     names = json.loads((tmp_path / "config.json").read_text())["label_names"]
     assert names == [*COMPOUNDS, "neutral", *BASICS]
     assert 0 <= metrics["val"]["neutral_auc"] <= 1
@@ -384,8 +383,8 @@ def test_the_script_runs_as_a_path_is_killed_and_resumes(tmp_path, cache):
     assert latest.is_file()
     assert not (tmp_path / "killed" / "model.safetensors").is_file()
     chosen = plan(cache, data=f"folder:{data}", **options)
-    classifier.train(chosen, tmp_path / "killed", resume=True)
-    classifier.train(chosen, tmp_path / "whole")
+    run.train(chosen, tmp_path / "killed", resume=True)
+    run.train(chosen, tmp_path / "whole")
     assert_equal(weights(tmp_path / "killed"), weights(tmp_path / "whole"))
 
 
@@ -403,7 +402,7 @@ def test_two_processes_make_the_run_of_one(tmp_path, cache):
         "2",
     ]
     subprocess.run(launch + words, cwd=ROOT, env=ENVIRONMENT, check=True, timeout=600)
-    classifier.train(plan(cache, data=f"folder:{data}", batch=8, **options), tmp_path / "one")
+    run.train(plan(cache, data=f"folder:{data}", batch=8, **options), tmp_path / "one")
     two, one = (json.loads((tmp_path / n / "metrics.json").read_text()) for n in ("two", "one"))
     assert two["machine"]["processes"] == 2
     assert two["val"]["faces"] == one["val"]["faces"] == 28

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import Blob, Sample, UnitLabel
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.training import examples, losses, mixing, schedule
-from ferce.training.batches import Batch, unit_targets
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.training import examples
+from ferce.training.classifier import batches, losses, schedule
+from ferce.training.classifier.batches import Batch, unit_targets
+from ferce.training.classifier.network import Net, carry_head
+from ferce.training.classifier.plan import Plan
 from ferce.training.ema import Ema
-from ferce.training.errors import TrainingError
-from ferce.training.examples import UNIT_NUMBERS
-from ferce.training.network import Net, carry_head
-from ferce.training.plan import Plan
+from ferce.training.progress import Stopping, TrainingError
 from ferce.training.sampling import Order, even_weights, share
-from ferce.training.stopping import Stopping
 
 PLAN = Plan(smoothing=0.0)
 
@@ -167,12 +167,12 @@ def batch_of(n=6, classes=5):
 def test_mixing_keeps_the_sum_of_labels_and_the_doubt_about_units(mixup, cutmix):
     batch = batch_of()
     before = batch.images.clone()
-    mixed = mixing.mix(batch, (1, 2, 3), mixup, cutmix)
+    mixed = batches.mix(batch, (1, 2, 3), mixup, cutmix)
     torch.testing.assert_close(mixed.targets.sum(0), batch.targets.sum(0))
     torch.testing.assert_close(mixed.targets.sum(1), torch.ones(6))
     assert torch.isnan(mixed.units).any(1).sum() in (1, 2)
     assert (batch.images == before).all()
-    again = mixing.mix(batch, (1, 2, 3), mixup, cutmix)
+    again = batches.mix(batch, (1, 2, 3), mixup, cutmix)
     assert (again.images == mixed.images).all()
 
 
@@ -180,7 +180,7 @@ def test_cutmix_shares_the_label_by_area():
     images = torch.arange(2.0)[:, None, None, None].expand(2, 3, 10, 10).clone()
     batch = Batch(images, torch.eye(2), torch.zeros(2, 1), torch.arange(2))
     for seed in range(20):
-        mixed = mixing.mix(batch, (seed,), 0.0, 1.0)
+        mixed = batches.mix(batch, (seed,), 0.0, 1.0)
         torch.testing.assert_close(mixed.images.mean((1, 2, 3)), mixed.targets[:, 1])
 
 

@@ -12,13 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferce import cli, decision, video
-from ferce.pipeline import Reader
-from ferce.types import Face
-from ferce.video import Limits, Options, Smoother, Tracker, VideoError, document, smooth, table
-from ferce.video.expression import Expression, mean
-from ferce.video.frames import is_video, open_clip
-from ferce.video.words import clock
+from ferce.core.types import Face
+from ferce.facs import decision
+from ferce.reading import video
+from ferce.reading.pipeline import Reader
+from ferce.reading.video import (
+    Limits,
+    Options,
+    Smoother,
+    Tracker,
+    VideoError,
+    document,
+    smooth,
+    table,
+)
+from ferce.reading.video.expression import Expression, mean
+from ferce.reading.video.frames import is_video, open_clip
+from ferce.reading.video.words import clock
+from ferce.ui import cli
 
 pytestmark = pytest.mark.filterwarnings("ignore:The NumPy module was reloaded:UserWarning")
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ferce.action_units import UNITS
-from ferce.labels import BASICS, COMPOUNDS, component_probabilities, components
-from ferce.types import Face, Prediction, Scores, UnitEvidence
+from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities, components
+from ferce.core.types import Face, Prediction, Scores, UnitEvidence
+from ferce.facs.prototypes import UNITS
 
 SIZE = 96
 # name -> (y0, y1, x0, x1) in a crop of side 96

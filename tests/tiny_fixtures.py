@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ferce.core.types import Face
 from ferce.data import facefile
 from ferce.data.align import Aligned
 from ferce.data.record import Sample, UnitLabel
-from ferce.types import Face
 
 
 def units(strengths, side=None):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tiny_tokenizers import bert_tokenizer, opt_tokenizer, t5_tokenizer
 
-from ferce.types import Face
+from ferce.core.types import Face
 
 WIDTH, HEADS, LAYERS = 64, 4, 2  # 64: the block of 4-bit weights
 PICTURE, PATCH = 32, 8  # pixels

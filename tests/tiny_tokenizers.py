@@ -10,7 +10,7 @@ from tokenizers import (
     trainers,
 )
 
-from ferce.labels import BASICS, COMPOUNDS, NOUNS
+from ferce.core.labels import BASICS, COMPOUNDS, NOUNS
 
 CORPUS = [
     *COMPOUNDS,

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from ferce.core.labels import COMPOUNDS
 from ferce.data import load_data
 from ferce.data.record import Blob, DataSet, Sample, UnitLabel
-from ferce.labels import COMPOUNDS
-from ferce.training.plan import Plan
+from ferce.training.classifier.plan import Plan
 
 
 def tile(number: int, seed: int, size: int = 32) -> bytes:

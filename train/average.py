@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.training import soup
-from ferce.training.errors import TrainingError
+from ferce.training.classifier import soup
+from ferce.training.progress import TrainingError
 
 
 def main() -> None:

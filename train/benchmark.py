@@ -45,9 +45,9 @@ def speed(chosen: argparse.Namespace) -> Any:
 
 def throughput(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Faces a second and memory by batch, printed too."""
-    from ferce.backends import load_classifier
-    from ferce.evaluation.throughput import measure, table
-    from ferce.faces import FaceDetector
+    from ferce.evaluation.latency import measure, table
+    from ferce.faces.detector import FaceDetector
+    from ferce.models import load_classifier
 
     with FaceDetector() as detector:
         face = detector.detect(images.load(chosen.photo))[0]
@@ -58,7 +58,7 @@ def throughput(chosen: argparse.Namespace) -> list[dict[str, Any]]:
 
 def scoring(chosen: argparse.Namespace) -> Any:
     """Label scoring over a shared prefix beside plain passes."""
-    from ferce.backends import load_classifier
+    from ferce.models import load_classifier
 
     crop = images.load(chosen.photo)[:512, :512]
     model: Any = load_classifier(chosen.model or "blip2-mini")
@@ -72,8 +72,8 @@ def scoring(chosen: argparse.Namespace) -> Any:
 
 def training(chosen: argparse.Namespace) -> Any:
     """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
-    from ferce.training.language_plan import LanguagePlan
-    from ferce.training.throughput import compare
+    from ferce.training.language.plan import LanguagePlan
+    from ferce.training.language.throughput import compare
 
     plan = LanguagePlan(base=chosen.base, load_in=chosen.load_in, batch=chosen.batch, views=1)
     made = compare(plan, steps=chosen.steps)
@@ -84,10 +84,10 @@ def training(chosen: argparse.Namespace) -> Any:
 
 def accuracy(chosen: argparse.Namespace) -> Any:
     """Models side by side on one data set."""
-    from ferce.evaluation import benchmark, leaderboard_page, leaderboard_text
-    from ferce.evaluation.crew import Crew
+    from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan
+    from ferce.evaluation.shards import Crew
 
     names = ("data", "split", "detect", "draws", "seed")
     plan = Plan(**{name: getattr(chosen, name) for name in names})
@@ -102,7 +102,7 @@ def accuracy(chosen: argparse.Namespace) -> Any:
     if board is None:
         return None
     leaderboard_page.write(board, chosen.output)
-    print(leaderboard_text.markdown(board))
+    print(leaderboard_page.markdown(board))
     print(f"written to {chosen.output}")
     return board.to_json()
 

@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def converted(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The same under the names and shapes of `ferce.backends.prior.ExpressionNet`."""
+    """The same under the names and shapes of `ferce.models.prior.ExpressionNet`."""
     made = {}
     for name, values in arrays.items():
         block, _, rest = name.partition("/")

@@ -20,15 +20,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce import backends
+from ferce import models
+from ferce.core.types import ReadingError
 from ferce.data import DataError
 from ferce.data.record import SPLITS
-from ferce.errors import ReadingError
 from ferce.evaluation import EvaluationError, Plan, evaluate, result, summary
 from ferce.evaluation.faces import Tools, default_cache
 from ferce.evaluation.run import fresh
-from ferce.hub import CheckpointError
-from ferce.saliency import METHODS
+from ferce.explanation.heatmaps import METHODS
+from ferce.models.hub import CheckpointError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--model", default=backends.DEFAULT_CLASSIFIER, help="spec of the classifier")
+    made.add_argument("--model", default=models.DEFAULT_CLASSIFIER, help="spec of the classifier")
     made.add_argument("--data", default="demo", help="spec of the data set")
     made.add_argument("--split", choices=SPLITS, default="test")
     made.add_argument(

@@ -19,12 +19,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.backends import blip2_mini
 from ferce.data import DataError
-from ferce.hub import CheckpointError
+from ferce.models.hub import CheckpointError
+from ferce.models.vlm import blip2_mini
 from ferce.training import progress
-from ferce.training.errors import TrainingError
-from ferce.training.language_plan import LanguagePlan
+from ferce.training.language.plan import LanguagePlan
+from ferce.training.progress import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,9 +66,9 @@ def main() -> None:
     output, resume = arguments.pop("output"), arguments.pop("resume")
     try:
         plan = LanguagePlan(**arguments)
-        from ferce.training import language
+        from ferce.training.language import run
 
-        metrics = language.tune(plan, output, resume, report=progress.say)
+        metrics = run.tune(plan, output, resume, report=progress.say)
     except (TrainingError, DataError, CheckpointError) as error:
         sys.exit(f"finetune_blip2: {error}")
     if metrics:

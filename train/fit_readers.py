@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.backends.embedded import PACKAGED
 from ferce.evaluation.faces import default_cache
-from ferce.training import packaging
+from ferce.models.embedded import PACKAGED
+from ferce.training.embedded import packaging
 from ferce.training.progress import say
 
 

@@ -31,9 +31,9 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.data import DataError
 from ferce.training import progress
-from ferce.training.errors import TrainingError
-from ferce.training.tiny import album, recipe
-from ferce.training.tiny.recipe import ALBUMS, LEAST, STAGES, Recipe
+from ferce.training.mini import album, recipe
+from ferce.training.mini.recipe import ALBUMS, LEAST, STAGES, Recipe
+from ferce.training.progress import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:

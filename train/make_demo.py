@@ -21,14 +21,14 @@ from PIL import Image as PILImage
 from tqdm import tqdm
 
 from ferce.data.rendered import DEMO
-from ferce.faces import FaceDetector
-from ferce.rendering.card import dataset_card
-from ferce.rendering.compose import Studio, render
-from ferce.rendering.dataset import METADATA, finished, save_image
-from ferce.rendering.express import Activation
-from ferce.rendering.plan import LABELS, PHOTO, Recipe, Subject
-from ferce.rendering.pose import Pose
-from ferce.rendering.prepare import studio_at
+from ferce.data.rendering.card import dataset_card
+from ferce.data.rendering.compose import Studio, render
+from ferce.data.rendering.dataset import METADATA, finished, save_image
+from ferce.data.rendering.express import Activation
+from ferce.data.rendering.person import Pose
+from ferce.data.rendering.plan import LABELS, PHOTO, Recipe, Subject
+from ferce.data.rendering.prepare import studio_at
+from ferce.faces.detector import FaceDetector
 from train import render_faces
 
 SIZE = 128

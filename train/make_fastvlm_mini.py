@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import progress
-from ferce.training.errors import TrainingError
-from ferce.training.tiny import talk_recipe
-from ferce.training.tiny.course import Pace
+from ferce.training.mini import talk_recipe
+from ferce.training.mini.course import Pace
+from ferce.training.progress import TrainingError
 
 STEPS = ("teach", "export", "measure")
 

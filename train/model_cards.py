@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.hub import read_json
-from ferce.measurements import FILE, Measurements
-from ferce.publish import PublishError, packaged_card
+from ferce.evaluation.metrics_file import FILE, Measurements
+from ferce.models.hub import read_json
+from ferce.publishing.publish import PublishError, packaged_card
 from ferce.training.plots import draw_confusion
 
 WEIGHTS = ROOT / "ferce" / "weights"

@@ -29,8 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.facs import UNITS
-from ferce.labels import BASICS, NEUTRAL
+from ferce.core.labels import BASICS, NEUTRAL
+from ferce.facs.action_units import UNITS
 
 HELD_OUT = 30  # people of London, last by name; rendering holds out the same
 SPLITS = {"tune": "val", "test": "test"}

@@ -15,10 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.card_head import Footprint
-from ferce.measurements import SPLITS
-from ferce.publish import Publication, PublishError, prepare
-from ferce.upload import push
+from ferce.evaluation.metrics_file import SPLITS
+from ferce.publishing.card_metadata import Footprint
+from ferce.publishing.publish import Publication, PublishError, prepare
+from ferce.publishing.upload import push
 
 
 def parser() -> argparse.ArgumentParser:

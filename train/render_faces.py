@@ -22,13 +22,12 @@ import numpy as np
 from PIL import Image as PILImage
 from tqdm import tqdm
 
-from ferce.faces import FaceDetector
-from ferce.rendering.compose import Studio
-from ferce.rendering.dataset import Output, finished, keep_settings, write_dataset
-from ferce.rendering.plan import Settings, Subject, clay_subjects, plan
-from ferce.rendering.portraits import hold_out_last, list_portraits
-from ferce.rendering.prepare import fit_people, fitted_subjects, mesh_reader, open_studio
-from ferce.rendering.sheet import sheet_of
+from ferce.data.rendering.compose import Studio
+from ferce.data.rendering.dataset import Output, finished, keep_settings, sheet_of, write_dataset
+from ferce.data.rendering.plan import Settings, Subject, clay_subjects, plan
+from ferce.data.rendering.portraits import hold_out_last, list_portraits
+from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, open_studio
+from ferce.faces.detector import FaceDetector
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

@@ -19,15 +19,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.backends import shape
-from ferce.backends.embedded import PACKAGED
-from ferce.backends.fusion import Matrix
-from ferce.backends.prior import Prior
-from ferce.calibration import softmax
+from ferce.core.types import Face
 from ferce.evaluation.faces import default_cache
-from ferce.training import evidence, readers
-from ferce.training.examples import UNIT_NUMBERS
-from ferce.types import Face
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.models import landmark_features
+from ferce.models.calibration import softmax
+from ferce.models.embedded import PACKAGED
+from ferce.models.fusion import Matrix
+from ferce.models.prior import Prior
+from ferce.training.embedded import evidence, readers
 
 STRENGTH = 0.03  # chosen by cross-validation on the annotated `val` faces
 POSED = 0.3  # weight of a posed face in a fit
@@ -46,7 +46,7 @@ def main() -> None:
     prior = Prior(PACKAGED / "prior.safetensors")
 
     def see(faces: Sequence[Face]) -> Matrix:
-        return np.hstack([prior(faces), shape.shape(faces)])
+        return np.hstack([prior(faces), landmark_features.shape(faces)])
 
     def read(name: str, split: str) -> evidence.Seen:
         spec = f"manifest:{given.faces / name}.jsonl"

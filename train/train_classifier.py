@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.data import DataError
-from ferce.hub import CheckpointError
+from ferce.models.hub import CheckpointError
 from ferce.training import progress
-from ferce.training.errors import TrainingError
-from ferce.training.plan import Plan
+from ferce.training.classifier.plan import Plan
+from ferce.training.progress import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,13 +64,13 @@ def main() -> None:
     try:
         plan = Plan(**arguments)
         if plan.few_shot != "none":
-            from ferce.training import fewshot
+            from ferce.training.classifier import fewshot
 
             metrics = fewshot.fit(plan, output, report=progress.say)
         else:
-            from ferce.training import classifier
+            from ferce.training.classifier import run
 
-            metrics = classifier.train(plan, output, resume, report=progress.say)
+            metrics = run.train(plan, output, resume, report=progress.say)
     except (TrainingError, DataError, CheckpointError) as error:
         sys.exit(f"train_classifier: {error}")
     if metrics:

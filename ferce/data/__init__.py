@@ -1,73 +1,7 @@
-"""Data that researchers bring: one spec names a data set, one table says who reads it."""
+"""Data that researchers bring: one spec names a data set, one file reads a layout."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Any
-
-from ferce.data import folder, hub, manifest, rafce, rafdb, rendered
 from ferce.data.record import DataError, DataSet, Problem, Row, Sample, UnitLabel, pixels
-
-Reader = Callable[..., Iterator[Row]]
-
-READERS: Mapping[str, Reader] = {
-    "demo": rendered.read_demo,
-    "rendered": rendered.read,
-    "rafce": rafce.read,
-    "rafdb": rafdb.read,
-    "folder": folder.read,
-    "manifest": manifest.read,
-    "hub": hub.read,
-}
-_GRAMMAR = (
-    "demo, rafce:/path, rafdb:/path, folder:/path, manifest:/table.csv, rendered:/path or "
-    "hub:owner/name@revision, with ?option=value&... behind"
-)
-_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-
-
-def load_data(spec: str) -> DataSet:
-    """The data set that a spec names; nothing is read before its rows are.
-
-    `rafce:/data/RAF-CE?images=original&subset=yes`: kind, place, then options of that reader.
-
-    Raises:
-        DataError: the kind or an option is unknown; the message lists the known ones.
-    """
-    place, _, query = spec.partition("?")
-    kind, _, where = place.partition(":")
-    reader = READERS.get(kind)
-    if reader is None:
-        raise DataError(f"Unknown data {spec!r}. Write {_GRAMMAR}.")
-    if not where and kind != "demo":
-        raise DataError(f"{kind}: needs a place behind the colon. Write {_GRAMMAR}.")
-    return DataSet(spec, partial(reader, where, **_options(kind, reader, query)))
-
-
-def _options(kind: str, reader: Reader, query: str) -> dict[str, Any]:
-    known = dict(list(inspect.signature(reader).parameters.items())[1:])
-    options = {}
-    for item in filter(None, query.split("&")):
-        name, _, text = item.partition("=")
-        if name not in known:
-            exist = ", ".join(known) or "none"
-            raise DataError(f"Unknown option {name!r} of {kind}; it has: {exist}.")
-        options[name] = _value(name, text, known[name].default)
-    return options
-
-
-def _value(name: str, text: str, default: Any) -> Any:
-    """The text as the kind of value that the option's default has."""
-    if isinstance(default, bool):
-        if text.lower() not in _TRUTH:
-            raise DataError(f"{name} is yes or no; got {text!r}.")
-        return _TRUTH[text.lower()]
-    if isinstance(default, int):
-        if not text.isdigit():
-            raise DataError(f"{name} is a whole number; got {text!r}.")
-        return int(text)
-    return text
-
+from ferce.data.sources import READERS, load_data
 
 __all__ = [
     "READERS",

@@ -89,7 +89,7 @@ def sheet(data: DataSet, given: argparse.Namespace) -> int:
     from PIL import Image
 
     from ferce.data.sheet import draw, shown
-    from ferce.faces import FaceDetector
+    from ferce.faces.detector import FaceDetector
 
     problems: list[Problem] = []
     samples = islice(data.samples(given.split, problems.append), given.count)

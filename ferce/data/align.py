@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from ferce import images
+from ferce.core.protocols import Detector
+from ferce.core.types import Face, Pixels
 from ferce.data import facefile
 from ferce.data.parallel import ordered_map
 from ferce.data.record import Problem, Row, Sample
-from ferce.protocols import Detector
-from ferce.types import Face, Pixels
 
 DetectorFactory = Callable[[], Detector]
 
@@ -66,7 +66,7 @@ class Aligned:
 
 def packaged() -> Detector:
     """The detector that comes with ferce."""
-    from ferce.faces import FaceDetector
+    from ferce.faces.detector import FaceDetector
 
     return FaceDetector()
 
@@ -149,7 +149,7 @@ def resized(photo: Pixels, face: Face, size: int) -> Face:
     """The face with a crop of another side, cut from the photo again and not from the crop."""
     if size == face.size:
         return face
-    from ferce.geometry import region_masks, warp
+    from ferce.faces.geometry import region_masks, warp
 
     matrix = face.to_crop * (size / face.size)
     bare = face.replace(crop=warp(photo, matrix, size), to_crop=matrix, regions={})
@@ -199,8 +199,9 @@ def _identity(factory: DetectorFactory) -> str:
 
 def _versions() -> dict[str, Any]:
     """What the packaged detector's crops depend on."""
-    from ferce import faces, geometry
+    from ferce.faces import geometry
+    from ferce.faces.detector import CROP
 
-    model = Path(faces.__file__).parent / "weights" / "face_landmarker.task"
+    model = Path(geometry.__file__).parents[1] / "weights" / "face_landmarker.task"
     weights = hashlib.sha256(model.read_bytes()).hexdigest()[:16] if model.is_file() else ""
-    return {"crop": faces.CROP, "margin": geometry.MARGIN, "weights": weights}
+    return {"crop": CROP, "margin": geometry.MARGIN, "weights": weights}

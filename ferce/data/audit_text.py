@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data.audit import NO_LABEL, Audit
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.facs.action_units import UNITS
 
 LISTED = 20  # lines of each list; the JSON has all
 _ORDER = (*COMPOUNDS, *BASICS, NEUTRAL, NO_LABEL)

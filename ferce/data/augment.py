@@ -4,17 +4,54 @@ A flip swaps left and right of every action unit; what an occluder covers is ret
 so that nobody trains a text to name what cannot be seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.data import illumination
+from ferce.core.types import Pixels, Points
 from ferce.data.layout import Layout, layout
 from ferce.data.occlude import OCCLUDERS
 from ferce.data.record import UnitLabel
-from ferce.types import Pixels, Points
+
+DEGRADED = ("blur", "low_light", "grey", "low_resolution", "jpeg")  # in the order of a camera
+
+
+def shade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Light from one side, then exposure, warmth, saturation and contrast as cameras vary them."""
+    from ferce.data.rendering.degrade import grade
+
+    height, width = pixels.shape[:2]
+    angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.55)
+    ys, xs = np.mgrid[0:height, 0:width] / max(height, width) - 0.5
+    ramp = 1 + strength * 2 * (xs * np.cos(angle) + ys * np.sin(angle))
+    lit = _rounded(pixels * ramp[..., None] * np.exp(rng.normal(0, 0.18)))
+    return grade(lit, rng)
+
+
+def vary(
+    pixels: Pixels, taken: Sequence[str], streams: Mapping[str, np.random.Generator]
+) -> Pixels:
+    """The steps named in `taken`, each with its own stream of chance."""
+    if "light" in taken:
+        pixels = shade(pixels, streams["light"])
+    for name in DEGRADED:
+        if name in taken:
+            pixels = _degrade(pixels, name, streams[name])
+    return pixels
+
+
+def _degrade(pixels: Pixels, name: str, rng: np.random.Generator) -> Pixels:
+    from ferce.data.rendering.degrade import DEGRADATIONS
+
+    strength = float(rng.uniform(0.1, 0.9))
+    return np.ascontiguousarray(DEGRADATIONS[name.replace("_", " ")](pixels, strength, rng))
+
+
+def _rounded(values: NDArray[np.float64]) -> Pixels:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
 
 Seed = int | Sequence[int]  # for instance (run, epoch, index)
 
@@ -115,7 +152,7 @@ def augment(
     matrix = _matrix(size, taken, recipe, streams["jitter"])
     out = _warp(pixels, matrix, taken)
     out, hidden = _occlude(out, layout(size, landmarks).moved(matrix), taken, streams)
-    out = illumination.vary(out, taken, streams)
+    out = vary(out, taken, streams)
     if units is not None:
         units = tuple(u.mirrored() if "flip" in taken else u for u in units)
     return View(out, units, hidden, matrix, taken)
@@ -145,7 +182,7 @@ def _matrix(
 
 def _warp(pixels: Pixels, matrix: NDArray[np.float64], taken: Sequence[str]) -> Pixels:
     if "jitter" in taken:
-        from ferce.geometry import warp
+        from ferce.faces.geometry import warp
 
         return warp(pixels, matrix, pixels.shape[0])
     return pixels[:, ::-1].copy() if "flip" in taken else pixels.copy()

@@ -9,14 +9,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ferce.action_units import PROTOTYPES, fits
+from ferce.core.labels import NOUNS, components
+from ferce.core.types import REGIONS
 from ferce.data.families import TRAINING, Family
 from ferce.data.phrases import Bank
 from ferce.data.record import Sample, UnitLabel, hidden_in
-from ferce.explanation.wording import joined, opened
-from ferce.facs import UNITS
-from ferce.labels import NOUNS, components
-from ferce.types import REGIONS
+from ferce.explanation.text.wording import joined, opened
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import PROTOTYPES, fits
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
 PLURAL = {"brows", "eyes", "cheeks"}  # regions

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ferce.types import Face, Mask, Quality, UnitEvidence
+from ferce.core.types import Face, Mask, Quality, UnitEvidence
 
 FORMAT = 1  # raise it whenever what is written changes
 SUFFIX = ".npz"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.types import REGIONS, Points
+from ferce.core.types import REGIONS, Points
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the crop
 

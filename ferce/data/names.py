@@ -2,7 +2,7 @@
 
 import re
 
-from ferce import labels
+from ferce.core import labels
 from ferce.data.record import SPLITS, DataError
 
 _NUMBERED = re.compile(r"^\d+[\s._-]+(?=\D)")  # folders are often called "03_sadly angry"

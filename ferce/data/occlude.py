@@ -11,8 +11,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.types import REGIONS, Pixels
 from ferce.data.layout import Box, Layout
-from ferce.types import REGIONS, Pixels
 
 Covered = tuple[Pixels, frozenset[str]]
 Occluder = Callable[[Pixels, Layout, np.random.Generator], Covered]

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ferce.core.types import REGIONS
 from ferce.data.captions import Said, covered, group, visible
 from ferce.data.families import TRAINING, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
-from ferce.explanation.wording import joined, opened
-from ferce.facs import UNITS
-from ferce.types import REGIONS
+from ferce.explanation.text.wording import joined, opened
+from ferce.facs.action_units import UNITS
 
 Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
 _VERB = re.compile(r"^(.*?) (is|are) (.*)$")

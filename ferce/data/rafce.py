@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ferce.core.labels import COMPOUNDS
 from ferce.data import coding, table
 from ferce.data.record import DataError, Row, Sample, UnitLabel, found
-from ferce.labels import COMPOUNDS
 
 LABELS, PARTITION, UNITS = "RAFCE_emolabel.txt", "RAFCE_partition.txt", "RAFCE_AUlabel.txt"
 # The official page does not spell the codes out; the counts settle them. Reading 1 as train, as

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ferce.core.labels import COMPOUNDS, RAFDB_TO_RAFCE
 from ferce.data import table
 from ferce.data.record import DataError, Row, Sample, found
-from ferce.labels import COMPOUNDS, RAFDB_TO_RAFCE
 
 LABELS = "list_patition_label.txt"  # the official spelling
 COUNTS = {"train": 3162, "test": 792}

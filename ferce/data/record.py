@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ferce import images
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
-from ferce.types import Pixels, Side
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.types import Pixels, Side
+from ferce.facs.action_units import UNITS
 
 # An action unit with a coded strength below this is neither there nor absent (FACS level A to B).
 PRESENT = 0.25

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferce.core.protocols import Detector
+from ferce.core.types import Pixels, Points
 from ferce.data.align import square
 from ferce.data.augment import STEPS, Recipe, augment, only
-from ferce.protocols import Detector
-from ferce.types import Pixels, Points
 
 MIXED = 4  # columns of the whole recipe
 LINE = 18  # pixels of the heading

@@ -16,15 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import backends, metrics, spec
-from ferce.evaluation import comparison, leakage, result, run, shards
+from ferce import models
+from ferce.evaluation import comparison, leakage, metrics, result, run, shards
 from ferce.evaluation.classification import Choice, K
-from ferce.evaluation.crew import Crew
 from ferce.evaluation.faces import Tools, aligned
-from ferce.evaluation.plan import EvaluationError, Plan, claim, folder_of
-from ferce.evaluation.scored import Scored
-from ferce.hub import read_json
-from ferce.leaderboard import (
+from ferce.evaluation.leaderboard import (
     FAILED,
     LANGUAGE,
     PASSED,
@@ -34,7 +30,12 @@ from ferce.leaderboard import (
     Leaderboard,
     Versus,
 )
-from ferce.measurements import FIGURES, Figure
+from ferce.evaluation.metrics_file import FIGURES, Figure
+from ferce.evaluation.pictures import Scored
+from ferce.evaluation.plan import EvaluationError, Plan, claim, folder_of
+from ferce.evaluation.shards import Crew
+from ferce.models import spec
+from ferce.models.hub import read_json
 
 COMPARED = ("macro_f1", "accuracy", "uar")
 DEALS = 1000  # random deals behind the range of chance
@@ -112,7 +113,7 @@ def _shards(bench: Bench, name: str, count: int) -> shards.Pace:
     if bench.crew.first:
         claim(folder, "images", plan.settles())
         claim(folder, "shards", {"size": shards.SIZE})
-    classifier = backends.load_classifier(name, bench.crew.device(bench.device))
+    classifier = models.load_classifier(name, bench.crew.device(bench.device))
     pace = shards.Pace(classifier)
     shards.measure(plan, pace, folder, bench.tools, bench.crew, count)
     return pace
@@ -157,7 +158,7 @@ def entry(
 def family(name: str) -> str:
     """Vision-language: a model that speaks, or CLIP with the labels as sentences."""
     told = spec.parse(name)
-    reads = backends.KINDS[told.kind].voice or (told.kind == "clip" and not told.adapter)
+    reads = models.KINDS[told.kind].voice or (told.kind == "clip" and not told.adapter)
     return LANGUAGE if reads else VISION
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import metrics
-from ferce.evaluation.scored import UNPARSED, Rows, Scored
-from ferce.labels import COMPOUNDS, RAFDB_COMPOUNDS
-from ferce.measurements import wilson
+from ferce.core.labels import COMPOUNDS, RAFDB_COMPOUNDS
+from ferce.evaluation import metrics
+from ferce.evaluation.metrics_file import wilson
+from ferce.evaluation.pictures import UNPARSED, Rows, Scored
 
 K = len(COMPOUNDS)
 RAFDB = np.array([COMPOUNDS.index(name) for name in RAFDB_COMPOUNDS])

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ferce import metrics
+from ferce.evaluation import metrics
 from ferce.evaluation.classification import Choice, measures
-from ferce.evaluation.pictures import COLUMNS, FILE
+from ferce.evaluation.pictures import COLUMNS, FILE, Scored
 from ferce.evaluation.plan import EvaluationError
-from ferce.evaluation.scored import Scored
 from ferce.evaluation.table import Table
 
 

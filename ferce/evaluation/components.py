@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import metrics
-from ferce.evaluation.scored import Rows, Scored
-from ferce.labels import BASICS, MEMBERSHIP, NEUTRAL, components
+from ferce.core.labels import BASICS, MEMBERSHIP, NEUTRAL, components
+from ferce.evaluation import metrics
+from ferce.evaluation.pictures import Rows, Scored
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:

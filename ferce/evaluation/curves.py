@@ -1,6 +1,6 @@
 """Deletion and insertion: how a probability falls, or comes, with the hottest pixels of a map.
 
-Petsiuk et al., BMVC 2018 (arXiv 1806.07421), with the hiding of `ferce.perturb`: pixels are blurred
+Petsiuk et al., BMVC 2018 (arXiv 1806.07421), with the hiding of `faces.perturb`: pixels are blurred
 and action units seen there become unknown, so that any classifier can be asked.
 """
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.perturb import GRAIN, hide_masks
-from ferce.protocols import Classifier
-from ferce.types import Face, Mask
+from ferce.core.protocols import Classifier
+from ferce.core.types import Face, Mask
+from ferce.faces.perturb import GRAIN, hide_masks
 
 STEPS = 10  # a curve has one point more
 

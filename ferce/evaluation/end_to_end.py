@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 from ferce import images
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Classifier
+from ferce.core.types import ReadingError
 from ferce.data.align import detector_here, packaged, release
 from ferce.data.record import Problem, Sample, pixels
-from ferce.errors import ReadingError
 from ferce.evaluation.classification import class_numbers, lost_are_wrong
 from ferce.evaluation.faces import Tools, rows_of, watched
 from ferce.evaluation.pictures import lost
 from ferce.evaluation.plan import Plan
 from ferce.evaluation.table import Table
-from ferce.labels import COMPOUNDS
-from ferce.pipeline import NO_FACE, Options, Reader
-from ferce.protocols import Classifier
+from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 FILE = "end_to_end.csv"
 COLUMNS = ("name", "label", "subject", "status", "reason", "faces", "state", "decided", "top")

@@ -6,13 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from ferce import decision
+from ferce.core.protocols import Classifier
+from ferce.core.types import Face, Prediction, Scores
 from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import Problem, Row
-from ferce.pipeline import measured
-from ferce.protocols import Classifier
-from ferce.types import Face, Prediction, Scores
+from ferce.facs import decision
+from ferce.reading.pipeline import measured
 
 T = TypeVar("T")
 BATCH = 32  # faces held in memory at a time

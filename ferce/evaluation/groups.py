@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.action_units import ACTIVE
-from ferce.evaluation.scored import KEYS
+from ferce.core.labels import NEUTRAL
+from ferce.evaluation.pictures import KEYS
 from ferce.evaluation.slices import ENOUGH
-from ferce.evaluation.units import FEWEST, NUMBERS, Coded
-from ferce.labels import NEUTRAL
+from ferce.evaluation.units import FEWEST, Coded
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.facs.prototypes import ACTIVE
 
 PEOPLE = ("age", "sex", "ethnicity")  # of `scored.KEYS`
 AGES = (20, 30, 40, 60)  # years that part the age groups
@@ -54,7 +55,7 @@ def _one(
     resting = who & table.neutral
     if resting.any():
         made["neutral_recall"] = float(called[resting].mean())
-        made["brow_alarms"] = float(said[resting, NUMBERS.index(4)].mean())
+        made["brow_alarms"] = float(said[resting, UNIT_NUMBERS.index(4)].mean())
     return made
 
 

@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from ferce import explanation, faithfulness, saliency
-from ferce.action_units import PROTOTYPES
-from ferce.alignment import align as match
-from ferce.alignment import unit_map
+from ferce import explanation
+from ferce.core.protocols import Classifier
+from ferce.core.types import Cue, Face, Heatmap, Prediction
 from ferce.data.record import Problem, Sample
-from ferce.evaluation import interval
+from ferce.evaluation import metrics
 from ferce.evaluation.curves import areas, random_map
 from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
 from ferce.evaluation.network import Network
+from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import Plan
-from ferce.evaluation.scored import Scored
 from ferce.evaluation.table import Table
-from ferce.facs import UNITS
-from ferce.protocols import Classifier
-from ferce.types import Cue, Face, Heatmap, Prediction
+from ferce.explanation import faithfulness, heatmaps
+from ferce.explanation.unit_maps import align as match
+from ferce.explanation.unit_maps import unit_map
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import PROTOTYPES
 
 FILE = "heatmaps.csv"
 PEAK = 0.95
@@ -88,7 +89,7 @@ def _row(
     plan: Plan, classifier: Classifier, network: Network, read: Read, text: str
 ) -> dict[str, Any]:
     face, label = read.face, read.prediction.top
-    heatmap = saliency.explain(classifier, face, label, plan.method)
+    heatmap = heatmaps.explain(classifier, face, label, plan.method)
     rng = np.random.default_rng([plan.seed, *read.item.sample.name.encode()])
     row: dict[str, Any] = {
         "name": read.item.sample.name,
@@ -166,7 +167,7 @@ def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
         return {"faces": 0, "lost": len(lost), "note": "the detector found none of these faces"}
-    how = (interval.people(rows), plan.draws, plan.seed)
+    how = (metrics.people(rows), plan.draws, plan.seed)
     found: dict[str, Any] = {
         "faces": len(rows),
         "lost": len(lost),
@@ -176,12 +177,12 @@ def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
         "notes": network.notes,
     }
     for name, control in PAIRS.items():
-        values, others = interval.column(rows, name), interval.column(rows, control)
+        values, others = metrics.column(rows, name), metrics.column(rows, control)
         if np.isfinite(values).any():
-            found[name] = interval.beside(values, others, *how)
-    same = interval.column(rows, "random_weights")
+            found[name] = metrics.beside(values, others, *how)
+    same = metrics.column(rows, "random_weights")
     if np.isfinite(same).any():
-        found["likeness_to_random_weights"] = interval.mean(same, *how)
+        found["likeness_to_random_weights"] = metrics.mean(same, *how)
     return found | _texts(rows, how)
 
 
@@ -190,11 +191,11 @@ def _texts(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
     told = [row for row in rows if row["claims"]]
     if not told:
         return {}
-    how = (interval.people(told), *how[1:])
-    total = interval.column(told, "claims")
+    how = (metrics.people(told), *how[1:])
+    total = metrics.column(told, "claims")
     names = {v: v for v in VERDICTS} | {use: "claims_" + use.replace(" ", "_") for use in USES}
     shares = {
-        name: interval.share(interval.column(told, key), total, *how) for name, key in names.items()
+        name: metrics.share(metrics.column(told, key), total, *how) for name, key in names.items()
     }
     return {"claims": shares, "faithfulness": _family(told, how)}
 
@@ -204,9 +205,9 @@ def _family(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
     names = dict.fromkeys(key for own, _ in measured for key in own)
     controls = dict.fromkeys(key for _, others in measured for key in others)
     return {
-        name: interval.mean(_values(own.get(name) for own, _ in measured), *how)
+        name: metrics.mean(_values(own.get(name) for own, _ in measured), *how)
         | {
-            f"control {c}": interval.mean(
+            f"control {c}": metrics.mean(
                 _values(others.get(c, {}).get(name) for _, others in measured), *how
             )
             for c in controls

@@ -14,14 +14,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ferce import prompts
+from ferce.core.protocols import Classifier
 from ferce.data import DataError, audit, load_data
 from ferce.data.record import Row, Sample
 from ferce.evaluation import probe
 from ferce.evaluation.faces import Tools, predicted, rows_of, watched
+from ferce.evaluation.leaderboard import FAILED, PASSED, UNKNOWN, Check
 from ferce.evaluation.plan import Plan, write_json
-from ferce.leaderboard import FAILED, PASSED, UNKNOWN, Check
-from ferce.protocols import Classifier
+from ferce.models import prompts
 
 FILE = "audit.json"
 NAMED = 5  # examples that a check names; the file has all

@@ -6,9 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.protocols import Classifier, Explainable
-from ferce.saliency import METHODS
-from ferce.types import Face, Heatmap
+from ferce.core.protocols import Classifier, Explainable
+from ferce.core.types import Face, Heatmap
+from ferce.explanation.heatmaps import METHODS
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Network:
         if not isinstance(classifier, Explainable):
             why = f"ROAD and random weights need a network's pixels; {classifier.name} opens none"
             return cls(notes=(why,), seed=seed)
-        from ferce.saliency import sanity
+        from ferce.explanation.heatmaps import sanity
 
         try:
             view = classifier.view()
@@ -40,8 +40,8 @@ class Network:
         """ROAD of the map and of the `random` map, and the likeness to a random network's map."""
         if self.view is None:
             return {}
-        from ferce.saliency import sanity
-        from ferce.saliency.road import road
+        from ferce.explanation.heatmaps import sanity
+        from ferce.explanation.heatmaps.road import road
 
         label, seed = heatmap.label, self.seed
         row: dict[str, float | None] = {

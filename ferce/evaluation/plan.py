@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferce import spec
 from ferce.data.record import SPLITS
+from ferce.models import spec
 
 FILE = "settings.json"
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
@@ -81,7 +81,7 @@ class Plan:
 
 def weights(model: str) -> str | None:
     """Fingerprint of the weights in a local folder that `model` names, None if it names none."""
-    from ferce import hub
+    from ferce.models import hub
 
     folder = folder_of(model)
     return hub.fingerprint(folder) if folder else None

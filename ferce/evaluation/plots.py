@@ -7,7 +7,109 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation.leaderboard import LANGUAGE, VISION, Entry, Leaderboard, Versus
+from ferce.evaluation.metrics_file import Figure
+
+# Okabe & Ito (2008), told apart by people who see few colours.
+COLOURS: Mapping[str, str] = {VISION: "#0072b2", LANGUAGE: "#d55e00"}
+MARKS: Mapping[str, str] = {VISION: "o", LANGUAGE: "s"}
+LONG = 44  # letters of a name beside a plot
+
+
+def draw_figures(board: Leaderboard, path: Path) -> None:
+    """Macro-F1 and accuracy of every model with intervals, and what chance gives them in grey."""
+    figure = figure_of(9.0, 1.6 + 0.45 * len(board.models))
+    plots = figure.subplots(1, 2, sharey=True)
+    for axes, name, title in zip(
+        plots, ("macro_f1", "accuracy"), ("macro-F1, 14 compounds", "accuracy"), strict=True
+    ):
+        for place, model in enumerate(board.models):
+            _band(axes, place, model.chance.get(name))
+            _point(axes, place, model.figures[name], model.family)
+        axes.set(xlim=(0, 1), title=title)
+        axes.grid(axis="x", alpha=0.3)
+    plots[0].set_yticks(range(len(board.models)), [_name(m) for m in board.models])
+    plots[0].invert_yaxis()
+    _legend(figure, {m.family for m in board.models})
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def draw_differences(rows: Sequence[Versus], path: Path) -> None:
+    """Differences of macro-F1 and accuracy with their intervals; grey where they hold 0."""
+    figure = figure_of(9.0, 1.4 + 0.5 * len(rows))
+    plots = figure.subplots(1, 2, sharey=True)
+    for axes, name, title in zip(
+        plots, ("macro_f1", "accuracy"), ("macro-F1", "accuracy"), strict=True
+    ):
+        axes.axvline(0, color="black", linewidth=0.8)
+        for place, row in enumerate(rows):
+            found = row.figures[name]
+            low, high = found.interval or (found.value, found.value)
+            colour = "grey" if low <= 0 <= high else "#009e73"
+            axes.plot([low, high], [place, place], color=colour, linewidth=2)
+            axes.plot(found.value, place, marker="D", color=colour)
+        reach = max(abs(end) for end in axes.get_xlim())
+        axes.set(xlim=(-reach, reach), title=f"difference of {title}")
+        axes.grid(axis="x", alpha=0.3)
+    names = [f"{_short(row.a)}\n− {_short(row.b)}" for row in rows]
+    plots[0].set_yticks(range(len(rows)), names)
+    plots[0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def draw_classes(
+    models: Sequence[Entry], scores: Sequence[Mapping[str, float]], path: Path
+) -> None:
+    """F1 of every class and model; `scores` are those of each model by class."""
+    table = np.array([[row[name] for name in COMPOUNDS] for row in scores], float)
+    figure = figure_of(10.5, 2.6 + 0.45 * len(models))
+    axes = figure.subplots()
+    picture = axes.imshow(table, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=50, ha="right")
+    axes.set_yticks(range(len(models)), [_name(m) for m in models])
+    for (row, column), value in np.ndenumerate(table):
+        colour = "white" if value > 0.5 else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=8)
+    figure.colorbar(picture, label="F1")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def _band(axes: Any, place: int, chance: Figure | None) -> None:
+    if chance is not None and chance.interval:
+        low, high = chance.interval
+        axes.barh(place, high - low, left=low, height=0.5, color="0.8", zorder=1)
+
+
+def _point(axes: Any, place: int, found: Figure, family: str) -> None:
+    if found.interval:
+        axes.plot(found.interval, [place, place], color=COLOURS[family], linewidth=2)
+    axes.plot(found.value, place, marker=MARKS[family], color=COLOURS[family], zorder=3)
+
+
+def _legend(figure: Any, families: set[str]) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    marks: list[Any] = [
+        Line2D([], [], marker=MARKS[f], color=COLOURS[f], label=f) for f in COLOURS if f in families
+    ]
+    marks.append(Patch(color="0.8", label="chance (95 % of random deals)"))
+    figure.legend(
+        handles=marks, loc="upper center", ncols=3, frameon=False, bbox_to_anchor=(0.5, 0)
+    )
+
+
+def _name(model: Entry) -> str:
+    return _short(model.spec) + (" (control)" if model.control else "")
+
+
+def _short(name: str) -> str:
+    """The name, or its kind and its end."""
+    if len(name) <= LONG:
+        return name
+    kind = name.partition(":")[0]
+    return f"{kind}:…{name[-(LONG - len(kind) - 2) :]}"
 
 
 def draw_counts(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import images, metrics
+from ferce import images
+from ferce.core.labels import COMPOUNDS
 from ferce.data.align import square
 from ferce.data.record import Sample, pixels
-from ferce.labels import COMPOUNDS
+from ferce.evaluation import metrics
 
 SIDE = 20  # pixels of the grey picture
 MOST = 4000  # faces of either side, which bounds time and memory; evenly drawn from more

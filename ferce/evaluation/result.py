@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import EvaluationError, Plan, folder_of, write_json
-from ferce.evaluation.scored import Scored
 
 FILE = "metrics.json"
 # Of a trained model's own metrics.json: told again, so that a card can be filled from this one.

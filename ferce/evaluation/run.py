@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ferce import backends
+from ferce import models
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import Classifier
 from ferce.evaluation import (
     classification,
     comparison,
@@ -25,11 +27,9 @@ from ferce.evaluation import (
 )
 from ferce.evaluation.faces import Tools
 from ferce.evaluation.network import Network
+from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import EvaluationError, Plan, claim, weights, write_json
-from ferce.evaluation.scored import Scored
 from ferce.evaluation.table import Table
-from ferce.labels import COMPOUNDS
-from ferce.protocols import Classifier
 
 Metrics = dict[str, Any]
 
@@ -80,7 +80,7 @@ def evaluate(
     """
     started = time.perf_counter()
     other = None if against is None else (against, comparison.load(against))
-    classifier = backends.load_classifier(plan.model, device)
+    classifier = models.load_classifier(plan.model, device)
     run = Run(plan, classifier, output, tools, device, command, started)
     run.claim("images", plan.settles())
     return conclude(run, pictures.measure(plan, classifier, output, tools), other)
@@ -193,7 +193,7 @@ def _extras(run: Run, scored: Scored) -> Metrics:
 
 def _texts(run: Run) -> Table:
     run.claim("texts", {"voice": run.plan.voice, "weights": weights(run.plan.voice)})
-    voice = backends.load_voice(run.plan.voice, run.device)
+    voice = models.load_voice(run.plan.voice, run.device)
     return texts.measure(run.plan, (run.classifier, voice), run.output, run.tools)
 
 

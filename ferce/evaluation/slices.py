@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import metrics
+from ferce.evaluation import metrics
 from ferce.evaluation.classification import Choice, K
-from ferce.evaluation.scored import KEYS, Rows, Scored
+from ferce.evaluation.pictures import KEYS, Rows, Scored
 
 MOST = 20  # values of an attribute; one with more is no slice
 ENOUGH = 10  # faces from which a part takes part in the gap

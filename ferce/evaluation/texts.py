@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ferce.core.protocols import Classifier, Voice
 from ferce.data import captions
 from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
 from ferce.data.record import Problem, Sample, hidden_in
-from ferce.evaluation import interval, overlap
+from ferce.evaluation import metrics, similarity
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.mentions import COUNTS, compare
 from ferce.evaluation.plan import Plan
 from ferce.evaluation.result import LISTED
 from ferce.evaluation.table import Table
-from ferce.explanation import check, parse
-from ferce.protocols import Classifier, Voice
+from ferce.explanation.text import check, parse
+from ferce.explanation.text.mentions import COUNTS, compare
 
 FILE = "texts.csv"
 VERDICTS = ("supported", "contradicted", "cannot be told")
@@ -87,7 +87,7 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
         return {"texts": 0, "lost": len(lost), "note": "no face with coded action units was found"}
-    partner = interval.derangement(len(rows), plan.seed)
+    partner = metrics.derangement(len(rows), plan.seed)
     return {
         "texts": len(rows),
         "lost": len(lost),
@@ -104,30 +104,32 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
 
 
 def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
-    texts, who = [row["text"] for row in rows], interval.people(rows)
+    texts, who = [row["text"] for row in rows], metrics.people(rows)
     own = [json.loads(row["references"]) for row in rows]
     other = [own[k] for k in partner]
     found: dict[str, Any] = {
         "bleu": {
-            "value": overlap.corpus_bleu(texts, own),
-            "control": {"value": overlap.corpus_bleu(texts, other)},
+            "value": similarity.corpus_bleu(texts, own),
+            "control": {"value": similarity.corpus_bleu(texts, other)},
         }
     }
     scores, controls = (_sentences(texts, references) for references in (own, other))
     for name in scores:
-        found[name] = interval.beside(scores[name], controls[name], who, plan.draws, plan.seed)
+        found[name] = metrics.beside(scores[name], controls[name], who, plan.draws, plan.seed)
     return found
 
 
 def _sentences(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Scores of each text."""
     bleus = _bleus(texts, references)
-    meteors = overlap.meteor(texts, references)
-    return overlap.rouge(texts, references) | {"meteor": meteors, "sentence_bleu": bleus}
+    meteors = similarity.meteor(texts, references)
+    return similarity.rouge(texts, references) | {"meteor": meteors, "sentence_bleu": bleus}
 
 
 def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
-    return np.array([overlap.sentence_bleu(t, r) for t, r in zip(texts, references, strict=True)])
+    return np.array(
+        [similarity.sentence_bleu(t, r) for t, r in zip(texts, references, strict=True)]
+    )
 
 
 def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
@@ -139,17 +141,17 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
     columns = np.array([astuple(m) for m in table], float).T
     count = dict(zip(COUNTS, columns, strict=True))
     said = count["right"] + count["invented"]
-    how = (interval.people(rows), plan.draws, plan.seed)
+    how = (metrics.people(rows), plan.draws, plan.seed)
     p, r = (
-        interval.share(count["right"], said, *how),
-        interval.share(count["found"], count["there"], *how),
+        metrics.share(count["right"], said, *how),
+        metrics.share(count["found"], count["there"], *how),
     )
     return {
         "precision": p,
         "recall": r,
         "f1": {"value": _harmonic(p["value"], r["value"])},
-        "invented": interval.share(count["invented"], said, *how),
-        "denied_though_there": interval.share(count["denied"], count["there"], *how),
+        "invented": metrics.share(count["invented"], said, *how),
+        "denied_though_there": metrics.share(count["denied"], count["there"], *how),
         "unsettled_claims": int(count["unsettled"].sum()),
     }
 
@@ -168,9 +170,9 @@ def _harmonic(p: float | None, r: float | None) -> float | None:
 
 def _verdicts(rows: Texts, plan: Plan) -> dict[str, Any]:
     """Shares of claims that the face's measured units support, contradict, or do not settle."""
-    counts = {verdict: interval.column(rows, verdict) for verdict in VERDICTS}
-    total, who = sum(counts.values()), interval.people(rows)
+    counts = {verdict: metrics.column(rows, verdict) for verdict in VERDICTS}
+    total, who = sum(counts.values()), metrics.people(rows)
     return {
-        verdict: interval.share(count, np.asarray(total), who, plan.draws, plan.seed)
+        verdict: metrics.share(count, np.asarray(total), who, plan.draws, plan.seed)
         for verdict, count in counts.items()
     }

@@ -8,17 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce import metrics
-from ferce.action_units import ACTIVE, TRUSTED
+from ferce.core.labels import NEUTRAL
+from ferce.core.types import Units
 from ferce.data.record import PRESENT, Sample
-from ferce.facs import UNITS
-from ferce.labels import NEUTRAL
-from ferce.training.examples import UNIT_NUMBERS
-from ferce.training.tiny import readout
-from ferce.types import Units
+from ferce.evaluation import cues, metrics
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.facs.prototypes import ACTIVE, TRUSTED
 
 FEWEST = 10  # faces that show a unit, for it to count in the mean
-NUMBERS: tuple[int, ...] = tuple(sorted(UNITS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +37,8 @@ class Coded:
         """Of the rows of `images.csv`."""
         kept = [row for row in rows if row["status"] == "read"]
         return cls(
-            np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(NUMBERS)),
-            np.array([_seen(row) for row in kept], np.float64).reshape(-1, len(NUMBERS)),
+            np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
+            np.array([_seen(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
             np.array([row["label"] == NEUTRAL for row in kept], np.bool_),
             np.array([row["subject"] or f"picture {row['name']}" for row in kept], np.str_),
         )
@@ -65,7 +62,7 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
     count. {} where nothing was coded.
     """
     table = Coded.of(rows)
-    places = [k for k in range(len(NUMBERS)) if (table.truth[:, k] == 1).sum() >= FEWEST]
+    places = [k for k in range(len(UNIT_NUMBERS)) if (table.truth[:, k] == 1).sum() >= FEWEST]
     if not places:
         return {}
     said = np.nan_to_num(table.seen) >= ACTIVE
@@ -74,13 +71,15 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
         return float(np.nanmean([_f1(table.truth[faces, k], said[faces, k]) for k in places]))
 
     interval = metrics.bootstrap(macro, table.people, draws, seed)
-    alarms = said[table.neutral].mean(0) if table.neutral.any() else np.full(len(NUMBERS), np.nan)
+    alarms = (
+        said[table.neutral].mean(0) if table.neutral.any() else np.full(len(UNIT_NUMBERS), np.nan)
+    )
     return {
         "macro_f1": {"value": interval.value, "interval": [interval.low, interval.high]},
         "yes_no": yes_no(table),
-        "each": {f"AU{NUMBERS[k]}": _one(table, said, k) for k in places},
+        "each": {f"AU{UNIT_NUMBERS[k]}": _one(table, said, k) for k in places},
         "false_alarms_on_neutral": {
-            f"AU{n}": float(a) for n, a in zip(NUMBERS, alarms, strict=True) if np.isfinite(a)
+            f"AU{n}": float(a) for n, a in zip(UNIT_NUMBERS, alarms, strict=True) if np.isfinite(a)
         },
     }
 
@@ -90,10 +89,9 @@ def yes_no(table: Coded) -> dict[str, Any]:
 
     The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about.
     """
-    places = [NUMBERS.index(number) for number in UNIT_NUMBERS]
-    truth = readout.truths(table.truth[:, places].astype(np.float32))
-    seen = np.nan_to_num(table.seen[:, places]).astype(np.float32)
-    found = readout.measure(readout.cues(seen), truth, float(np.nextafter(ACTIVE, 0)))
+    truth = cues.truths(table.truth.astype(np.float32))
+    seen = np.nan_to_num(table.seen).astype(np.float32)
+    found = cues.measure(cues.of_units(seen), truth, float(np.nextafter(ACTIVE, 0)))
     each = {name: value for name, value in found.balanced.items() if value == value}
     return {"balanced": found.mean if each else None, "each": each}
 
@@ -119,13 +117,13 @@ def _f1(truth: NDArray[np.float64], said: NDArray[np.bool_]) -> float:
 def _truth(row: Mapping[str, str]) -> list[float]:
     units = json.loads(row["units"] or "null")
     if units is None:
-        return [float("nan")] * len(NUMBERS)
+        return [float("nan")] * len(UNIT_NUMBERS)
     asked = json.loads(row["coded"] or "null")
     found = {n: 1.0 if i is None or i >= PRESENT else 0.0 for n, i in units}
-    known = set(NUMBERS if asked is None else asked)
-    return [found.get(n, 0.0) if n in known else float("nan") for n in NUMBERS]
+    known = set(UNIT_NUMBERS if asked is None else asked)
+    return [found.get(n, 0.0) if n in known else float("nan") for n in UNIT_NUMBERS]
 
 
 def _seen(row: Mapping[str, str]) -> list[float]:
     found = dict(json.loads(row["seen"] or "[]"))
-    return [found.get(n, float("nan")) for n in NUMBERS]
+    return [found.get(n, float("nan")) for n in UNIT_NUMBERS]

@@ -1,8 +1,5 @@
-"""Explanations: composed from measured units, parsed into claims, checked, and repaired."""
+"""Where a model looks, what the text claims, and whether face and model bear it out."""
 
-from ferce.explanation.composition import PHRASINGS, compose, phrasing_of
-from ferce.explanation.parsing import parse
-from ferce.explanation.revision import revise
-from ferce.explanation.verdicts import check
+from ferce.explanation.text import PHRASINGS, check, compose, parse, phrasing_of, revise
 
 __all__ = ["PHRASINGS", "check", "compose", "parse", "phrasing_of", "revise"]

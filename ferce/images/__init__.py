@@ -6,10 +6,8 @@ from the header, before any pixel is decoded. Nothing global is touched: neither
 and plugin list nor the warning filters, so threads may load at the same time.
 """
 
-from ferce.images.formats import SUFFIXES
-from ferce.images.limits import DEFAULT_LIMITS, Limits
-from ferce.images.photo import Source, load
-from ferce.images.refusal import ImageError
+from ferce.images.load import Source, load
+from ferce.images.refusal import DEFAULT_LIMITS, SUFFIXES, ImageError, Limits
 from ferce.images.search import find
 
 __all__ = ["DEFAULT_LIMITS", "SUFFIXES", "ImageError", "Limits", "Source", "find", "load"]

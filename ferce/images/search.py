@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ferce.images.formats import SUFFIXES
-from ferce.images.refusal import IS_URL, URL, ImageError, printable
+from ferce.images.refusal import IS_URL, SUFFIXES, URL, ImageError, printable
 
 
 def find(paths_or_globs: Sequence[str]) -> list[Path]:

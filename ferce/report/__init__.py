@@ -1,173 +1,21 @@
-"""Readings as plain data: the JSON of schema 1, every key described in `schema.json`."""
+"""Readings as files: JSON of one schema, tables, pages, pictures and text."""
 
-import functools
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, TextIO
+from ferce.report.document import (
+    JsonWriter,
+    json_schema,
+    photo_to_json,
+    to_json,
+    write_csv,
+    write_html,
+    write_json,
+)
 
-from ferce import notice
-from ferce.action_units import ACTIVE, TRUSTED, UNITS
-from ferce.report.files import Target, opened, write_all
-from ferce.report.page import HtmlWriter
-from ferce.report.table import CsvWriter
-from ferce.types import Cue, Face, Prediction, Reading, Report, UnitEvidence
-
-SCHEMA = 1
-
-Json = dict[str, Any]
-
-
-def to_json(reports: Iterable[Report], models: Mapping[str, str]) -> Json:
-    """The whole result as one object: `schema`, `photos`, `models` (role -> spec), `notice`."""
-    return {
-        "schema": SCHEMA,
-        "photos": [photo_to_json(report) for report in reports],
-        "models": dict(models),
-        "notice": notice.FULL,
-    }
-
-
-@functools.cache
-def json_schema() -> Json:
-    """The JSON Schema (draft 2020-12) that every result of `to_json` obeys."""
-    schema: Json = json.loads(Path(__file__).with_name("schema.json").read_text("utf-8"))
-    return schema
-
-
-def photo_to_json(report: Report) -> Json:
-    """One photo: `photo`, `size`, `seconds`, `faces`; or `photo`, `error`."""
-    if report.error is not None:
-        return {"photo": report.photo, "error": report.error}
-    return {
-        "photo": report.photo,
-        "size": list(report.size) if report.size else None,
-        "seconds": _number(report.seconds, 4),
-        "faces": [_reading(reading) for reading in report.readings],
-    }
-
-
-class JsonWriter:
-    """Writes the JSON photo by photo, one a line; `models` may fill until the end."""
-
-    def __init__(self, file: TextIO, models: Mapping[str, str]) -> None:
-        self._file, self._models, self._count = file, models, 0
-
-    def add(self, report: Report) -> None:
-        """Write one photo."""
-        start = ",\n" if self._count else f'{{"schema": {SCHEMA}, "photos": [\n'
-        self._file.write(start + _dumps(photo_to_json(report)))
-        self._count += 1
-
-    def finish(self) -> None:
-        """Write the models and the notice."""
-        if not self._count:
-            self._file.write(f'{{"schema": {SCHEMA}, "photos": [')
-        models, words = _dumps(dict(self._models)), _dumps(notice.FULL)
-        self._file.write(f'\n], "models": {models}, "notice": {words}}}\n')
-
-
-def write_json(reports: Iterable[Report], models: Mapping[str, str], target: Target) -> None:
-    """Write `to_json(...)` to a file ("-" for standard output) without keeping the reports."""
-    with opened(target) as file:
-        write_all(JsonWriter(file, models), reports)
-
-
-def write_csv(reports: Iterable[Report], target: Target) -> None:
-    """Write one row a face (columns: `table.COLUMNS`) to a file, or to "-"."""
-    with opened(target) as file:
-        write_all(CsvWriter(file), reports)
-
-
-def write_html(reports: Iterable[Report], models: Mapping[str, str], target: Target) -> None:
-    """Write one self-contained page to a file, or to "-"."""
-    with opened(target) as file, HtmlWriter(file, models) as writer:
-        write_all(writer, reports)
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _number(value: float | None, digits: int = 6) -> float | None:
-    """A plain float, rounded; numpy's scalars are no JSON."""
-    return None if value is None else round(float(value), digits)
-
-
-def _numbers(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in values.items()}
-
-
-def _reading(reading: Reading) -> Json:
-    heat, told, faithful = reading.heatmap, reading.explanation, reading.faithfulness
-    return {
-        "box": [_number(edge, 2) for edge in reading.face.box],
-        "state": reading.state,
-        "reason": reading.reason,
-        "quality": _quality(reading.face),
-        "prediction": _prediction(reading.prediction) if reading.prediction else None,
-        "action_units": [_unit(unit) for unit in reading.face.units.values()],
-        "heatmap": heat
-        and {"method": heat.method, "label": heat.label, "regions": _numbers(heat.regions)},
-        "answers": [{"question": a.question, "answer": a.answer} for a in reading.answers],
-        "explanation": told
-        and {
-            "text": told.text,
-            "cues": [_cue(cue) for cue in told.cues],
-            "revised": reading.revised and reading.revised.text,
-        },
-        "faithfulness": faithful
-        and {
-            "measures": _numbers(faithful.measures),
-            "controls": {name: _numbers(row) for name, row in faithful.controls.items()},
-        },
-    }
-
-
-def _quality(face: Face) -> Json | None:
-    found = face.quality
-    if found is None:
-        return None
-    names = ("size", "sharpness", "yaw", "pitch", "roll")
-    return {name: _number(getattr(found, name), 3) for name in names}
-
-
-def _prediction(prediction: Prediction) -> Json:
-    return {
-        "label": prediction.label,
-        "probabilities": _numbers(prediction.probabilities),
-        "set": list(prediction.set),
-        "components": _numbers(prediction.components),
-    }
-
-
-def _unit(found: UnitEvidence) -> Json:
-    unit = UNITS[found.unit]
-    return {
-        "unit": unit.number,
-        "name": unit.name,
-        "region": unit.region,
-        "intensity": _number(found.intensity, 4),
-        "confidence": _number(found.confidence, 4),
-        "left": _number(found.left, 4),
-        "right": _number(found.right, 4),
-        "side": found.side,
-        "active": found.intensity >= ACTIVE and found.confidence >= TRUSTED,
-        "source": found.source,
-    }
-
-
-def _cue(cue: Cue) -> Json:
-    return {
-        "text": cue.text,
-        "start": cue.start,
-        "end": cue.end,
-        "unit": cue.unit,
-        "region": cue.region,
-        "side": cue.side,
-        "negated": cue.negated,
-        "hedged": cue.hedged,
-        "seen": cue.seen,
-        "used": cue.used,
-        "evidence": cue.evidence,
-    }
+__all__ = [
+    "JsonWriter",
+    "json_schema",
+    "photo_to_json",
+    "to_json",
+    "write_csv",
+    "write_html",
+    "write_json",
+]

@@ -5,13 +5,8 @@ import html
 import re
 from collections.abc import Iterable
 
-from ferce.action_units import TRUSTED, active
-from ferce.canvas import colours, encode, fit
-from ferce.facs import UNITS
-from ferce.labels import BASICS
-from ferce.render import EMPTY, draw_heatmap, draw_regions
-from ferce.report.text import claims, headline, ranked
-from ferce.types import (
+from ferce.core.labels import BASICS
+from ferce.core.types import (
     Answer,
     Cue,
     Explanation,
@@ -22,6 +17,10 @@ from ferce.types import (
     Reading,
     Report,
 )
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import TRUSTED, active
+from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit
+from ferce.report.text import claims, headline, ranked
 
 _SIDE = 448  # pixels of the drawn face
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")

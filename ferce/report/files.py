@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
-from ferce.types import Report
+from ferce.core.types import Report
 
 Target = str | os.PathLike[str]
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self, TextIO
 
-from ferce import notice
+from ferce.core import notice
+from ferce.core.types import Reading, Report
 from ferce.report.face import bdi, count, escape, face_map, face_section
 from ferce.report.text import headline
-from ferce.types import Reading, Report
 
 MAX_PICTURES = 300  # faces drawn; about 60 kB each
 _MAX_OPEN = 40  # photos listed before the list is folded

@@ -4,9 +4,9 @@ import csv
 import json
 from typing import Any, TextIO
 
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS
-from ferce.types import REGIONS, Cue, Reading, Report
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import REGIONS, Cue, Reading, Report
+from ferce.facs.action_units import UNITS
 
 _SEEN = ("supported", "contradicted", "cannot be told")
 _USED = ("used", "not used")

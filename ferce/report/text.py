@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TextIO
 
-from ferce import notice
-from ferce.action_units import active
-from ferce.facs import UNITS
-from ferce.labels import NOUNS
-from ferce.types import Cue, Prediction, Reading, Report
+from ferce.core import notice
+from ferce.core.labels import NOUNS
+from ferce.core.types import Cue, Prediction, Reading, Report
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import active
 
 _INDENT = "    "
 

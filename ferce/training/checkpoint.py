@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ferce.training.errors import TrainingError
+from ferce.training.progress import TrainingError
 from ferce.training.settings import Settings
 
 FOLDER = "checkpoint"  # within the folder of a run

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
 from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
-from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, components
-from ferce.training.errors import TrainingError
-from ferce.training.plan import Plan
+from ferce.training.classifier.plan import Plan
+from ferce.training.progress import TrainingError
 from ferce.training.settings import Settings
 
-UNIT_NUMBERS: tuple[int, ...] = tuple(sorted(UNITS))
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
 
 

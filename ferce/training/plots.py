@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ferce.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS
 
 
 def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.training.errors import TrainingError
+from ferce.training.progress import TrainingError
 
 Indices = NDArray[np.intp]
 

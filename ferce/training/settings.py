@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
-from ferce.training.errors import TrainingError
+from ferce.training.progress import TrainingError
 
 DETECT = ("auto", "yes", "no")
 AUGMENT = ("full", "flip", "none")

@@ -1,0 +1,88 @@
+"""The verbs: what a detector, a classifier, an explainable network and a voice must do."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds and aligns faces."""
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        """Faces of a (H, W, 3) uint8 RGB photograph, largest first; empty when there is none."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Scores faces against the 14 compounds."""
+
+    @property
+    def name(self) -> str:
+        """The spec that loads this classifier."""
+        ...
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """One row a face, batched inside; a row does not depend on its batch mates."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """A network opened for gradients.
+
+    `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index`
+    gives the column of a label; `layer` is the module whose activations carry the map and `reshape`
+    turns them into (N, C, h, w) (None where they are so already). `part` is the share of the crop's
+    side, about its centre, that the inputs keep.
+    """
+
+    module: Any
+    layer: Any
+    layer_name: str
+    inputs: Callable[[Sequence[Face]], Any]
+    index: Callable[[str], int]
+    reshape: Callable[[Any], Any] | None = None
+    part: float = 1.0
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A classifier whose gradients can be looked at."""
+
+    def view(self) -> View:
+        """The network as Grad-CAM needs it."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A classifier whose queries attend to places of the picture, as a Q-Former's do."""
+
+    def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+        """(N, h, w) attention >= 0 of each place; it belongs to no label."""
+        ...
+
+
+@runtime_checkable
+class Voice(Protocol):
+    """Answers questions about a face and explains a prediction."""
+
+    @property
+    def name(self) -> str:
+        """The spec that loads this voice."""
+        ...
+
+    def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
+        """One answer a question, in order, batched inside."""
+        ...
+
+    def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
+        """Pieces of the explanation of the *predicted* label; joined they are the text."""
+        ...

@@ -1,0 +1,178 @@
+"""Does the text name what the model uses: measures of the named regions, each beside its controls.
+
+Faithfulness of an explanation's regions to a heat map and to the classifier itself, after ERASER's
+comprehensiveness and sufficiency (DeYoung et al., ACL 2020, arXiv 1911.03429) and the pointing game
+(Zhang et al., ECCV 2016, arXiv 1608.00507).
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.protocols import Classifier
+from ferce.core.types import Cue, Face, Faithfulness, Heatmap, Mask, Prediction
+from ferce.explanation.deletion import probabilities, random_masks, target
+from ferce.explanation.unit_maps import align
+from ferce.faces.perturb import face_mask, region_mask
+
+Measures = dict[str, float | None]
+
+HEAT = ("auroc", "lift", "pointing", "precision", "recall", "f1")
+CAUSAL = ("comprehensiveness", "sufficiency")
+# At most so many other texts are tried against the classifier; each costs two faces.
+_TEXTS = 4
+
+
+def measure(
+    face: Face,
+    prediction: Prediction,
+    heatmap: Heatmap | None,
+    cues: Sequence[Cue],
+    classifier: Classifier | None = None,
+    seed: int = 0,
+) -> Faithfulness:
+    """How well the regions that the cues name match the heat and matter to the classifier.
+
+    Negated cues name nothing. A measure that is undefined (no heat, no region named, the whole
+    face named, no classifier) is None.
+
+    Returns:
+        Measures: `auroc` of heat inside against outside the named regions (0.5 is chance), `lift`
+        (share of heat over share of area, 1 is chance), `pointing` (1 if the hottest pixel is
+        named), `precision`, `recall` and `f1` of the named against the hot regions,
+        `comprehensiveness` (probability lost when the named regions are hidden), `sufficiency`
+        (probability when only they are left), `coverage` (share of the face named), `au_cosine` and
+        `au_share` (see `alignment.align`). Controls: "other texts" (as many other regions), "mean
+        face" (a map that is hot in the middle), "random regions" (as large), "other labels".
+    """
+    named = named_regions(cues, face)
+    heat = heatmap.values if heatmap and not heatmap.empty else None
+    inside = face_mask(face)
+    for mask in face.regions.values():
+        inside = inside | mask
+    rng = np.random.default_rng(seed)
+    others = _other_texts(named, face, rng)
+    randoms = random_masks(inside, region_mask(face, named), rng) if named else []
+    measures = _heat_measures(face, heat, named, inside)
+    controls: dict[str, Measures] = {
+        "other texts": _mean(_heat_measures(face, heat, other, inside) for other in others),
+        "mean face": _heat_measures(face, centre_map(inside), named, inside),
+        "random regions": _mean(_mask_measures(heat, mask, inside) for mask in randoms),
+    }
+    if classifier and named:
+        label = target(prediction, heatmap)
+        sets = [region_mask(face, n) for n in (named, *others[:_TEXTS])] + randoms
+        causal = _causal(classifier, face, sets, label)
+        split = 1 + len(others[:_TEXTS])
+        measures |= causal[0]
+        controls["other texts"] |= _mean(causal[1:split])
+        controls["random regions"] |= _mean(causal[split:])
+    measures["coverage"] = float((region_mask(face, named) & inside).sum() / inside.sum())
+    _add_alignment(face, heatmap, measures, controls)
+    return Faithfulness({**dict.fromkeys(CAUSAL), **measures}, controls)
+
+
+def named_regions(cues: Iterable[Cue], face: Face) -> tuple[str, ...]:
+    """Regions that the text claims to show something, in the order of the face's masks."""
+    said = {c.region for c in cues if not c.negated}
+    return tuple(r for r, mask in face.regions.items() if r in said and mask.any())
+
+
+def auroc(scores: NDArray[np.floating], positive: Mask) -> float | None:
+    """Area under the ROC curve by rank statistics; ties count half, None without both classes.
+
+    Mann-Whitney: (sum of ranks of the positives - n(n + 1) / 2) / (n m).
+    """
+    flat, truth = np.ravel(scores), np.ravel(positive)
+    n, m = int(truth.sum()), int((~truth).sum())
+    if n == 0 or m == 0:
+        return None
+    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((rank[truth].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def hot_regions(face: Face, heat: NDArray[np.floating], inside: Mask) -> set[str]:
+    """Regions whose mean heat is above the mean of the face."""
+    chance = float(heat[inside].mean())
+    means = {name: float(heat[mask].mean()) for name, mask in face.regions.items() if mask.any()}
+    return {name for name, mean in means.items() if mean > chance}
+
+
+def centre_map(inside: Mask) -> NDArray[np.float64]:
+    """A map that is hot in the middle of the face, whatever the face shows."""
+    y, x = np.nonzero(inside)
+    sigma = 0.25 * np.sqrt(len(y))  # half the side of a square as large
+    rows, columns = np.indices(inside.shape)
+    distance = (rows - y.mean()) ** 2 + (columns - x.mean()) ** 2
+    return np.asarray(np.exp(-distance / (2 * sigma**2)))
+
+
+def _heat_measures(
+    face: Face, heat: NDArray[np.floating] | None, named: Sequence[str], inside: Mask
+) -> Measures:
+    if heat is None:
+        return dict.fromkeys(HEAT)
+    hot = hot_regions(face, heat, inside)
+    both = len(hot & set(named))
+    return {
+        **_mask_measures(heat, region_mask(face, named), inside),
+        "precision": both / len(named) if named else None,
+        "recall": both / len(hot) if hot else None,
+        "f1": 2 * both / (len(named) + len(hot)) if named or hot else None,
+    }
+
+
+def _mask_measures(heat: NDArray[np.floating] | None, mask: Mask, inside: Mask) -> Measures:
+    """AUROC, lift and pointing hit of one mask within the face."""
+    area = float(mask[inside].mean())
+    total = 0.0 if heat is None else float(heat[inside].sum())
+    if heat is None or total <= 0 or area in (0.0, 1.0):
+        return dict.fromkeys(HEAT[:3])
+    peak = int(np.argmax(np.where(inside, heat, -1.0)))
+    return {
+        "auroc": auroc(heat[inside], mask[inside]),
+        "lift": float(heat[mask & inside].sum()) / total / area,
+        "pointing": float(np.ravel(mask)[peak]),
+    }
+
+
+def _causal(
+    classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
+) -> list[Measures]:
+    """Comprehensiveness and sufficiency of each mask, all in one call of the classifier."""
+    both = [hidden for mask in masks for hidden in (mask, ~mask)]
+    before, after = probabilities(classifier, face, both, label)
+    return [
+        {"comprehensiveness": before - hidden, "sufficiency": kept}
+        for hidden, kept in zip(after[::2], after[1::2], strict=True)
+    ]
+
+
+def _other_texts(
+    named: Sequence[str], face: Face, rng: np.random.Generator
+) -> list[tuple[str, ...]]:
+    """Every other choice of as many regions, in random order: what other texts would name."""
+    choices = [c for c in combinations(face.regions, len(named)) if set(c) != set(named)]
+    return [choices[i] for i in rng.permutation(len(choices))] if named else []
+
+
+def _mean(rows: Iterable[Measures]) -> Measures:
+    """The mean of each measure over the rows in which it is defined."""
+    table = list(rows)
+    keys = dict.fromkeys(key for row in table for key in row)
+    columns = {key: [v for row in table if (v := row.get(key)) is not None] for key in keys}
+    return {key: float(np.mean(values)) if values else None for key, values in columns.items()}
+
+
+def _add_alignment(
+    face: Face, heatmap: Heatmap | None, measures: Measures, controls: dict[str, Measures]
+) -> None:
+    found = align(face, heatmap) if heatmap else {}
+    measures |= {"au_cosine": found.get("cosine"), "au_share": found.get("share")}
+    controls["other labels"] = {
+        "au_cosine": found.get("cosine_others"),
+        "au_share": found.get("share_others"),
+    }

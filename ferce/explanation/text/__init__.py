@@ -1,0 +1,8 @@
+"""Explanations: composed from measured units, parsed into claims, checked, and repaired."""
+
+from ferce.explanation.text.composition import PHRASINGS, compose, phrasing_of
+from ferce.explanation.text.parsing import parse
+from ferce.explanation.text.revision import revise
+from ferce.explanation.text.verdicts import check
+
+__all__ = ["PHRASINGS", "check", "compose", "parse", "phrasing_of", "revise"]

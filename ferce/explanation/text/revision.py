@@ -1,0 +1,139 @@
+"""Repair an explanation: what the face contradicts is taken out and named."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ferce.core.types import Cue, Explanation
+from ferce.explanation.text.parsing import parse
+from ferce.explanation.text.wording import joined, opened, phrase
+from ferce.facs.action_units import UNITS
+
+# A segment ends at a stop or a colon, so that a label before a colon outlives its signs.
+_SEGMENT = re.compile(r"[^.!?;:]+(?:[.!?;:](?!\s|$)[^.!?;:]*)*[.!?;:]*\s*")
+
+
+def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, tuple[Cue, ...]]:
+    """The explanation without the claims that the face contradicts, and what was dropped.
+
+    Segments without such a claim stay word for word; of the others only supported claims are said
+    again. Last sentences name what was left out. The new cues carry the verdicts of the old.
+
+    Args:
+        explanation: with the text that the cues' spans point into.
+        cues: checked by `verdicts.check`.
+
+    Returns:
+        The same explanation and no cues when nothing is contradicted.
+    """
+    if not any(c.seen == "contradicted" for c in cues):
+        return explanation, ()
+    matches = list(_SEGMENT.finditer(explanation.text))
+    kept = [_segment(match, cues) for match in matches]
+    dropped = tuple(c for match in matches for c in _leaving(match, cues))
+    text = " ".join([_rejoined(kept), *_named(dropped)]).strip()
+    voice = f"{explanation.voice}, revised"
+    return Explanation(text, voice, _with_verdicts(parse(text), cues)), dropped
+
+
+def _leaving(match: re.Match[str], cues: Iterable[Cue]) -> list[Cue]:
+    """The claims that a segment loses; next to one that is contradicted, those that are untold."""
+    here = [c for c in cues if match.start() <= c.start < match.end()]
+    wrong = any(c.seen == "contradicted" for c in here)
+    return [c for c in here if c.seen != "supported"] if wrong else []
+
+
+def _segment(match: re.Match[str], cues: Iterable[Cue]) -> str:
+    """The segment, its claims that stand said anew, or nothing but its end mark."""
+    body = match.group().strip()
+    here = [c for c in cues if match.start() <= c.start < match.end()]
+    if not _leaving(match, cues):
+        return body
+    said = joined(dict.fromkeys(_clause(c) for c in here if c.seen == "supported"))
+    end = body[-1] if body[-1] in ".!?;:" else "."
+    return said + end
+
+
+def _rejoined(segments: Iterable[str]) -> str:
+    """Segments in a row; an emptied one hands its end mark to the one before."""
+    made: list[str] = []
+    for segment in segments:
+        if len(segment) > 1:
+            fresh = not made or made[-1][-1] in ".!?"
+            made.append(opened(segment) if fresh else segment)
+        elif segment and made:
+            made[-1] = made[-1].rstrip(".!?;:") + ("." if segment in ".!?:" else segment)
+    text = " ".join(made)
+    return re.sub(r"[;:,]$", ".", text)
+
+
+def _named(dropped: Sequence[Cue]) -> list[str]:
+    """What was left out, said as the face shows it."""
+    wrong = [c for c in dropped if c.seen == "contradicted"]
+    absent = [_noun(c) for c in _once(c for c in wrong if not c.negated)]
+    present = [_clause(replace(c, negated=False)) for c in _once(c for c in wrong if c.negated)]
+    untold = [
+        _clause(replace(c, negated=False)) for c in _once(c for c in dropped if c not in wrong)
+    ]
+    sentences = []
+    if absent:
+        sentences.append(
+            "Left out is what the measurement speaks against: the face shows no "
+            f"{joined(absent, 'or')}."
+        )
+    if present:
+        sentences.append(f"Against the first text, {joined(present)}.")
+    if untold:
+        sentences.append(f"Whether {joined(untold, 'or')} cannot be told from this photo.")
+    return sentences
+
+
+def _once(cues: Iterable[Cue]) -> list[Cue]:
+    """The first cue of each unit, region and side."""
+    found: dict[object, Cue] = {}
+    for cue in cues:
+        found.setdefault((cue.unit, cue.region if cue.unit is None else None, cue.side), cue)
+    return list(found.values())
+
+
+def _clause(cue: Cue) -> str:
+    """The claim as a clause: "the lips are parted", "the mouth moves"."""
+    if cue.unit is None:
+        return f"the {cue.region} {'show no' if cue.negated else 'show'} movement"
+    clause = phrase((cue.unit,), cue.side, cue.hedged).clause
+    return re.sub(r"\b(are|is|smiles)\b", _deny, clause, count=1) if cue.negated else clause
+
+
+def _deny(match: re.Match[str]) -> str:
+    return "does not smile" if match.group() == "smiles" else f"{match.group()} not"
+
+
+def _noun(cue: Cue) -> str:
+    if cue.unit is None:
+        return f"movement of the {cue.region}"
+    return re.sub(r"^an? ", "", phrase((cue.unit,), cue.side).noun)
+
+
+def _with_verdicts(fresh: Sequence[Cue], old: Sequence[Cue]) -> tuple[Cue, ...]:
+    """The new cues with the verdicts of the old ones on the same unit, region and side.
+
+    A claim turned round ("no smile" for "a smile") has the opposite verdict.
+    """
+    table: dict[object, Cue] = {}
+    for cue in old:
+        for key in ((cue.unit, cue.region, cue.side), (cue.unit, cue.region)):
+            table.setdefault(key, cue)
+    made = []
+    for cue in fresh:
+        same = table.get((cue.unit, cue.region, cue.side)) or table.get((cue.unit, cue.region))
+        if same is None:
+            made.append(cue)
+            continue
+        seen = same.seen
+        if cue.negated != same.negated and seen in ("supported", "contradicted"):
+            seen = "contradicted" if seen == "supported" else "supported"
+        made.append(replace(cue, seen=seen, used=same.used, evidence=same.evidence))
+    return tuple(made)
+
+
+assert all(phrase((number,)).clause for number in UNITS), "every unit has a wording"

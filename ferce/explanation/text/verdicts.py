@@ -1,0 +1,155 @@
+"""Two verdicts on each claim: is it seen in the face, and does the model use its region."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ferce.core.labels import NOUNS
+from ferce.core.protocols import Classifier
+from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
+from ferce.explanation.deletion import Drop, drops, target
+from ferce.explanation.text.lexicon import UNMEASURED
+from ferce.explanation.text.tokens import tokens
+from ferce.faces.perturb import face_mask, region_mask
+from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, in_region
+
+# A smaller loss of probability than this is noise, whatever random regions lose.
+MIN_LOSS = 0.02
+# Heat at this multiple of an even spread speaks for use, at chance or below against it.
+HOT = 1.5
+
+
+def check(
+    cues: Sequence[Cue],
+    face: Face,
+    prediction: Prediction,
+    heatmap: Heatmap | None = None,
+    classifier: Classifier | None = None,
+    seed: int = 0,
+) -> tuple[Cue, ...]:
+    """The cues with `seen`, `used` and `evidence` filled in.
+
+    `seen` compares the claim with the face's action units. `used` hides the claim's region (all
+    regions in one call of the classifier) and reads the heat there; where hiding shows nothing but
+    the heat is high, it cannot be told. Without classifier and map `used` stays None.
+    """
+    uses = _uses(cues, face, prediction, heatmap, classifier, seed)
+    checked = []
+    for cue in cues:
+        group = [c for c in cues if (c.start, c.end) == (cue.start, cue.end)]
+        seen, why = _seen(group, face)
+        use, reason = uses.get(cue.region or "", (None, ""))
+        evidence = " ".join(filter(None, (why, reason)))
+        checked.append(replace(cue, seen=seen, used=use, evidence=evidence))
+    return tuple(checked)
+
+
+def _seen(group: Sequence[Cue], face: Face) -> tuple[Verdict, str]:
+    """The verdict on cues that share one phrase: "raised brows" holds when AU1 or AU2 is there."""
+    first = group[0]
+    if first.unit is None:
+        there, why = _region_there(first, face)
+    else:
+        answers = [_unit_there(cue, face.units.get(cue.unit or 0)) for cue in group]
+        found = [there for there, _ in answers]
+        there = True if True in found else None if None in found else False
+        why = " ".join(reason for _, reason in answers)
+    if there is None:
+        return "cannot be told", why
+    return ("supported" if there != first.negated else "contradicted"), why
+
+
+def _unit_there(cue: Cue, evidence: UnitEvidence | None) -> tuple[bool | None, str]:
+    """Whether the unit is there; None when this photo does not tell."""
+    assert cue.unit is not None, "a cue of a unit has one"
+    code = f"AU{cue.unit} ({UNITS[cue.unit].name})" if cue.unit in UNITS else f"AU{cue.unit}"
+    if evidence is None:
+        return None, f"{code} was not measured."
+    if evidence.confidence < TRUSTED:
+        return None, f"{code} cannot be read here (confidence {evidence.confidence:.2f})."
+    side = {"left": evidence.left, "right": evidence.right}.get(cue.side or "")
+    value = evidence.intensity if side is None else side
+    where = f" on the {cue.side}" if side is not None else ""
+    said = f"{code} measured{where} at {value:.2f}, seen from {ACTIVE:.2f} on"
+    said = f"{said} (confidence {evidence.confidence:.2f})."
+    if cue.hedged and ACTIVE / 2 <= value < ACTIVE:
+        return None, f"{said} Too faint to decide on a hedged claim."
+    return value >= ACTIVE, said
+
+
+def _region_there(cue: Cue, face: Face) -> tuple[bool | None, str]:
+    """Whether any unit of the region is active; None for movements that no unit measures."""
+    region = cue.region or "face"
+    if UNMEASURED.search(" ".join(token.lemma for token in tokens(cue.text))):
+        return None, "No measured action unit shows this movement."
+    here = [u for u in face.units.values() if u.unit in UNITS and in_region(u.unit, region)]
+    told = [u for u in here if u.confidence >= TRUSTED]
+    moving = sorted((u for u in told if u.intensity >= ACTIVE), key=lambda u: -u.intensity)
+    if moving:
+        said = ", ".join(f"AU{u.unit} {u.intensity:.2f}" for u in moving[:3])
+        return True, f"Active in the region of the {region}: {said}."
+    if not told:
+        return None, f"No action unit of the {region} can be read here."
+    return False, f"None of the {len(told)} action units read in the {region} is active."
+
+
+def _uses(
+    cues: Iterable[Cue],
+    face: Face,
+    prediction: Prediction,
+    heatmap: Heatmap | None,
+    classifier: Classifier | None,
+    seed: int,
+) -> dict[str, tuple[Use | None, str]]:
+    """Region -> whether the model uses it, and the numbers in words."""
+    regions = sorted({c.region for c in cues if c.region is not None} & set(face.regions))
+    label = target(prediction, heatmap)
+    found: list[Drop | None] = [None] * len(regions)
+    if classifier and regions:
+        masks = [region_mask(face, [r]) for r in regions]
+        found = list(drops(classifier, face, masks, label, seed))
+    uses = {}
+    for region, drop in zip(regions, found, strict=True):
+        heat = heat_ratio(face, heatmap, region) if heatmap else None
+        uses[region] = _use(region, label, drop, heat)
+    return uses
+
+
+def heat_ratio(face: Face, heatmap: Heatmap, region: str) -> float | None:
+    """Mean heat in a region over mean heat in the face; 1 is chance, None without any heat."""
+    values, inside = heatmap.values, face_mask(face) | face.regions[region]
+    mean = float(values[inside].mean())
+    return float(values[face.regions[region]].mean()) / mean if mean > 0 else None
+
+
+def _verdict(hiding: bool | None, heat: bool | None) -> Use:
+    """From whether hiding shows use and whether the heat does; None is not measured, or between."""
+    if hiding or (hiding is None and heat):
+        return "used"
+    if heat is None and hiding is None:
+        return "cannot be told"
+    return "cannot be told" if heat else "not used"
+
+
+def _use(region: str, label: str, drop: Drop | None, heat: float | None) -> tuple[Use | None, str]:
+    if drop is None and heat is None:
+        return None, ""
+    parts, hiding = [], None
+    if drop is not None:
+        beaten = sum(drop.after < p for p in drop.random)
+        hiding = drop.loss >= MIN_LOSS and beaten >= len(drop.random) - 1
+        name = NOUNS.get(label, label)
+        parts.append(
+            f"With the {region} hidden the probability of {name} {_changes(drop.loss)} "
+            f"({drop.before:.2f} to {drop.after:.2f}); with random parts as large hidden it "
+            f"{_changes(drop.random_loss)}."
+        )
+    if heat is not None:
+        parts.append(f"Heat there is {heat:.1f} times an even spread.")
+    hot = None if heat is None or 1.0 < heat < HOT else heat >= HOT
+    return _verdict(hiding, hot), " ".join(parts)
+
+
+def _changes(loss: float) -> str:
+    if abs(loss) < 0.005:
+        return "hardly changes"
+    return f"falls by {loss:.2f}" if loss > 0 else f"rises by {-loss:.2f}"

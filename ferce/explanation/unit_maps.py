@@ -1,0 +1,105 @@
+"""Does the heat lie where the action units of a label live: maps drawn from the landmarks."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.types import Face, Heatmap, Points
+from ferce.facs.prototypes import PROTOTYPES, UNITS
+
+Map = NDArray[np.float64]
+
+# Sigma of the disc around a landmark as a share of the distance between the eyes: about the width
+# of an iris, so that neighbouring landmarks of one unit melt into one patch.
+DISC = 0.15
+# Side at which maps are compared; a disc is still several pixels wide.
+_GRID = 56
+
+
+def unit_map(face: Face, weights: Mapping[int, float]) -> Map:
+    """(S, S) map >= 0 of where action units live, each weighted; peak of one unit is 1.
+
+    After Belharbi et al., FG 2024 (discs on landmarks, blurred), but on 478 landmarks and scaled by
+    the distance between the eyes.
+
+    Raises:
+        ValueError: the face has no landmarks.
+    """
+    points, made = face.landmarks_in_crop, np.zeros((face.size, face.size))
+    for number, weight in weights.items():
+        seeds = [i for side in UNITS[number].seeds for i in side]
+        made += weight * _discs(points[seeds], face.size, DISC * _eye_distance(points))
+    return made
+
+
+def label_map(face: Face, label: str) -> Map:
+    """(S, S) map of a label: its core units at 1, its variants at the share of people showing them.
+
+    Raises:
+        ValueError: the label has no action units, or the face no landmarks.
+    """
+    if label not in PROTOTYPES or not PROTOTYPES[label].core:
+        raise ValueError(f"Expected a compound or basic emotion with action units; got {label!r}.")
+    row = PROTOTYPES[label]
+    return unit_map(face, dict.fromkeys(row.core, 1.0) | dict(row.variants))
+
+
+def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
+    """How well the heat matches the action units of the map's label, against other labels.
+
+    Returns:
+        `cosine` of the heat with the label's map, 0..1, and `share` of the heat where that map is
+        at least half its peak; `cosine_others` and `share_others` are the means over the other
+        labels of its kind. All None without heat, landmarks or units.
+    """
+    names = ("cosine", "share", "cosine_others", "share_others")
+    kind = BASICS if heatmap.label in BASICS else COMPOUNDS
+    if heatmap.empty or face.landmarks is None or heatmap.label not in kind:
+        return dict.fromkeys(names)
+    heat, small = _small(heatmap.values), _shrunk(face)
+    rows = {name: _match(heat, label_map(small, name)) for name in kind}
+    own = rows.pop(heatmap.label)
+    others = np.mean(list(rows.values()), axis=0)
+    return dict(zip(names, (*own, *map(float, others)), strict=True))
+
+
+def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    side = min(_GRID, heat.shape[0])
+    return np.asarray(cv2.resize(heat, (side, side), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _shrunk(face: Face) -> Face:
+    """The face on a crop of `_GRID` pixels, for its landmarks only."""
+    side = min(_GRID, face.size)
+    blank = np.zeros((side, side, 3), np.uint8)
+    return Face(crop=blank, landmarks=face.landmarks, to_crop=face.to_crop * (side / face.size))
+
+
+def _match(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:
+    """Cosine of the two maps, and the share of heat in the drawn map's upper half."""
+    norm = float(np.linalg.norm(heat) * np.linalg.norm(drawn))
+    cosine = float((heat * drawn).sum()) / norm if norm > 0 else 0.0
+    return cosine, float(heat[drawn >= drawn.max() / 2].sum() / heat.sum())
+
+
+def _eye_distance(points: Points) -> float:
+    right, left = points[[33, 133]].mean(0), points[[362, 263]].mean(0)
+    return max(float(np.linalg.norm(right - left)), 1.0)
+
+
+@lru_cache(maxsize=8)
+def _axis(size: int) -> NDArray[np.float64]:
+    return np.arange(size, dtype=np.float64) + 0.5
+
+
+def _discs(points: Points, size: int, sigma: float) -> Map:
+    """The largest of Gaussians around the points, (S, S), peak 1."""
+    axis = _axis(size)
+    x = np.exp(-((axis[None] - points[:, :1]) ** 2) / (2 * sigma**2))
+    y = np.exp(-((axis[None] - points[:, 1:]) ** 2) / (2 * sigma**2))
+    return np.asarray((y[:, :, None] * x[:, None, :]).max(0), np.float64)

@@ -1,0 +1,1 @@
+"""Faces of a photograph: detected, levelled, cropped, measured, and hidden in parts."""

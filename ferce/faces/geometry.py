@@ -1,0 +1,128 @@
+"""Which landmarks outline which region, and the affine map from photo to aligned crop."""
+
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.types import Box, Mask, Points
+
+# Crop side over the larger side of the mesh: leaves forehead, chin and some cheek around it.
+MARGIN = 1.5
+
+RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)  # outer and inner corners; right is the person's
+
+# Outlines as convex hulls of landmarks; a region is the union of its parts. Earlier regions win
+# where hulls overlap, so that every pixel has one region at most.
+_HULLS: MappingProxyType[str, tuple[tuple[int, ...], ...]] = MappingProxyType(
+    {
+        "eyes": (
+            (226, 247, 30, 29, 27, 28, 56, 190, 243, 112, 26, 22, 23, 24, 110, 25),
+            (446, 467, 260, 259, 257, 258, 286, 414, 463, 341, 256, 252, 253, 254, 339, 255),
+        ),
+        "mouth": (
+            (57, 186, 92, 165, 167, 164, 393, 391, 322, 410, 287, 273, 335, 406, 313, 18, 83, 43),
+        ),
+        "nose": ((168, 193, 417, 122, 351, 198, 420, 48, 278, 64, 294, 98, 327, 2, 1, 4),),
+        "brows": (
+            (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 68, 104, 69, 108),
+            (300, 293, 334, 296, 336, 285, 295, 282, 283, 276, 298, 333, 299, 337),
+            (107, 336, 285, 55, 8, 108, 337, 151),
+        ),
+        "chin": ((43, 106, 182, 83, 18, 313, 406, 335, 273, 378, 400, 377, 152, 148, 176, 149),),
+        "cheeks": (
+            (111, 117, 118, 119, 100, 142, 203, 206, 216, 207, 192, 213, 147, 123, 116),
+            (340, 346, 347, 348, 329, 371, 423, 426, 436, 427, 416, 433, 376, 352, 345),
+        ),
+    }
+)
+
+
+def region_masks(points: Points, size: int) -> dict[str, Mask]:
+    """Masks of the six regions, which do not overlap.
+
+    Args:
+        points: (478, 2) landmarks in crop pixels.
+        size: side S of the crop.
+
+    Returns:
+        Region name -> (S, S) bool, in the order of `types.REGIONS`.
+    """
+    import cv2
+
+    taken = np.zeros((size, size), np.uint8)
+    masks = {}
+    for name, hulls in _HULLS.items():
+        drawn = np.zeros((size, size), np.uint8)
+        for hull in hulls:
+            outline = cv2.convexHull(np.round(points[list(hull)]).astype(np.int32))
+            cv2.fillConvexPoly(drawn, outline, 1)
+        masks[name] = (drawn > 0) & (taken == 0)
+        taken |= drawn
+    return {name: masks[name] for name in ("brows", "eyes", "nose", "cheeks", "mouth", "chin")}
+
+
+def roll_of(points: Points) -> float:
+    """Angle of the line between the eye centres in radians; positive leans clockwise on screen."""
+    right, left = points[list(RIGHT_EYE), :2].mean(0), points[list(LEFT_EYE), :2].mean(0)
+    return float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+
+
+def alignment(points: Points, size: int, margin: float = MARGIN) -> NDArray[np.float64]:
+    """The similarity that levels the eyes and puts the mesh in the middle of a square crop.
+
+    Args:
+        points: (478, 2 or 3) landmarks in photo pixels; (0, 0) is the corner of the first pixel.
+        size: side S of the crop.
+        margin: crop side over the larger side of the levelled mesh.
+
+    Returns:
+        (2, 3): crop = matrix[:, :2] @ photo + matrix[:, 2].
+    """
+    angle = -roll_of(points)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    level = points[:, :2].astype(np.float64) @ turn.T
+    low, high = level.min(0), level.max(0)
+    scale = size / (margin * float((high - low).max()))
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = turn * scale
+    matrix[:, 2] = size / 2 - scale * (low + high) / 2
+    return matrix
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
+    inner = max(min(ax1, bx1) - max(ax0, bx0), 0.0) * max(min(ay1, by1) - max(ay0, by0), 0.0)
+    union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inner
+    return inner / union if union > 0 else 0.0
+
+
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The (2, 3) affine map that undoes `matrix`."""
+    back = np.linalg.inv(matrix[:, :2])
+    return np.hstack([back, -back @ matrix[:, 2:]])
+
+
+def warp(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """The (S, S, 3) crop under `matrix`; outside the photo the border pixels repeat.
+
+    Sources much larger than the crop are shrunk by area first, so that nothing aliases.
+    """
+    import cv2
+
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    shrink = 1.0
+    if scale < 0.6:
+        height, width = photo.shape[:2]
+        shrink = max(scale * 1.5, 32 / min(height, width))
+        if shrink < 1:
+            new = (max(round(width * shrink), 1), max(round(height * shrink), 1))
+            photo = np.asarray(cv2.resize(photo, new, interpolation=cv2.INTER_AREA), np.uint8)
+            matrix = matrix @ np.diag([width / new[0], height / new[1], 1.0])
+    centred = matrix.copy()  # OpenCV counts from the centre of the first pixel
+    centred[:, 2] += matrix[:, :2].sum(1) * 0.5 - 0.5
+    crop = cv2.warpAffine(
+        photo, centred, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(crop, np.uint8)

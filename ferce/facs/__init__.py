@@ -1,0 +1,1 @@
+"""Action units: their table, their prototypes, and the decision between expressions."""

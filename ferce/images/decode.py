@@ -1,0 +1,185 @@
+"""From the bytes of a file to decoded pixels, with Pillow's own readers, never its registry."""
+
+import struct
+from collections.abc import Callable
+from io import BytesIO
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from ferce.core.types import Pixels
+from ferce.images.colour import to_rgb
+from ferce.images.png import still_png
+from ferce.images.refusal import Limits, Refusal, check_size, sniff
+from ferce.images.tiff import TiffTamer, tiles_are_sound
+
+_MAX_SCANS = 500  # a camera writes about 10; thousands of empty scans keep libjpeg busy for hours
+_MAX_SEGMENTS = 10_000  # before the first scan; a phone writes about 20
+_MAX_GIF_HEADER = 2 * 2**20  # bytes; Pillow gathers comments in quadratic time
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Read IHDR ourselves: Pillow fills a canvas while opening some animated PNGs."""
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Read the canvas ourselves: libwebp allocates two of them while opening."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        bits = int.from_bytes(data[24:30], "little")
+        return (bits & 0xFFFFFF) + 1, (bits >> 24) + 1
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """Canvas, grown by the first frame as Pillow grows it (Pillow fills it while opening)."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    place = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while data[place] != ord(","):
+        place = _after_gif_block(data, place)
+        if place > _MAX_GIF_HEADER:
+            raise ValueError("no frame within the first megabytes")
+    x, y, w, h = struct.unpack_from("<4H", data, place + 1)
+    return max(width, x + w), max(height, y + h)
+
+
+def _after_gif_block(data: bytes, place: int) -> int:
+    if data[place] != ord("!"):
+        return place + 1  # stray byte
+    label, first = data[place + 1], data[place + 2]
+    place += 3 + first
+    if label == 0xFE and not first:  # an empty comment; Pillow reads on after other empty blocks
+        return place
+    while data[place]:
+        place += data[place] + 1
+    return place + 1
+
+
+def _jpeg_size(data: bytes) -> None:
+    """Check that the picture ends and has few scans; its size is safe to leave to Pillow."""
+    place = _jpeg_scan(data)
+    end = data.find(b"\xff\xd9", place)
+    if end < 0:
+        raise EOFError("no end marker")
+    if data.count(b"\xff\xda", place, end) > _MAX_SCANS:
+        raise Refusal(f"has more than {_MAX_SCANS} scans, as no camera writes; save it again")
+
+
+def _jpeg_scan(data: bytes) -> int:
+    """Where the first scan begins, past all segments and the thumbnails within them."""
+    place = 2
+    for _ in range(_MAX_SEGMENTS):
+        marker = data[place + 1]
+        if data[place] != 0xFF or marker == 0xDA:
+            break
+        if marker == 0xFF:
+            place += 1  # fill byte
+        elif marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+            place += 2  # no length follows
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    if data[place : place + 2] != b"\xff\xda":
+        raise ValueError("no scan")
+    return place
+
+
+HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
+    "PNG": _png_size,
+    "WebP": _webp_size,
+    "GIF": _gif_size,
+    "JPEG": _jpeg_size,
+}
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """JPEG without the look for a resolution in EXIF, which warns when EXIF is broken."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+def _open_heic(file: BytesIO) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        advice = "run `pip install pillow-heif` or save it as JPEG"
+        raise Refusal(f"is a HEIC photo, which needs pillow-heif; {advice}") from error
+    opener: Callable[[BytesIO], Image.Image] = HeifImageFile
+    return opener(file)
+
+
+def _open_avif(file: BytesIO) -> Image.Image:
+    if not AvifImagePlugin.SUPPORTED:
+        raise Refusal("is an AVIF photo, which this Pillow was built without; save it as JPEG")
+    return AvifImagePlugin.AvifImageFile(file)
+
+
+def _open_png(file: BytesIO) -> Image.Image:
+    return PngImagePlugin.PngImageFile(BytesIO(still_png(file.getvalue())))
+
+
+def _open_tiff(file: BytesIO) -> Image.Image:
+    return TiffImagePlugin.TiffImageFile(BytesIO(TiffTamer(file.getvalue()).tamed()))
+
+
+_OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
+    "JPEG": _Jpeg,
+    "PNG": _open_png,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": _open_tiff,
+    "AVIF": _open_avif,
+    "HEIC": _open_heic,
+}
+
+
+def from_bytes(data: bytes, limits: Limits) -> Pixels:
+    """Decode the content of a file; its size is checked from the header first."""
+    kind = sniff(data)
+    try:
+        size = HEADERS[kind](data) if kind in HEADERS else None
+        if size:
+            check_size(size, limits)
+        image = _OPENERS[kind](BytesIO(data))
+    except Refusal:
+        raise
+    except Exception as error:  # decoders raise a dozen types, struct.error to AssertionError
+        raise _undecodable(kind) from error
+    return from_image(image, kind, limits)
+
+
+def from_image(image: Image.Image, kind: str, limits: Limits) -> Pixels:
+    """Decode an opened image; `kind` names it in the sentence of a refusal."""
+    check_size(image.size, limits)
+    if not tiles_are_sound(image, limits.max_pixels):
+        raise _undecodable(kind)
+    try:
+        image.load()
+        check_size(image.size, limits)  # HEIC may turn out another size than it said
+        return to_rgb(image)
+    except Refusal:
+        raise
+    except Exception as error:  # as above: whatever a decoder meets in a damaged file
+        raise _undecodable(kind) from error
+
+
+def _undecodable(kind: str) -> Refusal:
+    return Refusal(
+        f"looks like a {kind} but cannot be decoded, because it is cut off, damaged or of an "
+        "unusual kind; export or copy it again"
+    )

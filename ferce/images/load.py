@@ -1,0 +1,150 @@
+"""Open one photo, or refuse it."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ferce.core.types import Pixels
+from ferce.images.colour import on_white, to_bytes
+from ferce.images.decode import from_bytes, from_image
+from ferce.images.refusal import (
+    DEFAULT_LIMITS,
+    IS_URL,
+    URL,
+    ImageError,
+    Limits,
+    Refusal,
+    check_size,
+    name_of,
+)
+
+
+def read(source: object, max_bytes: int) -> bytes:
+    """All bytes of the source; refused when there are none, or more than allowed."""
+    data = _start(source, max_bytes)
+    if not data:
+        raise Refusal("is empty; export or copy it again")
+    if len(data) > max_bytes:
+        raise _too_long(max_bytes)
+    return data
+
+
+def _start(source: object, max_bytes: int) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source[: max_bytes + 1])
+    if isinstance(source, str | os.PathLike):
+        return _read_path(os.fsdecode(source), max_bytes)
+    if hasattr(source, "read"):
+        return _read_file(source, max_bytes)
+    raise Refusal(
+        "must be a path, bytes, an open binary file, a Pillow image or an array, "
+        f"not {type(source).__name__}"
+    )
+
+
+def _read_path(name: str, max_bytes: int) -> bytes:
+    if URL.match(name):
+        raise Refusal(IS_URL)
+    try:
+        path = Path(name)
+        status = path.stat()  # before opening: a named pipe would wait for ever
+        if not name or stat.S_ISDIR(status.st_mode):
+            raise Refusal("is a folder; name a photo in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise Refusal("is a device or a pipe, not a file; save the photo to disk first")
+        if status.st_size > max_bytes:
+            raise _too_long(max_bytes, status.st_size)
+        with path.open("rb") as file:
+            return file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise Refusal(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "does not exist; check the path"
+    if isinstance(error, PermissionError):
+        return "may not be read; change its permissions"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "is a link that leads back to itself; name the photo itself"
+    return "cannot be opened; check the path and the disk"
+
+
+def _read_file(file: Any, max_bytes: int) -> bytes:
+    try:
+        data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # closed, text that is not UTF-8, or a broken disk
+        raise Refusal("cannot be read from the open file; open it again in binary mode") from error
+    if not isinstance(data, bytes):
+        raise Refusal('is open as text; open it in binary mode ("rb")')
+    return data
+
+
+def _too_long(limit: int, size: int | None = None) -> Refusal:
+    is_long = "is larger" if size is None else f"has {size / 2**20:.0f} MiB, more"
+    return Refusal(f"{is_long} than the {limit / 2**20:.3g} MiB accepted; save it smaller")
+
+
+def from_array(array: NDArray[Any], limits: Limits) -> Pixels:
+    """(H, W, 3) of (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); a copy, transparency on white."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise Refusal(f"must have shape (H, W), (H, W, 3) or (H, W, 4), not {array.shape[:6]}")
+    check_size((array.shape[1], array.shape[0]), limits)
+    pixels = to_bytes(array)
+    if channels == 4:
+        rgba = Image.fromarray(pixels)
+        return np.array(on_white(rgba.convert("RGB"), rgba.getchannel("A")))
+    grey_or_rgb = pixels.reshape(*array.shape[:2], channels)
+    return np.array(np.broadcast_to(grey_or_rgb, (*array.shape[:2], 3)), order="C")
+
+
+Source = (
+    str
+    | os.PathLike[Any]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | Image.Image
+    | NDArray[np.generic]
+)
+
+
+def load(source: Source, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Read one photo.
+
+    The first frame of an animation is taken. EXIF orientation is applied, an ICC profile is
+    converted to sRGB (a broken one is ignored, as is broken EXIF), transparency is laid on white.
+    16-bit values are divided by 257 (for colour Pillow keeps the high byte, at most one level
+    away), float values must lie in 0..1 and are multiplied by 255.
+
+    Args:
+        source: A path, the bytes of a file, an open binary file, a Pillow image, or an array
+            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16, bool or float 0..1.
+        limits: The largest and smallest photo accepted.
+
+    Returns:
+        (H, W, 3) RGB uint8, C-contiguous, writable, never sharing memory with the source.
+
+    Raises:
+        ImageError: The photo cannot be read; the message is one sentence.
+    """
+    try:
+        return _load(source, limits)
+    except Refusal as refusal:
+        raise ImageError(f"{name_of(source)} {refusal}.") from refusal.__cause__
+
+
+def _load(source: object, limits: Limits) -> Pixels:
+    if isinstance(source, np.ndarray):
+        return from_array(source, limits)
+    if isinstance(source, Image.Image):
+        return from_image(source, "Pillow image", limits)
+    return from_bytes(read(source, limits.max_bytes), limits)

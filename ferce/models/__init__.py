@@ -1,0 +1,12 @@
+"""Models: what a spec names, and one file a model family."""
+
+from ferce.models.kinds import (
+    DEFAULT_CLASSIFIER,
+    DEFAULT_VOICE,
+    KINDS,
+    Kind,
+    load_classifier,
+    load_voice,
+)
+
+__all__ = ["DEFAULT_CLASSIFIER", "DEFAULT_VOICE", "KINDS", "Kind", "load_classifier", "load_voice"]

@@ -1,0 +1,207 @@
+"""The packaged classifier: our network, a prior from real photographs, and the measured face.
+
+A folder of the kind `embedded` is a plain timm folder (`config.json`, `model.safetensors`) that
+timm loads by itself, with a head for action units on the same features (`units.safetensors`), the
+prior (`prior.safetensors`) and the linear readers over all three (`fusion.safetensors`) beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.protocols import View
+from ferce.core.types import Face, Scores, UnitEvidence, Units
+from ferce.facs.action_units import UNITS
+from ferce.facs.posterior import STEEPNESS, spread
+from ferce.facs.prototypes import ACTIVE, frontal
+from ferce.models import landmark_features, timm_net
+from ferce.models.calibration import softmax
+from ferce.models.fusion import Fusion, Head, Matrix
+from ferce.models.hub import CheckpointError, resolve
+from ferce.models.prior import LABELS as EMOTIONS
+from ferce.models.prior import Prior
+from ferce.models.spec import Spec
+from ferce.models.timm_net import TimmNet
+
+PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
+UNIT_WEIGHTS = "units.safetensors"
+# Heads of the fusion: seven emotions, action units (with how far each is trusted), 14 compounds,
+# and whether two emotions show at all.
+EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
+COMPOUND, GATE = "compounds", "gate"
+
+
+class Embedded:
+    """A `Classifier` and `Explainable`; its network is what heat maps look into."""
+
+    whole = True  # it decides by more than its network; see `saliency.choose`
+
+    def __init__(self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion]) -> None:
+        """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion."""
+        self.name, self.network = name, network
+        self._units, self._prior, self._fusion = readers
+        self._view: View | None = None
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """One row a face; what is not measured of a face counts as the mean face."""
+        x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
+        calibration = self.network.calibration
+        chances, single, neutral = mixture(self._fusion.heads, x)
+        return Scores(
+            softmax(np.log(chances), calibration.temperature),
+            neutral=neutral,
+            single=single,
+            units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
+            mass=calibration.mass,
+            calibrated=True,
+        )
+
+    def evidence(self, faces: Sequence[Face]) -> Matrix:
+        """(N, F) what the fusion reads, in the order of `evidence_names`."""
+        logits, units = self._looked(faces)
+        return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
+
+    def view(self) -> View:
+        """The network with the readers behind it, as heat maps need it."""
+        if self._view is None:
+            from ferce.models.fused import Fused
+
+            heads = (COMPOUND, EXPRESSION, GATE)
+            module = Fused(self.network.network, self._units, self._fusion, heads).eval()
+            columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
+            self._view = replace(self.network.view(), module=module, index=columns.index)
+        return self._view
+
+    def _shown(self, faces: Sequence[Face]) -> Matrix:
+        """(N, F) how far each number counts: measures of covered places do not."""
+        counts = np.ones((len(faces), len(self._fusion.features)))
+        for row, face in zip(counts, faces, strict=True):
+            if face.hidden:
+                row[-len(landmark_features.NAMES) :] = [
+                    face.shown(region) for region in landmark_features.REGIONS
+                ]
+        return counts
+
+    def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
+        """The network's scores (N, K) and action units (N, A), of one pass a batch."""
+        import torch
+
+        network, found = self.network.network, []
+        size = timm_net.BATCH[self.network.device.split(":")[0]]
+        with torch.inference_mode():
+            for start in range(0, len(faces), size):
+                pixels = self.network.inputs(faces[start : start + size])
+                kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
+                found.append((network.get_classifier()(kept), self._units(kept)))
+        if not found:
+            return np.zeros((0, len(self.network.columns.names))), np.zeros((0, len(UNITS)))
+        logits, units = (
+            torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)
+        )
+        return logits, units
+
+    def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
+        """Action units of one face with standardised evidence `x` (F,); {} without landmarks.
+
+        The intensity is that under which `hypotheses` gives the reader's own probability.
+        """
+        if face.landmarks is None:
+            return {}
+        head, trust = self._fusion.heads[UNIT], self._fusion.heads[RELIABILITY].bias
+        turned = frontal(face.quality.yaw) if face.quality else 1.0
+        found = dict(face.units)
+        for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
+            number = int(name.removeprefix("AU"))
+            intensity = float(np.clip(ACTIVE + logit / STEEPNESS, 0, 1))
+            trust = reliability * turned * face.shown(UNITS[number].region)
+            found[number] = _sided(face.units.get(number), number, intensity, trust)
+        return found
+
+
+def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """(N, 14) of the compounds before calibration, (N, 6) single emotions and (N,) neutral.
+
+    Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
+
+    Args:
+        heads: of the fusion.
+        x: (N, F) standardised evidence.
+    """
+    compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
+    alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
+    place = heads[EXPRESSION].names.index
+    single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
+    return spread(softmax(heads[COMPOUND](x)) * compound[:, None], single, neutral), single, neutral
+
+
+def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names of the evidence of a network with these outputs."""
+    return (
+        *(f"network {name}" for name in columns),
+        *(f"network AU{number}" for number in sorted(UNITS)),
+        *(f"prior {name}" for name in EMOTIONS),
+        *(f"face {name}" for name in landmark_features.NAMES),
+    )
+
+
+def load(spec: Spec, device: str) -> Embedded:
+    """`embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
+
+    Raises:
+        CheckpointError: not to be had, or its parts do not fit together.
+    """
+    folder = resolve(spec.where, spec.revision) if spec.where else PACKAGED
+    return open_folder(folder, str(spec), device)
+
+
+def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
+    """The classifier of a folder; see `load`."""
+    network = timm_net.load(Spec("timm", str(folder)), device)
+    fusion = Fusion.load(folder)
+    if fusion.features != evidence_names(network.columns.names):
+        raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
+    prior = Prior(folder / "prior.safetensors", network.device)
+    return Embedded(name, network, (unit_head(folder, network), prior, fusion))
+
+
+def unit_head(folder: Path, network: TimmNet) -> Any:
+    """The action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
+
+    Raises:
+        CheckpointError: missing, or of another shape.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = folder / UNIT_WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no action-unit head; train with --units above 0.")
+    weights = load_file(path)
+    head = torch.nn.Linear(network.network.head_hidden_size, len(UNITS))
+    try:
+        head.load_state_dict({n.rpartition(".")[2]: w for n, w in weights.items()})
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit the network: {error}") from error
+    return head.requires_grad_(False).to(network.device)
+
+
+def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:
+    """Sides as MediaPipe saw them, at the fused strength; never less sure than MediaPipe was."""
+    confidence = float(min(max(trust, seen.confidence if seen else 0.0), 1.0))
+    if not UNITS[number].sided:
+        return UnitEvidence(number, intensity, confidence, source="embedded")
+    left, right = (seen.left or 0.0, seen.right or 0.0) if seen else (0.0, 0.0)
+    most = max(left, right)
+    share = (left / most, right / most) if most > 0 else (1.0, 1.0)
+    return UnitEvidence(
+        number, intensity, confidence, intensity * share[0], intensity * share[1], "embedded"
+    )
+
+
+assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
+assert len(COMPOUNDS) == 14, "the compound head has one row a compound"

@@ -1,0 +1,87 @@
+"""Linear readers over what several models say of a face: expression, action units, compounds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.models.hub import CheckpointError
+
+FILE = "fusion.safetensors"
+ABOUT = "fusion"  # key of the file's metadata: the names, as JSON
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Scores x W^T + b of standardised evidence x: `weight` (K, F), `bias` (K,), K `names`."""
+
+    names: tuple[str, ...]
+    weight: Matrix
+    bias: Matrix
+
+    def __call__(self, x: Matrix) -> Matrix:
+        """(N, F) to (N, K)."""
+        return np.asarray(x @ self.weight.T + self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """Heads over the same evidence.
+
+    Attributes:
+        features: names of the F numbers, in order.
+        mean: (F,) of the numbers where it was fitted; what is NaN counts as this.
+        scale: (F,) their standard deviations.
+        heads: name -> head.
+    """
+
+    features: tuple[str, ...]
+    mean: Matrix
+    scale: Matrix
+    heads: Mapping[str, Head]
+
+    def standardised(self, x: Matrix) -> Matrix:
+        """(N, F) evidence with mean 0 and deviation 1; 0 where it is NaN."""
+        return np.nan_to_num((np.asarray(x, np.float64) - self.mean) / self.scale)
+
+    def save(self, folder: Path) -> None:
+        """Write `fusion.safetensors`."""
+        from safetensors.numpy import save_file
+
+        tensors = {"mean": self.mean, "scale": self.scale}
+        for name, head in self.heads.items():
+            tensors |= {f"{name}.weight": head.weight, f"{name}.bias": head.bias}
+        told = {
+            "features": self.features,
+            "heads": {name: head.names for name, head in self.heads.items()},
+        }
+        exact = {name: np.ascontiguousarray(t, np.float32) for name, t in tensors.items()}
+        save_file(exact, folder / FILE, metadata={ABOUT: json.dumps(told)})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: there is no such file, or something is missing in it.
+        """
+        from safetensors import SafetensorError, safe_open
+        from safetensors.numpy import load_file
+
+        path = folder / FILE
+        try:
+            with safe_open(path, "np") as file:
+                told = json.loads(file.metadata()[ABOUT])
+            tensors = {name: t.astype(np.float64) for name, t in load_file(path).items()}
+            heads = {
+                name: Head(tuple(names), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+                for name, names in told["heads"].items()
+            }
+            return cls(tuple(told["features"]), tensors["mean"], tensors["scale"], heads)
+        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{path} is no fusion of this version: {error}.") from error

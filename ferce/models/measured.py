@@ -1,0 +1,38 @@
+"""The voice without a language model: it says what was measured, and nothing else."""
+
+from collections.abc import Iterator, Sequence
+
+from ferce.core.types import Answer, Face, Prediction
+from ferce.explanation.text import compose, phrasing_of
+from ferce.models.spec import Spec
+
+
+class Measured:
+    """A `Voice` that speaks from `Face.units` only."""
+
+    name = "measured"
+
+    def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
+        """One answer a question, in order."""
+        from ferce.explanation.text.replies import reply
+
+        return [Answer(question, reply(face, question), self.name) for question in questions]
+
+    def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
+        """The composed explanation, one sentence at a time."""
+        text = compose(face, prediction, phrasing_of(face))
+        *firsts, last = text.split(". ")
+        yield from (f"{sentence}. " for sentence in firsts)
+        yield last
+
+
+def load(spec: Spec, device: str) -> Measured:
+    """The measured voice; it needs no device.
+
+    Raises:
+        ValueError: the spec names a place, which this kind does not have.
+    """
+    del device
+    if spec.where:
+        raise ValueError(f"Expected the spec 'measured' alone; got {str(spec)!r}.")
+    return Measured()

@@ -1,0 +1,88 @@
+"""From face crops to the tensor a network was trained on, as its checkpoint's config says."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.types import Face
+from ferce.models.hub import CheckpointError
+
+_MODES = ("bilinear", "bicubic", "nearest")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a crop becomes an input.
+
+    `size` (H, W) in pixels; `mean` and `std` of RGB in 0..1; the interpolation; and the `part` of
+    the crop's side, about its centre, that the network sees (timm's `crop_pct`).
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+    part: float = 1.0
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], where: str) -> Self:
+        """From timm's `pretrained_cfg`.
+
+        Raises:
+            CheckpointError: a value is missing or impossible; nothing is assumed.
+        """
+        missing = [k for k in ("input_size", "mean", "std", "interpolation") if not config.get(k)]
+        if missing:
+            raise CheckpointError(f"The config.json of {where} does not give {missing[0]}.")
+        channels, *size = config["input_size"]
+        mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
+        if channels != 3 or len(size) != 2 or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise CheckpointError(
+                f"{where} must read RGB: input_size [3, H, W] and three means and stds; "
+                f"got {config['input_size']}, {mean} and {std}."
+            )
+        if config["interpolation"] not in _MODES:
+            raise CheckpointError(
+                f"{where} names the interpolation {config['interpolation']!r}; known: {_MODES}."
+            )
+        part = float(config.get("crop_pct") or 1.0)
+        if not 0 < part <= 1:
+            raise CheckpointError(f"{where} has crop_pct {part}; it must lie in 0..1.")
+        return cls((int(size[0]), int(size[1])), mean, std, config["interpolation"], part)
+
+    def config(self) -> dict[str, Any]:
+        """The same in timm's words."""
+        return {
+            "input_size": (3, *self.size),
+            "mean": self.mean,
+            "std": self.std,
+            "interpolation": self.interpolation,
+            "crop_pct": self.part,
+            "crop_mode": "center",
+        }
+
+    def __call__(self, faces: Sequence[Face]) -> Any:
+        """(N, 3, H, W) float32 on the CPU, normalised; crops may differ in size."""
+        import torch
+
+        if not faces:
+            return torch.zeros(0, 3, *self.size)
+        crops = np.stack([self._resized(face) for face in faces])
+        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float()
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
+        return (pixels / 255 - mean) / std
+
+    def _resized(self, face: Face) -> NDArray[np.uint8]:
+        """(H, W, 3): enlarged or shrunk with Pillow, then cut to its middle, as timm does it."""
+        from PIL import Image
+
+        height, width = (math.floor(side / self.part) for side in self.size)
+        image = Image.fromarray(face.crop)
+        if (height, width) != (face.size, face.size):
+            image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        top, left = (round((a - b) / 2) for a, b in zip((height, width), self.size, strict=True))
+        return np.asarray(image)[top : top + self.size[0], left : left + self.size[1]]

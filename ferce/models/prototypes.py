@@ -1,0 +1,30 @@
+"""The white-box classifier: action units against published prototypes; nothing is trained."""
+
+from collections.abc import Sequence
+
+from ferce.core.types import Face, Scores
+from ferce.facs.posterior import posterior
+from ferce.models.spec import Spec
+
+
+class Prototypes:
+    """A `Classifier` that reads `Face.units` only and never looks at pixels."""
+
+    name = "prototypes"
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """One row a face; a face without evidence gets the prior."""
+        weighed = posterior([face.units for face in faces])
+        return Scores(weighed.classes(), weighed.neutral, weighed.single)
+
+
+def load(spec: Spec, device: str) -> Prototypes:
+    """The prototypes classifier; it needs no device.
+
+    Raises:
+        ValueError: the spec names a place, which this kind does not have.
+    """
+    del device
+    if spec.where:
+        raise ValueError(f"Expected the spec 'prototypes' alone; got {str(spec)!r}.")
+    return Prototypes()

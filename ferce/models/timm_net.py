@@ -1,0 +1,188 @@
+"""Any timm network as a classifier, from the Hub or a folder in timm's own layout, or random."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import View
+from ferce.core.types import Face, Scores
+from ferce.explanation.heatmaps import layers
+from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.columns import Columns
+from ferce.models.hub import CheckpointError, read_json, resolve
+from ferce.models.preprocessing import Preprocessing
+from ferce.models.spec import Spec
+from ferce.models.vlm.loading import choose_device
+
+WEIGHTS = "model.safetensors"
+RANDOM = "random/"  # timm:random/resnet18 is that network untrained, the same each time
+BATCH = {"cpu": 16, "cuda": 128}  # faces in one pass
+
+
+class TimmNet:
+    """A `Classifier` and `Explainable` around one timm network in evaluation mode."""
+
+    def __init__(
+        self,
+        name: str,
+        network: Any,
+        columns: Columns,
+        preprocessing: Preprocessing,
+        calibration: Calibration = Calibration(),  # noqa: B008 - frozen
+        device: str = "cpu",
+    ) -> None:
+        """Moves the network to the device; `device` is "cpu", "cuda", "cuda:1"..."""
+        import torch
+
+        self.name, self.columns, self.calibration = name, columns, calibration
+        self.preprocessing, self.device = preprocessing, device
+        network.requires_grad_(False).eval()
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self._view: View | None = None
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """One row a face."""
+        logits = np.zeros((len(faces), len(self.columns.names)))
+        for rows in _pieces(len(faces), BATCH[self.device.split(":")[0]]):
+            logits[rows] = self._logits(faces[rows])
+        return self.columns.scores(logits, self.calibration)
+
+    def view(self) -> View:
+        """The network as heat maps need it; raises ValueError where no layer keeps the places."""
+        if self._view is None:
+            layer = layers.of_timm(self.network, self.inputs([]).new_zeros(self._shape(1)))
+            self._view = View(
+                self.network,
+                layer.module,
+                layer.name,
+                self.inputs,
+                self.columns.index,
+                layer.reshape,
+                self.preprocessing.part,
+            )
+        return self._view
+
+    def _logits(self, faces: Sequence[Face]) -> Any:
+        import torch
+
+        with torch.inference_mode(), self._precision():
+            return self.network(self.inputs(faces)).double().cpu().numpy()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Mixed precision on a GPU; a CPU without bfloat16 units is many times slower with it."""
+        import torch
+
+        on_gpu = self.device.startswith("cuda")
+        return torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
+
+    def inputs(self, faces: Sequence[Face]) -> Any:
+        """(N, 3, H, W) what the network reads, on its device."""
+        import torch
+
+        pixels = self.preprocessing(faces)
+        return pixels.to(self.device, memory_format=torch.channels_last)
+
+    def _shape(self, n: int) -> tuple[int, ...]:
+        return (n, 3, *self.preprocessing.size)
+
+
+def load(spec: Spec, device: str) -> TimmNet:
+    """The network of `timm:owner/name@revision`, `timm:FOLDER` or `timm:random/ARCHITECTURE`.
+
+    Raises:
+        CheckpointError: not to be had, or not a classifier of the 14 compounds.
+    """
+    where = spec.where.removeprefix("hf-hub:")
+    if spec.options or spec.adapter:
+        raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
+    if not where:
+        raise ValueError("Expected timm:owner/name or timm:FOLDER; got 'timm' alone.")
+    if where.startswith(RANDOM):
+        return _random(str(spec), where.removeprefix(RANDOM), choose_device(device))
+    folder = resolve(where, spec.revision)
+    config = read_json(folder / "config.json")
+    details = config.get("pretrained_cfg", config)
+    names = config.get("label_names", details.get("label_names"))
+    count = config.get("num_classes", details.get("num_classes"))
+    columns = Columns.read(names, where, count)
+    preprocessing = Preprocessing.read(details, where)
+    network = _build(config, len(columns.names), where)
+    _fill(network, folder, where)
+    calibration = load_calibration(folder)
+    return TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
+
+
+def save(model: TimmNet, folder: Path) -> None:
+    """Write `config.json` and `model.safetensors` as timm does, and our `ferce.json`.
+
+    Plain `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it too.
+    """
+    import torch
+    from timm.models import save_for_hf
+
+    save_for_hf(
+        copy.deepcopy(model.network).to(memory_format=torch.contiguous_format),
+        folder,
+        model_config={"label_names": list(model.columns.names)},
+        safe_serialization=True,
+        data_config=model.preprocessing.config(),
+    )
+    save_calibration(folder, model.calibration)
+
+
+def _random(name: str, architecture: str, device: str) -> TimmNet:
+    """An untrained network for tests, with its architecture's own preprocessing, uncropped."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = _build({"architecture": architecture}, len(COMPOUNDS), name)
+    config = {**network.pretrained_cfg, "crop_pct": 1.0}
+    return TimmNet(
+        name, network, Columns(COMPOUNDS), Preprocessing.read(config, name), device=device
+    )
+
+
+def _build(config: Mapping[str, Any], count: int, where: str) -> Any:
+    """The empty network that the config describes, with `count` outputs."""
+    import timm
+
+    architecture = str(config.get("architecture", "")).split(".")[0]  # the rest names weights
+    if not timm.is_model(architecture):
+        raise CheckpointError(
+            f"{where} must name a network of timm {timm.__version__} as its architecture; "
+            f"got {architecture!r}."
+        )
+    arguments = {**config.get("model_args", {}), "num_classes": count}
+    try:
+        return timm.create_model(architecture, pretrained=False, **arguments)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{where} does not describe a {architecture}: {error}.") from error
+
+
+def _fill(network: Any, folder: Path, where: str) -> None:
+    """Load the weights; all of them must be there and fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{where} must hold its weights as {WEIGHTS}.")
+    try:
+        missing, odd = network.load_state_dict(load_file(path), strict=False)
+    except (RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise CheckpointError(f"The weights of {where} do not fit its config: {reason}") from error
+    if missing or odd:
+        raise CheckpointError(
+            f"The weights of {where} do not fit its config at {[*missing, *odd][0]!r}."
+        )
+
+
+def _pieces(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, n, size))

@@ -1,0 +1,1 @@
+"""Vision-language models: loaded, scored, and asked; one file a family."""

@@ -1,0 +1,260 @@
+"""What every vision-language backend shares: a classifier by label scoring, and a voice."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ferce.core.labels import COMPOUNDS
+from ferce.core.protocols import View
+from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
+from ferce.models import prompts
+from ferce.models.calibration import Calibration
+from ferce.models.vlm import freeform, scoring
+from ferce.models.vlm.loading import Checkpoint, Settings, unload
+from ferce.models.vlm.scoring import Prefix, Race, Tokens
+from ferce.models.vlm.stream import stream
+from ferce.models.vlm.views import AnswerScore, PhraseScores, Tower, label_column, open_view
+
+Inputs = Mapping[str, Any]  # tensors of one batch, as the family encodes it
+GREY = 128  # a mean-grey picture holds nothing: the middle of 0..255
+ANSWER_TOKENS = 32
+EXPLANATION_TOKENS = 192
+
+
+class VisionLanguage(ABC):
+    """A Classifier, an Explainable's base and a Voice around one checkpoint.
+
+    A family says how it encodes pictures and prompts, how it reads them as a prefix, how a phrase
+    continues a prompt, and how it generates. Calls from several threads take turns.
+    """
+
+    style: str  # key of the prompt format
+
+    def __init__(self, name: str, checkpoint: Checkpoint, settings: Settings) -> None:
+        self.name = name
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.turn = threading.RLock()
+        self._priors: dict[int, list[NDArray[np.float64]]] = {}
+
+    @property
+    def network(self) -> Any:
+        """The transformers model, adapter layers in place."""
+        return self.checkpoint.network
+
+    @property
+    def processor(self) -> Any:
+        """The transformers processor."""
+        return self.checkpoint.processor
+
+    @property
+    def device(self) -> Any:
+        """Where the network lies."""
+        return self.network.device
+
+    @property
+    def calibration(self) -> Calibration:
+        """That of the checkpoint; it does not hold for scores divided by content-free ones."""
+        return self.checkpoint.calibration if self.settings.calibrate == "none" else Calibration()
+
+    # What a family must say.
+
+    @abstractmethod
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """One row a formatted prompt, padded; one crop for all of them, or one each."""
+
+    @abstractmethod
+    def prefix(self, inputs: Inputs) -> Prefix:
+        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+
+    @abstractmethod
+    def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
+        """The ids with which each phrase continues the prompt."""
+
+    @abstractmethod
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
+        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+
+    @abstractmethod
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+        """(N, T) newly generated ids, at most `limit` a row, without the prompt."""
+
+    @abstractmethod
+    def tower(self) -> Tower:
+        """The visual encoder, for heat maps."""
+
+    # The classifier.
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """One row a face, batched inside; a row does not depend on its batch mates."""
+        classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
+        for size, rows in _by_size(faces).items():
+            crops = [faces[i].crop for i in rows]
+            found = self.log_likelihoods(crops, COMPOUNDS)
+            found = found / calibration.temperature
+            classes[rows] = scoring.probabilities(found, self._prior(size))
+        return Scores(classes, mass=calibration.mass, calibrated=calibration != Calibration())
+
+    def log_likelihoods(
+        self, crops: Sequence[Pixels], phrases: Sequence[str], prompt: str | None = None
+    ) -> NDArray[np.float64]:
+        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`.
+
+        Args:
+            crops: N pictures of one size.
+            phrases: K answers.
+            prompt: already in the family's format; None is the question for the expression.
+        """
+        prompt = self.question(prompts.CLASSIFY) if prompt is None else prompt
+        tokens = self.continuations(prompt, phrases)
+        rows = []
+        with self.turn, torch.no_grad():
+            for chunk in _chunks(crops, self.settings.batch):
+                prefix = self.prefix(self.encode(chunk, [prompt] * len(chunk)))
+                rows.append(scoring.likelihoods(prefix, tokens, self.device).cpu().numpy())
+        return np.concatenate(rows).astype(np.float64)
+
+    def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
+        """The same (N, K) the long way, one plain pass a phrase; for checks and benchmarks."""
+        prompt = self.question(prompts.CLASSIFY)
+        with self.turn, torch.no_grad():
+            inputs = self.encode(crops, [prompt] * len(crops))
+            columns = [
+                self.whole_pass(inputs, ids).cpu().numpy()
+                for ids in self.continuations(prompt, phrases)
+            ]
+        return np.stack(columns, 1).astype(np.float64)
+
+    def race(self, crop: Pixels, repeats: int = 5) -> Race:
+        """Time the shared prefix against 14 plain passes on one picture."""
+        return scoring.race(
+            lambda: self.log_likelihoods([crop], COMPOUNDS),
+            lambda: self.whole_passes([crop], COMPOUNDS),
+            repeats,
+        )
+
+    def named(self, faces: Sequence[Face]) -> list[str]:
+        """The compound that the model's own words name for each face, or `freeform.UNPARSED`."""
+        asked = [self.question(prompts.CLASSIFY)] * len(faces)
+        return [freeform.parse(text) for text in self.reply([face.crop for face in faces], asked)]
+
+    def view(self) -> View:
+        """The network for Grad-CAM: pixels to log-probabilities of the compounds."""
+        prompt = self.question(prompts.CLASSIFY)
+        return open_view(self, PhraseScores(self, prompt, COMPOUNDS), label_column)
+
+    def answer_view(self, question: str, answer: str) -> View:
+        """The same for one answer to one question: column 0, whatever the label."""
+        module = AnswerScore(self, self.question(question), [answer])
+        return open_view(self, module, lambda _: 0)
+
+    def _prior(self, size: int) -> list[NDArray[np.float64]]:
+        """Log-likelihoods of the labels for each content-free input, (14,) each."""
+        if size not in self._priors:
+            grey = np.full((size, size, 3), GREY, np.uint8)
+            kinds = {"none": (), "grey": ("usual",), "empty": ("",), "both": ("usual", "")}
+            asked = [prompts.CLASSIFY if kind else "" for kind in kinds[self.settings.calibrate]]
+            self._priors[size] = [
+                self.log_likelihoods([grey], COMPOUNDS, self.question(text))[0] for text in asked
+            ]
+        return self._priors[size]
+
+    # The voice.
+
+    def question(self, text: str) -> str:
+        """A question in the family's format."""
+        return prompts.formatted(self.style, text).strip()
+
+    def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
+        """One answer a question, in order, batched inside.
+
+        Raises:
+            ValueError: a question is empty, too long or holds a model's control marks.
+        """
+        asked = [self.question(prompts.question(text)) for text in questions]
+        replies = self.reply([face.crop], asked)
+        return [Answer(q, a, self.name) for q, a in zip(questions, replies, strict=True)]
+
+    def reply(
+        self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
+    ) -> list[str]:
+        """What the model says to each formatted prompt about the one crop, or about its own."""
+        texts: list[str] = []
+        shared = len(crops) == 1
+        with self.turn, torch.no_grad():
+            for start in range(0, len(asked), self.settings.batch):
+                rows = slice(start, start + self.settings.batch)
+                ids = self.generate(
+                    self.encode(crops if shared else crops[rows], asked[rows]), limit
+                )
+                texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
+        """Pieces of the explanation of the *predicted* label as they are made."""
+        template = self.settings.template
+        prompt = self.question(prompts.explain(prediction, template, face.units))
+
+        def produce(streamer: Any, stopping: Any) -> None:
+            with self.turn, torch.no_grad():
+                inputs = self.encode([face.crop], [prompt])
+                extra = {"streamer": streamer, "stopping_criteria": stopping}
+                self.generate(inputs, EXPLANATION_TOKENS, **extra)
+
+        return stream(produce, self.processor.tokenizer)
+
+    def unload_adapter(self) -> None:
+        """Take the adapter out, which leaves the base as it came."""
+        with self.turn:
+            self.checkpoint = unload(self.checkpoint)
+            self._priors.clear()
+
+
+def pad_left(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
+    """(N, L) ids and (N, L) mask, padded on the left so that every row ends where it goes on."""
+    width = max(len(ids) for ids in rows)
+    ids = [[*[pad] * (width - len(row)), *row] for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def pad_right(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
+    """(N, L) ids and (N, L) mask, padded on the right."""
+    width = max(len(ids) for ids in rows)
+    ids = [[*row, *[pad] * (width - len(row))] for row in rows]
+    mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
+    """Ids of each phrase as they stand when it follows the prompt in one text.
+
+    A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
+    of the whole text; a space separates them unless the prompt ends in white space.
+    """
+    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    gap = "" if prompt[-1:].isspace() else " "
+    found = []
+    for phrase in phrases:
+        whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
+        joined = whole[: len(head)] == head
+        alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
+        found.append(whole[len(head) :] if joined else alone)
+    return found
+
+
+def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
+    """Rows by the side of their crops: crops of one size take the same number of tokens."""
+    groups: dict[int, list[int]] = {}
+    for row, face in enumerate(faces):
+        groups.setdefault(face.size, []).append(row)
+    return groups
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,1 @@
+"""From a run folder to a model on the Hub with an honest card."""

@@ -1,0 +1,238 @@
+"""A model card, filled from what was measured; nothing in it is claimed without a figure."""
+
+from collections.abc import Mapping, Sequence
+from string import Template
+
+from ferce.core import notice
+from ferce.core.labels import COMPOUNDS
+from ferce.evaluation.metrics_file import FIGURES, Figure, Measurements
+from ferce.models.calibration import Calibration
+from ferce.publishing import licences
+from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
+
+CONFUSION = "confusion.png"
+GROUPS = "### Groups of people"  # of the notes, where that was measured
+RARE = 25  # faces; below it a class's figures mean little
+
+CARD = Template(
+    """$metadata
+# $title
+
+$summary
+
+> $short
+
+## Measured
+
+$measured_on
+
+| figure | value | 95 % interval |
+|---|--:|--:|
+$figures
+
+Intervals resample people, not pictures; resampling raises calibration errors, so their intervals
+may lie above the value. $split_note
+
+### Calibration
+
+$calibration
+
+### By class
+
+| class | faces | precision | recall (95 % interval) | F1 |
+|---|--:|--:|--:|--:|
+$classes
+
+Intervals are Wilson's and take faces for independent.$rare
+
+$confusion
+
+## Data
+
+$data
+
+| split | faces | by class |
+|---|--:|---|
+$counts
+$notes
+## Intended use
+
+Research and teaching on how compound facial expressions look, on pictures of people who agreed to
+it, with the reading checked by a person.
+
+## Forbidden and unsuitable use
+
+$points
+
+## Licence
+
+$licence
+
+## Limits
+
+- The label says what an expression resembles to annotators or by construction of the data, not what
+  the person feels; other data, cultures, ages, poses and lighting will give other figures.
+$groups
+- Explanations are generated text. ferce checks each claim against the face and the model; unchecked
+  text is not evidence.
+
+## Training
+
+$training
+
+## How to load
+
+$loading
+"""
+)
+
+
+def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSION) -> str:
+    """The card of a model, metadata and text; `picture` is where its confusion matrix lies."""
+    return CARD.substitute(
+        metadata=f"---\n{metadata(subject, measured).to_yaml().strip()}\n---",
+        title=subject.name,
+        summary=_summary(subject),
+        short=notice.SHORT,
+        measured_on=_measured_on(measured),
+        figures="\n".join(_figure_row(n, f) for n, f in measured.figures.items()),
+        split_note=_split_note(measured.split),
+        calibration=_calibration(subject.calibration, measured.figures),
+        classes="\n".join(_class_rows(measured)),
+        rare=_rare(measured),
+        confusion=f"![Confusion matrix, {measured.split} split]({picture})",
+        data="\n".join(_data(subject.sources)),
+        counts="\n".join(_count_rows(measured)),
+        notes=f"\n{subject.notes.strip()}\n" if subject.notes else "",
+        groups=_groups(subject),
+        points="\n".join(f"- {point}" for point in notice.POINTS),
+        licence=_licence(subject),
+        training=_training(subject, measured),
+        loading=loading(subject),
+    )
+
+
+def _summary(subject: Subject) -> str:
+    what = f"A {subject.architecture} network for timm"
+    if subject.library == "peft":
+        what = f"A PEFT adapter for {subject.base}"
+    if subject.library == "transformers":
+        what = (
+            f"A small {subject.architecture} for transformers that answers questions, explains, and"
+        )
+        return (
+            f"{what} says by the likelihood of its words which of the 14 compound expressions of "
+            "RAF-CE a face resembles. It expects an aligned face crop, as ferce makes it."
+        )
+    return (
+        f"{what} that says which of the 14 compound expressions of RAF-CE (such as *happily "
+        "surprised*) a face resembles. It expects an aligned face crop, as ferce makes it."
+    )
+
+
+def _measured_on(measured: Measurements) -> str:
+    on = licences.source(measured.measured_on)
+    told = f"On the {measured.split} split of {on.name}, {measured.faces} faces of a compound."
+    if on.rendered:
+        told += " **These are renders; nothing here tells how it does on photographs of people.**"
+    return told
+
+
+def _split_note(split: str) -> str:
+    if split == "test":
+        return "The test split was not touched in training or calibration."
+    return (
+        "**The val split chose the epoch and fitted the calibration, so these figures flatter the "
+        "model; it was not measured on a test split.**"
+    )
+
+
+def _figure_row(name: str, figure: Figure) -> str:
+    between = "not measured"
+    if figure.interval:
+        between = f"{figure.interval[0]:.3f} to {figure.interval[1]:.3f}"
+    return f"| {FIGURES[name]} | {figure.value:.3f} | {between} |"
+
+
+def _calibration(calibration: Calibration | None, figures: Mapping[str, Figure]) -> str:
+    error = f"Calibration error (ECE, 15 bins) {figures['ece'].value:.3f}"
+    if "ece_uncalibrated" in figures:
+        error += f", before calibration {figures['ece_uncalibrated'].value:.3f}"
+    if calibration is None:
+        return f"{error}. The weights carry no calibration of their own."
+    return (
+        f"{error}. Scores are divided by the temperature {calibration.temperature:.3f}; 90 % "
+        f"prediction sets gather the mass {calibration.mass:.3f}. Both are in `ferce.json`."
+    )
+
+
+def _class_rows(measured: Measurements) -> list[str]:
+    rows = []
+    for row in measured.classes():
+        recall = "no face"
+        if row.recall is not None and row.interval is not None:
+            recall = f"{row.recall:.3f} ({row.interval[0]:.3f} to {row.interval[1]:.3f})"
+        precision = f"{row.precision:.3f}"
+        rows.append(f"| {row.name} | {row.support} | {precision} | {recall} | {row.f1:.3f} |")
+    return rows
+
+
+def _rare(measured: Measurements) -> str:
+    few = [row.name for row in measured.classes() if row.support < RARE]
+    if not few:
+        return ""
+    few = few if len(few) < len(COMPOUNDS) else ["every class"]
+    return f" Fewer than {RARE} faces, so hardly measured: {', '.join(few)}."
+
+
+def _data(specs: Sequence[str]) -> list[str]:
+    found = {licences.source(spec).name: licences.source(spec).about for spec in specs}
+    return [f"- Learnt from {name}. {about}" for name, about in found.items()]
+
+
+def _count_rows(measured: Measurements) -> list[str]:
+    rows = []
+    for split, counts in measured.counts.items():
+        each = ", ".join(f"{label} {n}" for label, n in counts.items())
+        rows.append(f"| {split} | {sum(counts.values())} | {each} |")
+    return rows
+
+
+def _groups(subject: Subject) -> str:
+    if GROUPS in subject.notes:
+        return "- How the model does on groups of people is told above; groups are small."
+    return "- How the model does on groups of people (skin, age, sex) was not measured."
+
+
+def _licence(subject: Subject) -> str:
+    base = f" The licence of the base {subject.base} applies as well." if subject.base else ""
+    named = sorted({s.name for s in map(licences.source, subject.sources) if s.restricted})
+    if named:
+        return (
+            f"Trained on {' and '.join(named)}: **research and non-commercial use only**, for "
+            f"these weights and what is derived from them. No picture or label of "
+            f"it is included.{base}"
+        )
+    return f"{subject.licence.name or subject.licence.key}.{base}"
+
+
+def _training(subject: Subject, measured: Measurements) -> str:
+    parts = [f"Hardware: {measured.machine['device']}."]
+    if measured.seconds is not None:
+        parts.append(f"Duration: {measured.seconds:.0f} s.")
+    if measured.origin:
+        parts.append(f"Weights before training: {measured.origin}.")
+    grams = emissions(subject, measured)
+    if grams is None:
+        parts.append("Energy and CO2 were not measured.")
+    else:
+        assert subject.footprint is not None, "grams come from a footprint"
+        watts, grid = subject.footprint.watts, subject.footprint.grams_per_kwh
+        parts.append(
+            f"CO2: {grams['emissions']} g, computed from {watts:g} W and {grid:g} g/kWh as stated "
+            "by the publisher."
+        )
+    versions = {k: v for k, v in measured.machine.items() if k not in ("device", "processes")}
+    if versions:
+        parts.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
+    return " ".join(parts)

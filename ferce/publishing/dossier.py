@@ -1,0 +1,193 @@
+"""What is known of a model before it is loaded, read from files: card, licence, data, figures."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce.evaluation import metrics_file
+from ferce.evaluation.leaderboard import FILE as LEADERBOARD
+from ferce.evaluation.leaderboard import Leaderboard, LeaderboardError
+from ferce.evaluation.metrics_file import SPLITS, MeasurementError, Measurements
+from ferce.models import KINDS, hub, spec
+from ferce.models.hub import CheckpointError
+from ferce.publishing import licences
+from ferce.publishing.card_metadata import FERCE
+from ferce.publishing.licences import LicenceError
+
+CARD = "README.md"
+_WEIGHTS = Path(__file__).parents[1] / "weights"
+_PACKAGED = {"embedded": "classifier"}  # kind -> folder in `_WEIGHTS`, where it has another name
+_FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_FENCED = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class Dossier:
+    """One model; what no file tells is None or empty.
+
+    Attributes:
+        name: its spec.
+        roles: "classifier", "voice" or both.
+        about: its kind in words.
+        licence: as its card names it.
+        card: the text of its card without the metadata.
+        trained_on: the data that it learnt from, in words.
+        counts: split -> number of faces with a compound label.
+        measured: figures by split, test before val.
+        problems: sentences on files that are there but cannot be used.
+        code: Python that loads it.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    about: str
+    licence: str | None
+    card: str
+    trained_on: str | None
+    counts: Mapping[str, int]
+    measured: tuple[Measurements, ...]
+    problems: tuple[str, ...]
+    code: str
+
+
+def read(name: str, results: Path | None = None) -> Dossier:
+    """The dossier of a spec; nothing is loaded and nothing fetched.
+
+    Args:
+        name: spec of the model.
+        results: folder of evaluations, whose figures stand in where the model has none.
+
+    Raises:
+        ValueError: it is no spec, or of an unknown kind.
+    """
+    told = spec.parse(name)
+    if told.kind not in KINDS:
+        raise ValueError(f"Unknown kind {told.kind!r}; known kinds: {', '.join(KINDS)}.")
+    kind, folder = KINDS[told.kind], folder_of(told)
+    card, problems = _card(folder), list[str]()
+    measured = tuple(_measured(folder, problems)) if folder else ()
+    if not measured and results is not None:
+        measured = tuple(_evaluated(name, results))
+    return Dossier(
+        name,
+        tuple(role for role in ("classifier", "voice") if getattr(kind, role)),
+        kind.about,
+        _licence(card),
+        _FRONT.sub("", card).strip(),
+        _data(measured),
+        {split: sum(rows.values()) for split, rows in measured[0].counts.items()}
+        if measured
+        else {},
+        measured,
+        tuple(problems),
+        code(name),
+    )
+
+
+def folder_of(told: spec.Spec) -> Path | None:
+    """The folder that holds a model or its adapter: local, packaged or in the Hub's cache."""
+    where = told.adapter or told.where
+    if not where:
+        place = _WEIGHTS / _PACKAGED.get(told.kind, told.kind)
+        return place if place.is_dir() else None
+    place = Path(where).expanduser()
+    if place.is_dir():
+        return place
+    return None if told.kind == "remote" else _cached(where, told.revision)
+
+
+def code(name: str) -> str:
+    """Python that loads the model of a spec with ferce."""
+    text = FERCE.substitute(spec=name)
+    match = _FENCED.search(text)
+    assert match is not None, f"the card's code must be fenced; got {text!r}"
+    return match[1]
+
+
+def leaderboards(results: Path) -> tuple[Leaderboard, ...]:
+    """The leaderboards of a folder and of the folders in it, without those that are broken."""
+    found = []
+    for path in sorted(results.glob(LEADERBOARD)) + sorted(results.glob(f"*/{LEADERBOARD}")):
+        try:
+            found.append(Leaderboard.load(path.parent))
+        except LeaderboardError:
+            continue
+    return tuple(found)
+
+
+def _cached(where: str, revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    for file in (CARD, "config.json", "adapter_config.json"):
+        try:
+            found = try_to_load_from_cache(where, file, revision=revision)
+        except HFValidationError:
+            return None
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def _card(folder: Path | None) -> str:
+    path = folder / CARD if folder else None
+    return path.read_text("utf-8", "replace") if path and path.is_file() else ""
+
+
+def _licence(card: str) -> str | None:
+    """`license_name` or `license` of the metadata."""
+    front = _FRONT.match(card)
+    rows = (
+        re.findall(r"^(license|license_name):[ ]*(\S.*)$", front[1], re.MULTILINE) if front else []
+    )
+    told = {key: value.strip().strip("\"'") for key, value in rows}
+    return told.get("license_name") or told.get("license")
+
+
+def _measured(folder: Path, problems: list[str]) -> Iterator[Measurements]:
+    """Figures of every split that the folder's `metrics.json` has."""
+    path = folder / metrics_file.FILE
+    if not path.is_file():
+        return
+    try:
+        told = hub.read_json(path)
+        for split in SPLITS:
+            if split in told:
+                yield Measurements.load(folder, split)
+    except (CheckpointError, MeasurementError) as error:
+        problems.append(str(error).replace(f"{folder}/", ""))
+
+
+def _evaluated(name: str, results: Path) -> Iterator[Measurements]:
+    """Figures of a model that was evaluated here; the newest evaluation of each data set counts."""
+    newest: dict[tuple[str, str], tuple[str, Measurements]] = {}
+    for path in sorted(results.glob(f"*/{metrics_file.FILE}")):
+        for measured, date in _evaluation(name, path):
+            key = (measured.measured_on, measured.split)
+            if key not in newest or newest[key][0] < date:
+                newest[key] = (date, measured)
+    yield from (measured for _, measured in newest.values())
+
+
+def _evaluation(name: str, path: Path) -> Iterator[tuple[Measurements, str]]:
+    try:
+        told: dict[str, Any] = hub.read_json(path)
+        made = told.get("evaluation", {})
+        if made.get("model") == name:
+            for split in SPLITS:
+                if split in told:
+                    yield Measurements.load(path.parent, split), str(made.get("date", ""))
+    except (CheckpointError, MeasurementError, AttributeError):
+        return
+
+
+def _data(measured: tuple[Measurements, ...]) -> str | None:
+    if not measured:
+        return None
+    try:
+        source = licences.source(measured[0].data)
+    except LicenceError:  # "not told by the model"
+        return None
+    return f"{source.name}. {source.about}"

@@ -1,0 +1,267 @@
+"""Turn a run folder into a folder with its card, ready for the Hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce.evaluation import metrics_file
+from ferce.evaluation.metrics_file import MeasurementError, Measurements
+from ferce.models import prompts
+from ferce.models.calibration import KEY, Calibration, load_calibration
+from ferce.models.fusion import FILE as FUSION
+from ferce.models.hub import CheckpointError, read_json
+from ferce.publishing import licences, staging
+from ferce.publishing.card import CONFUSION, model_card
+from ferce.publishing.card_metadata import Footprint, Subject
+from ferce.publishing.licences import LicenceError
+from ferce.publishing.staging import PublishError
+
+ADAPTER = "adapter_config.json"
+OURS = "ferce.json"
+CARD = "README.md"
+NOTES = "notes.md"  # beside packaged weights: what its makers add to the card
+# The class that an adapter was trained around -> kind of its spec.
+KINDS = {"Blip2ForConditionalGeneration": "blip2", "BlipForQuestionAnswering": "blip-vqa"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What to publish under which name; nothing here is guessed.
+
+    Attributes:
+        name: `owner/name` on the Hub.
+        split: whose measurements the card shows, "test" or "val".
+        base: Hub id of the base, needed where the run names a local copy of it.
+        licence: of the weights; needed unless the data settles it.
+        learnt_from: specs of further data sets that the weights have learnt from.
+        footprint: stated power of the training; None if unknown.
+    """
+
+    name: str
+    split: str = "test"
+    base: str | None = None
+    licence: str | None = None
+    learnt_from: tuple[str, ...] = ()
+    footprint: Footprint | None = None
+
+    def __post_init__(self) -> None:
+        for name in filter(None, (self.name, self.base)):
+            if not staging.is_hub_id(name):
+                raise PublishError(f"A name on the Hub is owner/name; got {name!r}.")
+
+
+def prepare(run: Path, folder: Path, publication: Publication) -> str:
+    """Write everything that is to be published into an empty folder; gives the card.
+
+    Args:
+        run: folder of a training with its measurements; left as it is.
+        folder: new or empty.
+        publication: name, split, licence.
+
+    Raises:
+        PublishError: the run must not be published; the message says why.
+    """
+    staging.stage(run, folder)
+    try:
+        measured = Measurements.load(folder, publication.split)
+        subject = describe(folder, publication, measured, _plan(run))
+        card = model_card(subject, measured)
+    except (MeasurementError, LicenceError, CheckpointError) as error:
+        raise PublishError(str(error)) from error
+    (folder / CARD).write_text(card, "utf-8")
+    staging.check(folder)
+    _draw(measured, folder)
+    return card
+
+
+def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
+    """The card of a model that lies in the package, from its own measurements on the test split.
+
+    Args:
+        folder: timm or PEFT folder with `metrics.json`; nothing is written.
+        name: the folder as a user writes it, such as "ferce/weights/classifier".
+        licence: of the weights.
+        picture: of the confusion matrix, as the card refers to it.
+
+    Raises:
+        PublishError: measurements are missing, or the data does not permit the licence.
+    """
+    try:
+        measured = Measurements.load(folder)
+        sources = _sources(measured, _plan(folder), Publication("ferce/packaged"))
+        subject = Subject(
+            name=name,
+            sources=sources,
+            licence=licences.licence_for(sources, licence),
+            calibration=_calibration(folder),
+            packaged=True,
+            notes=_notes(folder),
+            **_packaged(folder),
+        )
+    except (MeasurementError, LicenceError, CheckpointError) as error:
+        raise PublishError(f"{folder}: {error}") from error
+    return model_card(subject, measured, picture)
+
+
+def _notes(folder: Path) -> str:
+    path = folder / NOTES
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def _packaged(folder: Path) -> dict[str, Any]:
+    if (folder / ADAPTER).is_file():
+        return _packaged_adapter(folder)
+    told = read_json(folder / "config.json")
+    if told.get("model_type") == "fast_vlm":
+        return {
+            "kind": "fastvlm-mini",
+            "library": "transformers",
+            "architecture": "FastVLM",
+            "base": None,
+            "question": prompts.CLASSIFY,
+        }
+    kind = "embedded" if (folder / FUSION).is_file() else "timm"
+    architecture = told.get("architecture", "timm")
+    return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
+
+
+def _packaged_adapter(folder: Path) -> dict[str, Any]:
+    config = read_json(folder / ADAPTER)
+    return {
+        "kind": _kind(config, folder),
+        "library": "peft",
+        "architecture": str(config.get("peft_type", "adapter")),
+        "base": config.get("base_model_name_or_path"),
+        "question": _question(folder / "adapter_model.safetensors"),
+    }
+
+
+def describe(
+    folder: Path, publication: Publication, measured: Measurements, plan: Mapping[str, Any]
+) -> Subject:
+    """The model in a staged folder; an adapter's config gets the Hub id of its base.
+
+    Raises:
+        PublishError: neither a timm nor a PEFT folder, a base without Hub id, a control run.
+    """
+    if plan.get("shuffle_labels"):
+        raise PublishError("This run learnt from shuffled labels as a control; it is no model.")
+    sources = _sources(measured, plan, publication)
+    licence = licences.licence_for(sources, publication.licence)
+    made = _adapter if (folder / ADAPTER).is_file() else _network
+    facts = made(folder, publication, measured.origin)
+    return Subject(
+        name=publication.name,
+        sources=sources,
+        licence=licence,
+        calibration=_calibration(folder),
+        footprint=publication.footprint,
+        **facts,
+    )
+
+
+def _plan(run: Path) -> Mapping[str, Any]:
+    """The settings of the training: in `metrics.json`, or beside it in `run.json`."""
+    beside = run / "run.json"
+    plan = read_json(run / metrics_file.FILE).get("plan")
+    return plan or (read_json(beside) if beside.is_file() else {})
+
+
+def _sources(
+    measured: Measurements, plan: Mapping[str, Any], publication: Publication
+) -> tuple[str, ...]:
+    """Every data set that the weights have learnt from."""
+    origin = measured.origin or ""
+    if origin.startswith(("folder ", "/", "~", ".")) and not publication.learnt_from:
+        raise PublishError(
+            f"Training went on from {origin}; name the data sets which those weights had learnt "
+            "from (learnt_from), so that the licence is known."
+        )
+    found = (measured.data, plan.get("basic_data"), *publication.learnt_from)
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _network(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
+    config = read_json(folder / "config.json")
+    if "architecture" not in config or not (folder / "model.safetensors").is_file():
+        raise PublishError(
+            "A run folder holds a timm network (config.json, model.safetensors) or a PEFT adapter "
+            "(adapter_config.json, adapter_model.safetensors); this one holds neither."
+        )
+    kind, _, name = (origin or "").partition(" ")
+    base = publication.base or (f"timm/{name}" if kind == "timm" else None)
+    named = {"kind": "timm", "library": "timm", "architecture": str(config["architecture"])}
+    return {**named, "base": base}
+
+
+def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
+    del origin  # an adapter names its base in its own config
+    config = read_json(folder / ADAPTER)
+    named = str(config.get("base_model_name_or_path") or "")
+    base = publication.base or ("" if Path(named).exists() else named)
+    if not staging.is_hub_id(base):
+        raise PublishError(
+            f"The adapter names {named or 'nothing'} as its base; say its Hub id, owner/name "
+            "(a base that is not on the Hub must be published first)."
+        )
+    revision = config.get("revision") if base == named else None
+    staging.write_json(
+        folder / ADAPTER, {**config, "base_model_name_or_path": base, "revision": revision}
+    )
+    _name_base(folder / OURS, base, revision)
+    return {
+        "kind": _kind(config, folder),
+        "library": "peft",
+        "architecture": str(config.get("peft_type", "adapter")),
+        "base": base,
+        "base_revision": revision,
+        "question": _question(folder / "adapter_model.safetensors"),
+    }
+
+
+def _name_base(path: Path, base: str, revision: str | None) -> None:
+    """Say the Hub id in `ferce.json` too; the fingerprint stays and is checked on loading."""
+    told = read_json(path)
+    staging.write_json(path, {**told, "base": base, "base_revision": revision})
+
+
+def _kind(config: Mapping[str, Any], folder: Path) -> str:
+    """The kind of spec that loads the adapter, by the class that it was trained around."""
+    mapping = config.get("auto_mapping") or {}
+    kind = read_json(folder / OURS).get("kind", KINDS.get(str(mapping.get("base_model_class"))))
+    if kind is None:
+        raise PublishError(
+            f"The adapter must tell its base's class (auto_mapping), one of {', '.join(KINDS)}; "
+            f"got {mapping.get('base_model_class')!r}."
+        )
+    return str(kind)
+
+
+def _question(weights: Path) -> str:
+    """The label question in the form of the language model whose layers the adapter changes."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="numpy") as file:
+        names = list(file.keys())
+    if any("language_model.model.decoder." in name for name in names):
+        return prompts.formatted("opt", prompts.CLASSIFY)
+    if any(
+        "language_model.encoder." in name or "language_model.decoder." in name for name in names
+    ):
+        return prompts.formatted("t5", prompts.CLASSIFY)
+    return prompts.CLASSIFY
+
+
+def _calibration(folder: Path) -> Calibration | None:
+    path = folder / OURS
+    return load_calibration(folder) if path.is_file() and KEY in read_json(path) else None
+
+
+def _draw(measured: Measurements, folder: Path) -> None:
+    from ferce.training import plots
+
+    plots.draw_confusion(measured.confusion.tolist(), folder / CONFUSION, measured.split)
+
+
+__all__ = ["Publication", "PublishError", "packaged_card", "prepare"]

@@ -1,0 +1,120 @@
+"""Push a prepared folder to the Hub, privately unless asked otherwise, and say what went wrong."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ferce.models.hub import PICKLES
+from ferce.publishing import staging
+from ferce.publishing.staging import PublishError
+
+WEIGHTS = (".safetensors", *PICKLES)
+PAUSES = (1.0, 3.0, 9.0)  # seconds before each further try when the Hub fails
+_T = TypeVar("_T")
+
+
+def push(
+    folder: Path,
+    name: str,
+    public: bool = False,
+    message: str = "Publish with ferce",
+    pauses: Sequence[float] = PAUSES,
+) -> str:
+    """Upload everything in the folder in one commit; gives the commit's 40 hex digits.
+
+    The token is that of `hf auth login` or HF_TOKEN; it is shown nowhere.
+
+    Args:
+        folder: as `publish.prepare` left it.
+        name: `owner/name`; made if need be.
+        public: whether a new repository is public.
+        message: of the commit.
+        pauses: seconds to wait before each further try when the Hub fails.
+
+    Raises:
+        PublishError: the folder must not be published, or the Hub does not take it.
+    """
+    from huggingface_hub import HfApi
+
+    staging.check(folder)
+    api = HfApi(library_name="ferce")
+    _tried(lambda: api.create_repo(name, private=not public, exist_ok=True), name, pauses)
+    found = _tried(lambda: api.model_info(name), name, pauses)
+    _refuse_public(found.private, public, name)
+    _refuse_strangers(folder, [file.rfilename for file in found.siblings or ()], name)
+    done = _tried(
+        lambda: api.upload_folder(
+            repo_id=name, folder_path=folder, commit_message=message, parent_commit=found.sha
+        ),
+        name,
+        pauses,
+    )
+    return str(done.oid)
+
+
+def _refuse_public(private: Any, public: bool, name: str) -> None:
+    if not private and not public:
+        raise PublishError(
+            f"{name} exists and is public; make it private there, or ask to publish it publicly."
+        )
+
+
+def _refuse_strangers(folder: Path, there: Sequence[str], name: str) -> None:
+    """Weights of another model beside ours would be loaded by some library."""
+    ours = {path.name for path in folder.iterdir()}
+    if odd := sorted(n for n in there if n.endswith(WEIGHTS) and n not in ours):
+        raise PublishError(
+            f"{name} already holds {odd[0]}, which is not of this model; delete it there, or "
+            "publish under another name."
+        )
+
+
+def _tried(step: Callable[[], _T], name: str, pauses: Sequence[float]) -> _T:
+    """What the step gives; tried again after each pause where the Hub itself fails.
+
+    Raises:
+        PublishError: it fails for good.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    for pause in (*pauses, None):
+        try:
+            return step()
+        except HfHubHTTPError as error:
+            status = error.response.status_code
+            if status < 500 or pause is None:
+                raise PublishError(_reason(status, name)) from error
+        except (httpx.HTTPError, OSError, RuntimeError) as error:
+            if pause is None:
+                raise PublishError(
+                    f"{_endpoint()} cannot be reached or broke off; {name} may be incomplete. "
+                    "Run the same command again."
+                ) from error
+        except ValueError as error:  # the metadata of the card, as the Hub judges it
+            reason = " ".join(str(error).split())
+            raise PublishError(f"The Hub refuses the card of {name}: {reason}") from error
+        assert pause is not None, "the last try returns or raises"
+        time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
+
+
+def _reason(status: int, name: str) -> str:
+    reasons = {
+        400: f"The Hub refuses the content of {name} (400); its card or a file is not valid.",
+        401: "The Hub does not know you (401); run `hf auth login`, or set HF_TOKEN.",
+        403: f"Your token may not write to {name} (403); use one with write access to its owner.",
+        404: f"The Hub has no {name}, or your token does not open it (404).",
+        409: f"{name} changed while it was written (409); run the same command again.",
+        412: f"{name} changed while it was written (412); run the same command again.",
+        429: "The Hub is asked too often (429); wait some minutes and run the same command again.",
+    }
+    failing = f"{_endpoint()} fails ({status}); {name} may be incomplete. Run the command again."
+    other = f"The Hub refuses {name} with status {status}."
+    return reasons.get(status, failing if status >= 500 else other)
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "The Hub")

@@ -1,0 +1,1 @@
+"""The reading of a photograph or a clip, part by part."""

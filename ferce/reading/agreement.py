@@ -1,0 +1,67 @@
+"""How far several readings of one face agree: labels, probabilities and heat maps, pair by pair."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ferce.core.labels import COMPOUNDS
+from ferce.core.types import Heatmap, Prediction, Reading
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of N readings of the same face.
+
+    Attributes:
+        labels: label -> how many readings give it, most first; "unclear" counts as one.
+        overlap: mean over pairs of the probability that two readings share, 0 (none) to 1 (all).
+        maps: mean over pairs of the heat that two maps share, 0..1; None without two maps.
+    """
+
+    labels: tuple[tuple[str, int], ...]
+    overlap: float
+    maps: float | None
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether all give the same label."""
+        return len(self.labels) == 1
+
+
+def compare(readings: Sequence[Reading]) -> Agreement | None:
+    """The agreement of the readings that hold a prediction; None for fewer than two of them."""
+    told = [reading.prediction for reading in readings if reading.prediction is not None]
+    if len(told) < 2:
+        return None
+    labels = Counter(prediction.label or "unclear" for prediction in told)
+    shared = [overlap(a, b) for a, b in combinations(told, 2)]
+    heats = [reading.heatmap for reading in readings if reading.heatmap is not None]
+    alike = [found for a, b in combinations(heats, 2) if (found := likeness(a, b)) is not None]
+    return Agreement(
+        tuple(labels.most_common()),
+        float(np.mean(shared)),
+        float(np.mean(alike)) if alike else None,
+    )
+
+
+def overlap(a: Prediction, b: Prediction) -> float:
+    """Sum of min(p, q) over the compounds, 0..1; one minus their total variation distance."""
+    pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
+    return float(sum(min(pair) for pair in pairs))
+
+
+def likeness(a: Heatmap, b: Heatmap) -> float | None:
+    """Share of heat that lies in the same places, 0..1; None where a map is empty.
+
+    Sum of min(a, b) of two maps that each sum to 1: the similarity metric of saliency maps
+    (SIM, Bylinskii et al. 2016, arXiv 1604.03605, eq. 4).
+    """
+    if a.values.shape != b.values.shape:
+        raise ValueError(f"maps must be of one crop; got {a.values.shape} and {b.values.shape}")
+    if a.empty or b.empty:
+        return None
+    one, two = (heat.values.astype(np.float64) / heat.values.sum(dtype=float) for heat in (a, b))
+    return float(np.minimum(one, two).sum())

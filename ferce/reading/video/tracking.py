@@ -1,0 +1,176 @@
+"""One number for one face through the frames: boxes and meshes matched over time, with gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.protocols import Classifier, Detector
+from ferce.core.types import Box, Face, Pixels
+from ferce.faces.geometry import overlap
+from ferce.reading.pipeline import measured
+from ferce.reading.video.expression import Expression
+
+PATIENCE = 1.0  # seconds that a face may be out of sight and still be the same
+_LEAST = 0.5  # likeness from which two sightings are one face; see `likeness`
+# Correlation of the crops below which they show different people. From frame to frame one face
+# stays above 0.9; of two people in the demo set 4 in 5 lie below.
+_ALIKE = 0.4
+_SIDE = 24  # pixels of the crops that are compared
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """Where a face was and what it looked like, small and grey."""
+
+    face: Face
+    look: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, face: Face) -> "Sighting":
+        """The sighting of a face."""
+        import cv2
+
+        grey = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        inner = small[4:-4, 4:-4]  # the face itself, not what is behind it
+        spread = float(inner.std())
+        return cls(face, (inner - inner.mean()) / spread if spread > 1 else np.zeros_like(inner))
+
+
+class Tracker:
+    """Numbers the faces of frames given in the order of time, from 1.
+
+    `patience` is how long, in seconds, a face may be missing and still keep its number.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._last: dict[int, tuple[float, Sighting]] = {}
+        self._count = 0
+
+    def near(self, seconds: float) -> tuple[Box, ...]:
+        """Boxes of the faces that are expected at this time."""
+        self._forget(seconds)
+        return tuple(sighting.face.box for _, sighting in self._last.values())
+
+    def number(self, faces: Sequence[Face], seconds: float) -> list[int]:
+        """The number of each face: that of the face it continues, or a new one."""
+        self._forget(seconds)
+        seen = [Sighting.of(face) for face in faces]
+        numbers = self._continued(seen)
+        for i, sighting in enumerate(seen):
+            if i not in numbers:
+                self._count += 1
+                numbers[i] = self._count
+            self._last[numbers[i]] = (seconds, sighting)
+        return [numbers[i] for i in range(len(seen))]
+
+    def _forget(self, seconds: float) -> None:
+        kept = {n: at for n, at in self._last.items() if seconds - at[0] <= self._patience}
+        self._last = kept
+
+    def _continued(self, seen: Sequence[Sighting]) -> dict[int, int]:
+        """Index of a sighting -> number: the pairs that are most alike in sum (Kuhn 1955)."""
+        from scipy.optimize import linear_sum_assignment
+
+        known = list(self._last)
+        table = np.array([[likeness(self._last[n][1], one) for n in known] for one in seen])
+        if not table.size:
+            return {}
+        pairs = zip(*linear_sum_assignment(table, maximize=True), strict=True)
+        return {int(i): known[j] for i, j in pairs if table[i, j] >= _LEAST}
+
+
+def likeness(a: Sighting, b: Sighting) -> float:
+    """How well two sightings fit, 0 (not at all) to 2.
+
+    The overlap of the boxes (intersection over union) and the nearness of the meshes (1 less their
+    mean distance in face sizes). Faces that look different, as after a cut, are never one.
+    """
+    if a.look.any() and b.look.any() and float((a.look * b.look).mean()) < _ALIKE:
+        return 0.0
+    return overlap(a.face.box, b.face.box) + max(1.0 - _distance(a.face, b.face), 0.0)
+
+
+def _distance(a: Face, b: Face) -> float:
+    """Mean distance of the landmarks, or of the box corners, over the larger box's side."""
+    sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (a.box, b.box)]
+    points = [
+        np.reshape(face.box, (2, 2)) if face.landmarks is None else face.landmarks[:, :2]
+        for face in (a, b)
+    ]
+    if len(points[0]) != len(points[1]):
+        points = [np.reshape(face.box, (2, 2)) for face in (a, b)]
+    gap = np.linalg.norm(points[0] - points[1], axis=1).mean()
+    return float(gap) / max(*sides, 1.0)
+
+
+# Seconds between looks for small faces that have come into the picture, and between thorough
+# searches while no face is followed; each costs as much as two to five quick looks.
+_SEARCH = 1.0
+
+
+@runtime_checkable
+class Quick(Protocol):
+    """A detector that looks faster where it knows what the frame before showed."""
+
+    def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
+        """As `detect`, by one look and one around each box of `near`; `small` looks closer."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A face in a frame: its number, and what it shows; None where it must not be read."""
+
+    number: int
+    face: Face
+    expression: Expression | None
+
+
+class Follower:
+    """Finds, numbers and reads the faces of frames; holds what one stream needs to remember.
+
+    `mass` and `calibrated` are those of the classifier's scores (see `types.Scores`).
+    """
+
+    def __init__(
+        self, detector: Detector, classifier: Classifier, patience: float = PATIENCE
+    ) -> None:
+        self._detector, self._classifier = detector, classifier
+        self._tracker = Tracker(patience)
+        self._searched = float("-inf")
+        self.mass, self.calibrated = 0.9, False
+
+    def step(self, pixels: Pixels, seconds: float) -> list[Seen]:
+        """The faces of the next frame, largest first; times must not go back."""
+        faces = self._look(pixels, seconds)
+        numbers = self._tracker.number(faces, seconds)
+        readable = [face for face in faces if not face.problem]
+        known = dict(zip(map(id, readable), self._read(readable), strict=True))
+        return [
+            Seen(number, *known.get(id(face), (face, None)))
+            for number, face in zip(numbers, faces, strict=True)
+        ]
+
+    def _look(self, pixels: Pixels, seconds: float) -> list[Face]:
+        """A quick look while faces are followed; a thorough one now and then."""
+        near = self._tracker.near(seconds)
+        due = seconds - self._searched >= _SEARCH
+        if due:
+            self._searched = seconds
+        if not isinstance(self._detector, Quick):
+            return self._detector.detect(pixels)
+        found = self._detector.glance(pixels, near, small=due)
+        return self._detector.detect(pixels) if due and not found and not near else found
+
+    def _read(self, faces: Sequence[Face]) -> list[tuple[Face, Expression]]:
+        if not faces:
+            return []
+        scores = self._classifier.scores(faces)
+        self.mass, self.calibrated = scores.mass, scores.calibrated
+        seen = [measured(face, scores, i) for i, face in enumerate(faces)]
+        return [(face, Expression.of(scores, i, face.units)) for i, face in enumerate(seen)]

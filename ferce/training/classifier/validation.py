@@ -1,0 +1,168 @@
+"""What a network says of the validation faces, every face once whatever the processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ferce.core.labels import COMPOUNDS, NEUTRAL
+from ferce.evaluation import metrics
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.models.calibration import Calibration, softmax
+from ferce.training.classifier.batches import Faces, loader
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Scores of N faces beside what is known of them, in the order of the data set.
+
+    `logits` (N, K), `targets` (N, K), `unit_logits` (N, A) or None, `units` (N, A) with NaN.
+    """
+
+    labels: tuple[str, ...]
+    logits: NDArray[np.float64]
+    targets: NDArray[np.float64]
+    unit_logits: NDArray[np.float64] | None
+    units: NDArray[np.float64]
+
+    def among(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Truth and scores of the faces whose one label is among `names`, those columns only."""
+        columns = [self.labels.index(name) for name in names]
+        rows = (self.targets[:, columns] > 0.99).any(1)
+        return self.targets[rows][:, columns].argmax(1), self.logits[rows][:, columns]
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def predict(net: Any, faces: Faces, batch: int, accelerator: Any, workers: int = 0) -> Outputs:
+    """Outputs for all faces; every process must call it, and each gets all of them."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    mine = np.arange(rank, len(faces), world)
+    passes = [[(0, int(i)) for i in piece] for piece in _pieces(mine, batch)]
+    training = net.training
+    net.eval()
+    columns = len(faces.labels) * 2 + len(UNIT_NUMBERS) * 2 + 1
+    rows = torch.full((-(-len(faces) // world), columns), -1.0, device=accelerator.device)
+    done = 0
+    for loaded in loader(faces, passes, workers):
+        block = _block(net, loaded.to(accelerator.device), accelerator)
+        rows[done : done + len(block)] = block
+        done += len(block)
+    net.train(training)
+    gathered = accelerator.gather(rows).double().cpu().numpy()
+    return _outputs(gathered[gathered[:, 0] >= 0], faces.labels, net.units is not None)
+
+
+def _block(net: Any, batch: Any, accelerator: Any) -> Any:
+    """(n, columns): index, scores, targets, unit scores, units."""
+    with accelerator.autocast():
+        logits, units = net(batch.images)
+    if units is None:
+        units = torch.zeros_like(batch.units)
+    parts = (batch.indices[:, None], logits, batch.targets, units, batch.units)
+    return torch.cat([part.float() for part in parts], dim=1)
+
+
+def _pieces(items: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _outputs(rows: NDArray[np.float64], labels: tuple[str, ...], has_units: bool) -> Outputs:
+    rows = rows[np.argsort(rows[:, 0])]
+    k, a = len(labels), len(UNIT_NUMBERS)
+    _, logits, targets, unit_logits, units = np.split(rows, [1, 1 + k, 1 + 2 * k, 1 + 2 * k + a], 1)
+    return Outputs(labels, logits, targets, unit_logits if has_units else None, units)
+
+
+def score(outputs: Outputs) -> float:
+    """The figure that chooses: macro-F1 over the 14 compounds.
+
+    In the stage of basic emotions, the share of each face's emotions among as many top scores.
+    """
+    if set(COMPOUNDS) <= set(outputs.labels):
+        truth, logits = outputs.among(COMPOUNDS)
+        return metrics.macro_f1(truth, logits.argmax(1), len(COMPOUNDS))
+    shares = []
+    for wanted, logits in zip(outputs.targets > 0, outputs.logits, strict=True):
+        if wanted.any():
+            top = np.argsort(-logits, kind="stable")[: int(wanted.sum())]
+            shares.append(wanted[top].mean())
+    return float(np.mean(shares))
+
+
+def calibrate(outputs: Outputs) -> Calibration:
+    """Temperature and set mass from the validation faces that show a compound."""
+    truth, logits = outputs.among(COMPOUNDS)
+    temperature = metrics.fit_temperature(truth, logits)
+    mass = metrics.fit_set_mass(truth, softmax(logits, temperature))
+    return Calibration(temperature, min(mass, 1.0))  # a sum of shares may be above by rounding
+
+
+def measure(
+    outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]
+) -> dict[str, Any]:
+    """All figures of the validation split, as JSON.
+
+    Args:
+        outputs: of all N faces.
+        calibration: with which the probabilities are made.
+        subjects: (N,) who is shown; intervals resample people.
+    """
+    truth, logits = outputs.among(COMPOUNDS)
+    who = subjects[(outputs.targets[:, : len(COMPOUNDS)] > 0.99).any(1)]
+    p = softmax(logits, calibration.temperature)
+    best, k = p.argmax(1), len(COMPOUNDS)
+
+    def f1(rows: NDArray[np.intp]) -> float:
+        return metrics.macro_f1(truth[rows], best[rows], k)
+
+    interval = metrics.bootstrap(f1, who, draws=500)
+    each = metrics.per_class(truth, best, k)
+    return {
+        "faces": len(truth),
+        "macro_f1": interval.value,
+        "macro_f1_interval": [interval.low, interval.high],
+        "accuracy": metrics.accuracy(truth, best),
+        "top2": metrics.top_k(truth, p, 2),
+        "uar": metrics.unweighted_recall(truth, best, k),
+        "ece": metrics.calibration_error(truth, p),
+        "ece_uncalibrated": metrics.calibration_error(truth, softmax(logits)),
+        "nll": metrics.negative_log_likelihood(truth, p),
+        "brier": metrics.brier(truth, p),
+        "set_coverage": metrics.set_coverage(truth, p, calibration.mass),
+        "set_size": float(metrics.set_sizes(p, calibration.mass).mean()),
+        "f1": {name: float(v) for name, v in zip(COMPOUNDS, each["f1"], strict=True)},
+        "confusion": metrics.confusion(truth, best, k).tolist(),
+        **_beyond(outputs),
+    }
+
+
+def _beyond(outputs: Outputs) -> dict[str, Any]:
+    """Figures of neutral, of all labels together, and of the action units."""
+    more: dict[str, Any] = {}
+    if len(outputs.labels) > len(COMPOUNDS):
+        truth, logits = outputs.among(outputs.labels)
+        more["macro_f1_all_labels"] = metrics.macro_f1(truth, logits.argmax(1), len(outputs.labels))
+    if NEUTRAL in outputs.labels:
+        column = outputs.labels.index(NEUTRAL)
+        labelled = outputs.targets.sum(1) > 0
+        p = softmax(outputs.logits[labelled])[:, column]
+        more["neutral_auc"] = metrics.auc(p, outputs.targets[labelled, column] > 0.99)
+    if outputs.unit_logits is not None:
+        more["unit_auc"] = unit_aucs(outputs)
+        known = [v for v in more["unit_auc"].values() if v is not None]
+        more["unit_auc_mean"] = float(np.mean(known)) if known else None
+    return more
+
+
+def unit_aucs(outputs: Outputs) -> dict[str, float | None]:
+    """AU -> AUC over the coded faces; None where all of them show it, or none."""
+    assert outputs.unit_logits is not None, "this network has no head for action units"
+    found = {}
+    for place, number in enumerate(UNIT_NUMBERS):
+        known = ~np.isnan(outputs.units[:, place])
+        value = metrics.auc(outputs.unit_logits[known, place], outputs.units[known, place] > 0.5)
+        found[f"AU{number}"] = None if np.isnan(value) else value
+    return found

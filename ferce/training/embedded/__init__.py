@@ -1,0 +1,1 @@
+"""Fit and package the parts of the classifier that ships with ferce."""

@@ -1,0 +1,84 @@
+"""Which layers LoRA adapts (Hu et al. 2021, arXiv:2106.09685), by regular expression."""
+
+import re
+from typing import Any
+
+from ferce.training.language.plan import LanguagePlan
+from ferce.training.progress import TrainingError
+
+# fc1 and fc2 are names of the vision tower's layers too, so each scope begins with its part.
+SCOPES = {
+    "language": (
+        r"language_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2|q|k|v|o|wi|wi_0|wi_1|wo)"
+    ),
+    "qformer": r"qformer\..*\.(query|key|value|dense)",
+    "projection": r"language_projection",
+    "vision": r"vision_model\..*\.(qkv|projection|fc1|fc2)",
+}
+PARTS = ("language_model", "qformer", "language_projection", "vision_model")
+
+
+def pattern(scope: str) -> str:
+    """The regular expression of a scope such as "language,projection", or the one behind "re:".
+
+    Raises:
+        TrainingError: a scope is unknown, or the expression is none.
+    """
+    if scope.startswith("re:"):
+        try:
+            re.compile(scope[3:])
+        except re.error as error:
+            raise TrainingError(f"{scope[3:]!r} is no regular expression: {error}.") from error
+        return scope[3:]
+    names = scope.replace(" ", "").split(",")
+    if unknown := [name for name in names if name not in SCOPES]:
+        raise TrainingError(f"Unknown scope {unknown[0]!r}; known: {', '.join(SCOPES)}, re:REGEX.")
+    return "|".join(f"({SCOPES[name]})" for name in names)
+
+
+def attach(network: Any, plan: LanguagePlan) -> Any:
+    """The PeftModel around `network`, whose layers now learn and nothing else.
+
+    Raises:
+        TrainingError: the scope fits no layer.
+    """
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    wanted = pattern(plan.scope)
+    if not any(re.fullmatch(wanted, name) for name, _ in network.named_modules()):
+        raise TrainingError(f"No layer of the network fits the scope {plan.scope!r}.")
+    if plan.load_in in ("8bit", "4bit"):
+        network = prepare_model_for_kbit_training(network, plan.checkpointing)
+    elif plan.checkpointing:
+        network.activation_checkpointing_enable({"use_reentrant": False})
+        network.enable_input_require_grads()
+    config = LoraConfig(
+        r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout, target_modules=wanted
+    )
+    return get_peft_model(network, config)
+
+
+def counts(network: Any) -> dict[str, tuple[int, int]]:
+    """Part -> (parameters that learn, all parameters); quantised weights count what they stand for.
+
+    Adapter parameters are of the part that they adapt.
+    """
+    found = {}
+    for part in PARTS:
+        parameters = list(getattr(network, part).parameters())
+        learning = sum(p.numel() for p in parameters if p.requires_grad)
+        found[part] = (learning, sum(_size(p) for p in parameters))
+    return found
+
+
+def told(found: dict[str, tuple[int, int]]) -> str:
+    """The counts in a line."""
+    parts = [f"{part} {learning:,} of {every:,}" for part, (learning, every) in found.items()]
+    learning, every = (sum(pair[i] for pair in found.values()) for i in range(2))
+    return f"trainable: {learning:,} of {every:,} ({learning / every:.2%}); " + ", ".join(parts)
+
+
+def _size(parameter: Any) -> int:
+    """Numbers in a weight; NF4 packs two in a byte."""
+    packed = type(parameter).__name__ == "Params4bit"
+    return int(parameter.numel()) * (2 if packed else 1)

@@ -1,0 +1,116 @@
+"""A fine-tuned BLIP-2 as a folder that plain PEFT loads, with what was measured beside it."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ferce.models import hub
+from ferce.models.vlm import blip2_mini
+from ferce.training import checkpoint
+from ferce.training.language.plan import LanguagePlan
+from ferce.training.progress import TrainingError
+
+OURS = "ferce.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a base came from.
+
+    `folder` holds its files; `name` is what an adapter calls it, a Hub id if it has one; `revision`
+    is the commit on the Hub, None for a folder; `fingerprint` that of its weights.
+    """
+
+    folder: Path
+    name: str
+    revision: str | None
+    fingerprint: str
+
+    @property
+    def spec(self) -> str:
+        """The base as `Spec.where`: it is in the cache or a folder by now."""
+        return str(self.folder)
+
+
+def origin(plan: LanguagePlan) -> Origin:
+    """The plan's base, fetched if need be.
+
+    Raises:
+        CheckpointError: it cannot be had.
+        TrainingError: `base_id` is no Hub id.
+    """
+    packaged = plan.base == blip2_mini.KIND
+    found = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
+    if plan.base_id and Path(plan.base_id).exists():
+        raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
+    own = blip2_mini.NAME if packaged else hub.repository_of(found) or str(found)
+    name = plan.base_id or own
+    commit = found.name if hub.repository_of(found) else plan.revision or None
+    return Origin(found, name, commit, hub.fingerprint(found))
+
+
+def export(
+    folder: Path, wrapped: Any, processor: Any, base: Origin, facts: Mapping[str, Any]
+) -> None:
+    """Write the adapter, the processor and `ferce.json`.
+
+    Args:
+        folder: of the run; `PeftModel.from_pretrained(base, FOLDER)` loads it.
+        wrapped: the PeftModel.
+        processor: that it was trained with.
+        base: that it belongs to.
+        facts: more for `ferce.json`, such as the data's fingerprint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = wrapped.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base.name, base.revision
+    wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
+    processor.save_pretrained(folder)
+    ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
+    checkpoint.write_json(folder / OURS, {**ours, **facts})
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What is known of a run besides its figures; `data` is JSON."""
+
+    plan: LanguagePlan
+    base: Origin
+    accelerator: Any
+    data: Mapping[str, Any]
+
+    def machine(self) -> dict[str, Any]:
+        """Where it ran."""
+        import bitsandbytes
+        import peft
+        import torch
+        import transformers
+
+        device = self.accelerator.device
+        gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+        modules = (torch, transformers, peft, bitsandbytes)
+        return {
+            "device": gpu or f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+            "processes": self.accelerator.num_processes,
+            **{module.__name__: module.__version__ for module in modules},
+        }
+
+
+def finish(
+    folder: Path, wrapped: Any, processor: Any, facts: Facts, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
+    export(folder, wrapped, processor, facts.base, {"data": facts.data})
+    metrics = {
+        **told,
+        "base": facts.base.name,
+        "base_fingerprint": facts.base.fingerprint,
+        "data": facts.data,
+        "machine": facts.machine(),
+    }
+    checkpoint.write_json(folder / "metrics.json", metrics)
+    checkpoint.write_json(folder / "run.json", asdict(facts.plan))
+    return metrics

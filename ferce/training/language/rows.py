@@ -1,0 +1,148 @@
+"""Turns as token ids, where the loss falls on the answers alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferce.training.language.turns import Turn
+from ferce.training.progress import TrainingError
+from ferce.training.sampling import Indices
+
+POOL = 16  # steps whose rows are sorted together; more saves padding and mixes less
+
+
+def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indices]:
+    """Rows of each optimiser step of an epoch; a function of its arguments alone.
+
+    Rows are shuffled, sorted by length within pools of `POOL` steps, and the steps shuffled again;
+    steps differ by at most one row, so that none is a small remainder.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths))
+    pools = max(1, -(-len(order) // (step * POOL)))
+    steps: list[Indices] = []
+    for pool in np.array_split(order, pools):
+        sorted_pool = pool[np.argsort(np.asarray(lengths)[pool], kind="stable")]
+        steps += np.array_split(sorted_pool, max(1, -(-len(pool) // step)))
+    return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
+    """A step's rows in passes of at most `tokens` tokens, padding included, and at least one row.
+
+    The longest steps decide how much memory a run needs; in more passes they compute the same.
+    """
+    passes: list[list[int]] = []
+    for row in sorted(members.tolist(), key=lambda i: lengths[i]):
+        if passes and lengths[row] * (len(passes[-1]) + 1) <= tokens:
+            passes[-1].append(row)
+        else:
+            passes.append([row])
+    return [np.array(part) for part in passes]
+
+
+def padding(lengths: Sequence[int], steps: Sequence[Indices]) -> float:
+    """The share 0..1 of computed tokens that are padding."""
+    sizes = np.asarray(lengths)
+    computed = sum(int(sizes[step].max()) * len(step) for step in steps)
+    return 1 - float(sizes[np.concatenate(list(steps))].sum()) / computed
+
+
+IGNORED = -100  # the label that cross-entropy leaves out
+
+
+@dataclass(frozen=True)
+class Row:
+    """One turn as ids.
+
+    Attributes:
+        turn: what it says.
+        ids: what is read: placeholders of the picture, prompt, and for a decoder-only model the
+            answer with its end.
+        labels: for a decoder-only model as long as `ids`, `IGNORED` but on the answer and its end;
+            for an encoder-decoder the answer with its end.
+    """
+
+    turn: Turn
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens that are computed."""
+        return max(len(self.ids), len(self.labels))
+
+
+class Tokeniser:
+    """Turns into rows, exactly as `backends.blip2` reads prompts and scores answers."""
+
+    def __init__(self, backend: Any) -> None:
+        """`backend` is a `blip2.Blip2`."""
+        self.backend = backend
+        self.inner = backend.processor.tokenizer
+        self.causal = backend.style == "opt"
+        config = backend.network.config
+        self.image, self.queries = config.image_token_id, config.num_query_tokens
+        self.limit = getattr(config.text_config, "max_position_embeddings", None)
+        self._prompts: dict[str, tuple[int, ...]] = {}
+
+    def prompt(self, text: str) -> tuple[int, ...]:
+        """Ids of a prompt in the family's format, behind the picture's placeholders."""
+        asked = self.backend.question(text)
+        if asked not in self._prompts:
+            made = (*[self.image] * self.queries, *self.inner(asked)["input_ids"])
+            if made.count(self.image) != self.queries:
+                raise TrainingError(
+                    f"Each prompt must hold {self.queries} image placeholders; got "
+                    f"{made.count(self.image)} in {asked!r}."
+                )
+            self._prompts[asked] = made
+        return self._prompts[asked]
+
+    def row(self, turn: Turn) -> Row:
+        """The turn's ids.
+
+        Raises:
+            TrainingError: it is longer than the language model can read.
+        """
+        asked = self.backend.question(turn.prompt)
+        prompt = self.prompt(turn.prompt)
+        (answer,) = self.backend.continuations(asked, [turn.answer])
+        if self.causal:
+            said = (*answer, self.inner.eos_token_id)
+            row = Row(turn, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
+        else:
+            row = Row(turn, prompt, tuple(answer))
+        if self.limit is not None and row.length > self.limit:
+            raise TrainingError(
+                f"The {turn.task} of picture {turn.number} has {row.length} tokens; the language "
+                f"model reads {self.limit}."
+            )
+        return row
+
+    def batch(self, rows: Sequence[Row], device: Any, width: int = 0) -> dict[str, Any]:
+        """Tensors of N rows, padded on the right to the longest of them, or to `width`.
+
+        Returns:
+            input_ids and attention_mask (N, L); labels (N, L), or (N, T) for an encoder-decoder.
+        """
+        pad = self.inner.pad_token_id
+        ids = _padded([row.ids for row in rows], pad, width)
+        mask = _padded([[1] * len(row.ids) for row in rows], 0, width)
+        labels = _padded([row.labels for row in rows], IGNORED, width if self.causal else 0)
+        made = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {name: tensor.to(device) for name, tensor in made.items()}
+
+
+def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: Any) -> Any:
+    """(N,) float32: the weight of each row's task."""
+    values = [weights[row.turn.task] for row in rows]
+    return torch.tensor(values, dtype=torch.float32, device=device)
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Any:
+    width = max(width, *(len(row) for row in rows))
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

@@ -1,0 +1,188 @@
+"""A BLIP-2 that learns: from what was seen and said to the loss of the answer, and no further.
+
+The language model is given embeddings. The output layer runs over answer tokens only, as the logits
+of all others would be thrown away: with 50,000 words they are the largest tensor of a plain step.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ferce.models.vlm import scoring
+from ferce.models.vlm.base import Inputs, pad_left
+from ferce.models.vlm.blip2 import Blip2
+from ferce.training.language.rows import IGNORED, Tokeniser
+
+Base: Any = torch.nn.Module
+
+
+class Speaker(Base):  # type: ignore[misc]
+    """The loss of each row; frozen parts run without gradients and in evaluation mode."""
+
+    def __init__(self, backend: Any) -> None:
+        """`backend` is a `blip2.Blip2` with the adapter's layers in place."""
+        super().__init__()
+        self.network = backend.network
+        self.causal = backend.style == "opt"
+        self.projected = False  # whether the features given are behind the projection
+
+    @property
+    def frozen_sight(self) -> bool:
+        """Whether nothing of the vision tower and the Q-Former learns."""
+        network = self.network
+        parts = (network.vision_model, network.qformer)
+        learns = any(p.requires_grad for part in parts for p in part.parameters())
+        return not learns and not network.query_tokens.requires_grad
+
+    @property
+    def frozen_projection(self) -> bool:
+        """Whether the language projection does not learn."""
+        return not _learns(self.network.language_projection)
+
+    def train(self, mode: bool = True) -> "Speaker":
+        """Training mode for what learns and for the language model; the rest stays as it is."""
+        super().train(mode)
+        for part in (self.network.vision_model, self.network.qformer):
+            part.train(mode and _learns(part))
+        return self
+
+    def blind(self, projected: bool) -> None:
+        """Let go of what is not needed any more: vision tower, Q-Former, perhaps projection."""
+        self.projected = projected
+        self.network.vision_model = torch.nn.Identity()
+        self.network.qformer = torch.nn.Identity()
+        if projected:
+            self.network.language_projection = torch.nn.Identity()
+
+    def forward(self, batch: Mapping[str, Any]) -> Any:
+        """(N,) mean negative log-likelihood of each row's answer.
+
+        Args:
+            batch: `rows.Tokeniser.batch`, with `features` (N, Q, D) or `pixel_values`.
+        """
+        embeds = self.embed(batch)
+        if self.causal:
+            return self._continued(embeds, batch["attention_mask"], batch["labels"])
+        return self._decoded(embeds, batch["attention_mask"], batch["labels"])
+
+    def embed(self, batch: Mapping[str, Any]) -> Any:
+        """(N, L, D) embeddings of the rows, what was seen in place of the placeholders."""
+        ids = batch["input_ids"]
+        places = ids == self.network.config.image_token_id
+        wanted = self.network.config.num_query_tokens
+        assert bool((places.sum(1) == wanted).all()), f"a row must have {wanted} placeholders"
+        embeds = self.network.get_input_embeddings()(ids)
+        seen = self.see(batch).to(embeds.dtype)
+        return embeds.masked_scatter(places[..., None], seen)
+
+    def see(self, batch: Mapping[str, Any]) -> Any:
+        """(N, Q, D) in the language model's space."""
+        network = self.network
+        if "features" not in batch:
+            read = self._query(batch["pixel_values"])
+        else:
+            read = batch["features"]
+            if self.projected:
+                return read
+        return network.language_projection(read.to(_dtype(network.language_projection, read)))
+
+    def _query(self, pixels: Any) -> Any:
+        network = self.network
+        dtype = network.vision_model.embeddings.patch_embedding.weight.dtype
+        with torch.no_grad() if not _learns(network.vision_model) else nullcontext():
+            patches = network.vision_model(pixel_values=pixels.to(dtype)).last_hidden_state
+        with torch.no_grad() if self.frozen_sight else nullcontext():
+            return network.qformer(
+                query_embeds=network.query_tokens.expand(len(pixels), -1, -1),
+                encoder_hidden_states=patches,
+                encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
+            ).last_hidden_state
+
+    def _continued(self, embeds: Any, mask: Any, labels: Any) -> Any:
+        model = self.network.language_model
+        states = model.model.decoder(
+            inputs_embeds=embeds, attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        wanted = labels[:, 1:]  # the state before a token tells it
+        told = wanted != IGNORED
+        logits = model.lm_head(states[:, :-1][told])
+        return _row_means(logits, wanted[told], told)
+
+    def _decoded(self, embeds: Any, mask: Any, labels: Any) -> Any:
+        model = self.network.language_model
+        logits = model(
+            inputs_embeds=embeds, attention_mask=mask, labels=labels, use_cache=False
+        ).logits
+        told = labels != IGNORED
+        return _row_means(logits[told], labels[told], told)
+
+
+def _row_means(logits: Any, wanted: Any, told: Any) -> Any:
+    """(N,) mean cross-entropy of each row; logits (M, V), wanted (M,), told (N, L) with M true."""
+    losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
+    rows = told.nonzero()[:, 0]
+    sums = losses.new_zeros(len(told)).index_add(0, rows, losses)
+    return sums / told.sum(1).clamp(min=1)
+
+
+def _learns(module: Any) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _dtype(module: Any, read: Any) -> Any:
+    """The floating-point type that a layer's inputs need; quantised weights tell none."""
+    weight = next(module.parameters())
+    return weight.dtype if weight.dtype.is_floating_point else read.dtype
+
+
+Sight = Callable[[Sequence[int]], dict[str, Any]]  # numbers of pictures -> what a batch has of them
+
+
+class Recall(Blip2):
+    """The backend with the sight of a `Speaker`: `features` or `pixel_values` of a batch."""
+
+    def __init__(self, backend: Blip2, speaker: Speaker, tokeniser: Tokeniser) -> None:
+        super().__init__(backend.name, backend.checkpoint, backend.settings)
+        self.speaker, self.tokeniser = speaker, tokeniser
+
+    def _embed(self, inputs: Inputs) -> Any:
+        return self.speaker.embed(inputs)
+
+    def asked(self, prompts: Sequence[str], sight: dict[str, Any]) -> Inputs:
+        """Inputs of N prompts, not yet in the family's format, over what is seen of N pictures."""
+        rows = [list(self.tokeniser.prompt(text)) for text in prompts]
+        ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
+        return {"input_ids": ids, "attention_mask": mask, **sight}
+
+    def score(
+        self, numbers: Sequence[int], sight: Sight, prompt: str, phrases: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`."""
+        tokens = self.continuations(self.question(prompt), phrases)
+        rows = []
+        for start in range(0, len(numbers), self.settings.batch):
+            some = numbers[start : start + self.settings.batch]
+            with torch.no_grad():
+                prefix = self.prefix(self.asked([prompt] * len(some), sight(some)))
+                found = scoring.likelihoods(prefix, tokens, self.device)
+            rows.append(found.float().cpu().numpy())
+        whole = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
+        return np.asarray(whole, np.float64)
+
+    def say(
+        self, numbers: Sequence[int], sight: Sight, prompts: Sequence[str], limit: int
+    ) -> list[str]:
+        """What the model answers to a prompt about each picture."""
+        texts: list[str] = []
+        for start in range(0, len(numbers), self.settings.batch):
+            rows = slice(start, start + self.settings.batch)
+            inputs = self.asked(prompts[rows], sight(numbers[rows]))
+            with torch.no_grad():
+                ids = self.generate(inputs, limit)
+            texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]

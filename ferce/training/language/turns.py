@@ -1,0 +1,120 @@
+"""What is asked and answered in training: labels, explanations, questions.
+
+The label task alone knows the true labels, and only as answers. Explanations carry the label that
+the model itself predicts, in prompt and answer alike, and tell how the coded action units fit that
+label; so an explanation is the same text whatever the truth is, and nothing of it can leak.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ferce.core.labels import BASICS, COMPOUNDS, components
+from ferce.data import captions
+from ferce.data.families import TRAINING
+from ferce.data.questions import Asker, Ledger
+from ferce.models import prompts
+from ferce.training.language.gallery import Gallery, Shown
+
+BASIC = "Which basic emotion does the expression of this face resemble?"
+PROMPTS = {"compound": prompts.CLASSIFY, "basic": BASIC}
+PHRASES = {"compound": COMPOUNDS, "basic": BASICS}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question about one variation of a face.
+
+    `number` is that of `Gallery`; `task` is label, explanation or vqa; `prompt` is not yet in the
+    format of a family of models.
+    """
+
+    number: int
+    task: str
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """Makes the turns of an epoch, a function of its fields and the epoch's predictions.
+
+    Attributes:
+        gallery: N faces.
+        shown: of every variation.
+        truths: (N,) labels of the faces; used as answers only.
+        stage: "compound" or "basic".
+        tasks: which of label, explanation and vqa.
+        questions: a face.
+        house: share of explanations asked for without a label.
+        template: of the others.
+        seed: of the wording.
+    """
+
+    gallery: Gallery
+    shown: Sequence[Shown]
+    truths: Sequence[str | None]
+    stage: str = "compound"
+    tasks: Sequence[str] = ("label", "explanation", "vqa")
+    questions: int = 2
+    house: float = 0.2
+    template: str = "plain"
+    seed: int = 0
+
+    def turns(self, epoch: int, predicted: Sequence[str]) -> list[Turn]:
+        """All turns of an epoch, in the order of the faces.
+
+        Args:
+            epoch: decides the variations and the wording.
+            predicted: (N,) the model's own label for each face.
+        """
+        ledger = Ledger()
+        made: list[Turn] = []
+        for index in range(len(self.gallery.items)):
+            number = self.gallery.number(index, epoch)
+            made += self.label_turn(index, number, epoch)
+            made += self.explanation_turn(number, epoch, predicted[index])
+            made += self.question_turns(number, epoch, ledger)
+        return made
+
+    def label_turn(self, index: int, number: int, epoch: int) -> list[Turn]:
+        """The label, if the stage knows it; the two emotions of a compound by turns."""
+        truth = self.truths[index]
+        if "label" not in self.tasks or truth is None:
+            return []
+        if self.stage == "basic":
+            parts = components(truth)
+            answers = parts[epoch % len(parts) :][:1] if parts else ()
+        else:
+            answers = (truth,) if truth in COMPOUNDS else ()
+        prompt = prompts.guard(PROMPTS[self.stage], truth)
+        return [Turn(number, "label", prompt, answer) for answer in answers]
+
+    def explanation_turn(self, number: int, epoch: int, predicted: str) -> list[Turn]:
+        """The explanation of the predicted label, or a description without one."""
+        units, hidden = self.gallery.units(number, self.shown[number])
+        if "explanation" not in self.tasks or units is None:
+            return []
+        key = f"{self.seed}/{epoch}/{number}"
+        label = None if random.Random(f"house/{key}").random() < self.house else predicted
+        text = captions.explain(units, label, key, TRAINING, hidden)
+        if text is None:
+            return []
+        return [Turn(number, "explanation", explanation_prompt(label, self.template), text.text)]
+
+    def question_turns(self, number: int, epoch: int, ledger: Ledger) -> Iterator[Turn]:
+        """Some of the questions that this picture answers."""
+        if "vqa" not in self.tasks or not self.questions:
+            return
+        rng = random.Random(f"ask/{self.seed}/{epoch}/{number}")
+        units, hidden = self.gallery.units(number, self.shown[number])
+        items = Asker(ledger, rng, TRAINING).ask(units, hidden)
+        for item in rng.sample(items, min(self.questions, len(items))):
+            yield Turn(number, "vqa", item.question, item.answer)
+
+
+def explanation_prompt(label: str | None, template: str = "plain") -> str:
+    """The prompt that the app gives for a predicted label; the house prompt without one."""
+    if label is None:
+        return prompts.HOUSE
+    return prompts.TEMPLATES[template].format(label=label, context="")

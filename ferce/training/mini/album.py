@@ -1,0 +1,210 @@
+"""Aligned faces packed into one array on disk, so that reading them costs a training nothing."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.data.align import Aligned
+from ferce.data.record import PRESENT, Sample, UnitLabel, hidden_in
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.facs.prototypes import in_region
+from ferce.training.checkpoint import write_atomic
+from ferce.training.progress import TrainingError
+
+QUALITY = 80  # of WebP: about 1.7 kB a face of 128 pixels
+PART = 12_000_000  # bytes of a file, at most
+SIZES = "sizes.npy"
+
+
+def write(pixels: NDArray[np.uint8], folder: Path, quality: int = QUALITY) -> None:
+    """Write (N, S, S, 3) faces as `part-000.bin` and so on, and the size of each face."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes, part, held = [], 0, bytearray()
+    for face in pixels:
+        buffer = io.BytesIO()
+        Image.fromarray(face).save(buffer, "WEBP", quality=quality)
+        if len(held) + buffer.tell() > PART:
+            (folder / f"part-{part:03}.bin").write_bytes(held)
+            part, held = part + 1, bytearray()
+        held += buffer.getvalue()
+        sizes.append(buffer.tell())
+    (folder / f"part-{part:03}.bin").write_bytes(held)
+    np.save(folder / SIZES, np.array(sizes, np.int64), allow_pickle=False)
+
+
+def read(folder: Path) -> NDArray[np.uint8]:
+    """(N, S, S, 3) faces in memory.
+
+    Raises:
+        TrainingError: a part is missing or cut short.
+    """
+    from PIL import Image
+
+    sizes = np.load(folder / SIZES, allow_pickle=False)
+    data = b"".join(path.read_bytes() for path in sorted(folder.glob("part-*.bin")))
+    if len(data) != int(sizes.sum()):
+        raise TrainingError(f"{folder} should hold {sizes.sum()} bytes of faces, not {len(data)}.")
+    ends = np.cumsum(sizes)
+    faces = [
+        np.asarray(Image.open(io.BytesIO(data[end - size : end])).convert("RGB"))
+        for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
+    ]
+    return np.stack(faces)
+
+
+SIDE = 128  # pixels; the tower reads a part of it, so that shifts find something at the border
+PIXELS, ROWS = "pixels.npy", "rows.jsonl"
+KEPT = ("source", "style", "kind", "occluder", "age", "sex", "ethnicity")  # attributes
+BAND = 0.15  # a unit this much above or below `PRESENT` is surely there or not
+
+
+@dataclass(frozen=True, eq=False)
+class Album:
+    """N faces: `pixels` (N, SIDE, SIDE, 3) uint8 RGB on disk, and what is known of each."""
+
+    pixels: NDArray[np.uint8]
+    samples: tuple[Sample, ...]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def where(self, split: str) -> NDArray[np.int64]:
+        """Indices of the faces of a split."""
+        return np.flatnonzero([sample.split == split for sample in self.samples])
+
+    def aligned(self) -> list[Aligned]:
+        """The samples as a `Gallery` takes them; it must not be asked for pictures."""
+        return [Aligned(sample, Path()) for sample in self.samples]
+
+
+def pack(items: Iterable[Aligned], count: int, folder: Path) -> Album:
+    """Write the faces of `items` (at most `count`) to `folder`, and open it.
+
+    The rows are written last: an album that has them is whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (count, SIDE, SIDE, 3)
+    pixels = np.lib.format.open_memmap(folder / PIXELS, "w+", np.uint8, shape)
+    lines = []
+    for place, item in enumerate(items):
+        pixels[place] = _resized(item.face().crop)
+        lines.append(json.dumps(_row(item.sample)))
+    pixels.flush()
+    write_atomic(folder / ROWS, lambda part: part.write_text("\n".join(lines), "utf-8"))
+    return load(folder)
+
+
+def load(folder: Path) -> Album:
+    """Open an album; its pixels stay on disk, unless it was squeezed.
+
+    Raises:
+        TrainingError: there is none, or it was not finished.
+    """
+    if not (folder / ROWS).is_file():
+        raise TrainingError(f"There is no whole album in {folder}; pack it first.")
+    rows = (folder / ROWS).read_text("utf-8").split("\n")
+    if (folder / PIXELS).is_file():
+        pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    else:
+        pixels = read(folder)
+    return Album(pixels, tuple(_sample(json.loads(row)) for row in rows))
+
+
+def squeeze(source: Path, target: Path) -> None:
+    """Write the album of one folder to another in little space, to be carried elsewhere."""
+    write(load(source).pixels, target)
+    shutil.copy(source / ROWS, target / ROWS)
+
+
+def some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many, drawn by chance but always the same; 0 for all."""
+    return np.random.default_rng(1).permutation(numbers)[: most or None]
+
+
+def targets(sample: Sample) -> NDArray[np.float32]:
+    """(2, A) 0..1 of `UNIT_NUMBERS` on the person's left and right, NaN where nobody can know.
+
+    Rises in a line over `PRESENT` +- `BAND`, so that what is hardly there is learnt as a doubt.
+    """
+    if sample.units is None:
+        return np.full((2, len(UNIT_NUMBERS)), np.nan, np.float32)
+    shown = np.zeros((2, len(UNIT_NUMBERS)), np.float32)
+    for unit in sample.units:
+        if unit.unit in UNIT_NUMBERS:
+            shown[:, UNIT_NUMBERS.index(unit.unit)] = [_sure(v) for v in _sides(unit)]
+    hidden = hidden_in(sample) or ()
+    for place, number in enumerate(UNIT_NUMBERS):
+        unasked = sample.coded is not None and number not in sample.coded
+        if unasked or any(in_region(number, region) for region in hidden):
+            shown[:, place] = np.nan
+    return shown
+
+
+def strengths(samples: Sequence[Sample]) -> NDArray[np.float32]:
+    """(N, A) strength 0..1 of each unit, 1 where only its presence was coded, NaN if unknown.
+
+    Nothing is known where something covers an unknown part of the face: it may be the very part.
+    """
+    made = np.zeros((len(samples), len(UNIT_NUMBERS)), np.float32)
+    for row, sample in zip(made, samples, strict=True):
+        for unit in sample.units or ():
+            if unit.unit in UNIT_NUMBERS:
+                row[UNIT_NUMBERS.index(unit.unit)] = max(_sides(unit))
+        row[np.isnan(targets(sample)[0])] = np.nan
+        if hidden_in(sample) is None:
+            row[:] = np.nan
+    return made
+
+
+def _sides(unit: UnitLabel) -> tuple[float, float]:
+    whole = 1.0 if unit.intensity is None else unit.intensity
+    if unit.left is None or unit.right is None:
+        return whole, whole
+    if unit.intensity is None:
+        return unit.left, unit.right
+    # The renderer's sides are absolute, so the stronger one is the intensity.
+    return unit.left, unit.right
+
+
+def _sure(strength: float) -> float:
+    return min(max((strength - PRESENT + BAND) / (2 * BAND), 0.0), 1.0)
+
+
+def _resized(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if len(crop) == SIDE:
+        return crop
+    made = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(made, np.uint8)
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    return {
+        "name": sample.name,
+        "label": sample.label,
+        "units": None if sample.units is None else [asdict(unit) for unit in sample.units],
+        "subject": sample.subject,
+        "split": sample.split or "train",
+        "coded": None if sample.coded is None else sorted(sample.coded),
+        "attributes": {k: v for k, v in sample.attributes.items() if k in KEPT},
+    }
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    units, coded = row.pop("units"), row.pop("coded")
+    return Sample(
+        image=Path(),
+        units=None if units is None else tuple(UnitLabel(**unit) for unit in units),
+        coded=None if coded is None else frozenset(coded),
+        **row,
+    )

@@ -1,0 +1,151 @@
+"""Plain questions that people and the app ask of a face, answered from its action units.
+
+What `ferce.data.questions` asks is about one unit in its own words; these are the app's own
+questionnaire and short questions on a whole cue (is the person smiling).
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ferce.core.labels import BASICS, NOUNS
+from ferce.core.types import REGIONS
+from ferce.data.captions import covered, group, visible
+from ferce.data.families import TRAINING
+from ferce.data.questions import Ledger
+from ferce.data.record import UnitLabel
+from ferce.evaluation.cues import ABSENT, CLEAR, CUES
+from ferce.explanation.text.wording import joined, opened
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import fits
+from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
+
+# Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
+WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mouth open": ("Is the mouth open?", "Are the lips apart?", "Do you see an open mouth?"),
+        "smile": ("Is the person smiling?", "Is there a smile?", "Is this a smiling face?"),
+        "brows raised": ("Are the eyebrows raised?", "Are the brows lifted?"),
+        "brows lowered": ("Are the eyebrows lowered?", "Is the brow furrowed?"),
+        "eyes wide": ("Are the eyes wide open?", "Are the eyes wide?"),
+        "eyes narrowed": ("Are the eyes narrowed?", "Is the person squinting?"),
+        "eyes closed": ("Are the eyes closed?", "Are the eyes shut?"),
+        "nose wrinkled": ("Is the nose wrinkled?", "Is the nose scrunched up?"),
+        "lip corners down": ("Are the lip corners turned down?", "Does the mouth turn down?"),
+    }
+)
+# Question of the app -> units it is about, and what is said when none of them is there.
+ASKED: MappingProxyType[str, tuple[tuple[int, ...], str]] = MappingProxyType(
+    {
+        QUESTIONNAIRE[2]: ((1, 2, 4), "None of these: the brows are at rest."),
+        QUESTIONNAIRE[3]: ((5, 7, 43), "None of these: the eyes are at rest."),
+        QUESTIONNAIRE[4]: ((9,), "No."),
+        QUESTIONNAIRE[5]: ((6,), "No."),
+        QUESTIONNAIRE[6]: ((25, 26, 27), "No."),
+        QUESTIONNAIRE[7]: ((12, 15), "Neither: the lip corners are at rest."),
+        QUESTIONNAIRE[8]: ((18, 20, 24), "None of these."),
+        QUESTIONNAIRE[9]: ((17, 26, 27), "Neither of these."),
+    }
+)
+TENSION, SIDES = QUESTIONNAIRE[10], QUESTIONNAIRE[11]
+
+
+@dataclass(frozen=True)
+class Face:
+    """Units as coded, covered regions, and units that were coded at all (None for all)."""
+
+    units: Sequence[UnitLabel]
+    hidden: frozenset[str] = frozenset()
+    coded: frozenset[int] | None = None
+
+    def strength(self, number: int) -> float | None:
+        """0..1, None where nobody can know."""
+        if self.coded is not None and number not in self.coded:
+            return None
+        if UNITS[number].region in self.hidden:
+            return None
+        found = [u for u in self.units if u.unit == number]
+        strengths = [1.0 if u.intensity is None else u.intensity for u in found]
+        return max(strengths, default=0.0)
+
+    def state(self, numbers: Sequence[int]) -> bool | None:
+        """Whether one of the units is there; None where that is not clear."""
+        known = [self.strength(number) for number in numbers]
+        if any(value is not None and value >= CLEAR for value in known):
+            return True
+        if all(value is not None and value <= ABSENT for value in known):
+            return False
+        return None
+
+
+@dataclass(frozen=True)
+class Host:
+    """Asks; yes and no alternate for each cue by the ledger."""
+
+    ledger: Ledger
+    rng: random.Random
+
+    def cues(self, face: Face) -> Iterator[tuple[str, str]]:
+        """One cue that is there and one that is not, as question and answer."""
+        known = {cue: face.state(units) for cue, units in CUES.items()}
+        for wanted in (True, False):
+            fair = [c for c, s in known.items() if s is wanted and self.ledger.may(c, wanted)]
+            if not fair:
+                continue
+            cue = self.rng.choice(fair)
+            self.ledger.note(cue, wanted)
+            yield self.rng.choice(WORDED[cue]), self._reply(face, CUES[cue], wanted)
+
+    def questionnaire(self, face: Face) -> Iterator[tuple[str, str]]:
+        """The app's questions that this face answers."""
+        for question, (numbers, rest) in ASKED.items():
+            hidden = {UNITS[n].region for n in numbers} & face.hidden
+            if hidden:
+                yield question, covered(min(hidden), TRAINING, self.rng)
+            elif (state := face.state(numbers)) is not None:
+                plain = question.startswith("Is ") or question == QUESTIONNAIRE[5]
+                there = self._reply(face, numbers, True) if plain else self._told(face, numbers)
+                yield question, there if state else rest
+        if face.coded is None:
+            yield from self._whole(face)
+
+    def _whole(self, face: Face) -> Iterator[tuple[str, str]]:
+        """Questions on the whole face, which need every unit coded."""
+        seen = visible(face.units, face.hidden)
+        shown = {UNITS[u.unit].region for u in seen}
+        active = [region for region in REGIONS if region in shown]
+        told = self._clauses(seen)
+        where = joined([f"the {region}" for region in active])
+        yield TENSION, f"At {where}: {told}." if active else "Nowhere: the face is at rest."
+        one = [u for u in seen if u.side]
+        if self.ledger.may(SIDES, bool(one)):
+            self.ledger.note(SIDES, bool(one))
+            yield SIDES, f"Yes, {self._clauses(one)}." if one else "No, the two sides do the same."
+        emotion = self.rng.choice(BASICS)
+        own = [u for u in seen if fits(u.unit, emotion)]
+        noun = NOUNS[emotion]
+        said = f"{opened(self._clauses(own))}." if own else f"Nothing here speaks for {noun}."
+        yield COMPONENT.format(noun=noun), said
+
+    def _reply(self, face: Face, numbers: Sequence[int], yes: bool) -> str:
+        if not yes:
+            return "No."
+        told = self._told(face, numbers)
+        return self.rng.choice(("Yes.", f"Yes, {told[:1].lower()}{told[1:]}"))
+
+    def _told(self, face: Face, numbers: Sequence[int]) -> str:
+        return f"{opened(self._clauses(_of(face, numbers)))}."
+
+    def _clauses(self, units: Sequence[UnitLabel]) -> str:
+        bank = TRAINING.bank
+        return joined([said.clause(bank, self.rng) for said in group(units, bank)])
+
+
+def _of(face: Face, numbers: Sequence[int]) -> list[UnitLabel]:
+    return [u for u in visible(face.units, face.hidden) if u.unit in numbers]
+
+
+def score_prompts() -> Mapping[str, str]:
+    """Cue -> the question by which a voice is measured."""
+    return {cue: ways[0] for cue, ways in WORDED.items()}

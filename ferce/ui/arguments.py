@@ -1,0 +1,103 @@
+"""The words of the command line: which options there are and what each means."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ferce.core import labels, notice
+
+_EXAMPLES = f"""\
+examples:
+  python -m ferce photo.jpg                      a few lines about each face
+  python -m ferce photos/ --html report.html     a page with pictures, to read or print
+  python -m ferce 'shots/**/*.png' --json -      JSON alone on standard output
+  python -m ferce clip.mp4 --csv clip.csv        a video: one row a frame a face
+  python -m ferce clip.mp4 --plot clip.png       its probabilities and action units over time
+
+exit status: 0 all read, 1 some photos could not be read (named on standard error), 2 wrong usage.
+
+{notice.SHORT}
+"""
+
+
+class UsageError(Exception):
+    """One sentence on what is wrong with the command line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Leave with one sentence rather than with the usage and a sentence."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; see `python -m ferce --help`.")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options given.
+
+    Raises:
+        UsageError: an unknown option, one that needs a value, or values that contradict each other.
+    """
+    found = _parser().parse_args(argv)
+    if found.method is not None and not found.heatmap:
+        raise UsageError("--method and --no-heatmap contradict each other; give one of them.")
+    found.method = (found.method or "auto") if found.heatmap else None
+    if found.target is not None:
+        found.target = _label(found.target)
+    for name in ("rate", "max_seconds"):
+        value = getattr(found, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} must be above 0; got {value:g}.")
+    return found
+
+
+def _label(name: str) -> str:
+    try:
+        return labels.parse(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m ferce",
+        description="Read what the facial expressions in photos resemble, and why.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "photos",
+        nargs="+",
+        metavar="PHOTO|VIDEO",
+        help="photos: a file, a folder (with its folders) or a glob; or videos",
+    )
+    add(
+        "--json",
+        metavar="F",
+        help="write JSON to F; - is standard output",
+    )
+    add("--csv", metavar="F", help="write a table, one row a face")
+    add("--html", metavar="F", help="write one self-contained page with pictures")
+    add("--classifier", metavar="SPEC", help="model that predicts, kind:where@revision")
+    add("--voice", metavar="SPEC", help="model that answers and explains, kind:where@revision")
+    add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 ...")
+    add("--ask", action="append", default=[], metavar="QUESTION", help="may be given repeatedly")
+    add("--method", metavar="NAME", help="how the heat map is made; auto by default")
+    add("--target", metavar="LABEL", help="label that the heat map explains; the predicted one")
+    add("--no-heatmap", dest="heatmap", action="store_false", help="make no heat map")
+    add("--no-explanation", dest="explanation", action="store_false", help="make no text")
+    _add_video(parser)
+    return parser
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("videos")
+    group.add_argument(
+        "--plot", metavar="F", help="write the timeline as a picture (PNG, SVG, PDF)"
+    )
+    group.add_argument(
+        "--rate", type=float, metavar="N", help="read N frames a second; every frame by default"
+    )
+    group.add_argument(
+        "--max-seconds", type=float, default=600.0, metavar="N", help="longest video; 600"
+    )

@@ -1,0 +1,113 @@
+"""The models that the page offers: the one it starts with, those of the operator, those of all."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferce.models import DEFAULT_CLASSIFIER, KINDS, spec
+from ferce.ui.web.loading import Load, Models, Say, from_settings
+from ferce.ui.web.settings import Settings
+
+if TYPE_CHECKING:
+    from ferce.reading.pipeline import Reader
+
+LoadNamed = Callable[[str], Load]  # a spec -> how its reader is made
+
+_FREE = 2  # models of visitors' choice that are kept; an older one goes when no page holds it
+_OPTIONS = frozenset({"load"})  # options that a visitor may give
+_ONLY_HUB = "Give a model of the Hub as kind:owner/name, such as timm:owner/name"
+
+
+class Catalogue(Models):
+    """The default reader, and by name the others; each is loaded once, when first asked for."""
+
+    def __init__(
+        self, settings: Settings, load: Load | None = None, others: LoadNamed | None = None
+    ) -> None:
+        super().__init__(load or from_settings(settings))
+        default = settings.classifier or DEFAULT_CLASSIFIER
+        self.names = tuple(dict.fromkeys((default, *map(_offered, settings.models))))
+        self.allow_any = settings.allow_any
+        self._others = others or self._beside(settings.device)
+        self._offered: dict[str, Models] = {default: self}
+        self._free: OrderedDict[str, Models] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, name: str) -> Models:
+        """The models behind a name, beginning to load if they were not asked for before.
+
+        Raises:
+            ValueError: The name is not offered, and is none that a visitor may choose.
+        """
+        name = name.strip()
+        if name not in self.names:
+            _check_free(name, self.allow_any, self.names)
+        with self._lock:
+            kept = self._offered if name in self.names else self._free
+            if name not in kept:
+                kept[name] = Models(self._others(name))
+                kept[name].start()
+            if kept is self._free:
+                self._free.move_to_end(name)
+                while len(self._free) > _FREE:
+                    self._free.popitem(last=False)
+            return kept[name]
+
+    def known(self) -> Mapping[str, Models]:
+        """Name -> models of those that were asked for until now; the default comes first."""
+        with self._lock:
+            return self._offered | self._free
+
+    def _beside(self, device: str) -> LoadNamed:
+        """A classifier of that spec, its own voice where it has one, and the default's detector."""
+
+        def named(name: str) -> Load:
+            def load(say: Say) -> "Reader":
+                from ferce import models
+                from ferce.reading.pipeline import Reader
+
+                while not self.wait(60):
+                    pass
+                if self.reader is None:
+                    raise ValueError(self.failure)
+                say(name)
+                model = models.load_classifier(name, device=device)
+                speaks = KINDS[spec.parse(name).kind].voice
+                voice = model if speaks else self.reader.voice
+                return Reader(model, voice, self.reader.detector)  # type: ignore[arg-type]
+
+            return load
+
+        return named
+
+
+def _offered(name: str) -> str:
+    """A spec of the operator's list; raises ValueError when it names no classifier."""
+    kind = spec.parse(name).kind
+    if kind not in KINDS or not KINDS[kind].classifier:
+        able = ", ".join(key for key, row in KINDS.items() if row.classifier)
+        raise ValueError(f"FERCE_MODELS lists classifiers, of the kinds {able}; got {name!r}.")
+    return name
+
+
+def _check_free(name: str, allowed: bool, names: tuple[str, ...]) -> None:
+    """Refuse what a visitor must not load: folders and addresses of the server's own network."""
+    if not allowed:
+        raise ValueError(f"{name!r} is not offered here; choose one of: {', '.join(names)}.")
+    told = spec.parse(name)
+    if told.kind not in KINDS or not KINDS[told.kind].classifier or told.kind == "remote":
+        able = (key for key, row in KINDS.items() if row.classifier and key != "remote")
+        raise ValueError(f"{_ONLY_HUB}, of the kinds {', '.join(able)}; got {name!r}.")
+    for where in (told.where, told.adapter):
+        if where is not None and not _on_hub(where):
+            raise ValueError(f"{_ONLY_HUB}; got {name!r}.")
+    if odd := sorted(set(told.options) - _OPTIONS):
+        raise ValueError(f"The option {odd[0]} is the operator's to give; leave it out.")
+
+
+def _on_hub(where: str) -> bool:
+    from ferce.publishing.staging import is_hub_id
+
+    return is_hub_id(where) and not Path(where).expanduser().exists()

@@ -1,0 +1,1 @@
+"""What happens on a tab, event by event."""

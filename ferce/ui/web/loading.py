@@ -1,0 +1,109 @@
+"""The models, loaded in the background while the page is already up."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ferce.ui.web.settings import Settings
+
+if TYPE_CHECKING:
+    from ferce.core.protocols import Classifier, Voice
+    from ferce.reading.pipeline import Reader
+
+Say = Callable[[str], None]  # told in a few words what is loaded next
+Load = Callable[[Say], "Reader"]
+
+QUEUE = "reading"  # whatever uses the models waits in one line: pages and API alike
+
+_log = logging.getLogger(__name__)
+
+
+class Models:
+    """A `Reader` that becomes ready in its own thread.
+
+    `load` is called once; it may report what it loads. `wait` is safe from any thread.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._reader: Reader | None = None
+        self._failure: str | None = None
+        self._doing = "the models"
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin loading; returns at once."""
+        threading.Thread(target=self._run, name="ferce-models", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """True once loading has ended, well or not, within `seconds`."""
+        return self._ended.wait(seconds)
+
+    @property
+    def reader(self) -> "Reader | None":
+        """The reader; None while it loads and after it failed to."""
+        return self._reader
+
+    @property
+    def doing(self) -> str:
+        """What is being loaded, in words: "the face finder"."""
+        return self._doing
+
+    @property
+    def failure(self) -> str | None:
+        """Why there will be no reader, one sentence; None while there is hope."""
+        return self._failure
+
+    def _run(self) -> None:
+        try:
+            self._reader = self._load(self._say)
+        except Exception as error:  # the page must say so instead of waiting for ever
+            _log.exception("the models could not be loaded")
+            self._failure = f"The models could not be loaded: {error}"
+        self._ended.set()
+
+    def _say(self, doing: str) -> None:
+        self._doing = doing
+
+
+def ready(models: Models) -> "Reader":
+    """The reader, once it is there; raises gr.Error when there will be none."""
+    import gradio as gr
+
+    while not models.wait(60):
+        pass
+    if models.reader is None:
+        raise gr.Error(models.failure or "There are no models.", print_exception=False)
+    return models.reader
+
+
+def from_settings(settings: Settings) -> Load:
+    """How the models named in the settings are loaded."""
+
+    def load(say: Say) -> "Reader":
+        say("the program")
+        from ferce.models import load_classifier
+        from ferce.reading.pipeline import Reader
+
+        classifier = voice = None
+        if settings.classifier:
+            say(f"the classifier {settings.classifier}")
+            classifier = load_classifier(settings.classifier, device=settings.device)
+        if settings.voice:
+            say(f"the voice {settings.voice}")
+            voice = _voice(settings, classifier)
+        say("the face finder")
+        return Reader(classifier=classifier, voice=voice)
+
+    return load
+
+
+def _voice(settings: Settings, classifier: "Classifier | None") -> "Voice":
+    """The voice of the settings; the same model is not loaded twice."""
+    from ferce.core.protocols import Voice
+    from ferce.models import load_voice
+
+    if settings.voice == settings.classifier and isinstance(classifier, Voice):
+        return classifier
+    return load_voice(settings.voice or "", device=settings.device)

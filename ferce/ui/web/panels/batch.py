@@ -1,0 +1,215 @@
+"""A batch on the page: what was chosen, how far it is, one row a face, files to take away."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from ferce.core.types import Prediction, Reading, Report
+from ferce.report import drawing
+from ferce.ui.web import markup
+from ferce.ui.web.flows.flow import line
+from ferce.ui.web.flows.pile import Item
+from ferce.ui.web.panels import raw
+from ferce.ui.web.panels.prediction import STATES
+
+TITLE = "Results"
+HELLO = "Choose photos, or a ZIP of them."
+_SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "html": ("Save report (HTML)", "text/html"),
+    "csv": ("Save table (CSV)", "text/csv"),
+    "json": ("Save numbers (JSON)", "application/json"),
+}
+
+Shown = dict[str, str]
+
+
+def blank() -> Shown:
+    """Before anything was chosen."""
+    words = (
+        "One row a face: what its expression resembles, how sure that is, and where the model "
+        "looked. Files that cannot be read are listed with the reason."
+    )
+    empty = markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
+    return {"status": line(HELLO), "results": empty, "files": ""}
+
+
+def sorry(words: str) -> Shown:
+    """What was chosen cannot be read at all; `words` are plain text."""
+    return blank() | {"status": line(markup.text(words), "sorry")}
+
+
+def chosen(items: Sequence[Item]) -> Shown:
+    """What will be read, and what will not."""
+    able = [item for item in items if not item.problem]
+    refused = [(item.name, item.problem) for item in items if item.problem]
+    words = f"{count(len(able), 'photo')} to read" if able else "There is no photo to read"
+    shown = blank() | {"status": line(f"{words}.", "" if able else "sorry")}
+    if refused:
+        shown["results"] = markup.panel(TITLE, _refused(refused))
+    return shown
+
+
+def waiting() -> Shown:
+    """From the press of the button until the first photo is read."""
+    ghosts = markup.panel(TITLE, markup.ghost(8), state="waiting")
+    return {"status": line("Waiting for a free reader.", "busy"), "results": ghosts, "files": ""}
+
+
+@dataclass
+class Table:
+    """Rows as HTML, as they come; of the photos themselves nothing is kept."""
+
+    total: int
+    done: int = 0
+    rows: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: Report) -> None:
+        """The rows of one photo, or the reason why it has none."""
+        self.done += 1
+        if report.error is not None:
+            self.refused.append((report.photo, report.error))
+        for i, reading in enumerate(report.readings, 1):
+            many = f"face {i} of {len(report.readings)}" if len(report.readings) > 1 else ""
+            self.rows.append(_row(report.photo, many, reading))
+            label = reading.prediction.label if reading.prediction else None
+            self.labels[label or "unclear"] += 1
+
+    def draw(self) -> str:
+        """The panel with all that is there."""
+        body = _tally(self.labels) + _refused(self.refused) + _table(self.rows)
+        return markup.panel(TITLE, body or markup.ghost(8))
+
+
+def progress(table: Table, name: str, seconds: float) -> str:
+    """A bar, the photo that is read now, and how long the rest may take."""
+    left = ""
+    if table.done >= 3:
+        rest = seconds / table.done * (table.total - table.done)
+        left = f", about {_time(rest)} left"
+    words = f"{table.done} of {table.total}{left}"
+    return (
+        f'<div class="progress"><progress max="{table.total}" value="{table.done}" '
+        f'aria-label="Photos read">{words}</progress><p class="status">{words}</p>'
+        f'<p class="fine">{markup.text(name)}</p></div>'
+    )
+
+
+def ended(table: Table, seconds: float) -> Shown:
+    """The whole table, and what became of the batch."""
+    words = f"{count(table.done, 'photo')} in {_time(seconds)}"
+    if table.done < table.total:
+        words = f"Stopped after {table.done} of {count(table.total, 'photo')}"
+    if table.refused:
+        words += f", {len(table.refused)} of them not read"
+    return {"status": line(f"{words}."), "results": table.draw()}
+
+
+def files(contents: Mapping[str, str]) -> str:
+    """Links with the files inside them, so that nothing is stored."""
+    links = "".join(_link(kind, content) for kind, content in contents.items())
+    return f'<div class="downloads links">{links}</div>'
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 2 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _link(kind: str, content: str) -> str:
+    words, media = _KINDS[kind]
+    return raw.link(
+        f"ferce-batch.{kind}", words, media, content.encode("utf-8", "backslashreplace")
+    )
+
+
+def _tally(labels: Counter[str]) -> str:
+    if not labels:
+        return ""
+    chips = "".join(
+        f"<li>{markup.dots(name) if name != 'unclear' else ''}{markup.text(name)} "
+        f"<strong>{number}</strong></li>"
+        for name, number in labels.most_common()
+    )
+    title = f"<h3>{count(sum(labels.values()), 'face')}</h3>"
+    return f'{title}<ul class="set tally" aria-label="How often each was read">{chips}</ul>'
+
+
+def _refused(refused: Sequence[tuple[str, str]]) -> str:
+    """The reasons, each of which names its file; the folder stands below where there is one."""
+    if not refused:
+        return ""
+    rows = "".join(f"<li>{markup.text(reason)}{_folder(name)}</li>" for name, reason in refused)
+    title = f"<summary>{count(len(refused), 'file')} not read</summary>"
+    return f'<details class="refused" open>{title}<ul>{rows}</ul></details>'
+
+
+def _table(rows: Sequence[str]) -> str:
+    if not rows:
+        return ""
+    names = ("Photo", "The expression resembles", "Nearest compound", "90&thinsp;% set")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    face = '<th scope="col"><span class="aloud">Face</span></th>'
+    return (
+        f'<table class="faces-read"><thead><tr>{face}{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _row(photo: str, many: str, reading: Reading) -> str:
+    name = markup.text(PurePosixPath(photo).name).replace("_", "_<wbr>")
+    where = f"{name}{_folder(photo)}{f'<small>{many}</small>' if many else ''}"
+    return (
+        f'<tr><td class="picture">{_picture(reading)}</td><th scope="row">{where}</th>'
+        f'<td class="said">{_said(reading)}</td><td class="near">{_near(reading.prediction)}</td>'
+        f'<td class="ninety">{_set(reading.prediction)}</td></tr>'
+    )
+
+
+def _folder(photo: str) -> str:
+    folder, slash, _ = photo.rpartition("/")
+    return f"<small>{markup.text(folder)}</small>" if slash else ""
+
+
+def _said(reading: Reading) -> str:
+    prediction = reading.prediction
+    if prediction is None:
+        return f"Not read<small>{markup.text(reading.reason)}</small>"
+    if prediction.label is None:
+        return f"Unclear<small>{markup.text(reading.reason)}</small>"
+    state = STATES[prediction.state]
+    return f"{markup.dots(prediction.label)}{markup.text(prediction.label)}<small>{state}</small>"
+
+
+def _near(prediction: Prediction | None) -> str:
+    if prediction is None:
+        return "–"
+    name, value = prediction.top, prediction.probabilities[prediction.top]
+    return f'{markup.text(name)} <span class="share">{markup.percent(value)}</span>'
+
+
+def _set(prediction: Prediction | None) -> str:
+    if prediction is None or not prediction.set:
+        return "–"
+    names = markup.text(", ".join(prediction.set))
+    return f'<span title="{names}">{len(prediction.set)} of {len(prediction.probabilities)}</span>'
+
+
+def _picture(reading: Reading) -> str:
+    face, heat = reading.face, reading.heatmap
+    crop = drawing.fit(face.crop, _SIDE)
+    words = "The face"
+    if heat is not None and not heat.empty:
+        crop = drawing.draw_heatmap(crop, heat, bar=False)
+        best = max(heat.regions.items(), key=lambda item: item[1], default=("", 0.0))
+        words = f"The face with its heat, most in the {best[0]}" if best[0] else words
+    return f'<img src="{markup.picture(crop)}" alt="{words}" width="48" height="48">'
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}&thinsp;s" if seconds < 10 else f"{seconds:.0f}&thinsp;s"
+    return f"{seconds / 60:.0f}&thinsp;min"

@@ -1,0 +1,106 @@
+"""What the expression resembles: the headline, the 90 % set, bars for classes and components."""
+
+from collections.abc import Iterable, Mapping
+
+from ferce.core.labels import COMPOUNDS, NEUTRAL, NOUNS
+from ferce.core.types import Prediction, Reading, State, Units
+from ferce.facs.action_units import UNITS
+from ferce.ui.web import markup
+
+TITLE = "Prediction"
+STATES: Mapping[State, str] = {
+    "compound": "Two emotions together",
+    "basic": "One emotion leads",
+    "neutral": "No expression",
+    "unclear": "Cannot be told",
+}
+_TOP = 4  # classes shown before the list is opened
+
+
+def blank() -> str:
+    """Before a photograph was chosen."""
+    words = "Which of 14 compound expressions the face resembles, and how sure that is."
+    return markup.panel(TITLE, markup.empty(words) + markup.ghost(8))
+
+
+def waiting() -> str:
+    """While the face is read."""
+    return markup.panel(TITLE, markup.ghost(10), state="waiting")
+
+
+def refused(reason: str) -> str:
+    """A face that must not be read."""
+    chip = (
+        '<span class="chip unclear">Not read</span><p class="headline">No reading of this face</p>'
+    )
+    return markup.panel(TITLE, f'{chip}<p class="reason">{markup.text(reason)}</p>')
+
+
+def draw(reading: Reading) -> str:
+    """The panel of a face whose prediction is there."""
+    prediction = reading.prediction
+    if prediction is None:
+        return refused(reading.reason)
+    parts = (headline(prediction), _set(prediction), _classes(prediction), _components(prediction))
+    return markup.panel(TITLE, "".join(parts) + _units(reading.face.units))
+
+
+def headline(prediction: Prediction) -> str:
+    """The state as a chip, what the expression resembles, and the reason."""
+    label = prediction.label
+    words = "No single expression stands out"
+    if label is not None:
+        noun = "a neutral face" if label == NEUTRAL else markup.text(NOUNS.get(label, label))
+        words = f"<small>The expression resembles</small> {noun}{markup.dots(label)}"
+    reason = f'<p class="reason">{markup.text(prediction.reason)}</p>' if prediction.reason else ""
+    chip = f'<span class="chip {prediction.state}">{STATES[prediction.state]}</span>'
+    return f'{chip}<p class="headline">{words}</p>{reason}'
+
+
+def _set(prediction: Prediction) -> str:
+    if not prediction.set:
+        return ""
+    if len(prediction.set) == len(COMPOUNDS):
+        names = "<li>any of the 14</li>"
+    else:
+        names = "".join(f"<li>{markup.text(name)}</li>" for name in prediction.set)
+    words = "right 9 times in 10" if prediction.calibrated else "of the probability"
+    title = f"<h3>90&thinsp;% set <small>{words}</small></h3>"
+    return f'{title}<ul class="set" aria-label="90 % set, {words}">{names}</ul>'
+
+
+def _classes(prediction: Prediction) -> str:
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    rows = [_class(name, value, prediction) for name, value in ranked]
+    rest = f"<details><summary>All 14 classes</summary>{_bars(rows[_TOP:])}</details>"
+    given = "" if prediction.state == "compound" else " <small>if two emotions show</small>"
+    return f"<h3>Compounds{given}</h3>{_bars(rows[:_TOP])}{rest}"
+
+
+def _class(name: str, value: float, prediction: Prediction) -> str:
+    classes = "lead" if name == prediction.label else ""
+    return markup.bar(f"{markup.dots(name)}{markup.text(name)}", value, classes)
+
+
+def _components(prediction: Prediction) -> str:
+    rows = (markup.bar(name, value, name) for name, value in prediction.components.items())
+    return f"<h3>Components <small>every compound holds two</small></h3>{_bars(rows)}"
+
+
+def _bars(rows: Iterable[str]) -> str:
+    return f'<ul class="bars">{"".join(rows)}</ul>'
+
+
+def _units(units: Units) -> str:
+    if not units:
+        return ""
+    ranked = sorted(units.values(), key=lambda evidence: -evidence.intensity * evidence.confidence)
+    rows = "".join(
+        f'<tr><th scope="row">{unit.code}</th><td>{unit.name}</td><td>{evidence.intensity:.2f}</td>'
+        f"<td>{evidence.confidence:.2f}</td></tr>"
+        for evidence in ranked
+        if (unit := UNITS.get(evidence.unit)) is not None
+    )
+    head = "<tr><th>Unit</th><th>Movement</th><th>Intensity</th><th>Confidence</th></tr>"
+    table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return f"<details><summary>Action units measured</summary>{table}</details>"

@@ -1,0 +1,1 @@
+"""One file a tab; each has NAME and tab(settings, models, sessions)."""
