@@ -36,8 +36,7 @@ FLOORS = (
     {"data", "models"},
     {"reading"},
     {"evaluation"},
-    {"training"},
-    {"publishing"},
+    {"publishing", "training"},
     {"ui"},
     {"", "__main__"},
 )

@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.evaluation.metrics_file import FILE, Measurements
+from ferce.evaluation.plots import draw_confusion
 from ferce.models.hub import read_json
 from ferce.publishing.publish import PublishError, packaged_card
-from ferce.training.plots import draw_confusion
 
 WEIGHTS = ROOT / "ferce" / "weights"
 CARDS = ROOT / "model_cards"

@@ -74,7 +74,6 @@ class Crew:
 
 FOLDER = "shards"
 SIZE = 256  # pictures
-T = TypeVar("T")
 
 
 @dataclass

@@ -259,7 +259,7 @@ def _calibration(folder: Path) -> Calibration | None:
 
 
 def _draw(measured: Measurements, folder: Path) -> None:
-    from ferce.training import plots
+    from ferce.evaluation import plots
 
     plots.draw_confusion(measured.confusion.tolist(), folder / CONFUSION, measured.split)
 

@@ -56,7 +56,6 @@ def caption(line: dict[str, Any]) -> str:
     return f"{line['expression'] or line['kind']} {' '.join(units)}"
 
 
-Image = NDArray[np.uint8]
 METADATA, SETTINGS, IMAGES = "metadata.jsonl", "settings.json", "images"
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from ferce.evaluation import plots
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
-from ferce.training import checkpoint, plots
+from ferce.training import checkpoint
 from ferce.training.classifier.network import Net
 
 OURS = "ferce.json"

@@ -19,6 +19,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Face
 from ferce.data.align import Aligned
 from ferce.data.record import DataSet
+from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import examples, progress
 from ferce.training.classifier import export, run, validation
 from ferce.training.classifier.batches import Faces, loader
@@ -160,7 +161,7 @@ def _clip_outputs(model: Any, head: Any, faces: Examples) -> validation.Outputs:
     with torch.inference_mode():
         x = model.features(_crops(faces.val))
         logits = head.to(model.device)(torch.as_tensor(x, device=model.device))
-    units = np.full((len(faces.val), len(examples.UNIT_NUMBERS)), np.nan)
+    units = np.full((len(faces.val), len(UNIT_NUMBERS)), np.nan)
     wanted = examples.targets(faces.val, COMPOUNDS).astype(np.float64)
     return validation.Outputs(COMPOUNDS, logits.double().cpu().numpy(), wanted, None, units)
 

@@ -12,6 +12,7 @@ import torch
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import DataSet
+from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import export, validation
 from ferce.training.classifier.batches import Faces
@@ -68,7 +69,7 @@ def train(
     labels = examples.labels_of(faces, plan)
     _announce(faces, labels, report)
     set_seed(plan.seed)  # the same network on every process
-    opened = open_network(plan, labels, len(examples.UNIT_NUMBERS) if plan.units else 0)
+    opened = open_network(plan, labels, len(UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
     run = Run(plan, output / checkpoint.FOLDER, accelerator, found, report)
     if plan.basic_epochs:

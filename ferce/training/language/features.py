@@ -145,7 +145,7 @@ class Sight:
         """`features` (N, Q, D) or `pixel_values` (N, 3, H, W) of these pictures, on the device."""
         device = self.backend.device
         if self.features is not None:
-            return {"features": self.rows(numbers).to(device, non_blocking=True)}
+            return {"features": self.features.rows(numbers).to(device, non_blocking=True)}
         pictures = [self.gallery.picture(number)[0] for number in numbers]
         return {"pixel_values": pixel_values(self.backend, pictures).to(device)}
 

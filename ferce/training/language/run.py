@@ -8,8 +8,9 @@ from typing import Any
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import DataSet
+from ferce.evaluation import plots
 from ferce.models.calibration import Calibration, save_calibration
-from ferce.training import checkpoint, examples, plots, progress
+from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import validation
 from ferce.training.classifier.loop import Position
 from ferce.training.classifier.validation import Outputs
