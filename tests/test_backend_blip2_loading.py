@@ -16,10 +16,6 @@ from ferce.labels import COMPOUNDS
 from ferce.saliency import cam
 from ferce.spec import Spec
 
-pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-)
 FACES = [face(seed) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 LANGUAGES = ["opt", "t5"]

@@ -26,8 +26,6 @@ from ferce.training.speaker import Speaker
 from ferce.training.turns import BASIC, Script, Turn, explanation_prompt
 
 pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
     # the library's image processor wraps read-only arrays
     "ignore:The given NumPy array is not writable:UserWarning",
 )

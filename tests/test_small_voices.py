@@ -7,9 +7,6 @@ from ferce.backends import load_classifier, load_voice
 from ferce.labels import COMPOUNDS, components
 from ferce.types import Face
 
-# PEFT asks transformers 5 for it.
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-
 
 @pytest.fixture(scope="module", params=["fastvlm-mini", "blip2-mini"])
 def name(request):

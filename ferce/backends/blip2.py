@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ferce.backends.checkpoint import Checkpoint, load_checkpoint
-from ferce.backends.scoring import CausalPrefix, EncoderPrefix, Prefix, Tokens, likelihood_of
+from ferce.backends.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of, read_prefix
 from ferce.backends.settings import Settings
 from ferce.backends.views import Tower, patch_grid
 from ferce.backends.vlm import Inputs, VisionLanguage, joint_continuations, pad_left
@@ -76,12 +76,7 @@ class Blip2(VisionLanguage):
         assert bool(mask.all()), "rows of one prefix must have one length"
         embeds = self._embed(inputs)
         if self._causal:
-            out = model(inputs_embeds=embeds, use_cache=True, logits_to_keep=1)
-            return CausalPrefix(
-                out.logits[:, -1],
-                out.past_key_values,
-                lambda ids, cache: model(input_ids=ids, past_key_values=cache).logits,
-            )
+            return read_prefix(model, {"inputs_embeds": embeds})
         states = model.get_encoder()(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
         start = model.config.decoder_start_token_id
         return EncoderPrefix(states, mask, start, self._decode)

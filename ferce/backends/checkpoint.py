@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferce.backends.renames import peft_wraps
 from ferce.backends.settings import Settings
 from ferce.calibration import Calibration, load_calibration
 from ferce.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
@@ -184,9 +185,10 @@ def _load_adapter(network: Any, folder: Path) -> Any:
         raise CheckpointError(
             f"{folder} holds {config.peft_type}; only adapters within layers work."
         )
-    wrapped = PeftModel.from_pretrained(
-        network, folder, config=config, is_trainable=False, torch_device=str(network.device)
-    )
+    with peft_wraps():
+        wrapped = PeftModel.from_pretrained(
+            network, folder, config=config, is_trainable=False, torch_device=str(network.device)
+        )
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
         stored = set(file.keys())
     placed = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
