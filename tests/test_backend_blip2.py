@@ -13,10 +13,6 @@ from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
 from ferce.models.vlm.freeform import UNPARSED
 
-pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-)
 FACES = [face(seed) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which cues speak for it, brows or eyes?", "Why?"]

@@ -17,10 +17,6 @@ from ferce.models.hub import CheckpointError, fingerprint
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2, loading
 
-pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-)
 FACES = [face(seed) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 LANGUAGES = ["opt", "t5"]

@@ -19,10 +19,6 @@ from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
 from ferce.models.vlm import chat, towers
 
-pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-)
 FACES = [face(seed, 50) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which facial cues speak for it, brows or eyes?", "Why?"]

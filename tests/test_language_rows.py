@@ -24,8 +24,6 @@ from ferce.training.overlap import common, rouge_l
 from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.filterwarnings(
-    # peft asks a transformers model by the attribute's old name
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
     # the library's image processor wraps read-only arrays
     "ignore:The given NumPy array is not writable:UserWarning",
 )

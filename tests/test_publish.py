@@ -18,8 +18,6 @@ from ferce.publishing import staging
 from ferce.publishing.publish import Publication, PublishError, prepare
 from ferce.training import checkpoint
 
-# peft 0.21 asks transformers 5.23 by a name that the latter has renamed.
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 OPEN = Publication("owner/model", licence="apache-2.0")
 BASE = "owner/base"
 

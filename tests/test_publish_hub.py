@@ -22,8 +22,6 @@ from ferce.core.labels import COMPOUNDS
 from ferce.models import load_classifier
 from ferce.publishing.publish import Publication, prepare
 
-# peft 0.21 asks transformers 5.23 by a name that the latter has renamed.
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 BASE, NETWORK, ADAPTER = "owner/base", "owner/network", "owner/adapter"
 # Pushes, one after the other; a token of each its own.
 PUSH = """

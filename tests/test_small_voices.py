@@ -7,9 +7,6 @@ from ferce.core.labels import COMPOUNDS, components
 from ferce.core.types import Face
 from ferce.models import load_classifier, load_voice
 
-# PEFT asks transformers 5 for it.
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-
 
 @pytest.fixture(scope="module", params=["fastvlm-mini", "blip2-mini"])
 def name(request):

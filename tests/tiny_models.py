@@ -9,6 +9,7 @@ import torch
 from tiny_tokenizers import bert_tokenizer, opt_tokenizer, t5_tokenizer
 
 from ferce.core.types import Face
+from ferce.models.vlm.renames import peft_wraps
 
 WIDTH, HEADS, LAYERS = 64, 4, 2  # 64: the block of 4-bit weights
 PICTURE, PATCH = 32, 8  # pixels
@@ -137,7 +138,8 @@ def save_adapter(folder: Path, network, targets: str, name: str, seed: int) -> P
     """Save random LoRA weights on the modules that match `targets`."""
     from peft import LoraConfig, get_peft_model
 
-    wrapped = get_peft_model(network, LoraConfig(r=4, lora_alpha=8, target_modules=targets))
+    with peft_wraps():
+        wrapped = get_peft_model(network, LoraConfig(r=4, lora_alpha=8, target_modules=targets))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, parameter in wrapped.named_parameters():

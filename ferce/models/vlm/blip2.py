@@ -11,7 +11,13 @@ from ferce.core.types import Face, Pixels
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations, pad_left
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
-from ferce.models.vlm.scoring import CausalPrefix, EncoderPrefix, Prefix, Tokens, likelihood_of
+from ferce.models.vlm.scoring import (
+    EncoderPrefix,
+    Prefix,
+    Tokens,
+    likelihood_of,
+    read_prefix,
+)
 from ferce.models.vlm.views import Tower, patch_grid
 
 if TYPE_CHECKING:
@@ -75,12 +81,7 @@ class Blip2(VisionLanguage):
         assert bool(mask.all()), "rows of one prefix must have one length"
         embeds = self._embed(inputs)
         if self._causal:
-            out = model(inputs_embeds=embeds, use_cache=True, logits_to_keep=1)
-            return CausalPrefix(
-                out.logits[:, -1],
-                out.past_key_values,
-                lambda ids, cache: model(input_ids=ids, past_key_values=cache).logits,
-            )
+            return read_prefix(model, {"inputs_embeds": embeds})
         states = model.get_encoder()(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
         start = model.config.decoder_start_token_id
         return EncoderPrefix(states, mask, start, self._decode)

@@ -10,7 +10,7 @@ from ferce.models.hub import CheckpointError
 from ferce.models.vlm import towers
 from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import CausalPrefix, Prefix, Tokens, likelihood_of
+from ferce.models.vlm.scoring import Prefix, Tokens, likelihood_of, read_prefix
 from ferce.models.vlm.views import Tower
 
 if TYPE_CHECKING:
@@ -78,12 +78,7 @@ class Chat(VisionLanguage):
     def prefix(self, inputs: Inputs) -> Prefix:
         """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
         assert bool(inputs["attention_mask"].all()), "rows of one prefix must have one length"
-        out = self.network(**inputs, use_cache=True, logits_to_keep=1)
-
-        def step(ids: Any, cache: Any) -> Any:
-            return self.network(input_ids=ids, past_key_values=cache, use_cache=True).logits
-
-        return CausalPrefix(out.logits[:, -1], out.past_key_values, step)
+        return read_prefix(self.network, inputs)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
         """The ids with which each phrase, as the assistant's words, continues the prompt."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
+from ferce.models.vlm.renames import peft_wraps
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -241,9 +242,10 @@ def _load_adapter(network: Any, folder: Path) -> Any:
         raise CheckpointError(
             f"{folder} holds {config.peft_type}; only adapters within layers work."
         )
-    wrapped = PeftModel.from_pretrained(
-        network, folder, config=config, is_trainable=False, torch_device=str(network.device)
-    )
+    with peft_wraps():
+        wrapped = PeftModel.from_pretrained(
+            network, folder, config=config, is_trainable=False, torch_device=str(network.device)
+        )
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
         stored = set(file.keys())
     placed = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))

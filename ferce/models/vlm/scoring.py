@@ -5,13 +5,15 @@ one batch of N * K rows that share that prefix.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from ferce.models.vlm.renames import cache_argument, cache_of
 
 Tokens = Sequence[Sequence[int]]  # K phrases, each the ids that continue the prompt
 
@@ -76,6 +78,25 @@ class EncoderPrefix:
         states, mask = self.states.repeat_interleave(k, 0), self.mask.repeat_interleave(k, 0)
         logits = self.step(read, states, mask)
         return _chosen(logits, tokens.repeat(n, 1)).view(n, k, t)
+
+
+def read_prefix(model: Any, inputs: Mapping[str, Any]) -> CausalPrefix:
+    """Read rows of one length with a decoder-only model and keep the cache; differentiable.
+
+    Args:
+        model: takes `inputs`, a key-value cache, `use_cache` and `logits_to_keep`.
+        inputs: N rows, as ids or embeddings, with whatever belongs to them.
+
+    Raises:
+        ValueError: the model takes no key-value cache.
+    """
+    argument = cache_argument(type(model))
+    out = model(**inputs, use_cache=True, logits_to_keep=1)
+
+    def step(ids: Any, cache: Any) -> Any:
+        return model(input_ids=ids, use_cache=True, **{argument: cache}).logits
+
+    return CausalPrefix(out.logits[:, -1], cache_of(out), step)
 
 
 def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Any:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from ferce.models.vlm.renames import checkpoint_activations, peft_wraps
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 
@@ -48,14 +49,14 @@ def attach(network: Any, plan: LanguagePlan) -> Any:
     if not any(re.fullmatch(wanted, name) for name, _ in network.named_modules()):
         raise TrainingError(f"No layer of the network fits the scope {plan.scope!r}.")
     if plan.load_in in ("8bit", "4bit"):
-        network = prepare_model_for_kbit_training(network, plan.checkpointing)
-    elif plan.checkpointing:
-        network.activation_checkpointing_enable({"use_reentrant": False})
-        network.enable_input_require_grads()
+        network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
+    if plan.checkpointing:
+        checkpoint_activations(network)
     config = LoraConfig(
         r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout, target_modules=wanted
     )
-    return get_peft_model(network, config)
+    with peft_wraps():
+        return get_peft_model(network, config)
 
 
 def counts(network: Any) -> dict[str, tuple[int, int]]:
