@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ferce.backends import label_sentences
+from ferce.backends import forms, label_sentences
 from ferce.backends.checkpoint import Checkpoint, load_checkpoint
 from ferce.backends.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.backends.columns import Columns
@@ -23,7 +23,6 @@ from ferce.spec import Spec
 from ferce.types import Face, Scores
 
 FAMILIES = ("clip", "siglip")  # model_type in config.json; SigLIP 2 of a fixed size is "siglip"
-PROMPTS = "prompts"  # the option of a spec that chooses the sentences
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]
@@ -98,19 +97,17 @@ def load(spec: Spec, device: str) -> Clip:
 
     Raises:
         CheckpointError: not to be had, no CLIP or SigLIP, or a head of another model.
+        ValueError: the spec is of another form.
     """
-    if not spec.where:
-        raise ValueError("Expected clip:owner/name or clip:FOLDER; got 'clip' alone.")
-    options = {key: value for key, value in spec.options.items() if key != PROMPTS}
+    forms.clip(spec)
+    options = {key: value for key, value in spec.options.items() if key != forms.PROMPTS}
     settings = Settings.parse(options)
-    if settings.calibrate != "none":
-        raise ValueError("The kind 'clip' has no prompt prior, so no option 'calibrate'.")
     adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
     base = resolve(spec.where, None if adapter else spec.revision)
     _require_family(base, spec.where)
     plain = Spec("clip", str(base), options=options)
     checkpoint = replace(load_checkpoint(_network_class(), plain, device), folder=base)
-    text = embed(checkpoint, spec.options.get(PROMPTS, "both"))
+    text = embed(checkpoint, spec.options.get(forms.PROMPTS, "both"))
     if adapter is None:
         columns, calibration = Columns(COMPOUNDS), load_calibration(base)
         return Clip(str(spec), checkpoint, text, columns, calibration, settings.batch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ferce.backends import forms
 from ferce.explanation import compose, phrasing_of
 from ferce.spec import Spec
 from ferce.types import Answer, Face, Prediction
@@ -30,9 +31,8 @@ def load(spec: Spec, device: str) -> Measured:
     """The measured voice; it needs no device.
 
     Raises:
-        ValueError: the spec names a place, which this kind does not have.
+        ValueError: the spec is more than the kind.
     """
     del device
-    if spec.where:
-        raise ValueError(f"Expected the spec 'measured' alone; got {str(spec)!r}.")
+    forms.bare(spec)
     return Measured()

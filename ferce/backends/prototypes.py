@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ferce.backends import forms
 from ferce.hypotheses import posterior
 from ferce.spec import Spec
 from ferce.types import Face, Scores
@@ -22,9 +23,8 @@ def load(spec: Spec, device: str) -> Prototypes:
     """The prototypes classifier; it needs no device.
 
     Raises:
-        ValueError: the spec names a place, which this kind does not have.
+        ValueError: the spec is more than the kind.
     """
     del device
-    if spec.where:
-        raise ValueError(f"Expected the spec 'prototypes' alone; got {str(spec)!r}.")
+    forms.bare(spec)
     return Prototypes()

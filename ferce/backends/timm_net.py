@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ferce.backends import forms
 from ferce.backends.checkpoint import choose_device
 from ferce.backends.columns import Columns
 from ferce.backends.preprocessing import Preprocessing
@@ -20,7 +21,6 @@ from ferce.spec import Spec
 from ferce.types import Face, Scores
 
 WEIGHTS = "model.safetensors"
-RANDOM = "random/"  # timm:random/resnet18 is that network untrained, the same each time
 BATCH = {"cpu": 16, "cuda": 128}  # faces in one pass
 
 
@@ -96,14 +96,12 @@ def load(spec: Spec, device: str) -> TimmNet:
 
     Raises:
         CheckpointError: not to be had, or not a classifier of the 14 compounds.
+        ValueError: the spec is of another form.
     """
+    forms.timm(spec)
     where = spec.where.removeprefix("hf-hub:")
-    if spec.options or spec.adapter:
-        raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
-    if not where:
-        raise ValueError("Expected timm:owner/name or timm:FOLDER; got 'timm' alone.")
-    if where.startswith(RANDOM):
-        return _random(str(spec), where.removeprefix(RANDOM), choose_device(device))
+    if where.startswith(forms.RANDOM):
+        return _random(str(spec), where.removeprefix(forms.RANDOM), choose_device(device))
     folder = resolve(where, spec.revision)
     config = read_json(folder / "config.json")
     details = config.get("pretrained_cfg", config)

@@ -21,9 +21,9 @@ from ferce.evaluation import comparison, leakage, result, run, shards
 from ferce.evaluation.classification import Choice, K
 from ferce.evaluation.crew import Crew
 from ferce.evaluation.faces import Tools, aligned
-from ferce.evaluation.plan import EvaluationError, Plan, claim, folder_of
+from ferce.evaluation.plan import EvaluationError, Plan, claim
 from ferce.evaluation.scored import Scored
-from ferce.hub import read_json
+from ferce.hub import folder_of, read_json
 from ferce.leaderboard import (
     FAILED,
     LANGUAGE,

@@ -9,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ferce.evaluation.plan import EvaluationError, Plan, folder_of, write_json
+from ferce.evaluation.plan import EvaluationError, Plan, write_json
 from ferce.evaluation.scored import Scored
+from ferce.hub import folder_of
 
 FILE = "metrics.json"
 # Of a trained model's own metrics.json: told again, so that a card can be filled from this one.

@@ -25,9 +25,10 @@ from ferce.evaluation import (
 )
 from ferce.evaluation.faces import Tools
 from ferce.evaluation.network import Network
-from ferce.evaluation.plan import EvaluationError, Plan, claim, weights, write_json
+from ferce.evaluation.plan import EvaluationError, Plan, claim, write_json
 from ferce.evaluation.scored import Scored
 from ferce.evaluation.table import Table
+from ferce.hub import weights
 from ferce.labels import COMPOUNDS
 from ferce.protocols import Classifier
 
