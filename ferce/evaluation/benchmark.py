@@ -32,10 +32,10 @@ from ferce.evaluation.leaderboard import (
 )
 from ferce.evaluation.metrics_file import FIGURES, Figure
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, claim, folder_of
+from ferce.evaluation.plan import EvaluationError, Plan, claim
 from ferce.evaluation.shards import Crew
 from ferce.models import spec
-from ferce.models.hub import read_json
+from ferce.models.hub import folder_of, read_json
 
 COMPARED = ("macro_f1", "accuracy", "uar")
 DEALS = 1000  # random deals behind the range of chance

@@ -7,6 +7,7 @@ from typing import Any
 
 from ferce.data.record import SPLITS
 from ferce.models import spec
+from ferce.models.hub import weights
 
 FILE = "settings.json"
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
@@ -77,21 +78,6 @@ class Plan:
             measures = spec.parse(self.model).kind in ("prototypes", "embedded")
             return kind not in ALIGNED_KINDS or measures
         return self.detect == "yes"
-
-
-def weights(model: str) -> str | None:
-    """Fingerprint of the weights in a local folder that `model` names, None if it names none."""
-    from ferce.models import hub
-
-    folder = folder_of(model)
-    return hub.fingerprint(folder) if folder else None
-
-
-def folder_of(model: str) -> Path | None:
-    """The local folder that holds the model or its adapter."""
-    told = spec.parse(model)
-    place = Path(told.adapter or told.where or "//").expanduser()
-    return place if (told.adapter or told.where) and place.is_dir() else None
 
 
 def claim(folder: Path, name: str, wanted: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, folder_of, write_json
+from ferce.evaluation.plan import EvaluationError, Plan, write_json
+from ferce.models.hub import folder_of
 
 FILE = "metrics.json"
 # Of a trained model's own metrics.json: told again, so that a card can be filled from this one.

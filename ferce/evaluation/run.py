@@ -28,8 +28,9 @@ from ferce.evaluation import (
 from ferce.evaluation.faces import Tools
 from ferce.evaluation.network import Network
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, claim, weights, write_json
+from ferce.evaluation.plan import EvaluationError, Plan, claim, write_json
 from ferce.evaluation.table import Table
+from ferce.models.hub import weights
 
 Metrics = dict[str, Any]
 

@@ -5,8 +5,19 @@ from ferce.models.kinds import (
     DEFAULT_VOICE,
     KINDS,
     Kind,
+    check_classifier,
+    check_voice,
     load_classifier,
     load_voice,
 )
 
-__all__ = ["DEFAULT_CLASSIFIER", "DEFAULT_VOICE", "KINDS", "Kind", "load_classifier", "load_voice"]
+__all__ = [
+    "DEFAULT_CLASSIFIER",
+    "DEFAULT_VOICE",
+    "KINDS",
+    "Kind",
+    "check_classifier",
+    "check_voice",
+    "load_classifier",
+    "load_voice",
+]

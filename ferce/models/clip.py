@@ -1,20 +1,19 @@
 """CLIP and SigLIP as classifiers: by sentences, or by a head fitted on their frozen features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ferce.core.labels import COMPOUNDS, NOUNS, components
+from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
-from ferce.facs.prototypes import PROTOTYPES, UNITS
+from ferce.models import forms, label_sentences
 from ferce.models.calibration import Calibration, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.models.columns import Columns
@@ -22,55 +21,7 @@ from ferce.models.hub import CheckpointError, fingerprint, read_json, resolve
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
 
-# {label} "happily surprised", {first} "happiness", {second} "surprise".
-PLAIN: tuple[str, ...] = (
-    "a photo of a person who looks {label}.",
-    "a close-up photo of a {label} face.",
-    "a portrait with a {label} facial expression.",
-    "a facial expression that mixes {first} and {second}.",
-    "a face that shows {first} and {second} at the same time.",
-)
-# {core}: what most people who show the label do; {usual}: what at least half of them do besides.
-UNIT_WORDED: tuple[str, ...] = (
-    "a photo of a face: {core}.",
-    "a photo of a face: {usual}.",
-    "a close-up of a {label} face in which {core}.",
-)
-USUAL = 0.5  # share of people from which a variant of the prototype belongs to {usual}
-STYLES: tuple[str, ...] = ("plain", "units", "both")
-
-
-def sentences(label: str, style: str = "both") -> tuple[str, ...]:
-    """The sentences of a compound, each once.
-
-    Args:
-        label: a compound.
-        style: "plain" names the emotions, "units" tells what the face does, "both" is all of them.
-    """
-    if style not in STYLES:
-        raise ValueError(f"prompts must be one of {STYLES}; got {style!r}")
-    templates = {"plain": PLAIN, "units": UNIT_WORDED, "both": PLAIN + UNIT_WORDED}[style]
-    first, second = (NOUNS[basic] for basic in components(label))
-    prototype = PROTOTYPES[label]
-    usual = [*prototype.core, *(n for n, share in prototype.variants.items() if share >= USUAL)]
-    words = {"label": label, "first": first, "second": second}
-    words |= {"core": _clauses(prototype.core), "usual": _clauses(sorted(usual))}
-    return tuple(dict.fromkeys(template.format(**words) for template in templates))
-
-
-def table(style: str = "both") -> Mapping[str, tuple[str, ...]]:
-    """Label -> sentences, for every compound."""
-    return MappingProxyType({label: sentences(label, style) for label in COMPOUNDS})
-
-
-def _clauses(units: tuple[int, ...] | list[int]) -> str:
-    """As in: the inner brows are raised, the lips are parted and the jaw is dropped."""
-    *most, last = (UNITS[number].clause() for number in units)
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 FAMILIES = ("clip", "siglip")  # model_type in config.json; SigLIP 2 of a fixed size is "siglip"
-PROMPTS = "prompts"  # the option of a spec that chooses the sentences
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]
@@ -145,19 +96,17 @@ def load(spec: Spec, device: str) -> Clip:
 
     Raises:
         CheckpointError: not to be had, no CLIP or SigLIP, or a head of another model.
+        ValueError: the spec is of another form.
     """
-    if not spec.where:
-        raise ValueError("Expected clip:owner/name or clip:FOLDER; got 'clip' alone.")
-    options = {key: value for key, value in spec.options.items() if key != PROMPTS}
+    forms.clip(spec)
+    options = {key: value for key, value in spec.options.items() if key != forms.PROMPTS}
     settings = Settings.parse(options)
-    if settings.calibrate != "none":
-        raise ValueError("The kind 'clip' has no prompt prior, so no option 'calibrate'.")
     adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
     base = resolve(spec.where, None if adapter else spec.revision)
     _require_family(base, spec.where)
     plain = Spec("clip", str(base), options=options)
     checkpoint = replace(load_checkpoint(_network_class(), plain, device), folder=base)
-    text = embed(checkpoint, spec.options.get(PROMPTS, "both"))
+    text = embed(checkpoint, spec.options.get(forms.PROMPTS, "both"))
     if adapter is None:
         columns, calibration = Columns(COMPOUNDS), load_calibration(base)
         return Clip(str(spec), checkpoint, text, columns, calibration, settings.batch)
@@ -188,7 +137,7 @@ def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
     A label's vector is the mean of its sentences' vectors, each of length 1 (prompt ensemble,
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4).
     """
-    network, by_label = checkpoint.network, table(style)
+    network, by_label = checkpoint.network, label_sentences.table(style)
     sentences = [sentence for label in COMPOUNDS for sentence in by_label[label]]
     with torch.inference_mode():
         vectors = _text_features(checkpoint, sentences).split([len(by_label[n]) for n in COMPOUNDS])

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferce.models import spec
+
 # What a checkpoint may consist of. Pickles (.bin, .pt, .ckpt, .h5) and code (.py) never come along.
 FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
 IGNORED = ("original/*", "consolidated*", "onnx/*", "openvino/*", "*.fp16.safetensors")
@@ -34,6 +36,19 @@ def resolve(where: str, revision: str | None = None) -> Path:
         CheckpointError: neither a folder nor a repository that can be reached or is cached, one
             that holds no safetensors, or one whose cached weights are broken and cannot be mended.
     """
+    folder = local(where, revision)
+    if folder is not None:
+        return folder
+    fetched = _fetch(where, revision)
+    _mend(where, fetched)
+    return require_safetensors(fetched, where, _listed(where, revision, fetched))
+
+
+def local(where: str, revision: str | None = None) -> Path | None:
+    """The folder of a checkpoint that lies on this machine; None for an id of the Hub.
+
+    Nothing is fetched or loaded. Raises as `resolve` does.
+    """
     folder = Path(where).expanduser()
     if where and folder.is_dir():
         if revision is not None:
@@ -41,9 +56,7 @@ def resolve(where: str, revision: str | None = None) -> Path:
         return require_safetensors(folder.resolve(), where)
     if not _is_repository(where):
         raise CheckpointError(f"{where} is neither a folder nor an owner/name of the Hub.")
-    fetched = _fetch(where, revision)
-    _mend(where, fetched)
-    return require_safetensors(fetched, where, _listed(where, revision, fetched))
+    return None
 
 
 def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> Path:
@@ -80,6 +93,19 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def weights(model: str) -> str | None:
+    """Fingerprint of the weights in a local folder that a spec names, None if it names none."""
+    folder = folder_of(model)
+    return fingerprint(folder) if folder else None
+
+
+def folder_of(model: str) -> Path | None:
+    """The local folder that holds the model of a spec, or its adapter."""
+    told = spec.parse(model)
+    place = Path(told.adapter or told.where or "//").expanduser()
+    return place if (told.adapter or told.where) and place.is_dir() else None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises CheckpointError when there is none."""
     try:
@@ -100,6 +126,8 @@ def repository_of(folder: Path) -> str | None:
 
 
 def _is_repository(where: str) -> bool:
+    if where.startswith((".", "/", "~")) or Path(where).is_absolute():
+        return False
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -107,7 +135,7 @@ def _is_repository(where: str) -> bool:
         validate_repo_id(where)
     except HFValidationError:
         return False
-    return not where.startswith((".", "/")) and not Path(where).is_absolute()
+    return True
 
 
 def _fetch(where: str, revision: str | None) -> Path:

@@ -1,59 +1,127 @@
 """The table from a model's spec to what loads it; one file a model family."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from ferce.core.protocols import Classifier, Voice
+from ferce.models import forms
 from ferce.models.spec import Spec, parse
 
 DEFAULT_CLASSIFIER = "embedded"
 DEFAULT_VOICE = "measured"
+NETWORK = ("gradients", "attention")
+QUERIES = (*NETWORK, "queries")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A model family: the module whose `load(spec, device)` makes it, and what it can be."""
+    """A model family.
+
+    Attributes:
+        module: whose `load(spec, device)` makes it.
+        classifier: whether it can classify.
+        voice: whether it can answer and explain.
+        about: in a few words.
+        form: raises ValueError for a spec that cannot be of this kind.
+        opens: what heat maps may need of it, see `heatmaps.methods.Method`; () for no network to
+            look into.
+    """
 
     module: str
     classifier: bool
     voice: bool
     about: str
+    form: Callable[[Spec], None]
+    opens: tuple[str, ...] = NETWORK
 
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
         "embedded": Kind(
-            "embedded", True, False, "the packaged network, prior and readers of action units"
+            "embedded",
+            True,
+            False,
+            "the packaged network, prior and readers of action units",
+            forms.embedded,
         ),
         "prototypes": Kind(
-            "prototypes", True, False, "action units against prototypes, no training"
+            "prototypes",
+            True,
+            False,
+            "action units against prototypes, no training",
+            forms.bare,
+            opens=(),
         ),
         "fastvlm-mini": Kind(
-            "vlm.fastvlm_mini", True, True, "the packaged small vision-language model"
+            "vlm.fastvlm_mini",
+            True,
+            True,
+            "the packaged small vision-language model",
+            forms.optional,
         ),
         "blip2-mini": Kind(
-            "vlm.blip2_mini", True, True, "the packaged small BLIP-2, with its adapter or yours"
+            "vlm.blip2_mini",
+            True,
+            True,
+            "the packaged small BLIP-2, with its adapter or yours",
+            forms.optional,
+            opens=QUERIES,
         ),
-        "timm": Kind("timm_net", True, False, "any timm network trained on the 14 compounds"),
+        "timm": Kind(
+            "timm_net",
+            True,
+            False,
+            "any timm network trained on the 14 compounds",
+            forms.timm,
+        ),
         "clip": Kind(
-            "clip", True, False, "CLIP or SigLIP, by sentences, a probe or a few examples"
+            "clip",
+            True,
+            False,
+            "CLIP or SigLIP, by sentences, a probe or a few examples",
+            forms.clip,
         ),
         "blip2": Kind(
-            "vlm.blip2", True, True, "BLIP-2 on OPT or Flan-T5, with or without an adapter"
+            "vlm.blip2",
+            True,
+            True,
+            "BLIP-2 on OPT or Flan-T5, with or without an adapter",
+            forms.language,
+            opens=QUERIES,
         ),
-        "blip-vqa": Kind("vlm.blip_vqa", True, True, "BLIP for visual question answering"),
+        "blip-vqa": Kind(
+            "vlm.blip_vqa",
+            True,
+            True,
+            "BLIP for visual question answering",
+            forms.language,
+        ),
         "chat": Kind(
-            "vlm.chat", True, True, "a chat model that sees: LLaVA, Qwen-VL, InternVL, SmolVLM"
+            "vlm.chat",
+            True,
+            True,
+            "a chat model that sees: LLaVA, Qwen-VL, InternVL, SmolVLM",
+            forms.language,
         ),
         "remote": Kind(
             "remote.remote",
             True,
             True,
             "an OpenAI-compatible server; the cropped face leaves this machine",
+            forms.remote,
+            opens=(),
         ),
-        "measured": Kind("measured", False, True, "text composed from the measured action units"),
+        "measured": Kind(
+            "measured",
+            False,
+            True,
+            "text composed from the measured action units",
+            forms.bare,
+            opens=(),
+        ),
     }
 )
 
@@ -76,11 +144,36 @@ def load_voice(spec: str, device: str = "auto") -> Voice:
     return _load(spec, device, "voice")  # type: ignore[no-any-return]
 
 
+def check_classifier(spec: str, device: str = "auto") -> None:
+    """Refuse what `load_classifier` would, as far as it shows without loading anything.
+
+    Raises:
+        ValueError: as `load_classifier` raises it.
+    """
+    _checked(spec, device, "classifier")
+
+
+def check_voice(spec: str, device: str = "auto") -> None:
+    """Refuse what `load_voice` would, as far as it shows without loading anything.
+
+    Raises:
+        ValueError: as `load_voice` raises it.
+    """
+    _checked(spec, device, "voice")
+
+
 def _load(text: str, device: str, role: str) -> Any:
-    spec: Spec = parse(text)
+    spec = _checked(text, device, role)
+    module = import_module(f"ferce.models.{KINDS[spec.kind].module}")
+    return module.load(spec, device)
+
+
+def _checked(text: str, device: str, role: str) -> Spec:
+    spec = parse(text)
     able = {name: kind for name, kind in KINDS.items() if getattr(kind, role)}
     if spec.kind not in able:
         known = "; ".join(f"{name} ({kind.about})" for name, kind in able.items())
         raise ValueError(f"Unknown {role} {text!r}. Known kinds: {known}.")
-    module = import_module(f"ferce.models.{able[spec.kind].module}")
-    return module.load(spec, device)
+    forms.device(device)
+    able[spec.kind].form(spec)
+    return spec

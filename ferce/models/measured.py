@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from ferce.core.types import Answer, Face, Prediction
-from ferce.explanation.text import compose, phrasing_of
+from ferce.explanation import compose, phrasing_of
+from ferce.models import forms
 from ferce.models.spec import Spec
 
 
@@ -30,9 +31,8 @@ def load(spec: Spec, device: str) -> Measured:
     """The measured voice; it needs no device.
 
     Raises:
-        ValueError: the spec names a place, which this kind does not have.
+        ValueError: the spec is more than the kind.
     """
     del device
-    if spec.where:
-        raise ValueError(f"Expected the spec 'measured' alone; got {str(spec)!r}.")
+    forms.bare(spec)
     return Measured()

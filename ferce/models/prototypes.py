@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ferce.core.types import Face, Scores
 from ferce.facs.posterior import posterior
+from ferce.models import forms
 from ferce.models.spec import Spec
 
 
@@ -22,9 +23,8 @@ def load(spec: Spec, device: str) -> Prototypes:
     """The prototypes classifier; it needs no device.
 
     Raises:
-        ValueError: the spec names a place, which this kind does not have.
+        ValueError: the spec is more than the kind.
     """
     del device
-    if spec.where:
-        raise ValueError(f"Expected the spec 'prototypes' alone; got {str(spec)!r}.")
+    forms.bare(spec)
     return Prototypes()

@@ -12,6 +12,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
+from ferce.models import forms
 from ferce.models.calibration import Calibration, load_calibration, save_calibration
 from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError, read_json, resolve
@@ -20,7 +21,6 @@ from ferce.models.spec import Spec
 from ferce.models.vlm.loading import choose_device
 
 WEIGHTS = "model.safetensors"
-RANDOM = "random/"  # timm:random/resnet18 is that network untrained, the same each time
 BATCH = {"cpu": 16, "cuda": 128}  # faces in one pass
 
 
@@ -96,14 +96,12 @@ def load(spec: Spec, device: str) -> TimmNet:
 
     Raises:
         CheckpointError: not to be had, or not a classifier of the 14 compounds.
+        ValueError: the spec is of another form.
     """
+    forms.timm(spec)
     where = spec.where.removeprefix("hf-hub:")
-    if spec.options or spec.adapter:
-        raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
-    if not where:
-        raise ValueError("Expected timm:owner/name or timm:FOLDER; got 'timm' alone.")
-    if where.startswith(RANDOM):
-        return _random(str(spec), where.removeprefix(RANDOM), choose_device(device))
+    if where.startswith(forms.RANDOM):
+        return _random(str(spec), where.removeprefix(forms.RANDOM), choose_device(device))
     folder = resolve(where, spec.revision)
     config = read_json(folder / "config.json")
     details = config.get("pretrained_cfg", config)

@@ -55,8 +55,12 @@ class JsonWriter:
 
     def add(self, report: Report) -> None:
         """Write one photo."""
+        self.put(photo_to_json(report))
+
+    def put(self, entry: Json) -> None:
+        """Write what `photo_to_json` gave."""
         start = ",\n" if self._count else f'{{"schema": {SCHEMA}, "photos": [\n'
-        self._file.write(start + _dumps(photo_to_json(report)))
+        self._file.write(start + _dumps(entry))
         self._count += 1
 
     def finish(self) -> None:

@@ -59,25 +59,31 @@ def face_map(report: Report) -> str:
     )
 
 
-def face_section(reading: Reading, number: int | None, *, draw: bool = True) -> str:
-    """One face as HTML; `number` is shown where the photo has several."""
+def face_section(
+    reading: Reading, number: int | None, *, draw: bool = True
+) -> tuple[str, str, str]:
+    """One face as HTML: what stands before its pictures, these (empty unless drawn), what follows.
+
+    `number` is shown where the photo has several.
+    """
     name = f"Face {number}. " if number else ""
     words = [
         _explanation(reading.explanation) if reading.explanation else "",
         _faithfulness(reading.faithfulness) if reading.faithfulness else "",
         _answers(reading.answers) if reading.answers else "",
     ]
-    parts = [
+    before = [
         f'<section class="face {reading.state}"><h3>{escape(name + headline(reading))}</h3>',
         f'<p class="facts">{escape(reading.reason)}</p>' if reading.prediction else "",
         '<div class="columns">',
-        _pictures(reading) if draw else "",
+    ]
+    after = [
         _chances(reading),
         _units(reading),
         f'<div class="wide">{"".join(words)}</div>' if any(words) else "",
         "</div></section>",
     ]
-    return "".join(parts)
+    return "".join(before), _pictures(reading) if draw else "", "".join(after)
 
 
 def _pictures(reading: Reading) -> str:

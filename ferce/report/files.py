@@ -1,29 +1,40 @@
 """Where results go: a file that appears whole or not at all, or standard output."""
 
 import os
+import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
+from typing import IO, Any, Protocol, TextIO
 
 from ferce.core.types import Report
 
 Target = str | os.PathLike[str]
 
 STDOUT = "-"
+_TEXT: Any = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
 
 
-class Writer(Protocol):
-    """Takes reports one by one, so that nothing of them need be kept."""
+class Sink(Protocol):
+    """Takes the entries of a format in order, so that nothing of them need be kept."""
 
-    def add(self, report: Report) -> None:
-        """Write one photo."""
+    def put(self, entry: Any) -> None:
+        """Write what the format says of one photo or video; an entry is JSON data."""
         ...
 
     def finish(self) -> None:
-        """Write what follows the last photo."""
+        """Write what follows the last entry."""
+        ...
+
+
+class Writer(Sink, Protocol):
+    """A sink that makes the entries of photos, too."""
+
+    def add(self, report: Report) -> None:
+        """Write one photo."""
         ...
 
 
@@ -45,7 +56,7 @@ def problem(target: Target) -> str | None:
         return "lies in a folder that does not exist; make it first"
     if path.exists() and not os.access(path, os.W_OK):
         return "cannot be written to; check its permissions"
-    if not path.exists() and not os.access(path.parent, os.W_OK):
+    if is_replaced(path) and not os.access(path.resolve().parent, os.W_OK):
         return "lies in a folder that cannot be written to; check its permissions"
     return None
 
@@ -56,26 +67,36 @@ def opened(target: Target) -> Iterator[TextIO]:
 
     "-" is standard output; a device or a pipe is written straight. Characters that UTF-8 cannot
     hold (bytes of odd file names) are written as \udcXX, which in JSON reads back as they were.
+    Until the end the text lies in a temporary file without a name, of which a kill leaves nothing.
     """
+    path = Path(target).resolve()  # keeps a link a link
     if target == STDOUT:
         yield _utf8_stdout()
-        return
-    path = Path(target).resolve()  # keeps a link a link
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        with _open(path, "w") as file:
+    elif not is_replaced(path):
+        with path.open("w", **_TEXT) as file:
             yield file
-        return
+    else:
+        with tempfile.TemporaryFile("w+", dir=path.parent, **_TEXT) as file:
+            yield file  # type: ignore[misc]
+            file.flush()
+            _replace(path, file.buffer)
+
+
+def is_replaced(target: Target) -> bool:
+    """Whether the target is a file, there or to be made; not a device, a pipe or "-"."""
+    path = Path(target)
+    return target != STDOUT and (not path.exists() or stat.S_ISREG(path.stat().st_mode))
+
+
+def _replace(path: Path, content: IO[bytes]) -> None:
     part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    content.seek(0)
     try:
-        with _open(part, "x") as file:
-            yield file
+        with part.open("xb") as file:
+            shutil.copyfileobj(content, file)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _open(path: Path, mode: Literal["w", "x"]) -> TextIO:
-    return path.open(mode, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _utf8_stdout() -> TextIO:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TextIO
+from typing import IO, Any, Self, TextIO
 
 from ferce.core import notice
 from ferce.core.types import Reading, Report
@@ -16,62 +16,68 @@ from ferce.report.text import headline
 MAX_PICTURES = 300  # faces drawn; about 60 kB each
 _MAX_OPEN = 40  # photos listed before the list is folded
 
+Entry = dict[str, Any]
+
 
 class HtmlWriter:
-    """Collects the photos in a temporary file, then writes the page with its totals on top.
+    """Collects the photos in temporary files, then writes the page with its totals on top.
 
-    Only names, headlines and counts are kept in memory; after `max_pictures` faces the readings go
-    on without pictures, and the page says so.
+    Only counts are kept in memory; after `max_pictures` faces the readings go on without pictures,
+    and the page says so.
     """
 
     def __init__(
         self, file: TextIO, models: Mapping[str, str], max_pictures: int = MAX_PICTURES
     ) -> None:
         self._file, self._models, self._left = file, models, max_pictures
-        self._body = tempfile.TemporaryFile(  # noqa: SIM115 - closed when the writer is left
-            "w+", encoding="utf-8", errors="backslashreplace"
-        )
-        self._listed: list[tuple[str, str]] = []  # photo, what was read
+        self._body, self._list = _temporary(), _temporary()
         self._labels: Counter[str] = Counter()
-        self._failed = self._undrawn = 0
+        self._first = ""  # photo
+        self._photos = self._failed = self._undrawn = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._body.close()
+        self._list.close()
 
     def add(self, report: Report) -> None:
         """Write one photo into the body."""
-        self._failed += report.error is not None
-        self._labels.update(_label(reading) for reading in report.readings)
-        said = report.error or " ".join(headline(reading) for reading in report.readings)
-        self._listed.append((report.photo, said))
-        drawn = [self._draws() for _ in report.readings]
-        self._body.write(photo_article(report, len(self._listed), drawn))
+        self.put(entry(report, draw=self._left > 0))
+
+    def put(self, entry: Entry) -> None:
+        """Write what `entry` gave into the body."""
+        self._first = self._first if self._photos else entry["photo"]
+        self._photos += 1
+        self._failed += entry["failed"]
+        self._labels.update(entry["labels"])
+        name, said = bdi(entry["photo"]), escape(entry["said"])
+        self._list.write(f'<li><a href="#photo-{self._photos}">{name}</a> <span>{said}</span></li>')
+        faces = "".join(self._face(*parts) for parts in entry["faces"])
+        self._body.write(f'<article id="photo-{self._photos}">{entry["head"]}{faces}</article>\n')
 
     def finish(self) -> None:
         """Write the whole page."""
         self._file.write(_head(self._title()))
-        self._file.write(self._summary())
-        self._body.seek(0)
-        shutil.copyfileobj(self._body, self._file)
+        if self._photos != 1:
+            self._summarise()
+        _copy(self._body, self._file)
         self._file.write(_foot(self._models))
 
-    def _draws(self) -> bool:
+    def _face(self, before: str, pictures: str, after: str) -> str:
         self._left -= 1
-        self._undrawn += self._left < 0
-        return self._left >= 0
+        drawn = pictures if self._left >= 0 else ""
+        self._undrawn += not drawn
+        return before + drawn + after
 
     def _title(self) -> str:
-        if len(self._listed) == 1:
-            return f"Expressions in {self._listed[0][0]}"
-        return f"Expressions in {count(len(self._listed), 'photo')}"
+        if self._photos == 1:
+            return f"Expressions in {self._first}"
+        return f"Expressions in {count(self._photos, 'photo')}"
 
-    def _summary(self) -> str:
-        """Counts and a list of the photos; nothing for a single one."""
-        if len(self._listed) == 1:
-            return ""
+    def _summarise(self) -> None:
+        """Write counts and a list of the photos."""
         parts = [count(sum(self._labels.values()), "face")]
         if self._failed:
             parts.append(f"{count(self._failed, 'photo')} could not be read")
@@ -81,16 +87,44 @@ class HtmlWriter:
             f"<li>{escape(name)} <b>{number}</b></li>"
             for name, number in self._labels.most_common()
         )
-        lines = "".join(
-            f'<li><a href="#photo-{i}">{bdi(name)}</a> <span>{escape(said)}</span></li>'
-            for i, (name, said) in enumerate(self._listed, 1)
-        )
-        fold = "" if len(self._listed) > _MAX_OPEN else " open"
-        return (
+        fold = "" if self._photos > _MAX_OPEN else " open"
+        self._file.write(
             f'<section class="summary"><p>{escape("; ".join(parts))}</p>'
             f'<ul class="tally">{labels}</ul>'
-            f"<details{fold}><summary>All photos</summary><ol>{lines}</ol></details></section>\n"
+            f"<details{fold}><summary>All photos</summary><ol>"
         )
+        _copy(self._list, self._file)
+        self._file.write("</ol></details></section>\n")
+
+
+def _temporary() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace")
+
+
+def _copy(source: IO[str], target: TextIO) -> None:
+    source.seek(0)
+    shutil.copyfileobj(source, target)
+
+
+def entry(report: Report, *, draw: bool = True) -> Entry:
+    """One photo as HTML in parts; with pictures if `draw`.
+
+    Returns:
+        `photo` its name, `said` in a line what was read, `failed` whether nothing was, `labels` of
+        its faces, `head` the article's begin and `faces`, each as `face_section` gives it.
+    """
+    many = len(report.readings) > 1
+    return {
+        "photo": report.photo,
+        "said": report.error or " ".join(headline(reading) for reading in report.readings),
+        "failed": report.error is not None,
+        "labels": [_label(reading) for reading in report.readings],
+        "head": _start(report),
+        "faces": [
+            face_section(reading, i if many else None, draw=draw)
+            for i, reading in enumerate(report.readings, 1)
+        ],
+    }
 
 
 def _label(reading: Reading) -> str:
@@ -98,19 +132,15 @@ def _label(reading: Reading) -> str:
     return prediction.label if prediction and prediction.label else "unclear"
 
 
-def photo_article(report: Report, number: int, drawn: list[bool]) -> str:
-    """One photo as HTML; `drawn` says for each face whether it gets pictures."""
-    start = f'<article id="photo-{number}"><h2>{bdi(report.photo)}</h2>\n'
+def _start(report: Report) -> str:
+    """Name and facts of a photo, and where its faces lie; or why it was not read."""
+    name = f"<h2>{bdi(report.photo)}</h2>\n"
     if report.error is not None:
-        return f'{start}<p class="error">Not read: {escape(report.error)}</p></article>\n'
+        return f'{name}<p class="error">Not read: {escape(report.error)}</p>'
     size = f"{report.size[0]} × {report.size[1]} pixels" if report.size else ""
     time = f"{report.seconds:.2f} s" if report.seconds is not None else ""
     facts = [fact for fact in (size, count(len(report.readings), "face"), time) if fact]
-    faces = "".join(
-        face_section(reading, i if len(report.readings) > 1 else None, draw=draw)
-        for i, (reading, draw) in enumerate(zip(report.readings, drawn, strict=True), 1)
-    )
-    return f'{start}<p class="facts">{", ".join(facts)}</p>{face_map(report)}{faces}</article>\n'
+    return f'{name}<p class="facts">{", ".join(facts)}</p>{face_map(report)}'
 
 
 def _head(title: str) -> str:

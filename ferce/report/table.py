@@ -1,6 +1,7 @@
 """Readings as a table: one row a face, the same columns always."""
 
 import csv
+import io
 import json
 from typing import Any, TextIO
 
@@ -65,16 +66,28 @@ class CsvWriter:
     """
 
     def __init__(self, file: TextIO) -> None:
-        self._rows = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        self._rows.writeheader()
+        self._file = file
+        self._file.write(",".join(COLUMNS) + "\n")
 
     def add(self, report: Report) -> None:
         """Write the rows of one photo."""
-        for row in rows(report):
-            self._rows.writerow({name: _cell(value) for name, value in row.items()})
+        self.put(lines(report))
+
+    def put(self, entry: str) -> None:
+        """Write what `lines` gave."""
+        self._file.write(entry)
 
     def finish(self) -> None:
         """Nothing follows the last row."""
+
+
+def lines(report: Report) -> str:
+    """The rows of one photo as text, each with its line's end."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    for row in rows(report):
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return text.getvalue()
 
 
 def rows(report: Report) -> list[dict[str, Any]]:

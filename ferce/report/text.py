@@ -84,6 +84,11 @@ def _shares(items: list[tuple[str, float]]) -> str:
     return ", ".join(f"{name} {value:.0%}" for name, value in items)
 
 
+def entry(report: Report) -> str:
+    """The text of a photo and a blank line; empty where it could not be read."""
+    return to_text(report) + "\n\n" if report.error is None else ""
+
+
 class TextWriter:
     """Writes a short text a photo, a blank line between photos, and the notice at the end.
 
@@ -94,9 +99,13 @@ class TextWriter:
         self._file, self._any = file, False
 
     def add(self, report: Report) -> None:
-        """Write one photo at once, so that a reader of a pipe sees it."""
-        if report.error is None:
-            self._file.write(to_text(report) + "\n\n")
+        """Write one photo that was read."""
+        self.put(entry(report))
+
+    def put(self, entry: str) -> None:
+        """Write what `entry` gave, at once, so that a reader of a pipe sees it."""
+        if entry:
+            self._file.write(entry)
             self._file.flush()
             self._any = True
 

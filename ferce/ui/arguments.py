@@ -4,20 +4,32 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ferce import models as backends
 from ferce.core import labels, notice
 
 _EXAMPLES = f"""\
 examples:
   python -m ferce photo.jpg                      a few lines about each face
   python -m ferce photos/ --html report.html     a page with pictures, to read or print
+  python -m ferce photos/ --csv t.csv --jobs 2   a table, read by two processes
+  python -m ferce photos/ --csv t.csv --resume   the same, going on where it was stopped
   python -m ferce 'shots/**/*.png' --json -      JSON alone on standard output
   python -m ferce clip.mp4 --csv clip.csv        a video: one row a frame a face
   python -m ferce clip.mp4 --plot clip.png       its probabilities and action units over time
 
-exit status: 0 all read, 1 some photos could not be read (named on standard error), 2 wrong usage.
+exit status: 0 all read, 1 some could not be read (named on standard error) or the result could
+not be written, 2 wrong usage, 130 stopped by Ctrl-C and 143 by SIGTERM (what was read until then is
+written), 141 the reader of standard output went away.
+
+A run that writes a file keeps what it has read in FILE.partial.jsonl, until it has read everything.
+After a stop, a kill or a power cut the same command with --resume goes on from there.
 
 {notice.SHORT}
 """
+
+
+_ENDLESS = 1e9
+_ABOVE_0 = {"rate": 1000.0, "max_seconds": _ENDLESS, "jobs": _ENDLESS}  # option -> largest value
 
 
 class UsageError(Exception):
@@ -42,10 +54,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     found.method = (found.method or "auto") if found.heatmap else None
     if found.target is not None:
         found.target = _label(found.target)
-    for name in ("rate", "max_seconds"):
+    for name, most in _ABOVE_0.items():
         value = getattr(found, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"--{name.replace('_', '-')} must be above 0; got {value:g}.")
+        if value is not None and not 0 < value <= most:
+            limit = "" if most == _ENDLESS else f", at most {most:g}"
+            raise UsageError(f"--{name.replace('_', '-')} must be above 0{limit}; got {value:g}.")
     return found
 
 
@@ -78,9 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--csv", metavar="F", help="write a table, one row a face")
     add("--html", metavar="F", help="write one self-contained page with pictures")
-    add("--classifier", metavar="SPEC", help="model that predicts, kind:where@revision")
-    add("--voice", metavar="SPEC", help="model that answers and explains, kind:where@revision")
-    add("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 ...")
+    _add_models(parser)
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the same command that was stopped; what has changed is read again",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that read photos, each with its own models, on a GPU all on the same; 1",
+    )
     add("--ask", action="append", default=[], metavar="QUESTION", help="may be given repeatedly")
     add("--method", metavar="NAME", help="how the heat map is made; auto by default")
     add("--target", metavar="LABEL", help="label that the heat map explains; the predicted one")
@@ -88,6 +111,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-explanation", dest="explanation", action="store_false", help="make no text")
     _add_video(parser)
     return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    for role, default, does in (
+        ("classifier", backends.DEFAULT_CLASSIFIER, "predicts"),
+        ("voice", backends.DEFAULT_VOICE, "answers and explains"),
+    ):
+        words = f"model that {does}, kind:where@revision; {default}"
+        parser.add_argument(f"--{role}", default=default, metavar="SPEC", help=words)
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 ..."
+    )
 
 
 def _add_video(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,10 @@
 """Videos on the command line: a timeline each, as text, CSV, JSON or a plot."""
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,16 @@ from ferce.reading.video import (
     Options,
     Timeline,
     VideoError,
-    document,
+    formats,
     is_video,
     plot,
-    table,
-    words,
 )
 from ferce.reading.video.frames import Limits
 from ferce.reading.video.watch import stream
-from ferce.report.files import STDOUT, opened
-from ferce.report.text import plain
 from ferce.ui.arguments import UsageError
+from ferce.ui.command import Command, Tally
+from ferce.ui.journal import Row, stamp_of
+from ferce.ui.outputs import Outputs, complain
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Reader
@@ -52,6 +50,8 @@ def asked(arguments: argparse.Namespace, paths: Sequence[Path]) -> bool:
     if len(videos) < len(paths):
         other = next(path for path in paths if path not in videos)
         raise UsageError(f"{videos[0]} is a video and {other} is none; read them apart.")
+    if arguments.jobs > 1:
+        raise UsageError(f"--jobs is for photos; leave it out to read {videos[0]}.")
     for name, option in _OF_PHOTOS.items():
         if getattr(arguments, name):
             raise UsageError(f"{option} is for photos; leave it out to read {videos[0]}.")
@@ -68,94 +68,87 @@ def _check_plot(target: str | None, videos: Sequence[Path]) -> None:
         raise UsageError(f"--plot {target} must end in {', '.join(_PLOTS)}.")
 
 
-def run(
-    arguments: argparse.Namespace, paths: Sequence[Path], reader: "Reader"
-) -> tuple[list[str], bool]:
-    """Read the videos and write what was asked for.
+def run(command: Command) -> Tally:
+    """Read the videos and write what was asked for, each as it ends.
 
-    Returns:
-        One sentence for each video that could not be read, and whether the user interrupted.
+    The first signal keeps what was read of a video until then; `--resume` reads it again.
+
+    Raises:
+        UsageError: the models cannot be had.
+        JournalError: the journal is of other models.
     """
-    failures: list[str] = []
-    timelines: list[Timeline] = []
-    for path in paths:
-        try:
-            timelines.append(_watched(path, reader, _options(arguments)))
-        except VideoError as error:  # begins with the name
-            failures.append(str(error))
-        except ReadingError as error:
-            failures.append(f"{path}: {error}")
-        if timelines and not timelines[-1].complete:
-            break
-    interrupted = any(not timeline.complete for timeline in timelines)
-    failures += _write(arguments, timelines, reader)
-    return failures, interrupted
+    tally = Tally(len(command.paths))
+    with ExitStack() as stack:
+        with command.interruption.breaking():
+            reader = stack.enter_context(command.load(command.arguments))
+        command.begin(reader.models)
+        make = partial(formats.sink, models=reader.models)
+        outputs = stack.enter_context(Outputs(command.targets, make))
+        for row in _rows(command, reader, tally):
+            outputs.put(row)
+            if row.error is not None:
+                complain(row.error)
+        outputs.finish()
+    return tally
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    return Options(
+def _rows(command: Command, reader: "Reader", tally: Tally) -> Iterator[Row]:
+    """A row a video; of one that is broken off, with what was read until then."""
+    for path in command.paths:
+        row = command.known(path)
+        if row is None and not command.interruption.noted:
+            row = _read(path, reader, command)
+            if not command.interruption.noted:
+                command.keep(row)
+            else:
+                tally.interrupted = True
+                yield row
+                continue
+        if row is None:
+            tally.interrupted = True
+            continue
+        tally.add(row)
+        yield row
+
+
+def _read(path: Path, reader: "Reader", command: Command) -> Row:
+    stamp, name = stamp_of(path), str(path)
+    try:
+        timeline = _watched(path, reader, command)
+    except VideoError as error:  # begins with the name
+        return Row(name, stamp, str(error))
+    except ReadingError as error:
+        return Row(name, stamp, f"{path}: {error}")
+    error = _plotted(timeline, command.arguments.plot)
+    entries = formats.entries(timeline, command.targets)
+    return Row(name, stamp, error, len(timeline.tracks), entries)
+
+
+def _plotted(timeline: Timeline, target: str | None) -> str | None:
+    """Draw the plot, if one is asked for; gives the reason why there is none."""
+    try:
+        if target is not None:
+            plot.draw(timeline, target)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _watched(path: Path, reader: "Reader", command: Command) -> Timeline:
+    """The timeline, with a bar on a terminal."""
+    from tqdm import tqdm
+
+    arguments, last = command.arguments, None
+    options = Options(
         rate=arguments.rate,
         explain=arguments.explanation,
         limits=Limits(seconds=arguments.max_seconds),
     )
-
-
-def _watched(path: Path, reader: "Reader", options: Options) -> Timeline:
-    """The timeline, with a bar on a terminal; the first Ctrl-C keeps what was read until then."""
-    from tqdm import tqdm
-
-    last: Timeline | None = None
-    with (
-        _interruptible() as interrupted,
-        tqdm(total=100, unit="%", file=sys.stderr, disable=None, desc=path.name[:30]) as bar,
-    ):
-        for part in stream(path, reader, options, interrupted.is_set, str(path)):
+    with tqdm(total=100, unit="%", file=sys.stderr, disable=None, desc=path.name[:30]) as bar:
+        for part in stream(path, reader, options, lambda: command.interruption.noted, str(path)):
             if isinstance(part, Timeline):
                 last = part
             else:
                 bar.update(max(round(100 * part.share) - bar.n, 0))
     assert last is not None, "a video that can be read has a timeline"
     return last
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second ends the program as ever."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _write(
-    arguments: argparse.Namespace, timelines: Sequence[Timeline], reader: "Reader"
-) -> Iterator[str]:
-    if arguments.csv is not None:
-        table.write_csv(timelines, arguments.csv)
-    if arguments.json is not None:
-        document.write_json(timelines, reader.models, arguments.json)
-    if STDOUT not in (arguments.csv, arguments.json):
-        with opened(STDOUT) as file:
-            for timeline in timelines:
-                file.writelines(_line(line) for line in words.lines(timeline))
-    if arguments.plot is not None:
-        for timeline in timelines:
-            try:
-                plot.draw(timeline, arguments.plot)
-            except ValueError as error:
-                yield str(error)
-
-
-def _line(text: str) -> str:
-    """Free of control characters, with its indent."""
-    return " " * (len(text) - len(text.lstrip())) + plain(text) + "\n"

@@ -117,12 +117,19 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
 
 
 def choose_device(device: str) -> str:
-    """The device meant: "auto" is the GPU if there is one."""
+    """The device meant: "auto" is the GPU if there is one.
+
+    Raises:
+        ValueError: a GPU is named that is not there.
+    """
     import torch
 
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if count else "cpu"
+    if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= count:
+        raise ValueError(f"There is no {device} here, of {count} GPUs; give another device.")
+    return device
 
 
 def require_base(adapter: Path, where: str, base: Path) -> None:

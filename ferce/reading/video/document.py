@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from ferce.core import notice
 from ferce.facs.action_units import UNITS
 from ferce.facs.posterior import HYPOTHESES
 from ferce.reading.video.timeline import Moment, Sample, Timeline, Track
-from ferce.report.files import Target, opened
 
 Json = dict[str, Any]
 
@@ -19,11 +18,26 @@ def to_json(timelines: Iterable[Timeline], models: Mapping[str, str]) -> Json:
     return {"clips": clips, "models": dict(models), "notice": notice.FULL}
 
 
-def write_json(timelines: Iterable[Timeline], models: Mapping[str, str], target: Target) -> None:
-    """Write `to_json(...)` to a file, or to "-" for standard output."""
-    with opened(target) as file:
-        json.dump(to_json(timelines, models), file, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
+class ClipsWriter:
+    """Writes `to_json(...)` clip by clip."""
+
+    def __init__(self, file: TextIO, models: Mapping[str, str]) -> None:
+        self._file, self._models, self._count = file, models, 0
+
+    def put(self, entry: Json) -> None:
+        """Write what `clip_to_json` gave."""
+        self._file.write((", " if self._count else '{"clips": [') + _dumps(entry))
+        self._count += 1
+
+    def finish(self) -> None:
+        """Write the models and the notice."""
+        start = "" if self._count else '{"clips": ['
+        models, words = _dumps(dict(self._models)), _dumps(notice.FULL)
+        self._file.write(f'{start}], "models": {models}, "notice": {words}}}\n')
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def clip_to_json(timeline: Timeline) -> Json:

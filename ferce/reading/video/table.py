@@ -8,7 +8,6 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.facs.action_units import UNITS
 from ferce.reading.video.expression import Expression
 from ferce.reading.video.timeline import Sample, Timeline, Track
-from ferce.report.files import Target, opened
 
 
 def _key(name: str) -> str:
@@ -39,16 +38,11 @@ DESCRIPTIONS: dict[str, str] = {
     **_measures("raw_", "of this frame alone"),
 }
 COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
-
-
-def write_csv(timelines: Iterable[Timeline], target: Target) -> None:
-    """Write one row a frame a face, by time, to a file or to "-" for standard output."""
-    with opened(target) as file:
-        write_rows(timelines, file)
+HEADER = ",".join(COLUMNS) + "\n"
 
 
 def write_rows(timelines: Iterable[Timeline], file: TextIO) -> None:
-    """The same into an open text file."""
+    """Write a header and one row a frame a face, by time, into an open text file."""
     writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for timeline in timelines:

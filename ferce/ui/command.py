@@ -1,0 +1,90 @@
+"""One run of the command line: what it was told, what it keeps, and how it ended."""
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ferce.ui.interruption import Interruption
+from ferce.ui.journal import Journal, Row
+
+if TYPE_CHECKING:
+    from ferce.reading.pipeline import Reader
+
+Load = Callable[[Namespace], "Reader"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A checked command line; leaving it as a context closes the journal.
+
+    Attributes:
+        arguments: the options.
+        paths: the photos or videos, in order.
+        targets: format -> file or "-", text among them where standard output is free.
+        load: makes the reader; raises UsageError.
+        interruption: under way.
+        journal: None where no file is written.
+    """
+
+    arguments: Namespace
+    paths: Sequence[Path]
+    targets: Mapping[str, str]
+    load: Load
+    interruption: Interruption
+    journal: Journal | None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self.journal is not None:
+            self.journal.__exit__(*raised)
+
+    def begin(self, models: Mapping[str, str]) -> None:
+        """Open the journal; raises JournalError where it is of other models."""
+        if self.journal is not None:
+            self.journal.begin(models)
+
+    def known(self, path: Path) -> Row | None:
+        """The row of what need not be read again; see `Journal.known`."""
+        return None if self.journal is None else self.journal.known(path)
+
+    def keep(self, row: Row) -> None:
+        """Put a row into the journal."""
+        if self.journal is not None:
+            self.journal.add(row)
+
+    @property
+    def hint(self) -> str:
+        """How to go on from what is kept; empty where nothing is."""
+        if self.journal is None or not len(self.journal):
+            return ""
+        return f" The same command with --resume goes on from {self.journal.path}."
+
+    def end(self, tally: "Tally") -> None:
+        """Remove the journal unless there is something to go on from."""
+        if self.journal is not None and not (tally.interrupted and len(self.journal)):
+            self.journal.remove()
+
+
+@dataclass
+class Tally:
+    """How many photos or videos there are, how many were read in full or not at all."""
+
+    total: int
+    read: int = 0
+    failed: int = 0
+    interrupted: bool = False
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        self.failed += row.error is not None
+        self.read += row.error is None
+
+    @property
+    def told(self) -> str:
+        """In words, what was done and what is left."""
+        seen = self.read + self.failed
+        return f"{seen:,} of {self.total:,} done, {self.total - seen:,} left"
