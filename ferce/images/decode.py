@@ -1,4 +1,4 @@
-"""From the bytes of a file to decoded pixels, with Pillow's own readers, never its registry."""
+"""Decode the bytes of a file to pixels, with Pillow's own readers, never its registry."""
 
 import struct
 from collections.abc import Callable
@@ -27,13 +27,13 @@ _MAX_GIF_HEADER = 2 * 2**20  # bytes; Pillow gathers comments in quadratic time
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Read IHDR ourselves: Pillow fills a canvas while opening some animated PNGs."""
+    """Read width and height from IHDR: Pillow fills a canvas to open some animated PNGs."""
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read the canvas ourselves: libwebp allocates two of them while opening."""
+    """Read the canvas size from the header: libwebp allocates two canvases to open a file."""
     chunk = data[12:16]
     if chunk == b"VP8X":
         bits = int.from_bytes(data[24:30], "little")
@@ -46,7 +46,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
-    """Canvas, grown by the first frame as Pillow grows it (Pillow fills it while opening)."""
+    """Read the canvas size, grown by the first frame; Pillow would fill the canvas to open it."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     place = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while data[place] != ord(","):
@@ -70,7 +70,7 @@ def _after_gif_block(data: bytes, place: int) -> int:
 
 
 def _jpeg_size(data: bytes) -> None:
-    """Check that the picture ends and has few scans; its size is safe to leave to Pillow."""
+    """Check that the picture ends and has few scans; Pillow reads the size itself safely."""
     place = _jpeg_scan(data)
     end = data.find(b"\xff\xd9", place)
     if end < 0:
@@ -80,7 +80,7 @@ def _jpeg_size(data: bytes) -> None:
 
 
 def _jpeg_scan(data: bytes) -> int:
-    """Where the first scan begins, past all segments and the thumbnails within them."""
+    """Find the offset of the first scan, past all segments and the thumbnails within them."""
     place = 2
     for _ in range(_MAX_SEGMENTS):
         marker = data[place + 1]
@@ -106,7 +106,7 @@ HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """JPEG without the look for a resolution in EXIF, which warns when EXIF is broken."""
+    """JPEG reader that skips the resolution in EXIF, since Pillow warns when EXIF is broken."""
 
     def _read_dpi_from_exif(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""PNG: only the chunks that make the still picture, once its rows are known to be all there."""
+"""PNG: keep only the chunks of the still picture, and check that all its rows are there."""
 
 import struct
 import zlib
@@ -18,7 +18,7 @@ _ADAM7 = (
 
 
 def still_png(data: bytes) -> bytes:
-    """Keep the chunks that make the still picture, once its rows are known to be all there.
+    """Keep only the chunks of the still picture, after checking that all its rows are there.
 
     Without animation and text Pillow has nothing to warn about. It would fill missing rows black.
     """
@@ -34,7 +34,7 @@ def still_png(data: bytes) -> bytes:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each chunk up to IEND; struct.error when the file ends before."""
+    """Yield name, start and end of each chunk up to IEND; struct.error when the file is cut."""
     place, name = 8, b""
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, place)
@@ -43,7 +43,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _png_row_bytes(data: bytes) -> int:
-    """Length of all rows with their filter bytes, before compression (PNG 1.2, 2.3 and 2.6)."""
+    """Count the bytes of all rows with their filter bytes, uncompressed (PNG 1.2, 2.3 and 2.6)."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     total = 0
@@ -54,7 +54,7 @@ def _png_row_bytes(data: bytes) -> int:
 
 
 def _inflates_to(parts: Sequence[bytes], length: int) -> bool:
-    """Whether the parts hold at least length bytes; never more than 1 MiB of them at once."""
+    """Tell whether the parts inflate to at least `length` bytes, holding 1 MiB at a time."""
     inflater = zlib.decompressobj()
     for part in parts:
         while part and length > 0 and not inflater.eof:
