@@ -139,7 +139,7 @@ def test_sentences_are_well_formed(units, label, seed, family):
 @given(unit_sets, st.sampled_from(COMPOUNDS), st.integers(0, 50), families)
 def test_every_unit_is_attributed_to_what_it_fits(units, label, seed, family):
     for unit in captions.visible(units):
-        owned = captions.owners(unit.unit, components(label))
+        owned = captions.attributed(unit.unit, components(label))
         assert set(owned) <= set(components(label))
     text = captions.explain(units, label, seed, family).text
     assert label in text

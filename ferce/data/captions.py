@@ -14,16 +14,12 @@ from ferce.core.types import REGIONS
 from ferce.data.families import TRAINING, Family
 from ferce.data.phrases import Bank
 from ferce.data.record import Sample, UnitLabel, hidden_in
+from ferce.explanation.text.composition import attributed
 from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
-from ferce.facs.prototypes import PROTOTYPES, fits
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
 PLURAL = {"brows", "eyes", "cheeks"}  # regions
-# A unit shown this much more often with one component than with the other is attributed to it.
-DECISIVE = 1.8
-# Share of people for a unit that only EMFACS lists; below every share of Du's table.
-EMFACS_SHARE = 0.19
 _VERB = re.compile(r" (is|are) ")
 
 
@@ -114,18 +110,6 @@ def visible(units: Iterable[UnitLabel], hidden: Collection[str] = ()) -> tuple[U
     return tuple(sorted(named, key=lambda u: (REGIONS.index(UNITS[u.unit].region), u.unit)))
 
 
-def owners(unit: int, parts: Sequence[str]) -> tuple[str, ...]:
-    """Which components the unit speaks for: those it fits, or the one that it fits far better."""
-    shares = {part: _share(unit, part) for part in parts if fits(unit, part)}
-    best = max(shares.values(), default=0.0)
-    return tuple(part for part, share in shares.items() if share * DECISIVE > best)
-
-
-def _share(unit: int, basic: str) -> float:
-    row = PROTOTYPES[basic]
-    return 1.0 if unit in row.core else row.variants.get(unit, EMFACS_SHARE)
-
-
 def group(units: Sequence[UnitLabel], bank: Bank) -> list[Said]:
     """Units as they are said: those with a common phrase (both brows) together."""
     left = {u.unit: u for u in units}
@@ -158,7 +142,7 @@ def _sentences(
         return [rng.choice(family.rest)]
     if not parts:
         return [_fill(family.plain, seen, family, rng)]
-    owned = {u.unit: owners(u.unit, parts) for u in seen}
+    owned = {u.unit: attributed(u.unit, parts) for u in seen}
     made = []
     for part in parts:
         own = [u for u in seen if owned[u.unit] == (part,)]

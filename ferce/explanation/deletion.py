@@ -1,4 +1,4 @@
-"""What a classifier loses when a part of a face is hidden, against random parts as large."""
+"""Measure what a classifier loses when part of a face is hidden, against random parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,24 +23,24 @@ class Drop:
 
     @property
     def loss(self) -> float:
-        """What hiding the mask takes from the probability; negative when it adds."""
+        """Probability lost by hiding the mask; negative when it rises."""
         return self.before - self.after
 
     @property
     def random_loss(self) -> float:
-        """The mean loss over the random masks."""
+        """Mean probability lost over the random masks."""
         return self.before - float(np.mean(self.random))
 
 
 def target(prediction: Prediction, heatmap: Heatmap | None) -> str:
-    """The label whose probability is watched: the map's, else the predicted, else the top one."""
+    """Choose the label that is watched: the map's, else the predicted, else the most probable."""
     return heatmap.label if heatmap else prediction.label or prediction.top
 
 
 def probabilities(
     classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
 ) -> tuple[float, list[float]]:
-    """P(label) of the face and with each mask hidden, in one call of the classifier."""
+    """Compute P(label) of the face and with each mask hidden, in one call of the classifier."""
     scores = classifier.scores([face, *hide_masks(face, masks)])
     before, *after = (float(p) for p in scores.of(label))
     return before, after
@@ -49,7 +49,7 @@ def probabilities(
 def drops(
     classifier: Classifier, face: Face, masks: Sequence[Mask], label: str, seed: int
 ) -> list[Drop]:
-    """One `Drop` a mask, all in one call of the classifier."""
+    """Measure one `Drop` for each mask, all in one call of the classifier."""
     rng, inside = np.random.default_rng(seed), face_mask(face)
     groups = [[m, *random_masks(inside, m, rng)] for m in masks]
     before, after = probabilities(classifier, face, [m for group in groups for m in group], label)
@@ -58,5 +58,5 @@ def drops(
 
 
 def random_masks(inside: Mask, like: Mask, rng: np.random.Generator) -> list[Mask]:
-    """`RANDOMS` random regions within `inside`, each with as many pixels as `like` has there."""
+    """Draw `RANDOMS` random masks within `inside`, each as large as `like` is there."""
     return [random_mask(inside, int((like & inside).sum()), rng) for _ in range(RANDOMS)]

@@ -1,4 +1,4 @@
-"""Does the text name what the model uses: measures of the named regions, each beside its controls.
+"""Measure whether a text names what the model uses, each measure beside its controls.
 
 Faithfulness of an explanation's regions to a heat map and to the classifier itself, after ERASER's
 comprehensiveness and sufficiency (DeYoung et al., ACL 2020, arXiv 1911.03429) and the pointing game
@@ -33,7 +33,7 @@ def measure(
     classifier: Classifier | None = None,
     seed: int = 0,
 ) -> Faithfulness:
-    """How well the regions that the cues name match the heat and matter to the classifier.
+    """Measure how well the named regions match the heat and matter to the classifier.
 
     Negated cues name nothing. A measure that is undefined (no heat, no region named, the whole
     face named, no classifier) is None.
@@ -75,34 +75,35 @@ def measure(
 
 
 def named_regions(cues: Iterable[Cue], face: Face) -> tuple[str, ...]:
-    """Regions that the text claims to show something, in the order of the face's masks."""
+    """List the regions that the text claims to show something, in the order of the masks."""
     said = {c.region for c in cues if not c.negated}
     return tuple(r for r, mask in face.regions.items() if r in said and mask.any())
 
 
 def auroc(scores: NDArray[np.floating], positive: Mask) -> float | None:
-    """Area under the ROC curve by rank statistics; ties count half, None without both classes.
+    """Compute the area under the ROC curve; ties count half, None without both classes.
 
     Mann-Whitney: (sum of ranks of the positives - n(n + 1) / 2) / (n m).
     """
-    flat, truth = np.ravel(scores), np.ravel(positive)
+    from scipy.stats import rankdata
+
+    truth = np.ravel(positive)
     n, m = int(truth.sum()), int((~truth).sum())
     if n == 0 or m == 0:
         return None
-    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[truth].sum() - n * (n + 1) / 2) / (n * m))
+    ranks = rankdata(scores)  # flattened
+    return float((ranks[truth].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def hot_regions(face: Face, heat: NDArray[np.floating], inside: Mask) -> set[str]:
-    """Regions whose mean heat is above the mean of the face."""
+    """List the regions whose mean heat is above the mean of the face."""
     chance = float(heat[inside].mean())
     means = {name: float(heat[mask].mean()) for name, mask in face.regions.items() if mask.any()}
     return {name for name, mean in means.items() if mean > chance}
 
 
 def centre_map(inside: Mask) -> NDArray[np.float64]:
-    """A map that is hot in the middle of the face, whatever the face shows."""
+    """Draw a Gaussian in the middle of the face, as a map that ignores what the face shows."""
     y, x = np.nonzero(inside)
     sigma = 0.25 * np.sqrt(len(y))  # half the side of a square as large
     rows, columns = np.indices(inside.shape)
@@ -126,7 +127,7 @@ def _heat_measures(
 
 
 def _mask_measures(heat: NDArray[np.floating] | None, mask: Mask, inside: Mask) -> Measures:
-    """AUROC, lift and pointing hit of one mask within the face."""
+    """Compute AUROC, lift and pointing hit of one mask within the face."""
     area = float(mask[inside].mean())
     total = 0.0 if heat is None else float(heat[inside].sum())
     if heat is None or total <= 0 or area in (0.0, 1.0):
@@ -142,7 +143,7 @@ def _mask_measures(heat: NDArray[np.floating] | None, mask: Mask, inside: Mask) 
 def _causal(
     classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
 ) -> list[Measures]:
-    """Comprehensiveness and sufficiency of each mask, all in one call of the classifier."""
+    """Measure comprehensiveness and sufficiency of each mask, in one call of the classifier."""
     both = [hidden for mask in masks for hidden in (mask, ~mask)]
     before, after = probabilities(classifier, face, both, label)
     return [
@@ -154,13 +155,13 @@ def _causal(
 def _other_texts(
     named: Sequence[str], face: Face, rng: np.random.Generator
 ) -> list[tuple[str, ...]]:
-    """Every other choice of as many regions, in random order: what other texts would name."""
+    """List every other choice of as many regions in random order, as other texts would name."""
     choices = [c for c in combinations(face.regions, len(named)) if set(c) != set(named)]
     return [choices[i] for i in rng.permutation(len(choices))] if named else []
 
 
 def _mean(rows: Iterable[Measures]) -> Measures:
-    """The mean of each measure over the rows in which it is defined."""
+    """Average each measure over the rows in which it is defined."""
     table = list(rows)
     keys = dict.fromkeys(key for row in table for key in row)
     columns = {key: [v for row in table if (v := row.get(key)) is not None] for key in keys}
@@ -170,9 +171,9 @@ def _mean(rows: Iterable[Measures]) -> Measures:
 def _add_alignment(
     face: Face, heatmap: Heatmap | None, measures: Measures, controls: dict[str, Measures]
 ) -> None:
-    found = align(face, heatmap) if heatmap else {}
-    measures |= {"au_cosine": found.get("cosine"), "au_share": found.get("share")}
+    match = align(face, heatmap) if heatmap else {}
+    measures |= {"au_cosine": match.get("cosine"), "au_share": match.get("share")}
     controls["other labels"] = {
-        "au_cosine": found.get("cosine_others"),
-        "au_share": found.get("share_others"),
+        "au_cosine": match.get("cosine_others"),
+        "au_share": match.get("share_others"),
     }
