@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.core.types import REGIONS
 from ferce.data import captions, coding, questions
-from ferce.data.families import FAMILIES, REFERENCE, TRAINING
-from ferce.data.phrases import Phrases
+from ferce.data.families import FAMILIES, REFERENCE, TRAINING, Phrases
 from ferce.data.record import UnitLabel
 from ferce.explanation.text.wording import opened
 from ferce.facs.action_units import UNITS

@@ -7,7 +7,7 @@ from data_fixtures import png, sample, save, write_rafce
 from PIL import Image
 
 from ferce.data import audit as audit_module
-from ferce.data import audit_text, sheet
+from ferce.data import audit_text, augment
 from ferce.data.__main__ import main
 from ferce.data.audit import Options, as_dict, audit
 from ferce.data.captions import captions
@@ -89,11 +89,11 @@ def test_audit_in_processes_is_the_same():
 def test_a_sound_data_set_has_no_findings():
     found = audit("x", ROWS[:2])
     assert found.findings() == []
-    assert "Nothing to look at" in audit_text.told(found)
+    assert "Nothing to look at" in audit_text.report(found)
 
 
 def test_tables_add_up():
-    text = audit_text.told(audit("x", ROWS))
+    text = audit_text.report(audit("x", ROWS))
     assert "sadly angry" in text
     (line,) = [line for line in text.splitlines() if line.startswith("sadly angry")]
     assert line.split()[2:] == ["2", "0", "2"]
@@ -150,14 +150,17 @@ def test_captions_command(tmp_path, capsys):
 
 
 def test_sheet(tmp_path, smiling, capsys):
-    drawn = sheet.draw([sheet.Shown(smiling.crop, smiling.landmarks_in_crop)], size=48)
-    columns = 1 + len(sheet.STEPS) + sheet.MIXED
-    assert drawn.shape == (48 + sheet.LINE, 48 * columns, 3)
+    drawn = augment.draw_sheet(
+        [augment.SheetCrop(smiling.crop, smiling.landmarks_in_crop)], size=48
+    )
+    columns = 1 + len(augment.STEPS) + augment.MIXED
+    assert drawn.shape == (48 + augment.LINE, 48 * columns, 3)
     assert (
-        drawn == sheet.draw([sheet.Shown(smiling.crop, smiling.landmarks_in_crop)], 0, 48)
+        drawn
+        == augment.draw_sheet([augment.SheetCrop(smiling.crop, smiling.landmarks_in_crop)], 0, 48)
     ).all()
     with pytest.raises(ValueError, match="at least one"):
-        sheet.draw([])
+        augment.draw_sheet([])
     save(tmp_path / "in" / "a.png", 1)
     assert main(["sheet", f"folder:{tmp_path / 'in'}", "--output", str(tmp_path / "s.png")]) == 0
     assert size(tmp_path / "s.png")[0] == 112 * columns

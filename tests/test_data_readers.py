@@ -5,7 +5,7 @@ import pytest
 from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb
 from PIL import Image
 
-from ferce.data import DataError, Problem, Sample, load_data, pixels, rafce
+from ferce.data import DataError, Problem, Sample, load_data, pixels, raf
 from ferce.data.record import UnitLabel
 
 
@@ -122,7 +122,7 @@ def test_rafce_says_what_is_not_there(tmp_path):
         rows(f"rafce:{tmp_path}?subset=yes&images=original")
     with pytest.raises(DataError, match="'aligned' or 'original'"):
         rows(f"rafce:{tmp_path}?images=both")
-    (tmp_path / rafce.UNITS).unlink()
+    (tmp_path / raf.RAFCE_UNITS).unlink()
     assert rows(f"rafce:{tmp_path}?subset=yes&units=no")[0].units is None
 
 

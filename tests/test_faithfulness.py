@@ -13,7 +13,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Heatmap
 from ferce.explanation.faithfulness import auroc, centre_map, hot_regions, measure, named_regions
 from ferce.explanation.text import parse
-from ferce.explanation.unit_maps import align, label_map, unit_map
+from ferce.explanation.unit_maps import label_map, match, unit_map
 
 LABEL = "happily surprised"
 SMILE = parse("The mouth smiles.")
@@ -190,18 +190,18 @@ def test_unit_maps_lie_where_the_units_do_and_scale_with_the_face():
 def test_heat_drawn_from_a_label_aligns_best_with_that_label():
     made = face(landmarks=landmarks())
     for label in COMPOUNDS:
-        found = align(made, Heatmap(label_map(made, label).astype(np.float32), label, "made"))
+        found = match(made, Heatmap(label_map(made, label).astype(np.float32), label, "made"))
         assert found["cosine"] == pytest.approx(1.0, abs=1e-3)  # compared on a coarse grid
         assert found["cosine"] > found["cosine_others"]
         assert 0 <= found["share_others"] <= 1
 
 
 def test_alignment_is_undefined_without_landmarks_heat_or_units():
-    assert set(align(face(), heatmap("mouth")).values()) == {None}
+    assert set(match(face(), heatmap("mouth")).values()) == {None}
     made = face(landmarks=landmarks())
-    assert set(align(made, heatmap(values=np.zeros((96, 96), np.float32))).values()) == {None}
+    assert set(match(made, heatmap(values=np.zeros((96, 96), np.float32))).values()) == {None}
     flat = Heatmap(np.ones((96, 96), np.float32), "neutral", "made")
-    assert set(align(made, flat).values()) == {None}
+    assert set(match(made, flat).values()) == {None}
     with pytest.raises(ValueError, match="neutral"):
         label_map(made, "neutral")
 

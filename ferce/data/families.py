@@ -1,13 +1,53 @@
-"""Two families of sentences with nothing in common: to train on, and for references and tests."""
+"""Two disjoint families of sentences and phrases: to train on, and for references and tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from ferce.data import phrases
+from ferce.data.phrases_reference import REFERENCE_ROWS
+from ferce.data.phrases_training import TRAINING_ROWS
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Wordings of one unit: clauses ("the brow is ...") and nouns ("a ... brow").
+
+    Clauses are "subject is/are predicate", so that they turn into questions and negations. A phrase
+    names its unit and no other one: a test looks for overlaps. `side_clauses` and `side_nouns` hold
+    `{side}`: left or right (the person's), or upper or lower for the units of the lips; they are
+    empty for units that have no halves.
+    """
+
+    clauses: tuple[str, ...]
+    nouns: tuple[str, ...]
+    side_clauses: tuple[str, ...] = ()
+    side_nouns: tuple[str, ...] = ()
+
+    def clauses_on(self, side: str | None) -> tuple[str, ...]:
+        """Return clauses for the side, or for both (also where no half can be named)."""
+        if side is None or not self.side_clauses:
+            return self.clauses
+        return tuple(clause.format(side=side) for clause in self.side_clauses)
+
+    def nouns_on(self, side: str | None) -> tuple[str, ...]:
+        """Return nouns for the side, or for both (also where no half can be named)."""
+        if side is None or not self.side_nouns:
+            return self.nouns
+        return tuple(noun.format(side=side) for noun in self.side_nouns)
+
+
+Row = tuple[tuple[str, ...], ...]
+# Keys are units that are said together: (12,) or, for both brows, (1, 2).
+Bank = Mapping[tuple[int, ...], Phrases]
+
+
+def _bank(rows: Mapping[tuple[int, ...], Row]) -> Bank:
+    return MappingProxyType({units: Phrases(*row) for units, row in rows.items()})
 
 
 @dataclass(frozen=True, repr=False)
 class Family:
-    """The sentences and words of one family.
+    """Sentences and words of one family.
 
     Templates take `{clauses}`/`{Clauses}` ("the lips are parted"), `{nouns}`/`{Nouns}` ("parted
     lips"), `{emotion}` or `{a}` and `{b}` (nouns of emotions), `{label}`, and `{region}` with
@@ -15,7 +55,7 @@ class Family:
     """
 
     name: str
-    bank: phrases.Bank
+    bank: Bank
     openings: tuple[str, ...]  # name the label
     fitting: tuple[str, ...]  # signs of one component
     shared: tuple[str, ...]  # signs of both
@@ -35,7 +75,7 @@ class Family:
 
 TRAINING = Family(
     name="training",
-    bank=phrases.TRAINING,
+    bank=_bank(TRAINING_ROWS),
     openings=(
         "The expression resembles {label}.",
         "This expression is closest to {label}.",
@@ -120,7 +160,7 @@ TRAINING = Family(
 
 REFERENCE = Family(
     name="reference",
-    bank=phrases.REFERENCE,
+    bank=_bank(REFERENCE_ROWS),
     openings=(
         "Taken as a whole, what we see resembles the label {label}.",
         "Among the known labels, {label} describes the face best.",

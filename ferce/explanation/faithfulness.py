@@ -6,6 +6,7 @@ comprehensiveness and sufficiency (DeYoung et al., ACL 2020, arXiv 1911.03429) a
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,9 +14,61 @@ from numpy.typing import NDArray
 
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Faithfulness, Heatmap, Mask, Prediction
-from ferce.explanation.deletion import probabilities, random_masks, target
-from ferce.explanation.unit_maps import align
-from ferce.faces.perturb import face_mask, region_mask
+from ferce.explanation.unit_maps import match
+from ferce.faces.perturb import face_mask, hide_masks, random_mask, region_mask
+
+# Random regions drawn for each one that is tested: with 8, beating all of them by luck has 1 in 9.
+RANDOMS = 8
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Probability before and after hiding one mask, and after hiding random masks of its size."""
+
+    before: float
+    after: float
+    random: tuple[float, ...]
+
+    @property
+    def loss(self) -> float:
+        """Probability lost by hiding the mask; negative when it rises."""
+        return self.before - self.after
+
+    @property
+    def random_loss(self) -> float:
+        """Mean probability lost over the random masks."""
+        return self.before - float(np.mean(self.random))
+
+
+def target(prediction: Prediction, heatmap: Heatmap | None) -> str:
+    """Choose the label that is watched: the map's, else the predicted, else the most probable."""
+    return heatmap.label if heatmap else prediction.label or prediction.top
+
+
+def probabilities(
+    classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
+) -> tuple[float, list[float]]:
+    """Compute P(label) of the face and with each mask hidden, in one call of the classifier."""
+    scores = classifier.scores([face, *hide_masks(face, masks)])
+    before, *after = (float(p) for p in scores.of(label))
+    return before, after
+
+
+def drops(
+    classifier: Classifier, face: Face, masks: Sequence[Mask], label: str, seed: int
+) -> list[Drop]:
+    """Measure one `Drop` for each mask, all in one call of the classifier."""
+    rng, inside = np.random.default_rng(seed), face_mask(face)
+    groups = [[m, *random_masks(inside, m, rng)] for m in masks]
+    before, after = probabilities(classifier, face, [m for group in groups for m in group], label)
+    rows = np.reshape(after, (len(groups), RANDOMS + 1)).tolist() if groups else []
+    return [Drop(before, first, tuple(rest)) for first, *rest in rows]
+
+
+def random_masks(inside: Mask, like: Mask, rng: np.random.Generator) -> list[Mask]:
+    """Draw `RANDOMS` random masks within `inside`, each as large as `like` is there."""
+    return [random_mask(inside, int((like & inside).sum()), rng) for _ in range(RANDOMS)]
+
 
 Measures = dict[str, float | None]
 
@@ -44,7 +97,7 @@ def measure(
         named), `precision`, `recall` and `f1` of the named against the hot regions,
         `comprehensiveness` (probability lost when the named regions are hidden), `sufficiency`
         (probability when only they are left), `coverage` (share of the face named), `au_cosine` and
-        `au_share` (see `alignment.align`). Controls: "other texts" (as many other regions), "mean
+        `au_share` (see `unit_maps.match`). Controls: "other texts" (as many other regions), "mean
         face" (a map that is hot in the middle), "random regions" (as large), "other labels".
     """
     named = named_regions(cues, face)
@@ -70,7 +123,7 @@ def measure(
         controls["other texts"] |= _mean(causal[1:split])
         controls["random regions"] |= _mean(causal[split:])
     measures["coverage"] = float((region_mask(face, named) & inside).sum() / inside.sum())
-    _add_alignment(face, heatmap, measures, controls)
+    _add_unit_match(face, heatmap, measures, controls)
     return Faithfulness({**dict.fromkeys(CAUSAL), **measures}, controls)
 
 
@@ -168,12 +221,12 @@ def _mean(rows: Iterable[Measures]) -> Measures:
     return {key: float(np.mean(values)) if values else None for key, values in columns.items()}
 
 
-def _add_alignment(
+def _add_unit_match(
     face: Face, heatmap: Heatmap | None, measures: Measures, controls: dict[str, Measures]
 ) -> None:
-    match = align(face, heatmap) if heatmap else {}
-    measures |= {"au_cosine": match.get("cosine"), "au_share": match.get("share")}
+    agreement = match(face, heatmap) if heatmap else {}
+    measures |= {"au_cosine": agreement.get("cosine"), "au_share": agreement.get("share")}
     controls["other labels"] = {
-        "au_cosine": match.get("cosine_others"),
-        "au_share": match.get("share_others"),
+        "au_cosine": agreement.get("cosine_others"),
+        "au_share": agreement.get("share_others"),
     }

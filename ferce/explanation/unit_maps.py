@@ -47,7 +47,7 @@ def label_map(face: Face, label: str) -> Map:
     return unit_map(face, dict.fromkeys(row.core, 1.0) | dict(row.variants))
 
 
-def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
+def match(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
     """Compare the heat with the action units of the map's label, and of other labels.
 
     Returns:
@@ -60,7 +60,7 @@ def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
     if heatmap.empty or face.landmarks is None or heatmap.label not in kind:
         return dict.fromkeys(names)
     heat, small = _small(heatmap.values), _shrunk(face)
-    rows = {name: _match(heat, label_map(small, name)) for name in kind}
+    rows = {name: _cosine_and_share(heat, label_map(small, name)) for name in kind}
     own = rows.pop(heatmap.label)
     others = np.mean(list(rows.values()), axis=0)
     return dict(zip(names, (*own, *map(float, others)), strict=True))
@@ -80,7 +80,7 @@ def _shrunk(face: Face) -> Face:
     return Face(crop=blank, landmarks=face.landmarks, to_crop=face.to_crop * (side / face.size))
 
 
-def _match(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:
+def _cosine_and_share(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:
     """Compute the cosine of the two maps, and the heat's share in the drawn map's upper half."""
     norm = float(np.linalg.norm(heat) * np.linalg.norm(drawn))
     cosine = float((heat * drawn).sum()) / norm if norm > 0 else 0.0

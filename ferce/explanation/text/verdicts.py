@@ -6,7 +6,7 @@ from dataclasses import replace
 from ferce.core.labels import NOUNS
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
-from ferce.explanation.deletion import Drop, drops, target
+from ferce.explanation.faithfulness import Drop, drops, target
 from ferce.explanation.text.lexicon import UNMEASURED
 from ferce.explanation.text.tokens import tokens
 from ferce.faces.perturb import face_mask, region_mask
