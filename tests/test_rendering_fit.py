@@ -13,11 +13,9 @@ from rendering_fixtures import (
 
 from ferce.data.rendering.correspondence import _test_head, find_correspondence
 from ferce.data.rendering.fit import Unfit, fit_portrait, fit_shape, hashed_split, solve
-from ferce.data.rendering.light import Light, read_light
-from ferce.data.rendering.person import load_person, save_person
-from ferce.data.rendering.portraits import Portrait
+from ferce.data.rendering.person import Portrait, load_person, save_person
 from ferce.data.rendering.prepare import fit_people, fitted_subjects, refusals
-from ferce.data.rendering.raster import Camera, rotation
+from ferce.data.rendering.raster import Camera, Light, read_light, rotation
 from ferce.data.rendering.regions import paint_regions
 
 KIT = tiny_kit()
@@ -109,7 +107,7 @@ def test_unreadable_pictures_are_refused(tmp_path, content):
         fit_portrait(Portrait(tmp_path / "a.jpg", "a"), KIT, REGIONS, MATCH, reader({}))
 
 
-def test_people_are_fitted_once_and_refusals_listed(studio, tmp_path):
+def test_people_are_fitted_once_and_refusals_listed(asset_paths, tmp_path):
     Image.fromarray(portrait()).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"")
     portraits = [Portrait(tmp_path / f"{n}.png", n, "web", "CC0-1.0") for n in ("good", "bad")]
@@ -120,16 +118,16 @@ def test_people_are_fitted_once_and_refusals_listed(studio, tmp_path):
         return reader({})(picture)
 
     for _ in range(2):
-        verdicts = [why for _, why in fit_people(portraits, studio, counting)]
+        verdicts = [why for _, why in fit_people(portraits, asset_paths, counting)]
         assert verdicts == ["", "unreadable"]
     assert len(calls) == 2, "the portrait and the drawing at rest, the first time only"
-    assert refusals(studio.people) == {"bad.png": "unreadable"}
-    (subject,) = fitted_subjects(portraits, studio)
+    assert refusals(asset_paths.people) == {"bad.png": "unreadable"}
+    (subject,) = fitted_subjects(portraits, asset_paths)
     assert (subject.name, subject.split) == ("good", hashed_split("good"))
 
 
-def test_person_survives_saving(studio):
-    path = Path(studio.people) / "ann.npz"
+def test_person_survives_saving(asset_paths):
+    path = Path(asset_paths.people) / "ann.npz"
     ann = load_person(path)
     save_person(ann, path.with_name("copy.npz"))
     again = load_person(path.with_name("copy.npz"))

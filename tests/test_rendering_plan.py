@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from ferce.core.labels import COMPOUNDS
+from ferce.data.rendering.person import hold_out_last, list_portraits
 from ferce.data.rendering.plan import CLAY, PHOTO, Settings, Subject, clay_subjects, plan
-from ferce.data.rendering.portraits import hold_out_last, list_portraits
 
 SETTINGS = Settings(count=900, seed=3)
 

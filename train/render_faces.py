@@ -22,16 +22,22 @@ import numpy as np
 from PIL import Image as PILImage
 from tqdm import tqdm
 
-from ferce.data.rendering.compose import Studio
-from ferce.data.rendering.dataset import Output, finished, keep_settings, sheet_of, write_dataset
+from ferce.data.rendering.compose import AssetPaths
+from ferce.data.rendering.dataset import (
+    Output,
+    finished_lines,
+    sheet_of,
+    write_dataset,
+    write_settings,
+)
+from ferce.data.rendering.person import hold_out_last, list_portraits
 from ferce.data.rendering.plan import Settings, Subject, clay_subjects, plan
-from ferce.data.rendering.portraits import hold_out_last, list_portraits
-from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, open_studio
+from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, prepare_assets
 from ferce.faces.detector import FaceDetector
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--kit", type=Path, required=True, help="ICT-FaceKit checkout or npz cache")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
@@ -67,26 +73,31 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def gather(args: argparse.Namespace) -> tuple[Studio, list[Subject]]:
+def gather(args: argparse.Namespace) -> tuple[AssetPaths, list[Subject]]:
     """Fit the portraits; list everybody who can be rendered."""
     reader = mesh_reader(FaceDetector(max_faces=1))
-    studio = open_studio(args.kit, args.cache or args.out / "cache", reader)
+    asset_paths = prepare_assets(args.kit, args.cache or args.out / "cache", reader)
     subjects = clay_subjects(args.clay_people) if args.clay else []
     if args.portraits:
         portraits = list_portraits(args.portraits, args.manifest, args.sources)
         source, count = args.hold_out.split(":")
         portraits = hold_out_last(portraits, source, int(count))
-        fits = tqdm(fit_people(portraits, studio, reader), total=len(portraits), desc="fitting")
+        fits = tqdm(
+            fit_people(portraits, asset_paths, reader), total=len(portraits), desc="fitting"
+        )
         reasons = Counter(reason or "fitted" for _, reason in fits)
         print(
-            "portraits:", dict(reasons.most_common()), "- reasons in", studio.people / "refused.csv"
+            "portraits:",
+            dict(reasons.most_common()),
+            "- reasons in",
+            asset_paths.people / "refused.csv",
         )
-        subjects += fitted_subjects(portraits, studio)
-    return studio, subjects
+        subjects += fitted_subjects(portraits, asset_paths)
+    return asset_paths, subjects
 
 
 def chosen_settings(args: argparse.Namespace) -> Settings:
-    """The options that say what is in the data set."""
+    """Collect the options that say what is in the data set."""
     names = [f.name for f in fields(Settings) if hasattr(args, f.name)]
     given = {name: getattr(args, name) for name in names}
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
@@ -96,17 +107,17 @@ def chosen_settings(args: argparse.Namespace) -> Settings:
 def main(argv: list[str] | None = None) -> None:
     """Fit, plan, render, show."""
     args = parse(argv)
-    studio, subjects = gather(args)
+    asset_paths, subjects = gather(args)
     settings = chosen_settings(args)
     print("people:", dict(Counter((s.style, s.split) for s in subjects)))
-    keep_settings(args.out, settings, [s.name for s in subjects])
+    write_settings(args.out, settings, [s.name for s in subjects])
     recipes = plan(settings, subjects)
     output = Output(args.out, args.size, args.suffix, args.quality)
-    already = len(finished(args.out))
-    new = write_dataset(recipes, studio, output, args.workers)
+    already = len(finished_lines(args.out))
+    new = write_dataset(recipes, asset_paths, output, args.workers)
     for _ in tqdm(new, total=len(recipes), initial=already, desc="rendering"):
         pass
-    lines = list(finished(args.out).values())
+    lines = list(finished_lines(args.out).values())
     print("written:", dict(Counter(line["split"] for line in lines)), "to", args.out)
     if args.sheet:
         chosen = np.random.default_rng(args.seed).permutation(len(lines))[:64]
