@@ -50,27 +50,53 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--hold-out", default="london:30", help="SOURCE:N, last N subjects are test"
     )
     parser.add_argument("--cache", type=Path, help="fitted people and tables (default OUT/cache)")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=224, help="pixels a side")
-    parser.add_argument("--kinds", nargs=4, type=float, default=Settings().kinds, metavar="SHARE",
-                        help="shares of compound, basic, neutral and random")  # fmt: skip
-    parser.add_argument("--splits", nargs=3, type=float, default=Settings().splits, metavar="SHARE",
-                        help="shares of train, val and test")  # fmt: skip
+    _add_settings(parser)
     parser.add_argument(
-        "--clay", type=float, default=Settings().clay, help="share of painted heads"
+        "--suffix", default=".jpg", choices=(".jpg", ".webp", ".png"), help="format (default .jpg)"
     )
-    parser.add_argument("--clay-people", type=int, default=400)
-    parser.add_argument("--yaw", type=float, default=Settings().yaw, help="largest, degrees")
-    parser.add_argument("--roll", type=float, default=Settings().roll)
-    parser.add_argument("--occluded", type=float, default=Settings().occluded)
-    parser.add_argument("--degraded", type=float, default=Settings().degraded)
-    parser.add_argument("--strength", nargs=2, type=float, default=Settings().strength)
-    parser.add_argument("--suffix", default=".jpg", choices=(".jpg", ".webp", ".png"))
-    parser.add_argument("--quality", type=int, default=92)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--quality", type=int, default=92, help="JPEG or WebP quality, 1..100 (default 92)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (default 1)")
     parser.add_argument("--sheet", type=Path, help="also draw a contact sheet of 64 pictures here")
     return parser.parse_args(argv)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is in the data set."""
+    settings = Settings()
+    parser.add_argument("--count", type=int, default=1000, help="number of pictures (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the plan (default 0)")
+    parser.add_argument(
+        "--size", type=int, default=224, help="side of a picture in pixels (default 224)"
+    )
+    parser.add_argument("--kinds", nargs=4, type=float, default=settings.kinds, metavar="SHARE",
+                        help="shares of compound, basic, neutral and random")  # fmt: skip
+    parser.add_argument("--splits", nargs=3, type=float, default=settings.splits, metavar="SHARE",
+                        help="shares of train, val and test")  # fmt: skip
+    parser.add_argument("--clay", type=float, default=settings.clay, help="share of painted heads")
+    parser.add_argument(
+        "--clay-people", type=int, default=400, help="number of painted people (default 400)"
+    )
+    parser.add_argument(
+        "--yaw", type=float, default=settings.yaw, help="largest yaw in degrees (default 30)"
+    )
+    parser.add_argument(
+        "--roll", type=float, default=settings.roll, help="largest roll in degrees (default 4)"
+    )
+    parser.add_argument(
+        "--occluded", type=float, default=settings.occluded, help="share with an occluder"
+    )
+    parser.add_argument(
+        "--degraded", type=float, default=settings.degraded, help="share of degraded pictures"
+    )
+    parser.add_argument(
+        "--strength",
+        nargs=2,
+        type=float,
+        default=settings.strength,
+        help="range of intensities, 0..1",
+    )
 
 
 def gather(args: argparse.Namespace) -> tuple[AssetPaths, list[Subject]]:

@@ -19,11 +19,6 @@ GRAIN = 0.12
 _WIDE = 8.0  # sigma in pixels from which a blur is done on a smaller picture
 
 
-def hide_mask(face: Face, mask: Mask) -> Face:
-    """Hide the (S, S) bool `mask` of the face; see `hide_masks`."""
-    return hide_masks(face, [mask])[0]
-
-
 def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
     """Hide each mask in its own copy of the face; the crop is blurred once for all.
 
