@@ -40,15 +40,15 @@ def test_near_pairs_equal_brute_force():
     bits = rng.random((200, 256)) < 0.5
     bits[150:] = bits[:50] ^ (rng.random((50, 256)) < 0.05)  # about 13 bits away
     made = [np.packbits(row).tobytes() for row in bits]
-    found = set(audit_module.near_pairs(made))
+    result = set(audit_module.near_pairs(made))
     expected = {
         (i, j, d)
         for i in range(200)
         for j in range(i + 1, 200)
         if (d := int((bits[i] ^ bits[j]).sum())) <= audit_module.NEAR
     }
-    assert found == expected
-    assert 30 < len(found) <= 50
+    assert result == expected
+    assert 30 < len(result) <= 50
     assert list(audit_module.near_pairs([])) == []
 
 
@@ -62,23 +62,23 @@ ROWS = [
 
 
 def test_audit_counts_and_finds():
-    found = audit("x", ROWS)
-    assert found.total == 3
-    assert found.labels == {"train": {"sadly angry": 2}, "test": {"happily sad": 1}}
-    assert found.units["test"] == {"4": 1, "39": 1}
-    assert found.uncoded == {"train": 1}
-    assert [p.name for p in found.problems] == ["d", "e"]
-    (pair,) = found.duplicates
+    result = audit("x", ROWS)
+    assert result.total == 3
+    assert result.labels == {"train": {"sadly angry": 2}, "test": {"happily sad": 1}}
+    assert result.units["test"] == {"4": 1, "39": 1}
+    assert result.uncoded == {"train": 1}
+    assert [p.name for p in result.problems] == ["d", "e"]
+    (pair,) = result.duplicates
     assert (pair.first, pair.second, pair.distance) == ("a", "c", 0)
     assert pair.leaks
     assert pair.disagrees
-    assert found.shared_subjects == {"p1": ["test", "train"]}
-    assert len(found.findings()) == 4
-    assert found.notes() == [
+    assert result.shared_subjects == {"p1": ["test", "train"]}
+    assert len(result.findings()) == 4
+    assert result.notes() == [
         "train has no picture of happily sad.",
         "test has no picture of sadly angry.",
     ]
-    json.dumps(as_dict(found))
+    json.dumps(as_dict(result))
 
 
 def test_audit_in_processes_is_the_same():
@@ -87,9 +87,9 @@ def test_audit_in_processes_is_the_same():
 
 
 def test_a_sound_data_set_has_no_findings():
-    found = audit("x", ROWS[:2])
-    assert found.findings() == []
-    assert "Nothing to look at" in audit_text.report(found)
+    result = audit("x", ROWS[:2])
+    assert result.findings() == []
+    assert "Nothing to look at" in audit_text.report(result)
 
 
 def test_tables_add_up():
@@ -104,10 +104,10 @@ def test_tables_add_up():
 
 def test_faces_not_found_are_listed(astronaut):
     rows = [Sample("astronaut", Blob(png(astronaut))), sample("drawing", seed=1)]
-    found = audit("x", rows, Options(faces=True, duplicates=False))
-    assert found.faceless == ["drawing"]
-    assert found.duplicates is None
-    assert "1 pictures show no face" in found.findings()[0]
+    result = audit("x", rows, Options(faces=True, duplicates=False))
+    assert result.faceless == ["drawing"]
+    assert result.duplicates is None
+    assert "1 pictures show no face" in result.findings()[0]
 
 
 def test_check_command(tmp_path, capsys):

@@ -94,8 +94,8 @@ def test_no_face(detector, astronaut):
 
 
 def test_tiny_face_is_named_not_read(detector, astronaut):
-    found = detector.detect(shrunk(astronaut, 150))
-    assert [("too small" in face.problem) for face in found] == [True]
+    faces = detector.detect(shrunk(astronaut, 150))
+    assert [("too small" in face.problem) for face in faces] == [True]
 
 
 def test_blurred_face_is_named_not_read(detector, astronaut):

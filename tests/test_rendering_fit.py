@@ -28,10 +28,10 @@ def test_pose_and_identity_are_found_again():
     camera = Camera(rotation(12, -4, 3), 15.0, (250.0, 260.0))
     vertex = MATCH.vertex[:468]
     points = camera.project(KIT.head(identity))[vertex, :2]
-    found, expression, view = fit_shape(KIT, vertex, np.ones(468, np.float32), points)
-    shape = KIT.head(found)[vertex], KIT.head(identity)[vertex]
+    fitted, expression, view = fit_shape(KIT, vertex, np.ones(468, np.float32), points)
+    shape = KIT.head(fitted)[vertex], KIT.head(identity)[vertex]
     assert np.abs(view.project(shape[0]) - camera.project(shape[1]))[:, :2].max() < 3  # pixels
-    np.testing.assert_allclose(found[:2], identity[:2], atol=0.2)  # one view hardly shows depth
+    np.testing.assert_allclose(fitted[:2], identity[:2], atol=0.2)  # one view hardly shows depth
     np.testing.assert_allclose(view.rotation, camera.rotation, atol=0.06)
     assert view.scale == pytest.approx(15.0, rel=0.05)
     assert max(expression.values(), default=0) < 0.15
@@ -54,8 +54,8 @@ def test_light_is_read_from_brightness():
     light = Light(0.5, (0.3, 0.2, 0.4))
     brightness = 120 * light.shade(normals)
     brightness[::9] *= 0.3  # a beard
-    found = read_light(brightness, normals)
-    assert np.degrees(angle(found.direction, light.direction)) < 15
+    fitted = read_light(brightness, normals)
+    assert np.degrees(angle(fitted.direction, light.direction)) < 15
 
 
 def angle(a, b):
@@ -70,9 +70,9 @@ def test_landmarks_find_their_vertices():
         assert picture.dtype == np.uint8
         return _test_head(KIT, REGIONS, next(calls))[1][truth], {}
 
-    found = find_correspondence(KIT, REGIONS, reader, count=3)
-    assert (found.vertex == truth).mean() > 0.98
-    assert found.error.max() < 1
+    fitted = find_correspondence(KIT, REGIONS, reader, count=3)
+    assert (fitted.vertex == truth).mean() > 0.98
+    assert fitted.error.max() < 1
 
 
 def test_a_reader_that_sees_nothing_is_an_error():

@@ -31,7 +31,7 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Said:
+class Wording:
     """Units worded in one phrase, with the side and the degree that go with it."""
 
     units: tuple[int, ...]
@@ -109,7 +109,7 @@ def visible(units: Iterable[UnitLabel], hidden: Collection[str] = ()) -> tuple[U
     return tuple(sorted(named, key=lambda u: (REGIONS.index(UNITS[u.unit].region), u.unit)))
 
 
-def group(units: Sequence[UnitLabel], bank: Bank) -> list[Said]:
+def group(units: Sequence[UnitLabel], bank: Bank) -> list[Wording]:
     """Group units for wording: those with a common phrase (both brows) together."""
     left = {u.unit: u for u in units}
     said = []
@@ -117,7 +117,7 @@ def group(units: Sequence[UnitLabel], bank: Bank) -> list[Said]:
         together = [left[n] for n in key if n in left]
         sides = {_side(u) for u in together}
         if len(together) == len(key) and len(sides) == 1:
-            said.append(Said(key, sides.pop(), _degree(together)))
+            said.append(Wording(key, sides.pop(), _degree(together)))
             left = {n: u for n, u in left.items() if n not in key}
     order = {u.unit: place for place, u in enumerate(units)}
     return sorted(said, key=lambda s: order[s.units[0]])

@@ -69,8 +69,8 @@ class Family:
     ask_side: tuple[str, ...]
     ask_region: tuple[str, ...]  # `{region}`: what happens there
     ask_which: tuple[str, ...]  # `{one}` and `{other}` region
-    beyond: tuple[str, ...]  # questions that no photograph answers
-    untold: tuple[str, ...]  # the answer to those
+    unanswerable: tuple[str, ...]  # questions that no photograph answers
+    refusals: tuple[str, ...]  # the answer to those
 
 
 TRAINING = Family(
@@ -140,7 +140,7 @@ TRAINING = Family(
         "Which part of the face is active, the {one} or the {other}?",
         "Where does this face move, at the {one} or at the {other}?",
     ),
-    beyond=(
+    unanswerable=(
         "What does this person feel inside?",
         "Why does this person look like this?",
         "What happened just before the photo was taken?",
@@ -151,7 +151,7 @@ TRAINING = Family(
         "Is this person ill?",
         "Will this person stay in this mood?",
     ),
-    untold=(
+    refusals=(
         "That cannot be told from a face.",
         "This cannot be told; a photo shows only what the face does.",
         "It cannot be told from what the face shows.",
@@ -196,13 +196,13 @@ REFERENCE = Family(
     ),
     ask_region=("Give an account of the {region}.",),
     ask_which=("Choose the region with muscle activity: {one} or {other}.",),
-    beyond=(
+    unanswerable=(
         "Which memories does this person have?",
         "Whom is this person looking at?",
         "Does this person tell the truth?",
         "Which illness does this person have?",
     ),
-    untold=("No photograph can answer this, so it cannot be told.",),
+    refusals=("No photograph can answer this, so it cannot be told.",),
 )
 
 FAMILIES = {family.name: family for family in (TRAINING, REFERENCE)}

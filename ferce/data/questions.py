@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ferce.core.types import REGIONS
-from ferce.data.captions import Said, covered, group, visible
+from ferce.data.captions import Wording, covered, group, visible
 from ferce.data.families import TRAINING, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.explanation.text.wording import joined, opened
@@ -21,7 +21,7 @@ from ferce.facs.action_units import UNITS
 
 Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
 _VERB = re.compile(r"^(.*?) (is|are) (.*)$")
-BEYOND_SHARE = 0.3  # of the pictures get a question that no photo answers
+UNANSWERABLE_SHARE = 0.3  # of the pictures get a question that no photo answers
 # A unit is not denied beside one that looks like it or implies it, however weak that one is.
 ALIKE: dict[int, frozenset[int]] = {
     1: frozenset({2}),
@@ -112,14 +112,14 @@ class Asker:
     def ask(self, units: Sequence[UnitLabel] | None, hidden: Collection[str] = ()) -> list[Item]:
         """Write all questions; what happens in covered regions (`hidden`) cannot be told."""
         if units is None:
-            return [self._beyond()]
+            return [self._unanswerable()]
         seen = visible(units, hidden)
         items = [*self._affirmed(seen), *self._denied(units, hidden), *self._sides(seen)]
         if all(unit.known for unit in units):  # others have no place, so no part is surely at rest
             items += [*self._regions(seen, units, hidden), *self._which(seen, units, hidden)]
         items += [self._covered(region) for region in REGIONS if region in hidden]
-        if self.rng.random() < BEYOND_SHARE:
-            items.append(self._beyond())
+        if self.rng.random() < UNANSWERABLE_SHARE:
+            items.append(self._unanswerable())
         return items
 
     # ---- is it there ----
@@ -144,7 +144,7 @@ class Asker:
             self.ledger.note(number, yes=False)
             yield self._yes_no(number, None)
 
-    def _yes_no(self, number: int, said: Said | None) -> Item:
+    def _yes_no(self, number: int, said: Wording | None) -> Item:
         """Ask whether a unit is there; `said` is its wording, None when it is not there."""
         clause, noun = self._words(number)
         template = self.rng.choice(self.family.ask_clause + self.family.ask_noun)
@@ -161,7 +161,7 @@ class Asker:
 
     def _words(self, number: int) -> tuple[str, str]:
         """Choose a clause and a noun phrase of a unit, for both sides."""
-        said, bank = Said((number,), None, ""), self.family.bank
+        said, bank = Wording((number,), None, ""), self.family.bank
         return said.clause(bank, self.rng), said.noun(bank, self.rng)
 
     # ---- on which side ----
@@ -228,8 +228,11 @@ class Asker:
         answer = covered(region, self.family, self.rng)
         return Item(question, answer, "cannot be told", region=region)
 
-    def _beyond(self) -> Item:
-        question, answer = self.rng.choice(self.family.beyond), self.rng.choice(self.family.untold)
+    def _unanswerable(self) -> Item:
+        question, answer = (
+            self.rng.choice(self.family.unanswerable),
+            self.rng.choice(self.family.refusals),
+        )
         return Item(question, answer, "cannot be told")
 
 
