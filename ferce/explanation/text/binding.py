@@ -152,7 +152,7 @@ class _Reader:
             if item.kind == "pronoun":
                 meant = self._meant(item)
                 if meant and (state.name, meant.name) in RULES:
-                    return replace_place(meant, item), self._tie(item, state)
+                    return _at_pronoun(meant, item), self._tie(item, state)
             known = item.kind == "part" and (state.name, item.name) in RULES
             if known and not self._aside(item):
                 return item, self._tie(item, state)
@@ -214,8 +214,8 @@ class _Reader:
         return next((x for x in self.items if x.i <= k < x.j), None)
 
 
-def replace_place(part: Item, place: Item) -> Item:
-    """The part that a pronoun means, at the pronoun's place."""
+def _at_pronoun(part: Item, place: Item) -> Item:
+    """Return the part that a pronoun means, at the place of the pronoun."""
     return Item("pronoun", part.name, place.i, place.j)
 
 

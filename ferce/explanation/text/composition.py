@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ferce.core.labels import BASICS, NEUTRAL, NOUNS, components
 from ferce.core.types import Face, Prediction, UnitEvidence
-from ferce.explanation.text.wording import Phrase, joined, opened, phrase, phrases
+from ferce.explanation.text.wording import Phrase, joined, opened, phrase, phrases, unclear
 from ferce.facs.prototypes import PROTOTYPES, TRUSTED, UNITS, active, fits
 
 PHRASINGS = 6
@@ -256,8 +256,7 @@ def _misfits(plan: Plan) -> str:
 def _unknown(plan: Plan) -> str:
     if not plan.unknown:
         return ""
-    asked = [phrase((u,)).coded for u in plan.unknown[:2]]
-    return f"Whether {joined(asked, 'or')} cannot be told from this photo."
+    return unclear(phrase((u,)).coded for u in plan.unknown[:2])
 
 
 def _neutral(k: int) -> str:

@@ -8,7 +8,7 @@ from ferce.core.labels import NEUTRAL, NOUNS, components
 from ferce.core.types import REGIONS, Cue, Face, Prediction, Scores, UnitEvidence
 from ferce.explanation.text.parsing import parse
 from ferce.explanation.text.tokens import tokens
-from ferce.explanation.text.wording import joined, opened, phrase, phrases
+from ferce.explanation.text.wording import joined, opened, phrase, phrases, unclear
 from ferce.facs.decision import decide
 from ferce.facs.posterior import posterior
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, active, fits, in_region
@@ -45,25 +45,23 @@ def _about_units(face: Face, cues: Sequence[Cue], choice: bool) -> str:
     """Answer yes or no and say what is there; a choice gets no yes or no."""
     states = {u: _state(face, u, c.side) for c in cues for u in [c.unit or 0]}
     present = [face.units[u] for u, there in states.items() if there]
-    untold = [u for u, there in states.items() if there is None]
+    unreadable = [u for u, there in states.items() if there is None]
     if present:
         said = joined(p.coded for p in phrases(present))
         denied = all(c.negated for c in cues)
         return f"{opened(said)}." if choice else f"{'No' if denied else 'Yes'}, {said}."
     clear = [u for u, there in states.items() if there is False]
     if not clear:
-        asked = joined((phrase((u,)).coded for u in untold), "or")
-        return f"Whether {asked} cannot be told from this photo."
+        return _doubt(unreadable)
     rest = _instead(face, cues)
     yes = all(c.negated for c in cues)
     opening = "None of these shows. " if choice else "Yes. " if yes else "No. "
-    unsure = f" {_doubt(untold)}" if untold else ""
+    unsure = f" {_doubt(unreadable)}" if unreadable else ""
     return f"{opening}{rest}{unsure}"
 
 
 def _doubt(units: Sequence[int]) -> str:
-    asked = joined((phrase((u,)).coded for u in units), "or")
-    return f"Whether {asked} cannot be told from this photo."
+    return unclear(phrase((u,)).coded for u in units)
 
 
 def _state(face: Face, unit: int, side: str | None) -> bool | None:

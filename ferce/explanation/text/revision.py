@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ferce.core.types import Cue, Explanation
 from ferce.explanation.text.parsing import parse
-from ferce.explanation.text.wording import joined, opened, phrase
+from ferce.explanation.text.wording import joined, opened, phrase, unclear
 from ferce.facs.action_units import UNITS
 
 # A segment ends at a stop or a colon, so that a label before a colon outlives its signs.
@@ -72,7 +72,7 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
     wrong = [c for c in dropped if c.seen == "contradicted"]
     absent = [_noun(c) for c in _once(c for c in wrong if not c.negated)]
     present = [_clause(replace(c, negated=False)) for c in _once(c for c in wrong if c.negated)]
-    untold = [
+    unsupported = [
         _clause(replace(c, negated=False)) for c in _once(c for c in dropped if c not in wrong)
     ]
     sentences = []
@@ -83,8 +83,8 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
         )
     if present:
         sentences.append(f"Against the first text, {joined(present)}.")
-    if untold:
-        sentences.append(f"Whether {joined(untold, 'or')} cannot be told from this photo.")
+    if unsupported:
+        sentences.append(unclear(unsupported))
     return sentences
 
 

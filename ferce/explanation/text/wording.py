@@ -230,6 +230,11 @@ def joined(parts: Iterable[str], last: str = "and") -> str:
     return ", ".join(items[:-1]) + f" {last} {items[-1]}"
 
 
+def unclear(clauses: Iterable[str]) -> str:
+    """Word that this photo does not show whether the clauses hold."""
+    return f"Whether {joined(clauses, 'or')} cannot be told from this photo."
+
+
 def opened(text: str) -> str:
     """Capitalise the first letter of the text."""
     return text[:1].upper() + text[1:]
