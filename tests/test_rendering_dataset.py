@@ -98,14 +98,14 @@ def test_frame_levels_the_eyes(asset_paths):
 def test_occluders_cover_a_part_of_the_face(name):
     kit = tiny_kit()
     points = kit.vertices * np.array([10, -10, 10], np.float32) + np.array([128, 128, 0])
-    covered = CoveredFace(
+    face = CoveredFace(
         kit, points.astype(np.float32), np.array([180.0, 140, 120]), np.array([40.0, 30, 20])
     )
     plain = np.full((256, 256, 3), 160, np.uint8)
-    covered = OCCLUDERS[name](plain, covered, np.random.default_rng(0))
+    covered = OCCLUDERS[name](plain, face, np.random.default_rng(0))
     share = (np.abs(covered.astype(int) - 160).max(2) > 12).mean()
     assert 0.01 < share < 0.6
-    again = OCCLUDERS[name](plain, covered, np.random.default_rng(0))
+    again = OCCLUDERS[name](plain, face, np.random.default_rng(0))
     np.testing.assert_array_equal(covered, again)
 
 

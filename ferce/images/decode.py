@@ -19,7 +19,7 @@ from PIL import (
 from ferce.core.types import Pixels
 from ferce.images.colour import to_rgb
 from ferce.images.refusal import Limits, Refusal, check_size, sniff
-from ferce.images.tiff import TiffTamer, tiles_are_sound
+from ferce.images.tiff import TiffSanitiser, tiles_are_sound
 
 _MAX_SCANS = 500  # a camera writes about 10; thousands of empty scans keep libjpeg busy for hours
 _MAX_SEGMENTS = 10_000  # before the first scan; a phone writes about 20
@@ -133,7 +133,7 @@ def _open_png(file: BytesIO) -> Image.Image:
 
 
 def _open_tiff(file: BytesIO) -> Image.Image:
-    return TiffImagePlugin.TiffImageFile(BytesIO(TiffTamer(file.getvalue()).tamed()))
+    return TiffImagePlugin.TiffImageFile(BytesIO(TiffSanitiser(file.getvalue()).sanitised()))
 
 
 _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {

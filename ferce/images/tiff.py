@@ -22,7 +22,7 @@ _NUMBERS = {
 }  # TIFF 6.0, 2
 
 
-class TiffTamer:
+class TiffSanitiser:
     """A TIFF's bytes, in which the entries that Pillow warns about or fails on are muted.
 
     An entry is muted (its type set to 0, which readers skip) when its values lie outside the file,
@@ -36,13 +36,13 @@ class TiffTamer:
         self.left = len(data)  # bytes that values may still take
         self.seen: set[int] = set()  # where directories begin; each is visited once
 
-    def tamed(self) -> bytes:
+    def sanitised(self) -> bytes:
         """Return the file with those entries muted; struct.error when it has no sound directory."""
         (first,) = struct.unpack_from(self.order + "I", self.data, 4)
-        self._tame(first)
+        self._sanitise(first)
         return bytes(self.data)
 
-    def _tame(self, start: int) -> None:
+    def _sanitise(self, start: int) -> None:
         """Mute a directory's entries in place; struct.error when it does not fit the file."""
         self.seen.add(start)
         (count,) = struct.unpack_from(self.order + "H", self.data, start)
@@ -67,7 +67,7 @@ class TiffTamer:
         if start in self.seen or len(self.seen) > _MAX_DIRECTORIES:
             return False
         try:
-            self._tame(start)
+            self._sanitise(start)
         except struct.error:
             return False
         return True
