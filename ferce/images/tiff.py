@@ -6,20 +6,8 @@ import struct
 from PIL import Image, TiffImagePlugin, TiffTags
 
 _MAX_DIRECTORIES = 8  # EXIF, GPS, interoperability in one TIFF, with room to spare
-_NUMBERS = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-}  # TIFF 6.0, 2
+# Type of an entry -> bytes of one value (TIFF 6.0, 2).
+_NUMBERS = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1))
 
 
 class TiffSanitiser:

@@ -26,76 +26,20 @@ _REGULAR = words(
     "lack fail show pronounce line flash tug drag lower smooth"
 )
 _DOUBLED = words("funnel thin drop sag slit jut knit shut grit grin pop tug drag hang")
+_IRREGULAR_FORMS = (
+    "draw: drawn drew; knit: knitted; bring: brought bringing brings; shoot: shot shoots; fly: "
+    "flew flown; rise: rises rising rose risen; stick: stuck sticks sticking; hang: hangs hung; "
+    "go: went goes; keep: kept keeps keeping; fall: falls fallen; form: forms forming formed; "
+    "make: makes making made; set: sets setting; show: shown; see: seen sees; not: n't; be: is "
+    "are was were been being am; have: has had having; do: does did doing; can: ca; will: wo; "
+    "tooth: teeth; foot: feet; brow: eyebrow eyebrows; lid: eyelid eyelids; lowr: lowered "
+    "lowers lowering; parted: parted parting; separated: separating; agape: agape; laugh: "
+    "laughs; expression: expressions; dimple: dimples"
+)  # lemma: its forms
 _IRREGULAR = {
-    "drawn": "draw",
-    "drew": "draw",
-    "knitted": "knit",
-    "brought": "bring",
-    "bringing": "bring",
-    "brings": "bring",
-    "shot": "shoot",
-    "shoots": "shoot",
-    "flew": "fly",
-    "flown": "fly",
-    "rises": "rise",
-    "rising": "rise",
-    "rose": "rise",
-    "risen": "rise",
-    "stuck": "stick",
-    "sticks": "stick",
-    "sticking": "stick",
-    "hangs": "hang",
-    "hung": "hang",
-    "went": "go",
-    "goes": "go",
-    "kept": "keep",
-    "keeps": "keep",
-    "keeping": "keep",
-    "falls": "fall",
-    "fallen": "fall",
-    "forms": "form",
-    "forming": "form",
-    "formed": "form",
-    "makes": "make",
-    "making": "make",
-    "made": "make",
-    "sets": "set",
-    "setting": "set",
-    "shown": "show",
-    "seen": "see",
-    "sees": "see",
-    "n't": "not",
-    "is": "be",
-    "are": "be",
-    "was": "be",
-    "were": "be",
-    "been": "be",
-    "being": "be",
-    "am": "be",
-    "has": "have",
-    "had": "have",
-    "having": "have",
-    "does": "do",
-    "did": "do",
-    "doing": "do",
-    "ca": "can",
-    "wo": "will",
-    "teeth": "tooth",
-    "feet": "foot",
-    "eyebrow": "brow",
-    "eyebrows": "brow",
-    "eyelid": "lid",
-    "eyelids": "lid",
-    "lowered": "lowr",
-    "lowers": "lowr",
-    "lowering": "lowr",
-    "parted": "parted",
-    "parting": "parted",
-    "separating": "separated",
-    "agape": "agape",
-    "laughs": "laugh",
-    "expressions": "expression",
-    "dimples": "dimple",
+    form: lemma.strip()
+    for lemma, forms in (row.split(":") for row in _IRREGULAR_FORMS.split(";"))
+    for form in forms.split()
 }
 _NOUNS = words(
     "brow lid eye lip cheek nostril corner nose mouth jaw chin forehead fold furrow line "
