@@ -13,7 +13,7 @@ from ferce.evaluation.network import Network as Opened
 from ferce.evaluation.pictures import Scored
 from ferce.evaluation.table import Table
 from ferce.explanation import heatmaps
-from ferce.explanation.heatmaps import road, sanity
+from ferce.explanation.heatmaps import checks
 
 FACE = spot(0, 16, 32)
 RED = COMPOUNDS[0]
@@ -58,18 +58,18 @@ def test_curves_depend_on_the_order_only():
 
 def test_road_prefers_the_right_map():
     view = spots(60.0).view()
-    good = road.road(view, FACE, right_map(), RED)
-    bad = road.road(view, FACE, 1 - right_map(), RED)
+    good = checks.road(view, FACE, right_map(), RED)
+    bad = checks.road(view, FACE, 1 - right_map(), RED)
     assert good > 0 > bad
-    assert good == road.road(view, FACE, right_map(), RED)  # same seed, same noise
+    assert good == checks.road(view, FACE, right_map(), RED)  # same seed, same noise
 
 
 def test_a_map_that_reads_the_weights_changes_with_them():
     classifier: Network = taught(tiny_vit)
     before = classifier.scores([FACE]).classes
-    other = sanity.randomised(classifier)
+    other = checks.randomised(classifier)
     heatmap = heatmaps.explain(classifier, FACE, RED)
-    like = sanity.likeness(heatmap, FACE, other)
+    like = checks.likeness(heatmap, FACE, other)
     assert like is None or abs(like) < 0.8
     assert np.array_equal(before, classifier.scores([FACE]).classes), "the original was changed"
     assert other.name.endswith("with random weights")

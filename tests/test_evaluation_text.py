@@ -15,7 +15,7 @@ from test_backend_clip import build_clip, build_siglip
 from ferce.evaluation import Plan, metrics, similarity, texts
 from ferce.evaluation.similarity import PREFIX, ClipScorer, SentenceEncoder, clip_score
 from ferce.evaluation.table import Table
-from ferce.explanation.text.mentions import Mentions, compare
+from ferce.explanation.text.verdicts import Mentions, compare
 from ferce.models.hub import CheckpointError
 
 # The first example of sacrebleu's README (BLEU = 48.53, three texts with two references each).

@@ -26,11 +26,11 @@ class Network:
         if not isinstance(classifier, Explainable):
             why = f"ROAD and random weights need a network's pixels; {classifier.name} opens none"
             return cls(notes=(why,), seed=seed)
-        from ferce.explanation.heatmaps import sanity
+        from ferce.explanation.heatmaps import checks
 
         try:
             view = classifier.view()
-            return cls(view, sanity.randomised(classifier, seed), (), seed)
+            return cls(view, checks.randomised(classifier, seed), (), seed)
         except ValueError as error:
             return cls(notes=(f"ROAD and random weights were not measured: {error}",), seed=seed)
 
@@ -40,14 +40,13 @@ class Network:
         """ROAD of the map and of the `random` map, and the likeness to a random network's map."""
         if self.view is None:
             return {}
-        from ferce.explanation.heatmaps import sanity
-        from ferce.explanation.heatmaps.road import road
+        from ferce.explanation.heatmaps import checks
 
         label, seed = heatmap.label, self.seed
         row: dict[str, float | None] = {
-            "road": road(self.view, face, heatmap.values, label, seed),
-            "road_random": road(self.view, face, random, label, seed),
+            "road": checks.road(self.view, face, heatmap.values, label, seed),
+            "road_random": checks.road(self.view, face, random, label, seed),
         }
         if METHODS[heatmap.method].need != "any classifier":
-            row["random_weights"] = sanity.likeness(heatmap, face, self.random)
+            row["random_weights"] = checks.likeness(heatmap, face, self.random)
         return row

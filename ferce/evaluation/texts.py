@@ -19,7 +19,7 @@ from ferce.evaluation.plan import Plan
 from ferce.evaluation.result import LISTED
 from ferce.evaluation.table import Table
 from ferce.explanation.text import check, parse
-from ferce.explanation.text.mentions import COUNTS, compare
+from ferce.explanation.text.verdicts import COUNTS, compare
 
 FILE = "texts.csv"
 VERDICTS = ("supported", "contradicted", "cannot be told")

@@ -1,13 +1,15 @@
-"""Check each claim twice: is it seen in the face, and does the model use its region."""
+"""Check the claims of a text against the face, the model, and the annotation of a picture."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
 
 from ferce.core.labels import NOUNS
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
 from ferce.explanation.faithfulness import Drop, drops, target
 from ferce.explanation.text.lexicon import UNMEASURED
+from ferce.explanation.text.parsing import parse
 from ferce.explanation.text.tokens import tokens
 from ferce.faces.perturb import face_mask, region_mask
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, in_region
@@ -153,3 +155,53 @@ def _changes(loss: float) -> str:
     if abs(loss) < 0.005:
         return "hardly changes"
     return f"falls by {loss:.2f}" if loss > 0 else f"rises by {-loss:.2f}"
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Counts of one text against one picture's annotation.
+
+    Attributes:
+        right: claims of which a unit is annotated as there.
+        invented: claims of which none is.
+        unsettled: claims of units coded too faintly to say; in neither of the above.
+        found: annotated units that some claim names.
+        there: annotated units.
+        denied: annotated units that the text says are not there.
+    """
+
+    right: int = 0
+    invented: int = 0
+    unsettled: int = 0
+    found: int = 0
+    there: int = 0
+    denied: int = 0
+
+
+COUNTS = tuple(item.name for item in fields(Mentions))
+
+
+def compare(text: str, there: Collection[int], faint: Collection[int] = ()) -> Mentions:
+    """Count the text's claims against the annotation.
+
+    A phrase that means one of several units ("raised brows": AU1 or AU2) is one claim, right when
+    any of them is there. Regions named without a movement claim nothing.
+
+    Args:
+        text: of the explanation.
+        there: annotated units that are clearly there.
+        faint: annotated units too weak to be named.
+    """
+    right = invented = unsettled = 0
+    named: set[int] = set()
+    denied: set[int] = set()
+    for _, phrase in groupby(parse(text), key=lambda cue: (cue.start, cue.end)):
+        cues = list(phrase)
+        units = {cue.unit for cue in cues if cue.unit is not None and not cue.negated}
+        denied |= {cue.unit for cue in cues if cue.unit is not None and cue.negated}
+        named |= units
+        right += bool(units & set(there))
+        invented += bool(units) and not units & (set(there) | set(faint))
+        unsettled += bool(units & set(faint)) and not units & set(there)
+    found, refused = len(named & set(there)), len(denied & set(there) - named)
+    return Mentions(right, invented, unsettled, found, len(set(there)), refused)

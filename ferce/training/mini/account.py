@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ferce.data.captions import visible
 from ferce.data.record import PRESENT, hidden_in
-from ferce.explanation.text.mentions import COUNTS, compare
+from ferce.explanation.text.verdicts import COUNTS, compare
 from ferce.models.prompts import HOUSE
 from ferce.training.mini.album import Album
 
