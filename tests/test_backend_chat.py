@@ -19,6 +19,10 @@ from ferce.saliency import cam
 from ferce.spec import Spec
 from ferce.types import Prediction
 
+pytestmark = pytest.mark.filterwarnings(
+    # InternVL's processor in transformers 5.5 to 5.17 hands a tensor to NumPy
+    "ignore:__array_wrap__ must accept context:DeprecationWarning"
+)
 FACES = [face(seed, 50) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which facial cues speak for it, brows or eyes?", "Why?"]
