@@ -19,6 +19,10 @@ from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
 from ferce.models.vlm import chat, towers
 
+pytestmark = pytest.mark.filterwarnings(
+    # InternVL's processor in transformers 5.5 to 5.17 hands a tensor to NumPy
+    "ignore:__array_wrap__ must accept context:DeprecationWarning"
+)
 FACES = [face(seed, 50) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which facial cues speak for it, brows or eyes?", "Why?"]

@@ -98,6 +98,7 @@ def test_plain_peft_loads_the_adapter(plan, bases, tmp_path):
     told = run(replace(plan, base_id="owner/base", rouge_faces=2, max_steps=4), out)
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "owner/base"
+    assert None not in config.values()  # which an older peft might not know
     ours = json.loads((out / "ferce.json").read_text())
     assert ours["base"] == "owner/base"
     assert {"base_fingerprint", "base_revision", "data"} <= set(ours)
