@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.backends import blip2_mini
 from ferce.data import DataError
 from ferce.hub import CheckpointError
-from ferce.training import progress
+from ferce.training import progress, usage
 from ferce.training.errors import TrainingError
 from ferce.training.language_plan import LanguagePlan
 
@@ -66,6 +66,7 @@ def main() -> None:
     output, resume = arguments.pop("output"), arguments.pop("resume")
     try:
         plan = LanguagePlan(**arguments)
+        usage.check_language(plan)
         from ferce.training import language
 
         metrics = language.tune(plan, output, resume, report=progress.say)

@@ -20,8 +20,6 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.training import progress
 from ferce.training.errors import TrainingError
-from ferce.training.tiny import talk_recipe
-from ferce.training.tiny.course import Pace
 
 STEPS = ("teach", "export", "measure")
 
@@ -46,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the arguments and do the step."""
     told = parser().parse_args()
+    from ferce.training.tiny import talk_recipe
+    from ferce.training.tiny.course import Pace
+
     pace = Pace(told.steps, told.batch, seed=told.seed)
     plan = talk_recipe.Recipe(told.folder, told.tower, pace, progress.say)
     try:

@@ -10,6 +10,7 @@ from ferce import decision
 from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import Problem, Row
+from ferce.evaluation.plan import EvaluationError
 from ferce.pipeline import measured
 from ferce.protocols import Classifier
 from ferce.types import Face, Prediction, Scores
@@ -25,6 +26,10 @@ class Tools:
     cache: Path
     jobs: int = 1
     shown: bool = True
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise EvaluationError(f"jobs is 1 or more; got {self.jobs}.")
 
 
 @dataclass(frozen=True, eq=False)

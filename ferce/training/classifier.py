@@ -17,7 +17,7 @@ from ferce.training.batches import Faces
 from ferce.training.examples import Examples
 from ferce.training.loop import Loop, Position, Stage
 from ferce.training.losses import class_loss
-from ferce.training.network import Opened, carry_head, open_network
+from ferce.training.network import Opened, carry_head, open_network, require_network
 from ferce.training.plan import Plan
 from ferce.training.sampling import Order, even_weights
 from ferce.training.validation import Outputs
@@ -58,6 +58,7 @@ def train(
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
+    require_network(plan.network)
     accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()

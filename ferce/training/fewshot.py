@@ -20,9 +20,8 @@ from ferce.data.record import DataSet
 from ferce.labels import COMPOUNDS
 from ferce.training import classifier, examples, export, progress, validation
 from ferce.training.batches import Faces, loader
-from ferce.training.errors import TrainingError
 from ferce.training.examples import Examples
-from ferce.training.network import Opened, open_network
+from ferce.training.network import Opened, open_network, require_network
 from ferce.training.plan import Plan
 from ferce.types import Face
 
@@ -38,9 +37,10 @@ def fit(
     """Fit the head that the plan names; gives what `metrics.json` holds.
 
     Raises:
-        TrainingError: the head does not go with the network.
+        TrainingError: the plan does not fit the data or the network.
     """
     begun = time.monotonic()
+    require_network(plan.network)
     plan = replace(plan, units=0.0)
     faces = examples.read(plan.data, plan, data)
     labels = examples.labels_of(faces, plan)
@@ -49,8 +49,6 @@ def fit(
     report(f"{faces.spec}: {len(faces.train)} faces to fit {plan.few_shot} on")
     if plan.network.startswith("clip:"):
         return _fit_clip(plan, output, faces)
-    if plan.few_shot == "cache":
-        raise TrainingError("The cache adapter needs a CLIP model: --network clip:owner/name.")
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=plan.device == "cpu")
@@ -120,16 +118,10 @@ def _features(
 
 
 def _fit_clip(plan: Plan, output: Path, faces: Examples) -> classifier.Told:
-    """A head on CLIP's features, saved as `clip:BASE+FOLDER` loads it.
-
-    Raises:
-        TrainingError: prototypes, which are for timm networks.
-    """
+    """A head on CLIP's features, saved as `clip:BASE+FOLDER` loads it."""
     from ferce import spec
     from ferce.backends import clip, clip_heads
 
-    if plan.few_shot == "prototypes":
-        raise TrainingError("A CLIP model takes --few-shot linear or cache.")
     begun = time.monotonic()
     base = spec.parse(plan.network)
     model = clip.load(base, plan.device)

@@ -26,14 +26,12 @@ from ferce.training.tiny import (
 )
 from ferce.training.tiny.album import Album
 from ferce.training.tiny.course import Pace, averaged
+from ferce.training.tiny.stages import ALBUMS, LEAST
 from ferce.training.tiny.teacher import Teacher
 
-ALBUMS = ("renders", "faces", "annotated")
-STAGES = ("tower", "speech", "bridge", "whole")
 SHARD = "9MB"  # no file of the package is larger
 PICTURED = ("renders", "annotated")  # albums that tell how well it sees
 DESCRIBED = 300  # renders that are described to be measured
-LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
 
 
 @dataclass(frozen=True, eq=False)
