@@ -26,7 +26,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce import images
+from ferce import data, images
+from ferce.models import forms, hub
+from ferce.models.vlm import blip2_mini
 
 
 def speed(chosen: argparse.Namespace) -> Any:
@@ -72,6 +74,8 @@ def scoring(chosen: argparse.Namespace) -> Any:
 
 def training(chosen: argparse.Namespace) -> Any:
     """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
+    if chosen.base != blip2_mini.KIND:
+        hub.local(chosen.base)
     from ferce.training.language.plan import LanguagePlan
     from ferce.training.language.throughput import compare
 
@@ -84,6 +88,8 @@ def training(chosen: argparse.Namespace) -> Any:
 
 def accuracy(chosen: argparse.Namespace) -> Any:
     """Models side by side on one data set."""
+    data.require(chosen.data)
+    forms.device(chosen.device)
     from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm import blip2_mini
-from ferce.training import progress
+from ferce.training import progress, usage
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 
@@ -66,9 +66,10 @@ def main() -> None:
     output, resume = arguments.pop("output"), arguments.pop("resume")
     try:
         plan = LanguagePlan(**arguments)
-        from ferce.training.language import run
+        usage.check_language(plan)
+        from ferce.training import language
 
-        metrics = run.tune(plan, output, resume, report=progress.say)
+        metrics = language.tune(plan, output, resume, report=progress.say)
     except (TrainingError, DataError, CheckpointError) as error:
         sys.exit(f"finetune_blip2: {error}")
     if metrics:
