@@ -12,6 +12,7 @@ import pytest
 import tiny_models
 import torch
 from language_fixtures import data_of
+from patience import PROGRAM
 from safetensors.torch import load_file
 from tiny_models import face
 
@@ -433,7 +434,7 @@ def launch(command, tmp_path):
                "--feature-cache", str(tmp_path / "features"), "--cache", str(tmp_path / "aligned"),
                "--output", str(tmp_path / "run"), "--device", "cpu"]  # fmt: skip
     done = subprocess.run(
-        [*command, SCRIPT, *options], capture_output=True, text=True, cwd=ROOT, timeout=600
+        [*command, SCRIPT, *options], capture_output=True, text=True, cwd=ROOT, timeout=PROGRAM
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "run/adapter_model.safetensors").is_file()
