@@ -67,9 +67,9 @@ def main() -> None:
     try:
         plan = LanguagePlan(**arguments)
         usage.check_language(plan)
-        from ferce.training import language
+        from ferce.training.language import run
 
-        metrics = language.tune(plan, output, resume, report=progress.say)
+        metrics = run.tune(plan, output, resume, report=progress.say)
     except (TrainingError, DataError, CheckpointError) as error:
         sys.exit(f"finetune_blip2: {error}")
     if metrics:

@@ -69,9 +69,9 @@ def main() -> None:
 
             metrics = fewshot.fit(plan, output, report=progress.say)
         else:
-            from ferce.training import classifier
+            from ferce.training.classifier import run
 
-            metrics = classifier.train(plan, output, resume, report=progress.say)
+            metrics = run.train(plan, output, resume, report=progress.say)
     except (TrainingError, DataError, CheckpointError) as error:
         sys.exit(f"train_classifier: {error}")
     if metrics:
