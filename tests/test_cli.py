@@ -282,7 +282,7 @@ def test_progress_bar_on_a_terminal_only(folder, monkeypatch):
 
 ROOT = Path(__file__).parents[1]
 FAKE = (
-    "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce import cli;"
+    "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce.ui import cli;"
     "sys.exit(cli.main(sys.argv[1:], opener=lambda _: test_cli.Reader()))"
 )
 
