@@ -1,4 +1,4 @@
-"""Data that researchers bring: one spec names a data set, one file reads a layout."""
+"""Annotated pictures that researchers bring: a spec names a data set, a reader reads its layout."""
 
 from ferce.data.record import DataError, DataSet, Problem, Row, Sample, UnitLabel, pixels
 from ferce.data.sources import READERS, load_data, require
