@@ -30,6 +30,7 @@ from ferce.core.types import (
     Report,
     Scores,
 )
+from ferce.explanation import heatmaps
 
 ROOT = Path(__file__).parents[1]
 SIDE = 96
@@ -134,6 +135,15 @@ class SquareReader:
             yield reading
             time.sleep(self.pause)
         self.seen.append(prediction.label)
+
+    def answer(self, reading: Reading, questions: "list[str]") -> Reading:
+        answers = self.voice.answer(reading.face, questions)
+        return replace(reading, answers=(*reading.answers, *answers))
+
+    def locate(self, reading: Reading, *wanted: str | None) -> Reading:
+        label, method, against = wanted
+        heat = heatmaps.explain(self.classifier, reading.face, label, method, against)
+        return replace(reading, heatmap=heat)
 
     def _parts(self, face: Face, prediction: Prediction) -> Iterator[dict[str, object]]:
         yield {"prediction": prediction}

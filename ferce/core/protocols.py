@@ -1,6 +1,7 @@
 """The verbs: what a detector, a classifier, an explainable network and a voice must do."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,6 +14,11 @@ from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 @runtime_checkable
 class Detector(Protocol):
     """Finds and aligns faces."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
 
     def detect(self, photo: Pixels) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB photograph, largest first; empty when there is none."""
@@ -40,7 +46,8 @@ class View:
     `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index`
     gives the column of a label; `layer` is the module whose activations carry the map and `reshape`
     turns them into (N, C, h, w) (None where they are so already). `part` is the share of the crop's
-    side, about its centre, that the inputs keep.
+    side, about its centre, that the inputs keep. `complete` is False where the classifier decides
+    by evidence that does not pass through `module` as well.
     """
 
     module: Any
@@ -50,11 +57,12 @@ class View:
     index: Callable[[str], int]
     reshape: Callable[[Any], Any] | None = None
     part: float = 1.0
+    complete: bool = True
 
 
 @runtime_checkable
 class Explainable(Protocol):
-    """A classifier whose gradients can be looked at."""
+    """A classifier whose network is open to gradients."""
 
     def view(self) -> View:
         """The network as Grad-CAM needs it."""
@@ -85,4 +93,56 @@ class Voice(Protocol):
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
         """Pieces of the explanation of the *predicted* label; joined they are the text."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A part that holds threads or connections."""
+
+    def close(self) -> None:
+        """Release them."""
+        ...
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """A model that may run on another machine."""
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether the cropped faces are sent there."""
+        ...
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A model that computes on a device of its own."""
+
+    @property
+    def device(self) -> object:
+        """The device; as text "cpu", "cuda:0" ..."""
+        ...
+
+
+@runtime_checkable
+class FreeText(Protocol):
+    """A classifier that also names the compound in its own words."""
+
+    def named(self, faces: Sequence[Face]) -> list[str]:
+        """The compound that the generated answer names for each face, or "unparsed"."""
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A model that is asked in words."""
+
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        ...
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record the prompts sent to the model while the context is open."""
         ...

@@ -209,6 +209,17 @@ class Scores:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def row(self, i: int) -> Self:
+        """The scores of face `i` alone."""
+        rows = slice(i, i + 1)
+        return dataclasses.replace(
+            self,
+            classes=self.classes[rows],
+            neutral=None if self.neutral is None else self.neutral[rows],
+            single=None if self.single is None else self.single[rows],
+            units=None if self.units is None else self.units[rows],
+        )
+
     def of(self, label: str) -> NDArray[np.float64]:
         """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
@@ -349,6 +360,7 @@ class Reading:
     """All that is said of one face; parts not asked for, or not possible, are None or empty.
 
     `revised` is the explanation without the claims that the face contradicts, where there were any.
+    `scores` are the classifier's of this face alone, one row, on which the prediction rests.
     """
 
     face: Face
@@ -358,6 +370,7 @@ class Reading:
     explanation: Explanation | None = None
     revised: Explanation | None = None
     faithfulness: Faithfulness | None = None
+    scores: Scores | None = None
 
     @property
     def state(self) -> State:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ferce.core.protocols import Classifier
-from ferce.core.types import Face, Prediction, Scores
+from ferce.core.types import Face, Prediction, Reading, Scores
 from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import Problem, Row
-from ferce.facs import decision
-from ferce.reading.pipeline import measured
+from ferce.reading.pipeline import predict
 
 T = TypeVar("T")
 BATCH = 32  # faces held in memory at a time
@@ -29,13 +28,27 @@ class Tools:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A face with its scores (row `i` of a batch) and the decision."""
+    """A face of the data with its reading, which holds the scores and the prediction."""
 
     item: Aligned
-    face: Face
-    scores: Scores
-    i: int
-    prediction: Prediction
+    reading: Reading
+
+    @property
+    def face(self) -> Face:
+        """The face, with the action units that the classifier measured."""
+        return self.reading.face
+
+    @property
+    def prediction(self) -> Prediction:
+        """The decision about the face."""
+        assert self.reading.prediction is not None, "`predicted` decides about every face"
+        return self.reading.prediction
+
+    @property
+    def scores(self) -> Scores:
+        """The classifier's scores, one row."""
+        assert self.reading.scores is not None, "`predicted` scores every face"
+        return self.reading.scores
 
 
 def default_cache() -> Path:
@@ -54,17 +67,9 @@ def aligned(rows: Iterable[Row], detect: bool, tools: Tools) -> Iterator[Aligned
 
 
 def predicted(classifier: Classifier, items: Sequence[Aligned]) -> list[Read]:
-    """The model's scores and decision for a batch."""
-    faces = [item.face() for item in items]
-    if not faces:
-        return []
-    scores = classifier.scores(faces)
-    reads = []
-    for i, (item, face) in enumerate(zip(items, faces, strict=True)):
-        seen = measured(face, scores, i)
-        told = decision.decide(scores, i, seen, classifier.name)
-        reads.append(Read(item, seen, scores, i, told))
-    return reads
+    """Predict a batch, those included that the app would refuse to read."""
+    readings = predict(classifier, [item.face() for item in items])
+    return [Read(item, reading) for item, reading in zip(items, readings, strict=True)]
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

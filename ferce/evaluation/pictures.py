@@ -121,7 +121,7 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "state": told.state,
         "decided": told.label,
         "free_text": words,
-        "neutral": None if scores.neutral is None else float(scores.neutral[read.i]),
+        "neutral": None if scores.neutral is None else float(scores.neutral[0]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
         "seen": units.measured(read.face.units),

@@ -7,10 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.protocols import Classifier, Detector
-from ferce.core.types import Box, Face, Pixels
+from ferce.core.types import Box, Face, Pixels, Reading
 from ferce.faces.geometry import overlap
-from ferce.reading.pipeline import measured
+from ferce.reading.pipeline import Reader
 from ferce.reading.video.expression import Expression
 
 PATIENCE = 1.0  # seconds that a face may be out of sight and still be the same
@@ -114,21 +113,26 @@ _SEARCH = 1.0
 
 
 @runtime_checkable
-class Quick(Protocol):
-    """A detector that looks faster where it knows what the frame before showed."""
+class FrameDetector(Protocol):
+    """A detector that is faster where it knows what the frame before showed."""
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
-        """As `detect`, by one look and one around each box of `near`; `small` looks closer."""
+        """Find faces by one pass and one around each box of `near`; `small` adds one in tiles."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A face in a frame: its number, and what it shows; None where it must not be read."""
+    """A face in a frame: its number, its reading, and the numbers of that; None without one."""
 
     number: int
-    face: Face
+    reading: Reading
     expression: Expression | None
+
+    @property
+    def face(self) -> Face:
+        """The face, as the classifier measured it."""
+        return self.reading.face
 
 
 class Follower:
@@ -137,40 +141,37 @@ class Follower:
     `mass` and `calibrated` are those of the classifier's scores (see `types.Scores`).
     """
 
-    def __init__(
-        self, detector: Detector, classifier: Classifier, patience: float = PATIENCE
-    ) -> None:
-        self._detector, self._classifier = detector, classifier
+    def __init__(self, reader: Reader, patience: float = PATIENCE) -> None:
+        """`reader` detects and predicts; `patience` is that of `Tracker`."""
+        self._reader = reader
         self._tracker = Tracker(patience)
         self._searched = float("-inf")
         self.mass, self.calibrated = 0.9, False
 
     def step(self, pixels: Pixels, seconds: float) -> list[Seen]:
-        """The faces of the next frame, largest first; times must not go back."""
-        faces = self._look(pixels, seconds)
+        """Read the faces of the next frame, largest first; times must not go back."""
+        faces = self._detect(pixels, seconds)
         numbers = self._tracker.number(faces, seconds)
-        readable = [face for face in faces if not face.problem]
-        known = dict(zip(map(id, readable), self._read(readable), strict=True))
         return [
-            Seen(number, *known.get(id(face), (face, None)))
-            for number, face in zip(numbers, faces, strict=True)
+            Seen(number, reading, self._expression(reading))
+            for number, reading in zip(numbers, self._reader.predict(faces), strict=True)
         ]
 
-    def _look(self, pixels: Pixels, seconds: float) -> list[Face]:
-        """A quick look while faces are followed; a thorough one now and then."""
+    def _detect(self, pixels: Pixels, seconds: float) -> list[Face]:
+        """Search quickly while faces are followed, and thoroughly now and then."""
         near = self._tracker.near(seconds)
         due = seconds - self._searched >= _SEARCH
         if due:
             self._searched = seconds
-        if not isinstance(self._detector, Quick):
-            return self._detector.detect(pixels)
-        found = self._detector.glance(pixels, near, small=due)
-        return self._detector.detect(pixels) if due and not found and not near else found
+        detector = self._reader.detector
+        if not isinstance(detector, FrameDetector):
+            return self._reader.detect(pixels)
+        faces = detector.glance(pixels, near, small=due)
+        return self._reader.detect(pixels) if due and not faces and not near else faces
 
-    def _read(self, faces: Sequence[Face]) -> list[tuple[Face, Expression]]:
-        if not faces:
-            return []
-        scores = self._classifier.scores(faces)
+    def _expression(self, reading: Reading) -> Expression | None:
+        scores = reading.scores
+        if scores is None:
+            return None
         self.mass, self.calibrated = scores.mass, scores.calibrated
-        seen = [measured(face, scores, i) for i, face in enumerate(faces)]
-        return [(face, Expression.of(scores, i, face.units)) for i, face in enumerate(seen)]
+        return Expression.of(scores, 0, reading.face.units)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferce import explanation
-from ferce.core.types import Explanation, Face, Pixels, Reading
+from ferce.core.types import Pixels, Reading
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video import moments
@@ -18,6 +17,7 @@ from ferce.reading.video.tracking import PATIENCE, Follower, Seen
 
 # Shorter tracks are taken for mistakes of the detector, unless there is nothing else.
 _BRIEF = 0.3  # seconds
+_SAME_PLACE = 0.3  # intersection over union from which two boxes are of one face
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def stream(
     """
     options, started = options or Options(), time.perf_counter()
     with open_clip(source, options.limits, name) as clip:
-        tape = _Tape(Follower(reader.detector, reader.classifier, options.patience))
+        tape = _Tape(Follower(reader, options.patience))
         complete = True
         for frame in clip.frames(options.rate, options.side):
             yield tape.add(frame, clip)
@@ -212,27 +212,17 @@ def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -
     """The face of a moment with the track's prediction there, and its explanation, checked."""
     track = next(track for track in timeline.tracks if track.number == moment.track)
     sample = next(sample for sample in track.samples if sample.frame == moment.frame)
-    face = _found_again(sample, frame, reader)
-    if face is None or sample.prediction is None:
+    reading = _read_again(sample, frame, reader)
+    if reading is None or sample.prediction is None:
         return None
-    return explain(Reading(face, sample.prediction), reader)
+    *_, explained = reader.explain(replace(reading, prediction=sample.prediction), measure=False)
+    return explained
 
 
-def explain(reading: Reading, reader: Reader) -> Reading:
-    """The reading with an explanation of its prediction, each claim checked against the face."""
-    face, prediction = reading.face, reading.prediction
-    assert prediction is not None, "an explanation explains a prediction"
-    text = "".join(reader.voice.explain(face, prediction))
-    cues = explanation.check(explanation.parse(text), face, prediction, None, reader.classifier)
-    told = Explanation(text, reader.voice.name, cues)
-    revised, dropped = explanation.revise(told, cues)
-    return replace(reading, explanation=told, revised=revised if dropped else None)
-
-
-def _found_again(sample: Sample, frame: Frame, reader: Reader) -> Face | None:
-    x0, y0, x1, y1 = (edge / frame.scale for edge in sample.box)
-    faces = Follower(reader.detector, reader.classifier).step(frame.pixels, frame.seconds)
-    readable = [one.face for one in faces if one.expression is not None]
-    near = [(overlap(face.box, (x0, y0, x1, y1)), face) for face in readable]
+def _read_again(sample: Sample, frame: Frame, reader: Reader) -> Reading | None:
+    """The reading of the face that lies where the sample's did; None where there is none."""
+    box = tuple(edge / frame.scale for edge in sample.box)
+    seen = [one for one in Follower(reader).step(frame.pixels, frame.seconds) if one.expression]
+    near = [(overlap(one.face.box, box), one.reading) for one in seen]
     best = max(near, key=lambda pair: pair[0], default=(0.0, None))
-    return best[1] if best[0] > 0.3 else None
+    return best[1] if best[0] > _SAME_PLACE else None

@@ -82,7 +82,7 @@ class Streams:
         """Begin a stream; returns its name."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            follower = Follower(reader.detector, reader.classifier, _PATIENCE)
+            follower = Follower(reader, _PATIENCE)
             self._open[name] = Stream(reader, follower)
             while len(self._open) > _MOST:
                 self._open.popitem(last=False)
