@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ferce import images
-from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
 from ferce.core.types import (
     REGIONS,
     Answer,
@@ -69,7 +69,7 @@ def prediction_of(face: Face) -> Prediction:
         label_of(level),
         dict(zip(COMPOUNDS, scores.tolist(), strict=True)),
         (label_of(level),),
-        dict(zip(BASICS, component_probabilities(scores).clip(0, 1).tolist(), strict=True)),
+        dict(zip(BASICS, (scores @ MEMBERSHIP).clip(0, 1).tolist(), strict=True)),
         f"The square is {level:.0f} bright.",
         "fake",
     )

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,8 +41,9 @@ from ferce.evaluation.leaderboard import (
     LeaderboardError,
 )
 from ferce.evaluation.pictures import FILE
+from ferce.evaluation.plan import Table
 from ferce.evaluation.shards import Crew
-from ferce.evaluation.table import Table
+from ferce.models.prompts import PromptLog
 from train import benchmark as script
 
 ROOT = Path(__file__).parents[1]
@@ -311,19 +311,19 @@ def test_the_probe_draws_evenly_from_many(spec):
 class Asked(Grey):
     """Reads words; `leak` puts the true label into them."""
 
-    settings = SimpleNamespace(template="plain")
+    template = "plain"
 
     def __init__(self, leak):
         super().__init__()
-        self.leak = leak
+        self.leak, self.log = leak, PromptLog()
 
-    def encode(self, crops, texts):
-        return texts
+    def recording(self):
+        return self.log.recording()
 
     def scores(self, faces):
         told = super().scores(faces)
-        for face, k in zip(faces, told.classes.argmax(1), strict=True):
-            self.encode([face.crop], [f"Is it {COMPOUNDS[k]}?" if self.leak else "What is it?"])
+        for k in told.classes.argmax(1):
+            self.log.note([f"Is it {COMPOUNDS[k]}?" if self.leak else "What is it?"])
         return told
 
 
@@ -336,7 +336,9 @@ def test_prompts_that_name_the_true_label_are_found(spec, tmp_path, leak):
     found = leakage.of_prompts(model, items, "chat:x")
     assert found.verdict == (FAILED if leak else PASSED), found.told
     assert ("gives the true label away" in found.told) == leak
-    assert "encode" not in vars(model)  # nobody listens any more
+    with model.recording() as later:
+        pass
+    assert later == []  # a record ends with its context
 
 
 def test_control_runs_must_be_at_chance(spec, tmp_path, models):

@@ -8,10 +8,10 @@ from network_fixtures import SIDE, Network, spot, spots, taught, tiny_vit
 
 from ferce.core.labels import COMPOUNDS
 from ferce.evaluation import Plan, heat, metrics
-from ferce.evaluation.curves import areas, random_map
-from ferce.evaluation.network import Network as Opened
+from ferce.evaluation.heat_scores import Network as Opened
+from ferce.evaluation.heat_scores import areas, random_map
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Table
 from ferce.explanation import heatmaps
 from ferce.explanation.heatmaps import road, sanity
 

@@ -13,8 +13,8 @@ from PIL import Image
 from test_backend_clip import build_clip, build_siglip
 
 from ferce.evaluation import Plan, metrics, similarity, texts
+from ferce.evaluation.plan import Table
 from ferce.evaluation.similarity import PREFIX, ClipScorer, SentenceEncoder, clip_score
-from ferce.evaluation.table import Table
 from ferce.explanation.text.mentions import Mentions, compare
 from ferce.models.hub import CheckpointError
 

@@ -77,18 +77,6 @@ def _membership() -> NDArray[np.float64]:
 MEMBERSHIP: NDArray[np.float64] = _membership()
 
 
-def component_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """P(basic) = sum of the compounds that hold it.
-
-    Args:
-        probabilities: (..., 14), rows sum to 1, in the order of `COMPOUNDS`.
-
-    Returns:
-        (..., 6) in the order of `BASICS`; a row sums to 2, as every compound holds two emotions.
-    """
-    return np.asarray(np.asarray(probabilities, np.float64) @ MEMBERSHIP)
-
-
 def parse(name: str) -> str:
     """The label meant by `name`, whatever its case, hyphens or underscores.
 

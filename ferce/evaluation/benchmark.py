@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce import models
-from ferce.evaluation import comparison, leakage, metrics, result, run, shards
+from ferce.data.align import Aligned
+from ferce.evaluation import classification, leakage, metrics, result, run, shards
 from ferce.evaluation.classification import Choice, K
 from ferce.evaluation.faces import Tools, aligned
 from ferce.evaluation.leaderboard import (
@@ -129,10 +130,10 @@ def _conclude(
     items = [
         item
         for item in aligned(leakage.sample_rows(plan), plan.detects, bench.tools)
-        if hasattr(item, "sample")
+        if isinstance(item, Aligned)
     ]
     check = leakage.of_prompts(classifier, items, name)
-    return entry(name, told, comparison.load(folder), plan, speed), [check]
+    return entry(name, told, classification.load(folder), plan, speed), [check]
 
 
 def entry(
@@ -240,8 +241,8 @@ def differences(bench: Bench, entries: Sequence[Entry]) -> list[Versus]:
     pairs = [(a, b) for a, b in combinations(entries, 2) if a is entries[0] or a.family != b.family]
     found = []
     for a, b in pairs:
-        one, two = (comparison.load(bench.output / e.folder) for e in (a, b))
-        told = comparison.compare(one, two, bench.plan.draws, bench.plan.seed, COMPARED)
+        one, two = (classification.load(bench.output / e.folder) for e in (a, b))
+        told = classification.compare(one, two, bench.plan.draws, bench.plan.seed, COMPARED)
         found.append((a.spec, b.spec, told))
     holm = metrics.holm([told["mcnemar_p"] for _, _, told in found])
     return [

@@ -14,8 +14,7 @@ from ferce.data.record import Problem, Sample, pixels
 from ferce.evaluation.classification import class_numbers, lost_are_wrong
 from ferce.evaluation.faces import Tools, rows_of, watched
 from ferce.evaluation.pictures import lost
-from ferce.evaluation.plan import Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Plan, Table
 from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 FILE = "end_to_end.csv"

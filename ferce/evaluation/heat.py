@@ -12,12 +12,10 @@ from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Heatmap, Prediction
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import metrics
-from ferce.evaluation.curves import areas, random_map
 from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
-from ferce.evaluation.network import Network
+from ferce.evaluation.heat_scores import Network, areas, random_map
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Plan, Table
 from ferce.explanation import faithfulness, heatmaps
 from ferce.explanation.unit_maps import align as match
 from ferce.explanation.unit_maps import unit_map

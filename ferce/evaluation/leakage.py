@@ -14,8 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ferce.core.protocols import Classifier
+from ferce.core.protocols import Classifier, Prompted
 from ferce.data import DataError, audit, load_data
+from ferce.data.align import Aligned
 from ferce.data.record import Row, Sample
 from ferce.evaluation import probe
 from ferce.evaluation.faces import Tools, predicted, rows_of, watched
@@ -162,78 +163,36 @@ def shuffled(found: probe.Outcome) -> Check:
     return Check(name, PASSED if found.at_chance else FAILED, told)
 
 
-def of_prompts(classifier: Classifier, items: Sequence[Any], spec: str) -> Check:
+def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> Check:
     """What the model is asked about faces of different labels: does it name the true one?
 
     Args:
-        classifier: a model that reads words shows what it is asked in `encode` or `server`.
+        classifier: any; one that is asked in words is `Prompted`.
         items: aligned faces, see `faces.aligned`.
         spec: of the model.
     """
-    name = f"prompts of {spec}"
-    asked, seen = _asked(classifier, items)
-    if asked is None:
+    name, texts = f"prompts of {spec}", set[str]()
+    if not isinstance(classifier, Prompted):
         return Check(name, PASSED, "it is not asked about single faces in words")
-    texts = {text for row in asked for text in row}
-    for item, row in zip(items, asked, strict=True):
-        for text in row:
+    for item in items:
+        asked = _asked(classifier, item)
+        for text, predicted_label in asked:
             try:
-                prompts.guard(text, str(item.sample.label), seen.get((item.sample.name, text)))
+                prompts.guard(text, str(item.sample.label), predicted_label)
             except ValueError as error:
                 return Check(name, FAILED, f"{item.sample.name}: {error}")
+        texts |= {text for text, _ in asked}
     return Check(name, PASSED, f"{len(texts)} prompts about {len(items)} faces name no true label")
 
 
-def _asked(
-    classifier: Any, items: Sequence[Any]
-) -> tuple[list[list[str]] | None, dict[tuple[str, str], str | None]]:
-    """The prompts about each face, and the predicted label that some of them may name."""
-    if not hasattr(classifier, "encode") and not hasattr(classifier, "server"):
-        return None, {}
-    asked, allowed = [], dict[tuple[str, str], str | None]()
-    for item in items:
-        with _Ear(classifier) as ear:
-            (read,) = predicted(classifier, [item])
-        told = getattr(classifier, "settings", None) or classifier.terms
-        explained = prompts.explain(read.prediction, told.template, read.face.units or {})
-        allowed[(item.sample.name, explained)] = read.prediction.label
-        asked.append([*ear.heard, explained])
-    return asked, allowed
-
-
-class _Ear:
-    """Hears what a vision-language model is asked while it is open."""
-
-    def __init__(self, classifier: Any) -> None:
-        self.place = classifier if hasattr(classifier, "encode") else classifier.server
-        self.name = "encode" if hasattr(classifier, "encode") else "first_token"
-        self.heard: list[str] = []
-
-    def __enter__(self) -> "_Ear":
-        inner = getattr(self.place, self.name)
-
-        def listening(*arguments: Any, **more: Any) -> Any:
-            self.heard += _texts(arguments)
-            return inner(*arguments, **more)
-
-        setattr(self.place, self.name, listening)  # hides the method of the class
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        delattr(self.place, self.name)
-
-
-def _texts(arguments: Iterable[Any]) -> list[str]:
-    """The texts among the arguments of `encode(crops, texts)` or `first_token(ask)`."""
-    found: list[str] = []
-    for value in arguments:
-        if isinstance(value, str):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += [part for part in value if isinstance(part, str)]
-        elif isinstance(text := getattr(value, "prompt", None), str):
-            found.append(text)
-    return found
+def _asked(model: Prompted, item: Aligned) -> list[tuple[str, str | None]]:
+    """Each prompt about a face, with the predicted label where the prompt may name it."""
+    assert isinstance(model, Classifier), "a model is asked for scores"
+    with model.recording() as sent:
+        (read,) = predicted(model, [item])
+    explained = prompts.explain(read.prediction, model.template, read.face.units or {})
+    label = read.prediction.label
+    return [(text, label if text == explained else None) for text in [*sent, explained]]
 
 
 def sample_rows(plan: Plan) -> list[Row]:

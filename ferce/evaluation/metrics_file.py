@@ -36,7 +36,6 @@ FIGURES: Mapping[str, str] = {
     "set_coverage": "coverage of the 90 % prediction sets",
     "set_size": "mean size of these sets, of 14",
 }
-Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
 
 
 class MeasurementError(ValueError):
@@ -149,10 +148,10 @@ class Measurements:
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """95 % interval of the share hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
-    p, z2 = hits / n, Z**2
-    centre = p + z2 / (2 * n)
-    spread = Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max((centre - spread) / (1 + z2 / n), 0.0), min((centre + spread) / (1 + z2 / n), 1.0)
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _grid() -> NDArray[np.intp]:

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.protocols import Classifier
+from ferce.core.protocols import Classifier, FreeText
 from ferce.data.align import Aligned
 from ferce.data.record import Problem, Row, Sample, UnitLabel
 from ferce.evaluation import units
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table
 
 FILE = "images.csv"
 PROBABILITY = "p:"
@@ -49,7 +48,7 @@ def fill(
         EvaluationError: a picture has another label than when its row was written, or the model
             cannot answer in its own words though it is asked to.
     """
-    if plan.free_text and not hasattr(classifier, "named"):
+    if plan.free_text and not isinstance(classifier, FreeText):
         raise EvaluationError(f"{plan.model} answers by probabilities only; leave out free text.")
     known: dict[str, Sample] = {}  # of pictures under way, for the rows of those that get lost
     left = _missing(rows, table.done(), known)
@@ -87,8 +86,9 @@ def _batch(
     ]
 
 
-def _named(classifier: Any, reads: Sequence[Read]) -> list[str]:
-    return list(classifier.named([read.face for read in reads])) if reads else []
+def _named(classifier: Classifier, reads: Sequence[Read]) -> list[str]:
+    assert isinstance(classifier, FreeText), "`fill` refuses models without words"
+    return classifier.named([read.face for read in reads]) if reads else []
 
 
 def lost(problem: Problem) -> dict[str, Any]:

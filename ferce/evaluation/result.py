@@ -1,14 +1,15 @@
-"""`metrics.json`: the figures of a split beside what made them, as cards and the app read it."""
+"""`metrics.json`: the figures of a split beside what made them, also as a table to print."""
 
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ferce.core.protocols import Classifier, OnDevice
 from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import EvaluationError, Plan, write_json
 from ferce.models.hub import folder_of
@@ -80,9 +81,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def device_of(classifier: Any) -> str:
-    """Where the model computes, in words."""
-    device = str(getattr(classifier, "device", "cpu"))
+def device_of(classifier: Classifier) -> str:
+    """Name the device that the model computes on."""
+    device = str(classifier.device) if isinstance(classifier, OnDevice) else "cpu"
     return f"{platform.machine()} CPU" if device == "cpu" else device
 
 
@@ -107,3 +108,137 @@ def clean(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     return value.item() if hasattr(value, "item") else value
+
+
+NAMES = {
+    "macro_f1": "macro-F1, 14 compounds",
+    "macro_f1_11": "macro-F1 of the 11 RAF-DB classes",
+    "macro_f1_25": "macro-F1 of classes with 25 faces or more",
+    "macro_f1_11_way": "macro-F1, choice among the 11 only",
+    "accuracy": "accuracy",
+    "uar": "mean recall (UAR)",
+    "top2": "true class among the first two",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+    "set_coverage": "coverage of the 90 % sets",
+    "set_size": "mean size of these sets",
+}
+
+
+def summary(metrics: Mapping[str, Any], split: str) -> str:
+    """Markdown: one row a figure with its 95 % interval, then the other parts."""
+    return "\n".join(_lines(metrics, metrics[split]))
+
+
+def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str]:
+    model = metrics["evaluation"]["model"]
+    seen = block["pictures"]
+    yield f"{model} on {block['data']}, {block['split']} split, fingerprint {block['fingerprint']}"
+    shown = f"figures of {block['faces']} faces of {block.get('people')} people with a compound"
+    if not block["faces"]:
+        shown = "none shows a compound, so that only single emotions and neutral are judged"
+    yield f"{seen['pictures']} pictures, {seen['read']} read, {seen['lost']} lost; {shown}"
+    yield "| figure | value | 95 % interval | control |\n|---|--:|--:|--:|"
+    for key, name in NAMES.items():
+        if block.get(key) is not None:
+            yield row(name, block[key], block.get(f"{key}_interval"))
+    if "lost_are_wrong" in block:
+        yield row("accuracy, lost pictures wrong", block["lost_are_wrong"]["accuracy"])
+    yield from _components(block["components"])
+    yield from _units(block.get("units"))
+    yield from grouped(block.get("groups", {}))
+    for part in ("free_text", "end_to_end", "text", "heat", "against"):
+        yield from _part(part, block.get(part))
+    for name, told in block.get("slices", {}).items():
+        if told["gap"]:
+            gap = told["gap"]
+            words = f"accuracy gap by {name}: {gap['best']} over {gap['worst']}"
+            yield row(words, gap["accuracy"], gap["accuracy_interval"])
+
+
+# Of `components.figures`, where faces of one emotion or neutral ones are there.
+SINGLE = {
+    "basic_leads": "faces of one emotion: it leads",
+    "basic_leads_balanced": "faces of one emotion: it leads, mean over emotions",
+    "basic_named_alone": "faces of one emotion: named alone",
+    "neutral_recall": "neutral faces called neutral",
+    "neutral_said_elsewhere": "other faces called neutral",
+    "neutral_auc": "AUC of neutral against the rest",
+}
+
+
+def _components(parts: Mapping[str, Any]) -> Iterator[str]:
+    yield row(
+        "F1 of single emotions, as decided", parts["component_f1"], parts["component_f1_interval"]
+    )
+    yield row("AUC of single emotions, mean", parts["component_auc"])
+    yield row("both emotions right", parts["pairs"]["both_right"])
+    for key, name in SINGLE.items():
+        if parts.get(key) is not None:
+            yield row(name, parts[key])
+
+
+def _units(told: Mapping[str, Any] | None) -> Iterator[str]:
+    if told:
+        mean = told["macro_f1"]
+        yield row("F1 of action units, mean", mean["value"], mean["interval"])
+        yield row("yes or no on cues, balanced", told["yes_no"]["balanced"])
+        for name, one in told["each"].items():
+            yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
+            yield row(f"{name}: AUC", one["auc"])
+        if "AU4" in told["false_alarms_on_neutral"]:
+            yield row("AU4 seen in neutral faces", told["false_alarms_on_neutral"]["AU4"])
+
+
+# Of `groups.figures`.
+GROUPED = {
+    "unit_f1": "F1 of action units",
+    "neutral_recall": "neutral faces called neutral",
+    "brow_alarms": "AU4 seen in neutral faces",
+}
+
+
+def grouped(told: Mapping[str, Any]) -> Iterator[str]:
+    """A row for each figure of each group of people."""
+    for name, parts in told.items():
+        for part, found in parts.items():
+            for key in filter(found.__contains__, GROUPED):
+                yield row(f"{name} {part}, {found['faces']} faces: {GROUPED[key]}", found[key])
+
+
+def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:
+    """One line of the table; an unmeasured value is a dash, an unmeasured interval empty."""
+    ends = ""
+    if interval and None not in interval:
+        ends = f"{interval[0]:.3f} to {interval[1]:.3f}"
+    beside = "" if control is None else _number(control)
+    return f"| {name} | {_number(value)} | {ends} | {beside} |"
+
+
+def _control(told: Mapping[str, Any]) -> Any:
+    """The value of the first control, whatever it is called; None where there is none."""
+    return next((v["value"] for key, v in told.items() if key.startswith("control")), None)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def _part(name: str, told: Any) -> Iterator[str]:
+    """Every number of a part, by its name there, with interval and control where it has them."""
+    for key, value in (told or {}).items():
+        title = f"{name}: {key}".replace("_", " ")
+        if isinstance(value, Mapping) and "value" in value:
+            yield row(title, value["value"], value.get("interval"), _control(value))
+        elif isinstance(value, Mapping) and "difference" in value:
+            yield row(f"{title}, difference", value["difference"], value["interval"])
+        elif isinstance(value, Mapping):
+            yield from _part(title, value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield row(title, value)
+        elif key in ("notes", "note") and value:
+            words = value if isinstance(value, str) else "; ".join(value)
+            yield f"| {title}: {words} | | | |"

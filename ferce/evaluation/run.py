@@ -12,10 +12,8 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier
 from ferce.evaluation import (
     classification,
-    comparison,
     components,
     end_to_end,
-    groups,
     heat,
     pictures,
     plots,
@@ -26,10 +24,9 @@ from ferce.evaluation import (
     units,
 )
 from ferce.evaluation.faces import Tools
-from ferce.evaluation.network import Network
+from ferce.evaluation.heat_scores import Network
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, claim, write_json
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table, claim, write_json
 from ferce.models.hub import weights
 
 Metrics = dict[str, Any]
@@ -80,7 +77,7 @@ def evaluate(
         EvaluationError: there is nothing to measure, or the folder holds another evaluation.
     """
     started = time.perf_counter()
-    other = None if against is None else (against, comparison.load(against))
+    other = None if against is None else (against, classification.load(against))
     classifier = models.load_classifier(plan.model, device)
     run = Run(plan, classifier, output, tools, device, command, started)
     run.claim("images", plan.settles())
@@ -99,11 +96,11 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
     _require_faces(scored, plan)
     block = figures(scored, plan) | {"fingerprint": pictures.fingerprint(table)}
     if other is not None:
-        told = comparison.compare(scored, other[1], plan.draws, plan.seed)
+        told = classification.compare(scored, other[1], plan.draws, plan.seed)
         block["against"] = told | {"folder": str(other[0])}
     if told := units.figures(table.rows(), plan.draws, plan.seed):
         block["units"] = told
-    if people := groups.figures(table.rows()):
+    if people := slices.by_people(table.rows()):
         block["groups"] = people
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
@@ -149,7 +146,7 @@ def figures(scored: Scored, plan: Plan) -> Metrics:
         **classification.figures(scored, plan.draws, plan.seed),
         "lost_are_wrong": _all(scored),
         **_free_text(scored, plan),
-        "slices": slices.figures(scored, plan.draws, plan.seed),
+        "slices": slices.by_attribute(scored, plan.draws, plan.seed),
     }
 
 

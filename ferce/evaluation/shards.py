@@ -19,8 +19,7 @@ from ferce.core.types import Face, Scores
 from ferce.data.record import Row
 from ferce.evaluation import pictures
 from ferce.evaluation.faces import Tools, rows_of
-from ferce.evaluation.plan import EvaluationError, Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=2)  # one process may work for long while the others wait

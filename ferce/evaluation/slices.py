@@ -1,21 +1,30 @@
-"""Figures of parts of a split (age, pose, blur ...), and how far apart the parts lie."""
+"""Figures of parts of a split (age, pose, blur ...), and how far apart the parts lie.
 
-from collections.abc import Mapping
+Faces with a compound label are sliced by `by_attribute`; photographs whose action units are coded
+or whose faces are neutral, by the people they show, by `by_people`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.labels import NEUTRAL
 from ferce.evaluation import metrics
 from ferce.evaluation.classification import Choice, K
 from ferce.evaluation.pictures import KEYS, Rows, Scored
+from ferce.evaluation.units import FEWEST, Coded
+from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.facs.prototypes import ACTIVE
 
 MOST = 20  # values of an attribute; one with more is no slice
 ENOUGH = 10  # faces from which a part takes part in the gap
 FRONTAL, TURNED = 10.0, 25.0  # degrees of yaw or pitch
 
 
-def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
+def by_attribute(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
     """Slice -> parts with accuracy and macro-F1, and the gap between best and worst part."""
     choice, rows = Choice.of(scored), scored.compounds
     found = {}
@@ -104,3 +113,59 @@ def gap(
         "accuracy": interval.value,
         "accuracy_interval": [interval.low, interval.high],
     }
+
+
+PEOPLE = ("age", "sex", "ethnicity")  # of `scored.KEYS`
+AGES = (20, 30, 40, 60)  # years that part the age groups
+
+
+def by_people(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, dict[str, float | int]]]:
+    """Attribute -> group of `ENOUGH` faces or more -> what was found.
+
+    Of each group: `faces`; `unit_f1`, over the units that `units.FEWEST` of all faces show, taken
+    together; of its neutral faces `neutral_recall`, the share that was called neutral, and
+    `brow_alarms`, the share in which AU4 was seen. {} where no group can be told from another.
+    """
+    kept = [row for row in rows if row["status"] == "read"]
+    table = Coded.of(kept)
+    said = np.nan_to_num(table.seen) >= ACTIVE
+    called = np.array([row["decided"] == NEUTRAL for row in kept], np.bool_)
+    found = {}
+    for name in PEOPLE:
+        values = np.array([_group(name, row) for row in kept], np.str_)
+        sizes = {str(v): int((values == v).sum()) for v in np.unique(values[values != ""])}
+        large = [v for v, size in sizes.items() if size >= ENOUGH]
+        if len(large) > 1:
+            found[name] = {v: _figures(table, said, called, values == v) for v in large}
+    return found
+
+
+def _figures(
+    table: Coded, said: NDArray[np.bool_], called: NDArray[np.bool_], who: NDArray[np.bool_]
+) -> dict[str, float | int]:
+    places = (table.truth == 1).sum(0) >= FEWEST
+    truth, told = table.truth[who][:, places], said[who][:, places]
+    known = ~np.isnan(truth)
+    there = (truth == 1) & known
+    total = int(there.sum() + (told & known).sum())
+    made: dict[str, float | int] = {"faces": int(who.sum())}
+    if total:
+        made["unit_f1"] = float(2 * (there & told).sum() / total)
+    resting = who & table.neutral
+    if resting.any():
+        made["neutral_recall"] = float(called[resting].mean())
+        made["brow_alarms"] = float(said[resting, UNIT_NUMBERS.index(4)].mean())
+    return made
+
+
+def _group(name: str, row: Mapping[str, str]) -> str:
+    """The group of a face, "" where not told; ages in years are put together."""
+    told = json.loads(row["attributes"] or "{}")
+    value = str(next((told[key] for key in KEYS[name] if told.get(key)), ""))
+    if name != "age" or not value.isdecimal():
+        return value
+    above = [age for age in AGES if age <= int(value)]
+    below = [age for age in AGES if age > int(value)]
+    if not above:
+        return f"below {AGES[0]}"
+    return f"{above[-1]} to {below[0] - 1}" if below else f"{AGES[-1]} and above"

@@ -15,9 +15,8 @@ from ferce.data.families import REFERENCE
 from ferce.data.record import Problem, Sample, hidden_in
 from ferce.evaluation import metrics, similarity
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import Plan
+from ferce.evaluation.plan import Plan, Table
 from ferce.evaluation.result import LISTED
-from ferce.evaluation.table import Table
 from ferce.explanation.text import check, parse
 from ferce.explanation.text.mentions import COUNTS, compare
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
 from ferce.core.types import Units
@@ -89,11 +90,10 @@ def posterior(faces: list[Units]) -> Posterior:
             if number in units:
                 intensity[i, k] = units[number].intensity
                 confidence[i, k] = units[number].confidence
-    present = 1 / (1 + np.exp(-STEEPNESS * (intensity - ACTIVE)))
+    present = special.expit(STEEPNESS * (intensity - ACTIVE))
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR
-    joint = np.exp(logit - logit.max(1, initial=-np.inf, keepdims=True))
-    joint /= joint.sum(1, keepdims=True)
+    joint = np.asarray(special.softmax(logit, axis=1))
     n = len(COMPOUNDS)
     return Posterior(joint[:, :n], joint[:, n:-1], joint[:, -1])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ferce.models.hub import CheckpointError, read_json
 
@@ -59,7 +60,5 @@ def save_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """(N, K) scores to probabilities; rows sum to 1."""
-    scaled = np.asarray(scores, np.float64) / temperature
-    raised = np.exp(scaled - scaled.max(1, keepdims=True, initial=-np.inf))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
+    """Turn (N, K) scores into probabilities; rows sum to 1."""
+    return np.asarray(special.softmax(np.asarray(scores, np.float64) / temperature, axis=1))

@@ -13,7 +13,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
-from ferce.models import forms, label_sentences
+from ferce.models import forms, prompts
 from ferce.models.calibration import Calibration, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.models.columns import Columns
@@ -137,7 +137,7 @@ def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
     A label's vector is the mean of its sentences' vectors, each of length 1 (prompt ensemble,
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4).
     """
-    network, by_label = checkpoint.network, label_sentences.table(style)
+    network, by_label = checkpoint.network, prompts.label_sentences(style)
     sentences = [sentence for label in COMPOUNDS for sentence in by_label[label]]
     with torch.inference_mode():
         vectors = _text_features(checkpoint, sentences).split([len(by_label[n]) for n in COMPOUNDS])

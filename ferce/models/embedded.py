@@ -6,12 +6,15 @@ prior (`prior.safetensors`) and the linear readers over all three (`fusion.safet
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import special
+from torch import nn
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.protocols import View
@@ -36,16 +39,31 @@ EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
 COMPOUND, GATE = "compounds", "gate"
 
 
+@dataclass(frozen=True, eq=False)
+class Readers:
+    """What reads the network's features, and what reads beside it.
+
+    `units` is the action-unit head, a torch Linear; `fusion` weighs it with the rest.
+    """
+
+    units: Any
+    prior: Prior
+    fusion: Fusion
+
+
 class Embedded:
     """A `Classifier` and `Explainable`; its network is what heat maps look into."""
 
-    whole = True  # it decides by more than its network; see `saliency.choose`
-
-    def __init__(self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion]) -> None:
-        """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion."""
+    def __init__(self, name: str, network: TimmNet, readers: Readers) -> None:
+        """`network` is read by `readers`."""
         self.name, self.network = name, network
-        self._units, self._prior, self._fusion = readers
+        self._units, self._prior, self._fusion = readers.units, readers.prior, readers.fusion
         self._view: View | None = None
+
+    @property
+    def device(self) -> str:
+        """The network's."""
+        return self.network.device
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face; what is not measured of a face counts as the mean face."""
@@ -69,12 +87,12 @@ class Embedded:
     def view(self) -> View:
         """The network with the readers behind it, as heat maps need it."""
         if self._view is None:
-            from ferce.models.fused import Fused
-
             heads = (COMPOUND, EXPRESSION, GATE)
             module = Fused(self.network.network, self._units, self._fusion, heads).eval()
             columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
-            self._view = replace(self.network.view(), module=module, index=columns.index)
+            self._view = replace(
+                self.network.view(), module=module, index=columns.index, complete=False
+            )
         return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
@@ -132,7 +150,7 @@ def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matri
         heads: of the fusion.
         x: (N, F) standardised evidence.
     """
-    compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
+    compound = special.expit(heads[GATE](x)[:, 0])
     alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
     place = heads[EXPRESSION].names.index
     single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
@@ -166,7 +184,7 @@ def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
     prior = Prior(folder / "prior.safetensors", network.device)
-    return Embedded(name, network, (unit_head(folder, network), prior, fusion))
+    return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion))
 
 
 def unit_head(folder: Path, network: TimmNet) -> Any:
@@ -205,3 +223,44 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
 
 assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
 assert len(COMPOUNDS) == 14, "the compound head has one row a compound"
+
+
+Module: Any = nn.Module
+
+
+class Fused(Module):  # type: ignore[misc]
+    """(N, 3, H, W) to (N, 21) log-probabilities, with all other evidence at its mean.
+
+    Columns are the compounds, then what the expression head names. So a map shows what the network
+    adds to the decision, by way of its scores and of its action units.
+    """
+
+    def __init__(self, network: Any, units: Any, fusion: Fusion, heads: Sequence[str]) -> None:
+        """`heads` are the names of the compound, the expression and the gate head."""
+        super().__init__()
+        self.network, self.units = network, units
+        count = network.num_classes + units.out_features
+        self.register_buffer("mean", _tensor(fusion.mean[:count]))
+        self.register_buffer("scale", _tensor(fusion.scale[:count]))
+        self.heads = nn.ModuleList(_linear(fusion.heads[name], count) for name in heads)
+
+    def forward(self, images: Any) -> Any:
+        """See the class."""
+        kept = self.network.forward_head(self.network.forward_features(images), pre_logits=True)
+        seen = torch.cat([self.network.get_classifier()(kept), self.units(kept)], 1)
+        x = (seen - self.mean) / self.scale
+        compounds, expression, gate = (head(x) for head in self.heads)
+        both = nn.functional.logsigmoid(gate) + compounds.log_softmax(1)
+        alone = nn.functional.logsigmoid(-gate) + expression.log_softmax(1)
+        return torch.cat([both, alone], 1)
+
+
+def _linear(head: Head, count: int) -> Any:
+    made = nn.Linear(count, len(head.names))
+    made.weight.data.copy_(_tensor(head.weight[:, :count]))
+    made.bias.data.copy_(_tensor(head.bias))
+    return made.requires_grad_(False)
+
+
+def _tensor(values: Any) -> Any:
+    return torch.from_numpy(np.asarray(values, np.float32))

@@ -4,7 +4,7 @@ import os
 import re
 
 from ferce.models import hub
-from ferce.models.label_sentences import STYLES
+from ferce.models.prompts import STYLES
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Settings

@@ -56,14 +56,14 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             opens=(),
         ),
         "fastvlm-mini": Kind(
-            "vlm.fastvlm_mini",
+            "vlm.packaged",
             True,
             True,
             "the packaged small vision-language model",
             forms.optional,
         ),
         "blip2-mini": Kind(
-            "vlm.blip2_mini",
+            "vlm.packaged",
             True,
             True,
             "the packaged small BLIP-2, with its adapter or yours",

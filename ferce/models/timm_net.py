@@ -1,6 +1,5 @@
 """Any timm network as a classifier, from the Hub or a folder in timm's own layout, or random."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
 from ferce.models import forms
-from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.preprocessing import Preprocessing
@@ -113,24 +112,6 @@ def load(spec: Spec, device: str) -> TimmNet:
     _fill(network, folder, where)
     calibration = load_calibration(folder)
     return TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
-
-
-def save(model: TimmNet, folder: Path) -> None:
-    """Write `config.json` and `model.safetensors` as timm does, and our `ferce.json`.
-
-    Plain `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it too.
-    """
-    import torch
-    from timm.models import save_for_hf
-
-    save_for_hf(
-        copy.deepcopy(model.network).to(memory_format=torch.contiguous_format),
-        folder,
-        model_config={"label_names": list(model.columns.names)},
-        safe_serialization=True,
-        data_config=model.preprocessing.config(),
-    )
-    save_calibration(folder, model.calibration)
 
 
 def _random(name: str, architecture: str, device: str) -> TimmNet:

@@ -7,6 +7,7 @@ The cropped face, never the photo, leaves this machine, and only after an explic
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -49,13 +50,24 @@ class Remote:
     Every method raises `patience.RemoteError`, one sentence, when the server does not deliver.
     """
 
-    leaves_machine = True  # the page says so beside the photo; true of a local server too: a tunnel
+    # The page says so beside the photo; true of a server on this machine too: it may be a tunnel.
+    leaves_machine = True
 
     def __init__(self, name: str, server: Server, terms: Terms) -> None:
         self.name = name
         self.server = server
         self.terms = terms
+        self._log = prompts.PromptLog()
         self._pool = ThreadPoolExecutor(terms.workers, thread_name_prefix="ferce-remote")
+
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        return self.terms.template
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record what is asked, but for explanations, while the context is open."""
+        return self._log.recording()
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """One row a face from lettered options in several orders; see `letters`."""
@@ -105,6 +117,7 @@ class Remote:
 
     def _all(self, ask: Callable[[Ask], T], asks: Sequence[Ask]) -> list[T]:
         """One result an ask, in order; the first failure drops those that have not begun."""
+        self._log.note(one.prompt for one in asks)
         futures = [self._pool.submit(ask, one) for one in asks]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:

@@ -3,13 +3,15 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS, parse
 from ferce.core.protocols import View
 from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 from ferce.models import prompts
@@ -18,7 +20,7 @@ from ferce.models.vlm import freeform, scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
 from ferce.models.vlm.scoring import Prefix, Race, Tokens
 from ferce.models.vlm.stream import stream
-from ferce.models.vlm.views import AnswerScore, PhraseScores, Tower, label_column, open_view
+from ferce.models.vlm.towers import Tower
 
 Inputs = Mapping[str, Any]  # tensors of one batch, as the family encodes it
 GREY = 128  # a mean-grey picture holds nothing: the middle of 0..255
@@ -41,6 +43,7 @@ class VisionLanguage(ABC):
         self.settings = settings
         self.turn = threading.RLock()
         self._priors: dict[int, list[NDArray[np.float64]]] = {}
+        self._log = prompts.PromptLog()
 
     @property
     def network(self) -> Any:
@@ -65,8 +68,8 @@ class VisionLanguage(ABC):
     # What a family must say.
 
     @abstractmethod
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a formatted prompt, padded; one crop for all of them, or one each."""
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a formatted prompt, padded; one crop for all of them, or one each."""
 
     @abstractmethod
     def prefix(self, inputs: Inputs) -> Prefix:
@@ -77,16 +80,36 @@ class VisionLanguage(ABC):
         """The ids with which each phrase continues the prompt."""
 
     @abstractmethod
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
 
     @abstractmethod
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids, at most `limit` a row, without the prompt."""
 
     @abstractmethod
     def tower(self) -> Tower:
         """The visual encoder, for heat maps."""
+
+    # What is asked.
+
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        return self.settings.template
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record the formatted prompts that are encoded while the context is open."""
+        return self._log.recording()
+
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a formatted prompt, padded; one crop for all of them, or one each.
+
+        Raises:
+            ValueError: the prompt has no place for the picture, which the network would not see.
+        """
+        self._log.note(texts)
+        return self._encode(crops, texts)
 
     # The classifier.
 
@@ -95,9 +118,8 @@ class VisionLanguage(ABC):
         classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
         for size, rows in _by_size(faces).items():
             crops = [faces[i].crop for i in rows]
-            found = self.log_likelihoods(crops, COMPOUNDS)
-            found = found / calibration.temperature
-            classes[rows] = scoring.probabilities(found, self._prior(size))
+            logs = self.log_likelihoods(crops, COMPOUNDS) / calibration.temperature
+            classes[rows] = scoring.probabilities(logs, self._prior(size))
         return Scores(classes, mass=calibration.mass, calibrated=calibration != Calibration())
 
     def log_likelihoods(
@@ -146,12 +168,7 @@ class VisionLanguage(ABC):
     def view(self) -> View:
         """The network for Grad-CAM: pixels to log-probabilities of the compounds."""
         prompt = self.question(prompts.CLASSIFY)
-        return open_view(self, PhraseScores(self, prompt, COMPOUNDS), label_column)
-
-    def answer_view(self, question: str, answer: str) -> View:
-        """The same for one answer to one question: column 0, whatever the label."""
-        module = AnswerScore(self, self.question(question), [answer])
-        return open_view(self, module, lambda _: 0)
+        return _open_view(self, PhraseScores(self, prompt, COMPOUNDS))
 
     def _prior(self, size: int) -> list[NDArray[np.float64]]:
         """Log-likelihoods of the labels for each content-free input, (14,) each."""
@@ -215,39 +232,6 @@ class VisionLanguage(ABC):
             self._priors.clear()
 
 
-def pad_left(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
-    """(N, L) ids and (N, L) mask, padded on the left so that every row ends where it goes on."""
-    width = max(len(ids) for ids in rows)
-    ids = [[*[pad] * (width - len(row)), *row] for row in rows]
-    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def pad_right(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
-    """(N, L) ids and (N, L) mask, padded on the right."""
-    width = max(len(ids) for ids in rows)
-    ids = [[*row, *[pad] * (width - len(row))] for row in rows]
-    mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
-    """Ids of each phrase as they stand when it follows the prompt in one text.
-
-    A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
-    of the whole text; a space separates them unless the prompt ends in white space.
-    """
-    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    gap = "" if prompt[-1:].isspace() else " "
-    found = []
-    for phrase in phrases:
-        whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
-        joined = whole[: len(head)] == head
-        alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
-        found.append(whole[len(head) :] if joined else alone)
-    return found
-
-
 def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
     """Rows by the side of their crops: crops of one size take the same number of tokens."""
     groups: dict[int, list[int]] = {}
@@ -258,3 +242,49 @@ def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+class PhraseScores(torch.nn.Module):  # type: ignore[misc]
+    """(N, 3, H, W) normalised pixels -> (N, K) mean log-probability of phrases after a prompt."""
+
+    def __init__(self, model: VisionLanguage, prompt: str, phrases: Sequence[str]) -> None:
+        super().__init__()
+        self.network = model.network
+        self._model = [model]  # in a list, so that torch does not look for parameters in it
+        self._prompt = prompt
+        self._tokens = model.continuations(prompt, phrases)
+        self.size = (0, 0)  # (H, W) of the last pixels seen
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores that can be differentiated with respect to the pixels."""
+        model, self.size = self._model[0], tuple(pixels.shape[-2:])
+        blank = np.zeros((*self.size, 3), np.uint8)
+        inputs = dict(model.encode([blank], [self._prompt]))
+        inputs = {key: torch.cat([value] * len(pixels)) for key, value in inputs.items()}
+        inputs["pixel_values"] = model.tower().pack(pixels)
+        with model.turn:
+            return scoring.likelihoods(model.prefix(inputs), self._tokens, pixels.device)
+
+
+def _label_column(label: str) -> int:
+    """Column of a compound; raises ValueError for another label, of which there is none."""
+    name = parse(label)
+    if name not in COMPOUNDS:
+        raise ValueError(f"This model scores compounds only; got {name!r}.")
+    return COMPOUNDS.index(name)
+
+
+def _open_view(model: VisionLanguage, module: PhraseScores) -> View:
+    """Open `module`, which scores the compounds, at the model's visual encoder."""
+    tower = model.tower()
+
+    def inputs(faces: Sequence[Face]) -> Tensor:
+        crops = [face.crop for face in faces]
+        encoded = model.encode(crops, [model.question("")] * len(crops))
+        return tower.unpack(encoded).float().detach()
+
+    def reshape(activations: Tensor) -> Tensor:
+        return tower.grid(activations, module.size)
+
+    name = next(n for n, layer in module.network.named_modules() if layer is tower.layer)
+    return View(module, tower.layer, name, inputs, _label_column, reshape)

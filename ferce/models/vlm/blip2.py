@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.types import Face, Pixels
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations, pad_left
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
 from ferce.models.vlm.scoring import (
     EncoderPrefix,
     Prefix,
     Tokens,
+    joint_continuations,
     likelihood_of,
+    pad,
     read_prefix,
 )
-from ferce.models.vlm.views import Tower, patch_grid
+from ferce.models.vlm.towers import Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -57,7 +60,7 @@ class Blip2(VisionLanguage):
         newline = tokenizer("\n", add_special_tokens=False)["input_ids"] if self._causal else []
         return [tokenizer.eos_token_id, *newline[-1:]]
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
         """One row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
@@ -71,7 +74,7 @@ class Blip2(VisionLanguage):
             if row.count(image) != wanted:
                 found = row.count(image)
                 raise ValueError(f"Each prompt must hold {wanted} image placeholders; got {found}.")
-        ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
+        ids, mask = pad(rows, self.device, self.processor.tokenizer.pad_token_id, "left")
         pixels = torch.as_tensor(np.stack(made["pixel_values"]), device=self.device)
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
 
@@ -93,7 +96,7 @@ class Blip2(VisionLanguage):
             return joint_continuations(tokenizer, prompt, phrases)
         return [tokenizer(phrase)["input_ids"] for phrase in phrases]
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
         n, told = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
@@ -108,7 +111,7 @@ class Blip2(VisionLanguage):
             logits = self.network(**told).logits
         return likelihood_of(logits, answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids, at most `limit` a row, without the prompt.
 
         The language model is given embeddings and no ids, so that OPT has no prompt to echo.
@@ -152,7 +155,7 @@ class Blip2(VisionLanguage):
         grid = self.tower().grid(torch.cat([patches[:, :1], patches], 1), (h, w))[:, 0]
         return np.asarray(grid.cpu().numpy(), np.float32)
 
-    def _embed(self, inputs: Inputs) -> Any:
+    def _embed(self, inputs: Inputs) -> Tensor:
         """(N, L, D) embeddings of the rows, with what the queries read in place of placeholders."""
         ids = inputs["input_ids"]
         embeds = self.network.get_input_embeddings()(ids)
@@ -161,7 +164,7 @@ class Blip2(VisionLanguage):
         seen = seen.expand(len(ids), -1, -1).to(embeds.dtype)
         return embeds.masked_scatter((ids == self.network.config.image_token_id)[..., None], seen)
 
-    def _query(self, pixels: Any, **extra: Any) -> Any:
+    def _query(self, pixels: Tensor, **extra: Any) -> Any:
         """The Q-Former's output for (N, 3, H, W) normalised pixels."""
         network = self.network
         patches = network.vision_model(pixel_values=pixels.to(self._dtype)).last_hidden_state
@@ -177,7 +180,7 @@ class Blip2(VisionLanguage):
         """Of the visual encoder; the Q-Former may be kept in fp32 beside it."""
         return self.network.vision_model.embeddings.patch_embedding.weight.dtype
 
-    def _decode(self, ids: Any, states: Any, mask: Any) -> Any:
+    def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         """(B, T, V) logits of the T5 decoder."""
         from transformers.modeling_outputs import BaseModelOutput
 

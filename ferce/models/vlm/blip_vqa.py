@@ -5,12 +5,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ferce.core.types import Face, Pixels, Prediction
-from ferce.models.vlm.base import Inputs, VisionLanguage, pad_right
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of
-from ferce.models.vlm.views import Tower, patch_grid
+from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of, pad
+from ferce.models.vlm.towers import Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -45,11 +46,11 @@ class BlipVqa(VisionLanguage):
 
     style = "vqa"
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
         """One row a prompt, padded on the right; one crop for all of them, or one each."""
         tokenizer = self.processor.tokenizer
         rows = [tokenizer(prompt)["input_ids"] for prompt in texts]
-        ids, mask = pad_right(rows, tokenizer.pad_token_id, self.device)
+        ids, mask = pad(rows, self.device, tokenizer.pad_token_id)
         made = self.processor.image_processor(images=list(crops), return_tensors="pt")
         pixels = made["pixel_values"].to(self.device)
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
@@ -65,7 +66,7 @@ class BlipVqa(VisionLanguage):
         del prompt
         return [self.processor.tokenizer(phrase)["input_ids"][1:] for phrase in phrases]
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
         states = self._read(inputs)
         answer = torch.tensor([list(ids)] * len(states), device=self.device)
@@ -73,7 +74,7 @@ class BlipVqa(VisionLanguage):
         read = torch.cat([start, answer[:, :-1]], 1)
         return likelihood_of(self._decode(read, states, inputs["attention_mask"]), answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids, at most `limit` a row.
 
         BLIP's decoder reads the padding of a question, whatever mask it is given (transformers
@@ -88,7 +89,7 @@ class BlipVqa(VisionLanguage):
             ids[rows, : found.shape[1]] = found
         return ids
 
-    def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+    def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids for questions of one length."""
         states = self._read(inputs)
         start = self.network.decoder_start_token_id
@@ -119,7 +120,7 @@ class BlipVqa(VisionLanguage):
                 told.append(f"{' ' if told else ''}{opening} {reply}.")
                 yield told[-1]
 
-    def _read(self, inputs: Inputs) -> Any:
+    def _read(self, inputs: Inputs) -> Tensor:
         """(N, L, D) states of the question, each row looking at its picture."""
         vision = self.network.vision_model
         pixels = inputs["pixel_values"].to(vision.embeddings.patch_embedding.weight.dtype)
@@ -132,7 +133,7 @@ class BlipVqa(VisionLanguage):
             encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
         ).last_hidden_state
 
-    def _decode(self, ids: Any, states: Any, mask: Any) -> Any:
+    def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         """(B, T, V) logits of the answer decoder."""
         return self.network.text_decoder(
             input_ids=ids,
@@ -142,7 +143,7 @@ class BlipVqa(VisionLanguage):
         ).logits
 
 
-def _rows(inputs: Inputs, rows: Any, length: int) -> Inputs:
+def _rows(inputs: Inputs, rows: Tensor, length: int) -> Inputs:
     """Some rows of a batch, without their padding; a picture for all rows stays one."""
     pixels = inputs["pixel_values"]
     return {

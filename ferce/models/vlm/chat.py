@@ -4,14 +4,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ferce.core.types import Pixels
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm import towers
-from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import Prefix, Tokens, likelihood_of, read_prefix
-from ferce.models.vlm.views import Tower
+from ferce.models.vlm.scoring import (
+    Prefix,
+    Tokens,
+    joint_continuations,
+    likelihood_of,
+    read_prefix,
+)
+from ferce.models.vlm.towers import Tower
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -46,7 +53,7 @@ class Chat(VisionLanguage):
 
     style = "chat"
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
         """One row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
@@ -87,7 +94,7 @@ class Chat(VisionLanguage):
         )
         return joint_continuations(self.processor.tokenizer, text, phrases)
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
         n, told = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
@@ -97,7 +104,7 @@ class Chat(VisionLanguage):
                 told[key] = torch.cat([value, more.get(key, torch.zeros_like(answer))], 1)
         return likelihood_of(self.network(**told).logits[:, -len(ids) - 1 : -1], answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids, at most `limit` a row; the echoed prompt is cut off."""
         pad = self.processor.tokenizer.pad_token_id
         ids = self.network.generate(

@@ -1,12 +1,45 @@
 """The visual encoders of chat models: which layer carries the map, and how its tokens lie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ferce.models.vlm.views import Tower, patch_grid
+
+def _as_they_are(pixels: Tensor) -> Tensor:
+    return pixels
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A model's visual encoder, as a map of the picture needs it.
+
+    Attributes:
+        layer: the module whose output holds one vector a patch.
+        grid: (N, tokens..., C) activations and the (H, W) of the pixels -> (N, C, h, w).
+        pack: (N, 3, H, W) normalised pixels -> what the network takes as `pixel_values`.
+        unpack: the reverse, given all inputs.
+    """
+
+    layer: Any
+    grid: Callable[[Tensor, tuple[int, int]], Tensor]
+    pack: Callable[[Tensor], Tensor] = _as_they_are
+    unpack: Callable[[Tensor], Tensor] = lambda inputs: inputs["pixel_values"]
+
+
+def patch_grid(patch: int) -> Callable[[Tensor, tuple[int, int]], Tensor]:
+    """For (N, prefix + h * w, C) activations in raster order: drop the prefix, lay out the grid."""
+
+    def laid_out(activations: Tensor, size: tuple[int, int]) -> Tensor:
+        h, w = size[0] // patch, size[1] // patch
+        count = activations.shape[1]
+        assert 0 <= count - h * w <= 1, f"{count} tokens do not fill a grid of {h} x {w}"
+        return activations[:, count - h * w :].transpose(1, 2).unflatten(2, (h, w))
+
+    return laid_out
 
 
 def find(network: Any) -> Tower:
@@ -74,15 +107,15 @@ def _qwen(network: Any) -> Tower:
     patch, merge, times = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
     window = getattr(vision, "window_size", 0) // merge // patch  # in merged tokens; 0: no windows
 
-    def pack(pixels: Any) -> Any:
+    def pack(pixels: Tensor) -> Tensor:
         return _patchify(pixels, patch, merge, times)
 
-    def unpack(inputs: Any) -> Any:
+    def unpack(inputs: Mapping[str, Tensor]) -> Tensor:
         _, h, w = inputs["image_grid_thw"][0].tolist()
         blocks_of_patches = (-1, h // merge, w // merge, merge, merge)
         return _unpatchify(inputs["pixel_values"].view(*blocks_of_patches, 3, times, patch, patch))
 
-    def grid(activations: Any, size: tuple[int, int]) -> Any:
+    def grid(activations: Tensor, size: tuple[int, int]) -> Tensor:
         h, w = size[0] // patch // merge, size[1] // patch // merge
         units = activations.reshape(-1, h * w, merge * merge, activations.shape[-1])
         units = units[:, window_order(h, w, window).argsort().to(units.device)]
@@ -92,7 +125,7 @@ def _qwen(network: Any) -> Tower:
     return Tower(blocks[-1].norm1, grid, pack, unpack)
 
 
-def window_order(h: int, w: int, window: int) -> Any:
+def window_order(h: int, w: int, window: int) -> Tensor:
     """(h * w,) raster index of each merged token in the order in which the blocks see them.
 
     Qwen2.5-VL (arXiv:2502.13923, section 2.1.1) attends within windows, so its tokens lie window by
@@ -105,7 +138,7 @@ def window_order(h: int, w: int, window: int) -> Any:
     return torch.cat([places[i : i + window, j : j + window].flatten() for i, j in corners])
 
 
-def _patchify(pixels: Any, patch: int, merge: int, times: int) -> Any:
+def _patchify(pixels: Tensor, patch: int, merge: int, times: int) -> Tensor:
     """(N, 3, H, W) -> (N * patches, 3 * times * patch * patch) as the Qwen-VL processors do."""
     n, channels, height, width = pixels.shape
     h, w = height // patch // merge, width // patch // merge
@@ -115,7 +148,7 @@ def _patchify(pixels: Any, patch: int, merge: int, times: int) -> Any:
     return cells.reshape(n * h * w * merge * merge, channels * times * patch * patch)
 
 
-def _unpatchify(cells: Any) -> Any:
+def _unpatchify(cells: Tensor) -> Tensor:
     """(N, h, w, m, m, C, times, p, p) -> (N, C, H, W), the first of the equal frames."""
     frames = cells[:, :, :, :, :, :, 0].permute(0, 5, 1, 3, 6, 2, 4, 7)  # (N, C, h, m, p, w, m, p)
     return frames.flatten(5, 7).flatten(2, 4)

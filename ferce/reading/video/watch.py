@@ -9,9 +9,8 @@ from ferce.core.types import Pixels, Reading
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video import moments
-from ferce.reading.video.expression import Expression
+from ferce.reading.video.expression import TAU, Expression, smooth
 from ferce.reading.video.frames import SIDE, Clip, Frame, Limits, open_clip
-from ferce.reading.video.smoothing import TAU, smooth
 from ferce.reading.video.timeline import Moment, Progress, Sample, Timeline, Track
 from ferce.reading.video.tracking import PATIENCE, Follower, Seen
 
