@@ -116,6 +116,9 @@ def heat_quality():
 
 
 def test_intervals_of_what_was_never_measured_are_none():
-    nothing = metrics.mean(np.array([np.nan]), np.array(["a"]), 10, 0)
+    nothing = metrics.mean(np.array([np.nan]), metrics.Resampling(np.array(["a"]), 10))
     assert nothing == {"value": None, "interval": None, "n": 0}
-    assert metrics.share(np.zeros(2), np.zeros(2), np.arange(2), 10, 0)["value"] is None
+    assert (
+        metrics.share(np.zeros(2), np.zeros(2), metrics.Resampling(np.arange(2), 10))["value"]
+        is None
+    )

@@ -95,12 +95,12 @@ def _model(bench: Bench, name: str, count: int) -> tuple[Entry | str, list[Check
         pace = _shards(bench, name, count)
     except (EvaluationError, ValueError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-    told = bench.crew.gather((reason, pace.faces if pace else 0, pace.seconds if pace else 0.0))
-    reasons = [why for why, _, _ in told if why]
+    outcomes = bench.crew.gather((reason, pace.faces if pace else 0, pace.seconds if pace else 0.0))
+    reasons = [why for why, _, _ in outcomes if why]
     try:
         if reasons or pace is None or not bench.crew.first:
             return (reasons or ["measured by another process"])[0], []
-        faces, seconds = sum(n for _, n, _ in told), max(s for _, _, s in told)
+        faces, seconds = sum(n for _, n, _ in outcomes), max(s for _, _, s in outcomes)
         return _conclude(bench, name, pace, count, faces / seconds if faces else None)
     except (ValueError, OSError) as error:
         return " ".join(str(error).split()), []
@@ -126,21 +126,21 @@ def _conclude(
     plan, folder = replace(bench.plan, model=name), folder_for(bench.output, name)
     classifier = pace.classifier
     doing = run.Run(plan, classifier, folder, bench.tools, bench.device, bench.command)
-    told = run.conclude(doing, shards.join(folder, count))
+    metrics_json = run.conclude(doing, shards.join(folder, count))
     items = [
         item
         for item in aligned(leakage.sample_rows(plan), plan.detects, bench.tools)
         if isinstance(item, Aligned)
     ]
     check = leakage.of_prompts(classifier, items, name)
-    return entry(name, told, classification.load(folder), plan, speed), [check]
+    return entry(name, metrics_json, classification.load(folder), plan, speed), [check]
 
 
 def entry(
-    name: str, told: dict[str, Any], scored: Scored, plan: Plan, speed: float | None
+    name: str, metrics_json: dict[str, Any], scored: Scored, plan: Plan, speed: float | None
 ) -> Entry:
     """A model's line, from its `metrics.json` and its table of pictures."""
-    block, data = told[plan.split], told["data"]
+    block, data = metrics_json[plan.split], metrics_json["data"]
     return Entry(
         spec=name,
         family=family(name),
@@ -151,15 +151,15 @@ def entry(
         chance=chance(Choice.of(scored), plan.seed),
         trained_on=data["spec"] if "fingerprint" in data else None,
         control=is_control(name),
-        device=told["evaluation"]["device"],
+        device=metrics_json["evaluation"]["device"],
         speed=speed,
     )
 
 
 def family(name: str) -> str:
     """Vision-language: a model that speaks, or CLIP with the labels as sentences."""
-    told = spec.parse(name)
-    reads = models.KINDS[told.kind].voice or (told.kind == "clip" and not told.adapter)
+    named = spec.parse(name)
+    reads = models.KINDS[named.kind].voice or (named.kind == "clip" and not named.adapter)
     return LANGUAGE if reads else VISION
 
 
@@ -168,8 +168,8 @@ def is_control(name: str) -> bool:
     if (folder := folder_of(name)) is None:
         return False
     for file in ("run.json", result.FILE):
-        told = read_json(folder / file) if (folder / file).is_file() else {}
-        if {**told, **told.get("plan", {})}.get("shuffle_labels"):
+        stored = read_json(folder / file) if (folder / file).is_file() else {}
+        if {**stored, **stored.get("plan", {})}.get("shuffle_labels"):
             return True
     return False
 
@@ -182,7 +182,7 @@ def chance(choice: Choice, seed: int) -> dict[str, Figure]:
         "accuracy": [metrics.accuracy(choice.truth, deal) for deal in deals],
         "macro_f1": [metrics.macro_f1(choice.truth, deal, K) for deal in deals],
     }
-    return {name: _range(np.array(found)) for name, found in values.items()}
+    return {name: _range(np.array(scores)) for name, scores in values.items()}
 
 
 def _range(values: NDArray[np.float64]) -> Figure:
@@ -197,14 +197,14 @@ def _leaderboard(
         reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise EvaluationError(f"No model could be measured. {reasons}")
     entries.sort(key=lambda e: (e.control, -e.figures["macro_f1"].value, e.spec))
-    told = read_json(bench.output / entries[0].folder / result.FILE)[bench.plan.split]
+    block = read_json(bench.output / entries[0].folder / result.FILE)[bench.plan.split]
     return Leaderboard(
         data=bench.plan.data,
         split=bench.plan.split,
-        fingerprint=told["fingerprint"],
-        pictures=told["pictures"]["pictures"],
+        fingerprint=block["fingerprint"],
+        pictures=block["pictures"]["pictures"],
         faces=max(e.faces for e in entries),
-        people=told["people"],
+        people=block["people"],
         audit=(*checks, *controls(entries)),
         models=tuple(entries),
         differences=tuple(differences(bench, entries)),
@@ -227,11 +227,11 @@ def controls(entries: Sequence[Entry]) -> list[Check]:
         if one.control:
             value, band = one.figures["macro_f1"].value, one.chance["macro_f1"].interval
             assert band is not None, "chance has a range"
-            told = (
+            words = (
                 f"macro-F1 {value:.3f}; 95 % of random deals lie in {band[0]:.3f} to {band[1]:.3f}"
             )
             verdict = PASSED if value <= band[1] + 1e-9 else FAILED
-            checks.append(Check(f"shuffled labels: {one.spec}", verdict, told))
+            checks.append(Check(f"shuffled labels: {one.spec}", verdict, words))
     return checks
 
 
@@ -239,25 +239,26 @@ def differences(bench: Bench, entries: Sequence[Entry]) -> list[Versus]:
     """Every vision-only model against every vision-language one, and all against the first."""
     entries = [e for e in entries if not e.control]
     pairs = [(a, b) for a, b in combinations(entries, 2) if a is entries[0] or a.family != b.family]
-    found = []
+    pairs_compared = []
     for a, b in pairs:
         one, two = (classification.load(bench.output / e.folder) for e in (a, b))
-        told = classification.compare(one, two, bench.plan.draws, bench.plan.seed, COMPARED)
-        found.append((a.spec, b.spec, told))
-    holm = metrics.holm([told["mcnemar_p"] for _, _, told in found])
+        compared = classification.compare(one, two, bench.plan.draws, bench.plan.seed, COMPARED)
+        pairs_compared.append((a.spec, b.spec, compared))
+    holm = metrics.holm([compared["mcnemar_p"] for _, _, compared in pairs_compared])
     return [
         Versus(
             a=a,
             b=b,
-            faces=told["faces"],
+            faces=compared["faces"],
             figures={
-                n: Figure(told[n]["difference"], tuple(told[n]["interval"])) for n in COMPARED
+                n: Figure(compared[n]["difference"], tuple(compared[n]["interval"]))
+                for n in COMPARED
             },
-            p={n: told[n]["p"] for n in COMPARED},
-            mcnemar=told["mcnemar_p"],
+            p={n: compared[n]["p"] for n in COMPARED},
+            mcnemar=compared["mcnemar_p"],
             mcnemar_holm=corrected,
         )
-        for (a, b, told), corrected in zip(found, holm, strict=True)
+        for (a, b, compared), corrected in zip(pairs_compared, holm, strict=True)
     ]
 
 

@@ -61,12 +61,12 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
 def _headline(choice: Choice, draws: int, seed: int) -> dict[str, Any]:
     """The figures that get a bootstrap interval over people."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name, measure in measures(choice).items():
         interval = metrics.bootstrap(measure, choice.who, draws, seed)
-        found[name] = interval.value
-        found[f"{name}_interval"] = [interval.low, interval.high]
-    return found
+        figures[name] = interval.value
+        figures[f"{name}_interval"] = [interval.low, interval.high]
+    return figures
 
 
 def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
@@ -77,7 +77,7 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
     def f1(only: Rows | None) -> Callable[[Rows], float]:
         return lambda i: metrics.macro_f1(truth[i], best[i], K, only)
 
-    found: dict[str, Callable[[Rows], float]] = {
+    scores: dict[str, Callable[[Rows], float]] = {
         "macro_f1": f1(None),
         "accuracy": lambda i: metrics.accuracy(truth[i], best[i]),
         "uar": lambda i: metrics.unweighted_recall(truth[i], best[i], K),
@@ -85,7 +85,7 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
         "macro_f1_11": f1(RAFDB),
         "brier": lambda i: metrics.brier(truth[i], p[i]),
     }
-    return found | ({"macro_f1_25": f1(enough)} if len(enough) else {})
+    return scores | ({"macro_f1_25": f1(enough)} if len(enough) else {})
 
 
 def _plain(choice: Choice, mass: float) -> dict[str, Any]:
@@ -118,10 +118,10 @@ def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
 def rare(choice: Choice) -> list[dict[str, Any]]:
     """Classes with fewer than `FEW` faces: recall with Wilson's interval, and the main error."""
     table = metrics.confusion(choice.truth, choice.best, K)
-    found = []
+    rows = []
     for k in np.flatnonzero((table.sum(1) < FEW) & (table.sum(1) > 0)):
         n, wrong = int(table[k].sum()), np.where(np.arange(K) == k, -1, table[k])
-        found.append(
+        rows.append(
             {
                 "label": COMPOUNDS[k],
                 "faces": n,
@@ -130,7 +130,7 @@ def rare(choice: Choice) -> list[dict[str, Any]]:
                 "mostly_taken_for": COMPOUNDS[int(wrong.argmax())] if wrong.max() > 0 else None,
             }
         )
-    return found
+    return rows
 
 
 def reliability(choice: Choice, bins: int = 15) -> list[dict[str, float]]:
@@ -188,7 +188,7 @@ def compare(
     """
     one, two, rows = _shared(a, b)
     right = [choice.truth == choice.best for choice in (one, two)]
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "faces": len(rows),
         "only_here": len(a.compounds) - len(rows),
         "only_there": len(b.compounds) - len(rows),
@@ -199,8 +199,8 @@ def compare(
         if only and name not in only:
             continue
         d = metrics.paired_bootstrap(measure, theirs[name], one.who, draws, seed)
-        found[name] = {"difference": d.value, "interval": [d.low, d.high], "p": d.p}
-    return found
+        figures[name] = {"difference": d.value, "interval": [d.low, d.high], "p": d.p}
+    return figures
 
 
 def _shared(a: Scored, b: Scored) -> tuple[Choice, Choice, list[str]]:

@@ -74,14 +74,14 @@ def _neutral(scored: Scored, rows: Rows) -> dict[str, Any]:
     if not neutral.any():
         return {"neutral_faces": 0}
     said = scored.decided[rows] == NEUTRAL
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "neutral_faces": int(neutral.sum()),
         "neutral_recall": float(said[neutral].mean()),
         "neutral_said_elsewhere": _finite(said[~neutral].mean()) if (~neutral).any() else None,
     }
     if np.isfinite(scored.neutral[rows]).all():
-        found["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
-    return found
+        figures["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
+    return figures
 
 
 def _pairs(scored: Scored) -> dict[str, float | None]:

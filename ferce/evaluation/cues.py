@@ -41,7 +41,7 @@ class Score:
         return sum(known) / len(known) if known else float("nan")
 
     def told(self) -> str:
-        """One line."""
+        """Write the mean and each cue as balanced accuracy/area."""
         cues = (f"{k} {v:.2f}/{self.area[k]:.2f}" for k, v in self.balanced.items() if v == v)
         return f"{self.mean:.3f} ({', '.join(cues)})"
 

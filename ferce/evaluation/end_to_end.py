@@ -30,8 +30,8 @@ def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> T
         reader = Reader(classifier, detector=detector_here(packaged))
         for row in watched(rows, "end to end", tools.shown):
             known = {} if isinstance(row, Problem) else _known(row)
-            found = lost(row) if isinstance(row, Problem) else _read(reader, row)
-            table.append([known | found | {"name": row.name}])
+            cells = lost(row) if isinstance(row, Problem) else _read(reader, row)
+            table.append([known | cells | {"name": row.name}])
     finally:
         release()
     return table
@@ -50,15 +50,15 @@ def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
         *_, reading = reader.stream(faces[0], Options(method=None, explain=False))
     except (images.ImageError, OSError, ReadingError) as error:
         return {"status": "lost", "reason": str(error)}
-    told = reading.prediction
-    if told is None:
+    prediction = reading.prediction
+    if prediction is None:
         return {"status": "refused", "reason": reading.reason, "faces": len(faces)}
     return {
         "status": "read",
         "faces": len(faces),
-        "state": told.state,
-        "decided": told.label,
-        "top": told.top,
+        "state": prediction.state,
+        "decided": prediction.label,
+        "top": prediction.top,
     }
 
 

@@ -8,15 +8,18 @@ weights need a network with gradients.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.protocols import Classifier, Explainable
+from ferce.core.protocols import Classifier, Explainable, View
 from ferce.core.types import Face, Heatmap, Mask
 from ferce.explanation.heatmaps import METHODS
 from ferce.faces.perturb import GRAIN, hide_masks
+
+if TYPE_CHECKING:
+    from ferce.explanation.heatmaps.sanity import Randomised
 
 STEPS = 10  # a curve has one point more
 
@@ -80,8 +83,8 @@ def random_map(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
 class Network:
     """The opened network, a copy with random weights, and notes on what is missing."""
 
-    view: Any = None
-    random: Any = None
+    view: View | None = None
+    random: "Randomised | None" = None
     notes: tuple[str, ...] = ()
     seed: int = 0
 
@@ -103,7 +106,7 @@ class Network:
         self, face: Face, heatmap: Heatmap, random: NDArray[np.floating]
     ) -> dict[str, float | None]:
         """ROAD of the map and of the `random` map, and the likeness to a random network's map."""
-        if self.view is None:
+        if self.view is None or self.random is None:
             return {}
         from ferce.explanation.heatmaps import sanity
         from ferce.explanation.heatmaps.road import road

@@ -38,7 +38,7 @@ def measure(
 ) -> list[Throughput]:
     """Time `repeats` batches of each size, after one that is not timed; medians."""
     before = peak()
-    classifier, found = load(), list[Throughput]()
+    classifier, results = load(), list[Throughput]()
     for size in sizes:
         faces = [face] * size
         classifier.scores(faces)
@@ -48,15 +48,15 @@ def measure(
             classifier.scores(faces)
             spent.append(time.perf_counter() - start)
         rate = size / statistics.median(spent)
-        first = found[0].rate if found else rate
-        found.append(Throughput(size, rate, rate / first, peak() - before))
-    return found
+        first = results[0].rate if results else rate
+        results.append(Throughput(size, rate, rate / first, peak() - before))
+    return results
 
 
-def table(found: Sequence[Throughput]) -> str:
+def table(results: Sequence[Throughput]) -> str:
     """Markdown."""
     head = "| faces a batch | faces/s | ratio | peak MiB over the start |\n|--:|--:|--:|--:|"
-    rows = [f"| {r.batch} | {r.rate:.1f} | {r.ratio:.2f} | {r.memory:.0f} |" for r in found]
+    rows = [f"| {r.batch} | {r.rate:.1f} | {r.ratio:.2f} | {r.memory:.0f} |" for r in results]
     return "\n".join([head, *rows])
 
 

@@ -154,17 +154,17 @@ class Leaderboard:
         return {**asdict(self), "verdict": self.verdict}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
         """What `to_json` gave; fields that this version does not know are passed over.
 
         Raises:
             LeaderboardError: something is missing or has another form; the message names it.
         """
-        if told.get("schema") != SCHEMA:
+        if document.get("schema") != SCHEMA:
             raise LeaderboardError(
-                f"A leaderboard of schema {SCHEMA} was expected; got {told.get('schema')!r}."
+                f"A leaderboard of schema {SCHEMA} was expected; got {document.get('schema')!r}."
             )
-        values = _known(cls, told)
+        values = _known(cls, document)
         return cls(
             **{
                 **values,
@@ -178,40 +178,40 @@ class Leaderboard:
     def load(cls, folder: Path) -> Self:
         """The leaderboard of a folder; raises LeaderboardError when it has none that is whole."""
         try:
-            told = json.loads((folder / FILE).read_text("utf-8"))
+            document = json.loads((folder / FILE).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise LeaderboardError(f"{folder / FILE} cannot be read: {error}") from error
-        if not isinstance(told, dict):
-            raise LeaderboardError(f"{folder / FILE} must hold an object; got {told!r:.60}.")
-        return cls.from_json(told)
+        if not isinstance(document, dict):
+            raise LeaderboardError(f"{folder / FILE} must hold an object; got {document!r:.60}.")
+        return cls.from_json(document)
 
 
-def _entry(told: Mapping[str, Any]) -> Entry:
-    values = _known(Entry, told)
+def _entry(row: Mapping[str, Any]) -> Entry:
+    values = _known(Entry, row)
     return Entry(
         **{**values, "figures": _figures(values["figures"]), "chance": _figures(values["chance"])}
     )
 
 
-def _versus(told: Mapping[str, Any]) -> Versus:
-    values = _known(Versus, told)
+def _versus(row: Mapping[str, Any]) -> Versus:
+    values = _known(Versus, row)
     return Versus(**{**values, "figures": _figures(values["figures"])})
 
 
-def _figures(told: Any) -> dict[str, Figure]:
-    if not isinstance(told, Mapping):
-        raise LeaderboardError(f"Figures must be an object; got {told!r:.60}.")
-    return {name: _figure(name, value) for name, value in told.items()}
+def _figures(rows: Any) -> dict[str, Figure]:
+    if not isinstance(rows, Mapping):
+        raise LeaderboardError(f"Figures must be an object; got {rows!r:.60}.")
+    return {name: _figure(name, value) for name, value in rows.items()}
 
 
-def _figure(name: str, told: Any) -> Figure:
+def _figure(name: str, cell: Any) -> Figure:
     """A value with its interval; both finite."""
-    value = told.get("value") if isinstance(told, Mapping) else None
-    ends = told.get("interval") if isinstance(told, Mapping) else None
+    value = cell.get("value") if isinstance(cell, Mapping) else None
+    ends = cell.get("interval") if isinstance(cell, Mapping) else None
     numbers = [value, *(ends or ())]
     if len(numbers) not in (1, 3) or not all(_finite(number) for number in numbers):
         raise LeaderboardError(
-            f"{name} must have a value and an interval of two numbers or null; got {told!r:.80}."
+            f"{name} must have a value and an interval of two numbers or null; got {cell!r:.80}."
         )
     return Figure(float(numbers[0]), (float(ends[0]), float(ends[1])) if ends else None)
 
@@ -221,18 +221,18 @@ def _finite(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _known(kind: type, told: Any) -> dict[str, Any]:
+def _known(kind: type, row: Any) -> dict[str, Any]:
     """The fields of a kind; raises LeaderboardError when one is missing."""
-    if not isinstance(told, Mapping):
-        raise LeaderboardError(f"{kind.__name__} must be an object; got {told!r:.60}.")
+    if not isinstance(row, Mapping):
+        raise LeaderboardError(f"{kind.__name__} must be an object; got {row!r:.60}.")
     names = [field.name for field in fields(kind)]
-    if missing := [name for name in names if name not in told]:
+    if missing := [name for name in names if name not in row]:
         raise LeaderboardError(f"{kind.__name__} lacks {', '.join(missing)}.")
-    return {name: told[name] for name in names}
+    return {name: row[name] for name in names}
 
 
-def _rows(told: Mapping[str, Any], name: str) -> list[Any]:
-    rows = told[name]
+def _rows(document: Mapping[str, Any], name: str) -> list[Any]:
+    rows = document[name]
     if not isinstance(rows, list | tuple):
         raise LeaderboardError(f"{name} must be a list; got {rows!r:.60}.")
     return list(rows)

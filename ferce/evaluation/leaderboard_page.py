@@ -43,12 +43,12 @@ def side_by_side(board: Leaderboard) -> str:
     best = [models[0] for name in FAMILIES if (models := board.family(name))]
     if len(best) < len(FAMILIES):
         return ""
-    words = [f"{m.family}: {m.spec} {told(m.figures['macro_f1'])}" for m in best]
+    words = [f"{m.family}: {m.spec} {figure_text(m.figures['macro_f1'])}" for m in best]
     pair = {m.spec for m in best}
     (apart,) = (row for row in board.differences if {row.a, row.b} == pair)
     return (
         f"Best macro-F1 of either family. {'; '.join(words)}. {apart.name}: "
-        f"{told(apart.figures['macro_f1'], signed=True)}, p {p_value(apart.p['macro_f1'])}."
+        f"{figure_text(apart.figures['macro_f1'], signed=True)}, p {p_value(apart.p['macro_f1'])}."
     )
 
 
@@ -76,21 +76,28 @@ def _lines(board: Leaderboard) -> Iterator[str]:
 
 
 def _model(model: Entry) -> str:
-    figures = [told(model.figures.get(name)) for name in SHOWN]
+    figures = [figure_text(model.figures.get(name)) for name in SHOWN]
     name = f"`{cell(model.spec)}`" + (" (control: shuffled labels)" if model.control else "")
     speed = f"{model.speed:.1f}" if model.speed else "–"
-    row = [name, model.family, *figures, told(model.chance.get("macro_f1")), str(model.lost), speed]
+    row = [
+        name,
+        model.family,
+        *figures,
+        figure_text(model.chance.get("macro_f1")),
+        str(model.lost),
+        speed,
+    ]
     return f"| {' | '.join(row)} |"
 
 
 def _difference(row: Versus) -> str:
     parts = [f"`{cell(row.a)}` − `{cell(row.b)}`", str(row.faces)]
     for name in ("macro_f1", "accuracy"):
-        parts += [told(row.figures[name], signed=True), p_value(row.p[name])]
+        parts += [figure_text(row.figures[name], signed=True), p_value(row.p[name])]
     return f"| {' | '.join([*parts, p_value(row.mcnemar_holm)])} |"
 
 
-def told(figure: Figure | None, signed: bool = False) -> str:
+def figure_text(figure: Figure | None, signed: bool = False) -> str:
     """A value with its interval, a dash where there is none."""
     if figure is None:
         return "–"
@@ -127,14 +134,14 @@ def draw(board: Leaderboard, folder: Path) -> dict[str, Path]:
     """The plots, by what they show."""
     place = folder / PLOTS
     place.mkdir(exist_ok=True)
-    found = {"Figures with 95 % intervals": place / "figures.png"}
+    pictures = {"Figures with 95 % intervals": place / "figures.png"}
     plots.draw_figures(board, place / "figures.png")
     if board.differences:
-        found["Differences with 95 % intervals"] = place / "differences.png"
+        pictures["Differences with 95 % intervals"] = place / "differences.png"
         plots.draw_differences(board.differences, place / "differences.png")
     scores = [_block(board, folder, model)["f1"] for model in board.models]
     plots.draw_classes(board.models, scores, place / "classes.png")
-    return found | {"F1 by class": place / "classes.png"}
+    return pictures | {"F1 by class": place / "classes.png"}
 
 
 def page(board: Leaderboard, folder: Path, pictures: dict[str, Path]) -> str:
@@ -177,11 +184,11 @@ def _models(board: Leaderboard) -> Iterator[str]:
     rows = []
     for model in board.models:
         note = " <small>control: shuffled labels</small>" if model.control else ""
-        figures = [_told(told(model.figures.get(name))) for name in SHOWN]
+        figures = [_stacked(figure_text(model.figures.get(name))) for name in SHOWN]
         speed = f"{model.speed:.1f}" if model.speed else "–"
         rows.append(
             [f"<code>{escape(model.spec)}</code>{note}", model.family, *figures,
-             _told(told(model.chance.get("macro_f1"))), str(model.lost), speed]
+             _stacked(figure_text(model.chance.get("macro_f1"))), str(model.lost), speed]
         )  # fmt: skip
     yield from _table(heads, rows, words=2)
     if words := side_by_side(board):
@@ -199,7 +206,10 @@ def _differences(board: Leaderboard) -> Iterator[str]:
         name = f"<code>{escape(row.a)}</code> − <code>{escape(row.b)}</code>"
         cells = [name, str(row.faces)]
         for key in ("macro_f1", "accuracy"):
-            cells += [_told(told(row.figures[key], signed=True)), escape(p_value(row.p[key]))]
+            cells += [
+                _stacked(figure_text(row.figures[key], signed=True)),
+                escape(p_value(row.p[key])),
+            ]
         rows.append([*cells, escape(p_value(row.mcnemar_holm))])
     yield from _table(heads, rows, words=1)
 
@@ -229,7 +239,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> I
     yield "</tbody></table></div>"
 
 
-def _told(text: str) -> str:
+def _stacked(text: str) -> str:
     """The interval in a line of its own."""
     value, space, ends = escape(text).partition(" ")
     return f"{value}<br><small>{ends}</small>" if space else value

@@ -44,9 +44,9 @@ def census(plan: Plan, shown: bool) -> Census:
     for row in watched(load_data(plan.data).rows(), "rows", shown):
         split = row.split or audit.NO_SPLIT
         pictures[split] = pictures.get(split, 0) + 1
-        told = (row.label, row.subject) if isinstance(row, Sample) else row.reason
+        known = (row.label, row.subject) if isinstance(row, Sample) else row.reason
         subjects += isinstance(row, Sample) and row.subject is not None
-        digest.update(repr((row.name, split, told)).encode())
+        digest.update(repr((row.name, split, known)).encode())
     digest.update(repr((plan.data, plan.split)).encode())
     return Census(digest.hexdigest()[:16], pictures, subjects)
 
@@ -96,8 +96,8 @@ def of_training(
         seen = audit.audit(learnt, watched(rows, name, tools.shown), audit.Options(jobs=tools.jobs))
     except (DataError, OSError) as error:
         return [Check(name, UNKNOWN, f"a model learnt from them, and they are not here: {error}")]
-    found = replace(pictures(seen, "test"), name=name)
-    return _keep(path, counted.key, [found], {"data": audit.as_dict(seen)})
+    check = replace(pictures(seen, "test"), name=name)
+    return _keep(path, counted.key, [check], {"data": audit.as_dict(seen)})
 
 
 def named(text: str) -> str:
@@ -110,8 +110,8 @@ def _as(rows: Iterable[Row], split: str) -> Iterator[Row]:
 
 
 def _kept(path: Path, key: str) -> list[Check]:
-    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return [Check(**row) for row in told["checks"]] if told.get("key") == key else []
+    stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return [Check(**row) for row in stored["checks"]] if stored.get("key") == key else []
 
 
 def _keep(
@@ -125,8 +125,8 @@ def pictures(seen: audit.Audit, split: str) -> Check:
     """Does a picture of the split look the same as one outside it?"""
     pairs = [d for d in seen.duplicates or () if (d.splits[0] == split) != (d.splits[1] == split)]
     few = "; ".join(f"{d.first} and {d.second}" for d in pairs[:NAMED])
-    told = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
-    return Check("pictures", FAILED if pairs else PASSED, f"{told}: {few}" if few else told)
+    words = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
+    return Check("pictures", FAILED if pairs else PASSED, f"{words}: {few}" if few else words)
 
 
 def people(seen: audit.Audit, split: str, known: int) -> Check:
@@ -134,9 +134,9 @@ def people(seen: audit.Audit, split: str, known: int) -> Check:
     if not known:
         return Check("people", UNKNOWN, "the data does not tell who is shown")
     both = [who for who, where in seen.shared_subjects.items() if split in where]
-    told = f"{len(both)} people are shown in {split} and elsewhere"
+    words = f"{len(both)} people are shown in {split} and elsewhere"
     few = ", ".join(both[:NAMED])
-    return Check("people", FAILED if both else PASSED, f"{told}: {few}" if few else told)
+    return Check("people", FAILED if both else PASSED, f"{words}: {few}" if few else words)
 
 
 def _probe(plan: Plan) -> probe.Outcome:
@@ -151,16 +151,16 @@ def _samples(plan: Plan) -> Iterator[Sample]:
     return (row for row in load_data(plan.data).rows() if isinstance(row, Sample))
 
 
-def shuffled(found: probe.Outcome) -> Check:
+def shuffled(outcome: probe.Outcome) -> Check:
     """Is a probe that was trained on shuffled labels at chance?"""
     name = "shuffled labels"
-    if not found.faces:
+    if not outcome.faces:
         return Check(name, UNKNOWN, "either side has no face with a compound label")
-    told = (
-        f"a linear probe trained on shuffled labels scores {found.shuffled:.3f}, chance is "
-        f"{found.chance:.3f}; with true labels {found.true:.3f}"
+    words = (
+        f"a linear probe trained on shuffled labels scores {outcome.shuffled:.3f}, chance is "
+        f"{outcome.chance:.3f}; with true labels {outcome.true:.3f}"
     )
-    return Check(name, PASSED if found.at_chance else FAILED, told)
+    return Check(name, PASSED if outcome.at_chance else FAILED, words)
 
 
 def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> Check:
@@ -197,10 +197,10 @@ def _asked(model: Prompted, item: Aligned) -> list[tuple[str, str | None]]:
 
 def sample_rows(plan: Plan) -> list[Row]:
     """One row of the split for each label that it has, the first of each."""
-    found: dict[str, Row] = {}
+    firsts: dict[str, Row] = {}
     for row in load_data(plan.data).rows():
         if row.split == plan.split and isinstance(row, Sample) and row.label:
-            found.setdefault(row.label, row)
-        if len(found) >= ASKED:
+            firsts.setdefault(row.label, row)
+        if len(firsts) >= ASKED:
             break
-    return list(found.values())
+    return list(firsts.values())

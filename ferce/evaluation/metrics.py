@@ -232,19 +232,34 @@ def holm(p: Sequence[float]) -> list[float]:
 Values = NDArray[np.float64]
 
 
-def mean(values: Values, who: NDArray[np.generic], draws: int, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """How the intervals of N items are drawn: whole `groups` (N,), `draws` times, from a `seed`."""
+
+    groups: NDArray[np.generic]
+    draws: int = 1000
+    seed: int = 0
+
+    def only(self, kept: NDArray[np.bool_]) -> "Resampling":
+        """That of some of the items."""
+        return Resampling(self.groups[kept], self.draws, self.seed)
+
+    def interval(self, measure: Callable[[NDArray[np.intp]], float]) -> Interval:
+        """Resample `measure`; see `bootstrap`."""
+        return bootstrap(measure, self.groups, self.draws, self.seed)
+
+
+def mean(values: Values, how: Resampling) -> dict[str, Any]:
     """Mean of the values that are not NaN, its 95 % interval, and how many there are."""
     known = np.isfinite(values)
     if not known.any():
         return {"value": None, "interval": None, "n": 0}
     kept = values[known]
-    found = bootstrap(lambda i: float(kept[i].mean()), who[known], draws, seed)
-    return _told(found, int(known.sum()))
+    interval = how.only(known).interval(lambda i: float(kept[i].mean()))
+    return _figure(interval, int(known.sum()))
 
 
-def share(
-    part: Values, whole: Values, who: NDArray[np.generic], draws: int, seed: int
-) -> dict[str, Any]:
+def share(part: Values, whole: Values, how: Resampling) -> dict[str, Any]:
     """Sum of `part` over sum of `whole`, with interval; n is the sum of `whole`."""
     if not whole.sum():
         return {"value": None, "interval": None, "n": 0}
@@ -253,17 +268,15 @@ def share(
         below = whole[i].sum()
         return float(part[i].sum() / below) if below else float("nan")
 
-    return _told(bootstrap(ratio, who, draws, seed), int(whole.sum()))
+    return _figure(how.interval(ratio), int(whole.sum()))
 
 
-def beside(
-    own: Values, control: Values, who: NDArray[np.generic], draws: int, seed: int
-) -> dict[str, Any]:
+def beside(own: Values, control: Values, how: Resampling) -> dict[str, Any]:
     """The mean, the control's mean, and the mean of their differences with its interval."""
     return {
-        **mean(own, who, draws, seed),
-        "control": mean(control, who, draws, seed),
-        "over_control": mean(own - control, who, draws, seed),
+        **mean(own, how),
+        "control": mean(control, how),
+        "over_control": mean(own - control, how),
     }
 
 
@@ -285,5 +298,5 @@ def derangement(n: int, seed: int) -> NDArray[np.intp]:
     return partner
 
 
-def _told(found: Interval, n: int) -> dict[str, Any]:
-    return {"value": found.value, "interval": [found.low, found.high], "n": n}
+def _figure(interval: Interval, n: int) -> dict[str, Any]:
+    return {"value": interval.value, "interval": [interval.low, interval.high], "n": n}

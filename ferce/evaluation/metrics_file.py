@@ -107,11 +107,11 @@ class Measurements:
             MeasurementError: something is missing or does not fit; the message names it.
         """
         try:
-            told = read_json(folder / FILE)
+            document = read_json(folder / FILE)
         except CheckpointError as error:
             raise MeasurementError(f"A card needs measurements, but {error}") from error
-        block = _block(told, split, folder)
-        data = _mapping(told, "data")
+        block = _block(document, split, folder)
+        data = _mapping(document, "data")
         confusion = _confusion(block, split)
         return cls(
             split=split,
@@ -121,9 +121,9 @@ class Measurements:
             data=_text(data, "spec"),
             measured_on=str(block.get("data", data["spec"])),
             counts={name: data[name] for name in ("train", "val") if name in data},
-            origin=told.get("origin"),
-            machine=_machine(told),
-            seconds=_seconds(told),
+            origin=document.get("origin"),
+            machine=_machine(document),
+            seconds=_seconds(document),
         )
 
     def classes(self) -> tuple[ClassRow, ...]:
@@ -159,27 +159,27 @@ def _grid() -> NDArray[np.intp]:
     return np.indices((len(COMPOUNDS), len(COMPOUNDS))).reshape(2, -1)
 
 
-def _block(told: Mapping[str, Any], split: str, folder: Path) -> Mapping[str, Any]:
+def _block(document: Mapping[str, Any], split: str, folder: Path) -> Mapping[str, Any]:
     if split not in SPLITS:
         raise MeasurementError(f"The split must be one of {', '.join(SPLITS)}; got {split!r}.")
-    if split not in told:
-        has = ", ".join(name for name in SPLITS if name in told) or "none"
+    if split not in document:
+        has = ", ".join(name for name in SPLITS if name in document) or "none"
         raise MeasurementError(
             f"{folder / FILE} has no measurements of the {split} split (it has: {has}); evaluate "
             "the model there, or ask for a card of another split."
         )
-    return _mapping(told, split)
+    return _mapping(document, split)
 
 
-def _mapping(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = told.get(key)
+def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = document.get(key)
     if not isinstance(value, Mapping):
         raise MeasurementError(f"{FILE} must hold an object under {key!r}; got {value!r:.60}.")
     return value
 
 
-def _text(told: Mapping[str, Any], key: str) -> str:
-    value = told.get(key)
+def _text(document: Mapping[str, Any], key: str) -> str:
+    value = document.get(key)
     if not isinstance(value, str) or not value:
         raise MeasurementError(f"{FILE} must name the {key} of the data; got {value!r:.60}.")
     return value
@@ -240,13 +240,13 @@ def _faces(block: Mapping[str, Any], confusion: NDArray[np.intp]) -> int:
     return faces
 
 
-def _machine(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    machine = _mapping(told, "machine")
+def _machine(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    machine = _mapping(document, "machine")
     if not machine.get("device"):
         raise MeasurementError(f"{FILE} must name the device under machine; got {dict(machine)}.")
     return machine
 
 
-def _seconds(told: Mapping[str, Any]) -> float | None:
-    seconds = told.get("seconds")
+def _seconds(document: Mapping[str, Any]) -> float | None:
+    seconds = document.get("seconds")
     return None if seconds is None else _number(seconds, "seconds")

@@ -79,9 +79,9 @@ def _batch(
     """One row an item, in order, whether it could be read or not."""
     reads = predicted(classifier, [item for item in batch if isinstance(item, Aligned)])
     words = iter(_named(classifier, reads) if free_text else [""] * len(reads))
-    found = iter(reads)
+    in_order = iter(reads)
     return [
-        lost(item) if isinstance(item, Problem) else _row(next(found), next(words))
+        lost(item) if isinstance(item, Problem) else _row(next(in_order), next(words))
         for item in batch
     ]
 
@@ -110,29 +110,29 @@ def _known(sample: Sample | None) -> dict[str, Any]:
 
 
 def _row(read: Read, words: str) -> dict[str, Any]:
-    sample, told, scores = read.item.sample, read.prediction, read.scores
+    sample, prediction, scores = read.item.sample, read.prediction, read.scores
     quality = read.face.quality
     return {
         "name": sample.name,
         "picture": read.item.path.stem,
         "status": "read",
         "problem": read.face.problem,
-        "top": told.top,
-        "state": told.state,
-        "decided": told.label,
+        "top": prediction.top,
+        "state": prediction.state,
+        "decided": prediction.label,
         "free_text": words,
         "neutral": None if scores.neutral is None else float(scores.neutral[0]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
         "seen": units.measured(read.face.units),
-        **{PROBABILITY + name: float(p) for name, p in told.probabilities.items()},
+        **{PROBABILITY + name: float(p) for name, p in prediction.probabilities.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
     }
 
 
-def _units(found: Sequence[UnitLabel] | None) -> str:
+def _units(labels: Sequence[UnitLabel] | None) -> str:
     """JSON [[unit, intensity], ...], "null" where nobody coded them."""
-    return json.dumps(None if found is None else [[u.unit, u.intensity] for u in found])
+    return json.dumps(None if labels is None else [[u.unit, u.intensity] for u in labels])
 
 
 def fingerprint(table: Table) -> str:
@@ -247,5 +247,5 @@ class Scored:
 
 def _attributes(text: str) -> dict[str, str]:
     """Those that make slices, in lower case."""
-    told = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
-    return {key: sys.intern(told[key]) for keys in KEYS.values() for key in keys if key in told}
+    given = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
+    return {key: sys.intern(given[key]) for keys in KEYS.values() for key in keys if key in given}

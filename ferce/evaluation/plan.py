@@ -69,8 +69,8 @@ class Plan:
     def settles(self) -> dict[str, Any]:
         """What the rows of the pictures depend on; another value needs another folder."""
         names = ("model", "data", "split", "free_text")
-        told = {name: getattr(self, name) for name in names}
-        return told | {"detect": self.detects, "weights": weights(self.model)}
+        settings = {name: getattr(self, name) for name in names}
+        return settings | {"detect": self.detects, "weights": weights(self.model)}
 
     @property
     def detects(self) -> bool:

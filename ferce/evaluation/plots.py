@@ -44,11 +44,11 @@ def draw_differences(rows: Sequence[Versus], path: Path) -> None:
     ):
         axes.axvline(0, color="black", linewidth=0.8)
         for place, row in enumerate(rows):
-            found = row.figures[name]
-            low, high = found.interval or (found.value, found.value)
+            difference = row.figures[name]
+            low, high = difference.interval or (difference.value, difference.value)
             colour = "grey" if low <= 0 <= high else "#009e73"
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
-            axes.plot(found.value, place, marker="D", color=colour)
+            axes.plot(difference.value, place, marker="D", color=colour)
         reach = max(abs(end) for end in axes.get_xlim())
         axes.set(xlim=(-reach, reach), title=f"difference of {title}")
         axes.grid(axis="x", alpha=0.3)
@@ -81,10 +81,10 @@ def _band(axes: Any, place: int, chance: Figure | None) -> None:
         axes.barh(place, high - low, left=low, height=0.5, color="0.8", zorder=1)
 
 
-def _point(axes: Any, place: int, found: Figure, family: str) -> None:
-    if found.interval:
-        axes.plot(found.interval, [place, place], color=COLOURS[family], linewidth=2)
-    axes.plot(found.value, place, marker=MARKS[family], color=COLOURS[family], zorder=3)
+def _point(axes: Any, place: int, figure: Figure, family: str) -> None:
+    if figure.interval:
+        axes.plot(figure.interval, [place, place], color=COLOURS[family], linewidth=2)
+    axes.plot(figure.value, place, marker=MARKS[family], color=COLOURS[family], zorder=3)
 
 
 def _legend(figure: Any, families: set[str]) -> None:
@@ -115,7 +115,7 @@ def _short(name: str) -> str:
 def draw_counts(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:
     """(14, 14) counts, rows are true classes."""
     table = np.array(counts, float)
-    _draw_table(table, [[f"{v:.0f}" for v in row] for row in table], path, (split, "faces"))
+    _draw_table(table, [[f"{v:.0f}" for v in row] for row in table], path, split, "faces")
 
 
 def draw_shares(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:
@@ -123,11 +123,11 @@ def draw_shares(counts: Sequence[Sequence[int]], path: Path, split: str) -> None
     table = np.array(counts, float)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     texts = [[f"{100 * v:.0f}" for v in row] for row in shares]
-    _draw_table(shares, texts, path, (split, "share of the true class; cells in per cent"))
+    _draw_table(shares, texts, path, split, "share of the true class; cells in per cent")
 
 
 def _draw_table(
-    table: NDArray[np.float64], texts: list[list[str]], path: Path, words: tuple[str, str]
+    table: NDArray[np.float64], texts: list[list[str]], path: Path, split: str, unit: str
 ) -> None:
     figure = figure_of(9.0, 8.0)
     axes = figure.subplots()
@@ -136,12 +136,12 @@ def _draw_table(
     axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=60, ha="right")
     axes.set_yticks(range(len(COMPOUNDS)), COMPOUNDS)
     axes.set_xlabel("predicted")
-    axes.set_ylabel(f"true ({words[0]} split)")
+    axes.set_ylabel(f"true ({split} split)")
     for row, column in np.argwhere(table > 0):
         dark = table[row, column] > top / 2
         style: dict[str, Any] = {"ha": "center", "va": "center", "size": 9}
         axes.text(column, row, texts[row][column], color="white" if dark else "black", **style)
-    figure.colorbar(picture, label=words[1], shrink=0.8)
+    figure.colorbar(picture, label=unit, shrink=0.8)
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 

@@ -85,13 +85,13 @@ def run(train: Grey, test: Grey, seed: int = 0, trials: int = TRIALS) -> Outcome
     rng = np.random.default_rng(seed)
     shuffles = [rng.permutation(train.y) for _ in range(trials)]
     true, *answers = _answers(train.x, [train.y, *shuffles], test.x)
-    found = np.array([metrics.accuracy(test.y, answer) for answer in answers])
+    scores = np.array([metrics.accuracy(test.y, answer) for answer in answers])
     chances = np.array([_chance(test.y, answer) for answer in answers])
-    excess = found - chances
+    excess = scores - chances
     return Outcome(
         faces=len(test.y),
         true=metrics.accuracy(test.y, true),
-        shuffled=float(found.mean()),
+        shuffled=float(scores.mean()),
         chance=float(chances.mean()),
         excess=float(excess.mean()),
         error=max(float(excess.std(ddof=1) / np.sqrt(trials)), 1e-9),

@@ -41,19 +41,19 @@ def counts(scored: Scored) -> dict[str, Any]:
 
 def facts(plan: Plan, device: str) -> dict[str, Any]:
     """Of the training where the model's folder tells it, and of this machine."""
-    told = _training(plan)
-    told.setdefault("data", {"spec": "not told by the model"})
-    told.setdefault("machine", {"device": device})
-    told.setdefault("seconds", None)
-    return told
+    known = _training(plan)
+    known.setdefault("data", {"spec": "not told by the model"})
+    known.setdefault("machine", {"device": device})
+    known.setdefault("seconds", None)
+    return known
 
 
 def _training(plan: Plan) -> dict[str, Any]:
     folder = folder_of(plan.model)
     if folder is None or not (folder / FILE).is_file():
         return {}
-    told = json.loads((folder / FILE).read_text("utf-8"))
-    return {key: told[key] for key in OF_TRAINING if key in told}
+    document = json.loads((folder / FILE).read_text("utf-8"))
+    return {key: document[key] for key in OF_TRAINING if key in document}
 
 
 def made(plan: Plan, command: str, seconds: float, device: str) -> dict[str, Any]:
@@ -72,13 +72,13 @@ def made(plan: Plan, command: str, seconds: float, device: str) -> dict[str, Any
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that can change a figure, of those that are installed."""
-    found = {}
+    installed = {}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def device_of(classifier: Classifier) -> str:
@@ -150,9 +150,9 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
     yield from grouped(block.get("groups", {}))
     for part in ("free_text", "end_to_end", "text", "heat", "against"):
         yield from _part(part, block.get(part))
-    for name, told in block.get("slices", {}).items():
-        if told["gap"]:
-            gap = told["gap"]
+    for name, part in block.get("slices", {}).items():
+        if part["gap"]:
+            gap = part["gap"]
             words = f"accuracy gap by {name}: {gap['best']} over {gap['worst']}"
             yield row(words, gap["accuracy"], gap["accuracy_interval"])
 
@@ -179,16 +179,16 @@ def _components(parts: Mapping[str, Any]) -> Iterator[str]:
             yield row(name, parts[key])
 
 
-def _units(told: Mapping[str, Any] | None) -> Iterator[str]:
-    if told:
-        mean = told["macro_f1"]
+def _units(figures: Mapping[str, Any] | None) -> Iterator[str]:
+    if figures:
+        mean = figures["macro_f1"]
         yield row("F1 of action units, mean", mean["value"], mean["interval"])
-        yield row("yes or no on cues, balanced", told["yes_no"]["balanced"])
-        for name, one in told["each"].items():
+        yield row("yes or no on cues, balanced", figures["yes_no"]["balanced"])
+        for name, one in figures["each"].items():
             yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
             yield row(f"{name}: AUC", one["auc"])
-        if "AU4" in told["false_alarms_on_neutral"]:
-            yield row("AU4 seen in neutral faces", told["false_alarms_on_neutral"]["AU4"])
+        if "AU4" in figures["false_alarms_on_neutral"]:
+            yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
 
 
 # Of `groups.figures`.
@@ -199,12 +199,12 @@ GROUPED = {
 }
 
 
-def grouped(told: Mapping[str, Any]) -> Iterator[str]:
+def grouped(groups: Mapping[str, Any]) -> Iterator[str]:
     """A row for each figure of each group of people."""
-    for name, parts in told.items():
-        for part, found in parts.items():
-            for key in filter(found.__contains__, GROUPED):
-                yield row(f"{name} {part}, {found['faces']} faces: {GROUPED[key]}", found[key])
+    for name, parts in groups.items():
+        for part, figures in parts.items():
+            for key in filter(figures.__contains__, GROUPED):
+                yield row(f"{name} {part}, {figures['faces']} faces: {GROUPED[key]}", figures[key])
 
 
 def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:
@@ -216,9 +216,9 @@ def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str
     return f"| {name} | {_number(value)} | {ends} | {beside} |"
 
 
-def _control(told: Mapping[str, Any]) -> Any:
+def _control(figure: Mapping[str, Any]) -> Any:
     """The value of the first control, whatever it is called; None where there is none."""
-    return next((v["value"] for key, v in told.items() if key.startswith("control")), None)
+    return next((v["value"] for key, v in figure.items() if key.startswith("control")), None)
 
 
 def _number(value: Any) -> str:
@@ -227,9 +227,9 @@ def _number(value: Any) -> str:
     return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
-def _part(name: str, told: Any) -> Iterator[str]:
+def _part(name: str, figures: Any) -> Iterator[str]:
     """Every number of a part, by its name there, with interval and control where it has them."""
-    for key, value in (told or {}).items():
+    for key, value in (figures or {}).items():
         title = f"{name}: {key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:
             yield row(title, value["value"], value.get("interval"), _control(value))

@@ -1,6 +1,7 @@
 """The whole evaluation in order: pictures, texts, heat maps, the app; then figures and plots."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ferce.evaluation.heat_scores import Network
 from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import EvaluationError, Plan, Table, claim, write_json
 from ferce.models.hub import weights
+from ferce.reading.pipeline import Reader
 
 Metrics = dict[str, Any]
 
@@ -131,7 +133,7 @@ def _require_faces(scored: Scored, plan: Plan) -> None:
 
 def figures(scored: Scored, plan: Plan) -> Metrics:
     """All that the table of pictures tells; of data without compounds, the single emotions."""
-    found = {
+    block = {
         "data": plan.data,
         "split": plan.split,
         "detected": plan.detects,
@@ -140,9 +142,9 @@ def figures(scored: Scored, plan: Plan) -> Metrics:
         "faces": len(scored.compounds),
     }
     if not len(scored.compounds):
-        return found
+        return block
     return {
-        **found,
+        **block,
         **classification.figures(scored, plan.draws, plan.seed),
         "lost_are_wrong": _all(scored),
         **_free_text(scored, plan),
@@ -168,42 +170,43 @@ def _free_text(scored: Scored, plan: Plan) -> Metrics:
 
 def _extras(run: Run, scored: Scored) -> Metrics:
     """What was asked for beyond the classification."""
-    plan, found = run.plan, Metrics()
-    told: dict[str, str] = {}
+    plan, block, reader = run.plan, Metrics(), Reader(run.classifier)
+    written: dict[str, str] = {}
     if plan.voice:
-        table = _texts(run)
-        found |= {"text": _text_figures(run, table)}
-        told = {row["name"]: row["text"] for row in table.rows()}
+        reader = Reader(run.classifier, models.load_voice(plan.voice, run.device))
+        run.claim("texts", {"voice": plan.voice, "weights": weights(plan.voice)})
+        table = texts.measure(plan, reader, run.output, run.tools)
+        block |= {"text": _text_figures(run, table)}
+        written = {row["name"]: row["text"] for row in table.rows()}
     if plan.heatmaps:
-        names = ("method", "seed", "heatmaps", "voice")
-        run.claim("heat maps", {name: getattr(plan, name) for name in names})
-        chosen = heat.chosen(scored, plan.heatmaps, plan.seed)
-        network = Network.of(run.classifier, plan.seed)
-        places = (run.output, run.tools)
-        maps = heat.measure(plan, run.classifier, network, (chosen, told), places)
-        found["heat"] = heat.figures(maps, network, plan)
+        block["heat"] = _heat(run, reader, scored, written)
     if plan.end_to_end:
         run.claim("end to end", {"originals": plan.end_to_end})
         table = end_to_end.measure(plan, run.classifier, run.output, run.tools)
-        found["end_to_end"] = end_to_end.figures(table)
-    return found
+        block["end_to_end"] = end_to_end.figures(table)
+    return block
 
 
-def _texts(run: Run) -> Table:
-    run.claim("texts", {"voice": run.plan.voice, "weights": weights(run.plan.voice)})
-    voice = models.load_voice(run.plan.voice, run.device)
-    return texts.measure(run.plan, (run.classifier, voice), run.output, run.tools)
+def _heat(run: Run, reader: Reader, scored: Scored, written: Mapping[str, str]) -> Metrics:
+    """Figures of the heat maps, and of the texts that were written of the same faces."""
+    plan = run.plan
+    run.claim("heat maps", {n: getattr(plan, n) for n in ("method", "seed", "heatmaps", "voice")})
+    names = heat.chosen(scored, plan.heatmaps, plan.seed)
+    network = Network.of(run.classifier, plan.seed)
+    chosen = {name: written.get(name, "") for name in names}
+    maps = heat.measure(plan, reader, network, chosen, run.output, run.tools)
+    return heat.figures(maps, network, plan)
 
 
 def _text_figures(run: Run, table: Table) -> Metrics:
-    plan, found = run.plan, texts.figures(table, run.plan)
+    plan, block = run.plan, texts.figures(table, run.plan)
     if plan.clip:
         run.claim("clip", {"clip": plan.clip})
         pairs = similarity.measure_clip(plan, table, run.output, run.tools, run.device)
-        found |= similarity.clip_figures(pairs, plan)
+        block |= similarity.clip_figures(pairs, plan)
     if plan.encoder:
-        found |= similarity.encoder_figures(table, plan, run.device)
-    return found
+        block |= similarity.encoder_figures(table, plan, run.device)
+    return block
 
 
 def draw(block: Metrics, split: str, output: Path) -> None:

@@ -91,10 +91,10 @@ class Pace:
     def scores(self, faces: Sequence[Face]) -> Scores:
         """The classifier's scores."""
         start = time.perf_counter()
-        found = self.classifier.scores(faces)
+        scores = self.classifier.scores(faces)
         self.seconds += time.perf_counter() - start
         self.faces += len(faces)
-        return found
+        return scores
 
 
 def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, count: int) -> None:
@@ -116,7 +116,7 @@ def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, coun
         for number, rows in crew.shards(rows_of(plan.data, plan.split), SIZE):
             table = Table(_path(folder, number), pictures.COLUMNS)
             _require_same(table, rows)
-            pictures.fill(table, _told(rows, bar.update), plan, pace, quiet)
+            pictures.fill(table, _noted(rows, bar.update), plan, pace, quiet)
 
 
 def join(folder: Path, count: int) -> Table:
@@ -151,7 +151,7 @@ def _require_same(table: Table, rows: Sequence[Row]) -> None:
         )
 
 
-def _told(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
+def _noted(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
     for row in rows:
         yield row
         note()

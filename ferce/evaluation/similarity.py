@@ -59,7 +59,7 @@ class ClipScorer:
         import torch
 
         parts = [text] if self._length(text) <= self.longest else _SENTENCE.split(text.strip())
-        told = self.processor.tokenizer(
+        tokens = self.processor.tokenizer(
             [PREFIX + part for part in parts],
             return_tensors="pt",
             padding=True,
@@ -67,7 +67,7 @@ class ClipScorer:
             max_length=self.longest,
         ).to(self.device)
         with torch.no_grad():
-            return _unit(self.network.get_text_features(**told))
+            return _unit(self.network.get_text_features(**tokens))
 
     def _length(self, text: str) -> int:
         return len(self.processor.tokenizer(PREFIX + text).input_ids)
@@ -101,7 +101,7 @@ class SentenceEncoder:
         """(N, D) unit rows."""
         import torch
 
-        told = self.tokenizer(
+        tokens = self.tokenizer(
             list(texts),
             return_tensors="pt",
             padding=True,
@@ -109,14 +109,14 @@ class SentenceEncoder:
             max_length=self.longest,
         ).to(self.device)
         with torch.no_grad():
-            states = self.network(**told).last_hidden_state  # (N, T, D)
-        mask = told.attention_mask[..., None].to(states.dtype)
+            states = self.network(**tokens).last_hidden_state  # (N, T, D)
+        mask = tokens.attention_mask[..., None].to(states.dtype)
         return _unit((states * mask).sum(1) / mask.sum(1))
 
 
-def _unit(found: Any) -> NDArray[np.float64]:
+def _unit(output: Any) -> NDArray[np.float64]:
     """Rows of length 1; transformers 5 wraps CLIP's features in an output object."""
-    rows = getattr(found, "pooler_output", found).double().cpu().numpy()
+    rows = getattr(output, "pooler_output", output).double().cpu().numpy()
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float64)
 
 
@@ -201,31 +201,29 @@ BLOCK = 64  # pictures held at a time; the control pairs those of a block
 
 def measure_clip(plan: Plan, texts: Table, folder: Path, tools: Tools, device: str) -> Table:
     """CLIPScore of each text with its face, and with the face half a block further on."""
-    pass  # REMOVE
-
     scorer, table = ClipScorer(plan.clip, device), Table(folder / FILE, COLUMNS)
     done = table.done()
     left = (row for row in texts.rows() if row["text"] and row["name"] not in done)
-    told = {row["name"]: row["text"] for row in left}
+    written = {row["name"]: row["text"] for row in left}
     rows = (
         row
         for row in rows_of(plan.data, plan.split)
-        if isinstance(row, Sample) and row.name in told
+        if isinstance(row, Sample) and row.name in written
     )
     faces = (item for item in aligned(rows, True, tools) if isinstance(item, Aligned))
-    for block in batches(watched(faces, "CLIPScore", tools.shown, len(told)), BLOCK):
-        table.append(_block(block, told, scorer))
+    for block in batches(watched(faces, "CLIPScore", tools.shown, len(written)), BLOCK):
+        table.append(_block(block, written, scorer))
     return table
 
 
-def _block(block: list[Aligned], told: dict[str, str], scorer: Any) -> list[dict[str, Any]]:
-    pass  # REMOVE
-
+def _block(
+    block: list[Aligned], written: dict[str, str], scorer: ClipScorer
+) -> list[dict[str, Any]]:
     pictures = scorer.pictures([item.face().crop for item in block])
     others = np.roll(pictures, len(block) // 2, axis=0)
     rows = []
     for item, picture, other in zip(block, pictures, others, strict=True):
-        captions = scorer.captions(told[item.sample.name])
+        captions = scorer.captions(written[item.sample.name])
         rows.append(
             {
                 "name": item.sample.name,
@@ -241,14 +239,13 @@ def clip_figures(table: Table, plan: Plan) -> dict[str, Any]:
     """Mean CLIPScore beside that of shuffled pairs."""
     rows = list(table.rows())
     own, control = (metrics.column(rows, name) for name in COLUMNS[2:])
-    told = metrics.beside(own, control, metrics.people(rows), plan.draws, plan.seed)
-    return {"clip_score": told | {"model": plan.clip}}
+    how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+    figure = metrics.beside(own, control, how)
+    return {"clip_score": figure | {"model": plan.clip}}
 
 
 def encoder_figures(texts: Table, plan: Plan, device: str) -> dict[str, Any]:
     """Cosine of each text with its nearest reference, beside that of another picture's."""
-    pass  # REMOVE
-
     encode = SentenceEncoder(plan.encoder, device)
     rows = [row for row in texts.rows() if row["text"]]
     own, control = [], []
@@ -258,5 +255,5 @@ def encoder_figures(texts: Table, plan: Plan, device: str) -> dict[str, Any]:
         other = wanted[len(block) // 2 :] + wanted[: len(block) // 2]
         own += [float((w @ t).max()) for t, w in zip(written, wanted, strict=True)]
         control += [float((w @ t).max()) for t, w in zip(written, other, strict=True)]
-    values = (np.array(own), np.array(control), metrics.people(rows))
-    return {"similarity": metrics.beside(*values, plan.draws, plan.seed)}
+    how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+    return {"similarity": metrics.beside(np.array(own), np.array(control), how)}

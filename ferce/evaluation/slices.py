@@ -27,27 +27,27 @@ FRONTAL, TURNED = 10.0, 25.0  # degrees of yaw or pitch
 def by_attribute(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
     """Slice -> parts with accuracy and macro-F1, and the gap between best and worst part."""
     choice, rows = Choice.of(scored), scored.compounds
-    found = {}
+    figures = {}
     for name, values in slices(scored, rows).items():
         parts = {str(v): np.flatnonzero(values == v) for v in np.unique(values[values != ""])}
         if 1 < len(parts) <= MOST:
-            found[name] = {
+            figures[name] = {
                 "parts": {v: _part(choice, items, draws, seed) for v, items in parts.items()},
                 "gap": gap(choice, values, parts, draws, seed),
                 "unknown": int((values == "").sum()),
             }
-    return found
+    return figures
 
 
 def slices(scored: Scored, rows: Rows) -> dict[str, NDArray[np.str_]]:
     """Slice -> (N,) value of each face, "" where not known."""
-    found = {name: _told(scored, rows, keys) for name, keys in KEYS.items()}
-    return found | {"pose": _pose(scored, rows), "blur": _blur(scored, rows)}
+    values = {name: _attribute(scored, rows, keys) for name, keys in KEYS.items()}
+    return values | {"pose": _pose(scored, rows), "blur": _blur(scored, rows)}
 
 
-def _told(scored: Scored, rows: Rows, keys: tuple[str, ...]) -> NDArray[np.str_]:
-    told = (scored.attributes[i] for i in rows)
-    values = [next((t[key] for key in keys if key in t), "") for t in told]
+def _attribute(scored: Scored, rows: Rows, keys: tuple[str, ...]) -> NDArray[np.str_]:
+    attributes = (scored.attributes[i] for i in rows)
+    values = [next((t[key] for key in keys if key in t), "") for t in attributes]
     return np.array(values, np.str_)
 
 
@@ -78,12 +78,12 @@ def _part(choice: Choice, items: Rows, draws: int, seed: int) -> dict[str, Any]:
     def f1(i: Rows) -> float:
         return metrics.macro_f1(choice.truth[items][i], choice.best[items][i], K)
 
-    found: dict[str, Any] = {"faces": len(items)}
+    figures: dict[str, Any] = {"faces": len(items)}
     for name, measure in (("accuracy", hits), ("macro_f1", f1)):
         interval = metrics.bootstrap(measure, choice.who[items], draws, seed)
-        found[name] = interval.value
-        found[f"{name}_interval"] = [interval.low, interval.high]
-    return found
+        figures[name] = interval.value
+        figures[f"{name}_interval"] = [interval.low, interval.high]
+    return figures
 
 
 def gap(
@@ -120,37 +120,37 @@ AGES = (20, 30, 40, 60)  # years that part the age groups
 
 
 def by_people(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Attribute -> group of `ENOUGH` faces or more -> what was found.
+    """Attribute -> group of `ENOUGH` faces or more -> figures.
 
     Of each group: `faces`; `unit_f1`, over the units that `units.FEWEST` of all faces show, taken
     together; of its neutral faces `neutral_recall`, the share that was called neutral, and
-    `brow_alarms`, the share in which AU4 was seen. {} where no group can be told from another.
+    `brow_alarms`, the share in which AU4 was seen. {} where there are fewer than two groups.
     """
     kept = [row for row in rows if row["status"] == "read"]
     table = Coded.of(kept)
     said = np.nan_to_num(table.seen) >= ACTIVE
     called = np.array([row["decided"] == NEUTRAL for row in kept], np.bool_)
-    found = {}
+    figures = {}
     for name in PEOPLE:
         values = np.array([_group(name, row) for row in kept], np.str_)
         sizes = {str(v): int((values == v).sum()) for v in np.unique(values[values != ""])}
         large = [v for v, size in sizes.items() if size >= ENOUGH]
         if len(large) > 1:
-            found[name] = {v: _figures(table, said, called, values == v) for v in large}
-    return found
+            figures[name] = {v: _figures(table, said, called, values == v) for v in large}
+    return figures
 
 
 def _figures(
     table: Coded, said: NDArray[np.bool_], called: NDArray[np.bool_], who: NDArray[np.bool_]
 ) -> dict[str, float | int]:
     places = (table.truth == 1).sum(0) >= FEWEST
-    truth, told = table.truth[who][:, places], said[who][:, places]
+    truth, predicted = table.truth[who][:, places], said[who][:, places]
     known = ~np.isnan(truth)
     there = (truth == 1) & known
-    total = int(there.sum() + (told & known).sum())
+    total = int(there.sum() + (predicted & known).sum())
     made: dict[str, float | int] = {"faces": int(who.sum())}
     if total:
-        made["unit_f1"] = float(2 * (there & told).sum() / total)
+        made["unit_f1"] = float(2 * (there & predicted).sum() / total)
     resting = who & table.neutral
     if resting.any():
         made["neutral_recall"] = float(called[resting].mean())
@@ -159,9 +159,9 @@ def _figures(
 
 
 def _group(name: str, row: Mapping[str, str]) -> str:
-    """The group of a face, "" where not told; ages in years are put together."""
-    told = json.loads(row["attributes"] or "{}")
-    value = str(next((told[key] for key in KEYS[name] if told.get(key)), ""))
+    """The group of a face, "" where it is unknown; ages in years are put together."""
+    attributes = json.loads(row["attributes"] or "{}")
+    value = str(next((attributes[key] for key in KEYS[name] if attributes.get(key)), ""))
     if name != "age" or not value.isdecimal():
         return value
     above = [age for age in AGES if age <= int(value)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ferce.core.protocols import Classifier, Voice
+from ferce.core.protocols import Voice
 from ferce.data import captions
 from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
@@ -19,6 +19,7 @@ from ferce.evaluation.plan import Plan, Table
 from ferce.evaluation.result import LISTED
 from ferce.explanation.text import check, parse
 from ferce.explanation.text.mentions import COUNTS, compare
+from ferce.reading.pipeline import Reader
 
 FILE = "texts.csv"
 VERDICTS = ("supported", "contradicted", "cannot be told")
@@ -30,13 +31,12 @@ COLUMNS = (
 Texts = Sequence[dict[str, str]]
 
 
-def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: Tools) -> Table:
-    """The voice's explanation of the predicted label for every face whose units were coded.
+def measure(plan: Plan, reader: Reader, folder: Path, tools: Tools) -> Table:
+    """Let the reader's voice explain the predicted label of every face whose units were coded.
 
     Faces of which something is covered by an unknown object are left out, as nobody can tell which
     of the coded units show.
     """
-    classifier, voice = models
     table = Table(folder / FILE, COLUMNS)
     done = table.done()
     rows = (
@@ -46,11 +46,11 @@ def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: T
     )
     faces = aligned(rows, True, tools)
     for batch in batches(watched(faces, "texts", tools.shown), 8):
-        reads = iter(predicted(classifier, [i for i in batch if isinstance(i, Aligned)]))
+        reads = iter(predicted(reader.classifier, [i for i in batch if isinstance(i, Aligned)]))
         table.append(
             {"name": item.name, "lost": item.reason}
             if isinstance(item, Problem)
-            else _row(next(reads), voice)
+            else _row(next(reads), reader.voice)
             for item in batch
         )
     return table
@@ -102,11 +102,15 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
     }
 
 
+def _resampling(rows: Texts, plan: Plan) -> metrics.Resampling:
+    return metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+
+
 def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
-    texts, who = [row["text"] for row in rows], metrics.people(rows)
+    texts, how = [row["text"] for row in rows], _resampling(rows, plan)
     own = [json.loads(row["references"]) for row in rows]
     other = [own[k] for k in partner]
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "bleu": {
             "value": similarity.corpus_bleu(texts, own),
             "control": {"value": similarity.corpus_bleu(texts, other)},
@@ -114,8 +118,8 @@ def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
     }
     scores, controls = (_sentences(texts, references) for references in (own, other))
     for name in scores:
-        found[name] = metrics.beside(scores[name], controls[name], who, plan.draws, plan.seed)
-    return found
+        figures[name] = metrics.beside(scores[name], controls[name], how)
+    return figures
 
 
 def _sentences(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -140,17 +144,17 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
     columns = np.array([astuple(m) for m in table], float).T
     count = dict(zip(COUNTS, columns, strict=True))
     said = count["right"] + count["invented"]
-    how = (metrics.people(rows), plan.draws, plan.seed)
+    how = _resampling(rows, plan)
     p, r = (
-        metrics.share(count["right"], said, *how),
-        metrics.share(count["found"], count["there"], *how),
+        metrics.share(count["right"], said, how),
+        metrics.share(count["found"], count["there"], how),
     )
     return {
         "precision": p,
         "recall": r,
         "f1": {"value": _harmonic(p["value"], r["value"])},
-        "invented": metrics.share(count["invented"], said, *how),
-        "denied_though_there": metrics.share(count["denied"], count["there"], *how),
+        "invented": metrics.share(count["invented"], said, how),
+        "denied_though_there": metrics.share(count["denied"], count["there"], how),
         "unsettled_claims": int(count["unsettled"].sum()),
     }
 
@@ -158,8 +162,8 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
 def _beside(own: dict[str, Any], control: dict[str, Any]) -> dict[str, Any]:
     """Each measure with that of the shuffled pairs as its control."""
     return {
-        name: told | {"control": control[name]} if isinstance(told, dict) else told
-        for name, told in own.items()
+        name: measured | {"control": control[name]} if isinstance(measured, dict) else measured
+        for name, measured in own.items()
     }
 
 
@@ -170,8 +174,7 @@ def _harmonic(p: float | None, r: float | None) -> float | None:
 def _verdicts(rows: Texts, plan: Plan) -> dict[str, Any]:
     """Shares of claims that the face's measured units support, contradict, or do not settle."""
     counts = {verdict: metrics.column(rows, verdict) for verdict in VERDICTS}
-    total, who = sum(counts.values()), metrics.people(rows)
+    total, how = sum(counts.values()), _resampling(rows, plan)
     return {
-        verdict: metrics.share(count, np.asarray(total), who, plan.draws, plan.seed)
-        for verdict, count in counts.items()
+        verdict: metrics.share(count, np.asarray(total), how) for verdict, count in counts.items()
     }

@@ -207,18 +207,18 @@ def evidence(
         Every unit of `UNITS`; those that cannot be read here have intensity 0 and confidence 0.
     """
     smile = (blendshapes.get("mouthSmileLeft", 0.0) + blendshapes.get("mouthSmileRight", 0.0)) / 2
-    found = {}
+    units = {}
     for number in UNITS:
         channel = CHANNELS.get(number)
         if channel is None or (channel.geometry and landmarks is None):
-            found[number] = UnitEvidence(number, 0.0, 0.0, source="mediapipe")
+            units[number] = UnitEvidence(number, 0.0, 0.0, source="mediapipe")
             continue
         if channel.geometry and landmarks is not None:
             right, left = _geometry(channel.geometry, landmarks)
         else:
             right, left = (_side_value(channel, blendshapes, s) for s in ("Right", "Left"))
-        found[number] = _reading(number, (right, left), _confidence(channel, smile, frontal(yaw)))
-    return found
+        units[number] = _reading(number, (right, left), _confidence(channel, smile, frontal(yaw)))
+    return units
 
 
 def _reading(number: int, values: tuple[float, float], confidence: float) -> UnitEvidence:

@@ -33,8 +33,8 @@ class Scorer(torch.nn.Module):  # type: ignore[misc]
 
     def features(self, pixels: Any) -> Any:
         """(N, D) fp32, rows of length 1."""
-        found = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
-        return torch.nn.functional.normalize(found.pooler_output.float(), dim=1)
+        output = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
+        return torch.nn.functional.normalize(output.pooler_output.float(), dim=1)
 
     def forward(self, pixels: Any) -> Any:
         """(N, K)."""
@@ -160,8 +160,8 @@ def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Any:
     tokens = checkpoint.processor.tokenizer(
         list(sentences), padding=padding, truncation=True, max_length=longest, return_tensors="pt"
     ).to(network.device)
-    found = network.get_text_features(**tokens).pooler_output
-    return torch.nn.functional.normalize(found.float(), dim=1)
+    output = network.get_text_features(**tokens).pooler_output
+    return torch.nn.functional.normalize(output.float(), dim=1)
 
 
 def _part(pictures: Any) -> float:
@@ -172,10 +172,10 @@ def _part(pictures: Any) -> float:
 
 
 def _require_family(folder: Path, where: str) -> None:
-    found = read_json(folder / "config.json").get("model_type")
-    if found not in FAMILIES:
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in FAMILIES:
         raise CheckpointError(
-            f"{where} is of type {found!r}; the kind 'clip' loads {' and '.join(FAMILIES)}."
+            f"{where} is of type {kind!r}; the kind 'clip' loads {' and '.join(FAMILIES)}."
         )
 
 

@@ -109,17 +109,17 @@ class Embedded:
         """The network's scores (N, K) and action units (N, A), of one pass a batch."""
         import torch
 
-        network, found = self.network.network, []
+        network, batches = self.network.network, []
         size = timm_net.BATCH[self.network.device.split(":")[0]]
         with torch.inference_mode():
             for start in range(0, len(faces), size):
                 pixels = self.network.inputs(faces[start : start + size])
                 kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
-                found.append((network.get_classifier()(kept), self._units(kept)))
-        if not found:
+                batches.append((network.get_classifier()(kept), self._units(kept)))
+        if not batches:
             return np.zeros((0, len(self.network.columns.names))), np.zeros((0, len(UNITS)))
         logits, units = (
-            torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)
+            torch.cat(parts).double().cpu().numpy() for parts in zip(*batches, strict=True)
         )
         return logits, units
 
@@ -132,13 +132,13 @@ class Embedded:
             return {}
         head, trust = self._fusion.heads[UNIT], self._fusion.heads[RELIABILITY].bias
         turned = frontal(face.quality.yaw) if face.quality else 1.0
-        found = dict(face.units)
+        units = dict(face.units)
         for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
             number = int(name.removeprefix("AU"))
             intensity = float(np.clip(ACTIVE + logit / STEEPNESS, 0, 1))
             trust = reliability * turned * face.shown(UNITS[number].region)
-            found[number] = _sided(face.units.get(number), number, intensity, trust)
-        return found
+            units[number] = _sided(face.units.get(number), number, intensity, trust)
+        return units
 
 
 def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:

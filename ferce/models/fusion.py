@@ -56,12 +56,12 @@ class Fusion:
         tensors = {"mean": self.mean, "scale": self.scale}
         for name, head in self.heads.items():
             tensors |= {f"{name}.weight": head.weight, f"{name}.bias": head.bias}
-        told = {
+        about = {
             "features": self.features,
             "heads": {name: head.names for name, head in self.heads.items()},
         }
         exact = {name: np.ascontiguousarray(t, np.float32) for name, t in tensors.items()}
-        save_file(exact, folder / FILE, metadata={ABOUT: json.dumps(told)})
+        save_file(exact, folder / FILE, metadata={ABOUT: json.dumps(about)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -76,12 +76,12 @@ class Fusion:
         path = folder / FILE
         try:
             with safe_open(path, "np") as file:
-                told = json.loads(file.metadata()[ABOUT])
+                about = json.loads(file.metadata()[ABOUT])
             tensors = {name: t.astype(np.float64) for name, t in load_file(path).items()}
             heads = {
                 name: Head(tuple(names), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-                for name, names in told["heads"].items()
+                for name, names in about["heads"].items()
             }
-            return cls(tuple(told["features"]), tensors["mean"], tensors["scale"], heads)
+            return cls(tuple(about["features"]), tensors["mean"], tensors["scale"], heads)
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise CheckpointError(f"{path} is no fusion of this version: {error}.") from error

@@ -63,7 +63,7 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
     """`folder`, if it holds weights as safetensors.
 
     Args:
-        folder: what was found or fetched.
+        folder: what `where` names, here or fetched.
         where: how the caller called it, for the message.
         names: files known to lie beside those in the folder, not fetched.
 
@@ -74,9 +74,9 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
         return folder
     names = [*names, *(path.name for path in folder.iterdir())]
     pickles = sorted({name for name in names if name.endswith(PICKLES)})
-    found = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"
+    holds = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"
     raise CheckpointError(
-        f"{where} must hold its weights as .safetensors; it has {found}, and ferce loads no pickle."
+        f"{where} must hold its weights as .safetensors; it has {holds}, and ferce loads no pickle."
     )
 
 
@@ -101,9 +101,9 @@ def weights(model: str) -> str | None:
 
 def folder_of(model: str) -> Path | None:
     """The local folder that holds the model of a spec, or its adapter."""
-    told = spec.parse(model)
-    place = Path(told.adapter or told.where or "//").expanduser()
-    return place if (told.adapter or told.where) and place.is_dir() else None
+    named = spec.parse(model)
+    place = Path(named.adapter or named.where or "//").expanduser()
+    return place if (named.adapter or named.where) and place.is_dir() else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class Agreement:
 
 def compare(readings: Sequence[Reading]) -> Agreement | None:
     """The agreement of the readings that hold a prediction; None for fewer than two of them."""
-    told = [reading.prediction for reading in readings if reading.prediction is not None]
-    if len(told) < 2:
+    predictions = [reading.prediction for reading in readings if reading.prediction is not None]
+    if len(predictions) < 2:
         return None
-    labels = Counter(prediction.label or "unclear" for prediction in told)
-    shared = [overlap(a, b) for a, b in combinations(told, 2)]
+    labels = Counter(prediction.label or "unclear" for prediction in predictions)
+    shared = [overlap(a, b) for a, b in combinations(predictions, 2)]
     heats = [reading.heatmap for reading in readings if reading.heatmap is not None]
-    alike = [found for a, b in combinations(heats, 2) if (found := likeness(a, b)) is not None]
+    alike = [s for a, b in combinations(heats, 2) if (s := likeness(a, b)) is not None]
     return Agreement(
         tuple(labels.most_common()),
         float(np.mean(shared)),

@@ -68,19 +68,19 @@ def letter_of(token: str) -> str | None:
 
 def shares(top: Top) -> NDArray[np.float64]:
     """(15,) probability of each letter by what is listed, 0 where it is not; last, of the rest."""
-    found = np.zeros(len(LETTERS) + 1)
+    mass = np.zeros(len(LETTERS) + 1)
     for token, logprob in top:
         letter = letter_of(token)
         if letter:
-            found[LETTERS.index(letter)] += np.exp(logprob)
-    found[-1] = max(0.0, 1.0 - sum(float(np.exp(logprob)) for _, logprob in top))
-    return found
+            mass[LETTERS.index(letter)] += np.exp(logprob)
+    mass[-1] = max(0.0, 1.0 - sum(float(np.exp(logprob)) for _, logprob in top))
+    return mass
 
 
 def log_shares(top: Top) -> NDArray[np.float64]:
     """(14,) log-probability of each letter; one that is not listed gets its bound."""
-    found = shares(top)
-    letters, rest = found[:-1], found[-1]
+    listed = shares(top)
+    letters, rest = listed[:-1], listed[-1]
     missing = letters == 0
     if missing.any():
         smallest = min(float(np.exp(logprob)) for _, logprob in top)

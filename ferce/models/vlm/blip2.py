@@ -72,8 +72,8 @@ class Blip2(VisionLanguage):
         image, wanted = self.network.config.image_token_id, self.network.config.num_query_tokens
         for row in rows:
             if row.count(image) != wanted:
-                found = row.count(image)
-                raise ValueError(f"Each prompt must hold {wanted} image placeholders; got {found}.")
+                count = row.count(image)
+                raise ValueError(f"Each prompt must hold {wanted} image placeholders; got {count}.")
         ids, mask = pad(rows, self.device, self.processor.tokenizer.pad_token_id, "left")
         pixels = torch.as_tensor(np.stack(made["pixel_values"]), device=self.device)
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
@@ -98,17 +98,17 @@ class Blip2(VisionLanguage):
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
-        n, told = len(inputs["input_ids"]), dict(inputs)
+        n, longer = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
         if self._causal:
-            told["input_ids"] = torch.cat([inputs["input_ids"], answer], 1)
-            told["attention_mask"] = torch.ones_like(told["input_ids"])
-            logits = self.network(**told).logits[:, -len(ids) - 1 : -1]
+            longer["input_ids"] = torch.cat([inputs["input_ids"], answer], 1)
+            longer["attention_mask"] = torch.ones_like(longer["input_ids"])
+            logits = self.network(**longer).logits[:, -len(ids) - 1 : -1]
         else:
             opening = self.network.language_model.config.decoder_start_token_id
             start = answer.new_full((n, 1), opening)
-            told["decoder_input_ids"] = torch.cat([start, answer[:, :-1]], 1)
-            logits = self.network(**told).logits
+            longer["decoder_input_ids"] = torch.cat([start, answer[:, :-1]], 1)
+            logits = self.network(**longer).logits
         return likelihood_of(logits, answer)
 
     def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:

@@ -85,8 +85,8 @@ class BlipVqa(VisionLanguage):
         ids = lengths.new_full((len(lengths), limit), text.pad_token_id)
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero()[:, 0]
-            found = self._generate_alike(_rows(inputs, rows, length), limit, **extra)
-            ids[rows, : found.shape[1]] = found
+            new = self._generate_alike(_rows(inputs, rows, length), limit, **extra)
+            ids[rows, : new.shape[1]] = new
         return ids
 
     def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
@@ -112,13 +112,14 @@ class BlipVqa(VisionLanguage):
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
         """A sentence on the predicted label, if there is one, then one on each part of the face."""
-        told = [] if prediction.label is None else [f"The expression resembles {prediction.label}."]
-        yield from told
+        label = prediction.label
+        sentences = [] if label is None else [f"The expression resembles {label}."]
+        yield from sentences
         for opening, question in PARTS.items():
             (reply,) = self.reply([face.crop], [self.question(question)])
             if reply:
-                told.append(f"{' ' if told else ''}{opening} {reply}.")
-                yield told[-1]
+                sentences.append(f"{' ' if sentences else ''}{opening} {reply}.")
+                yield sentences[-1]
 
     def _read(self, inputs: Inputs) -> Tensor:
         """(N, L, D) states of the question, each row looking at its picture."""

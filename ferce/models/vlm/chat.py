@@ -96,13 +96,13 @@ class Chat(VisionLanguage):
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
-        n, told = len(inputs["input_ids"]), dict(inputs)
+        n, longer = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
         more = {"input_ids": answer, "attention_mask": torch.ones_like(answer)}
         for key, value in inputs.items():
             if value.shape[:2] == inputs["input_ids"].shape:
-                told[key] = torch.cat([value, more.get(key, torch.zeros_like(answer))], 1)
-        return likelihood_of(self.network(**told).logits[:, -len(ids) - 1 : -1], answer)
+                longer[key] = torch.cat([value, more.get(key, torch.zeros_like(answer))], 1)
+        return likelihood_of(self.network(**longer).logits[:, -len(ids) - 1 : -1], answer)
 
     def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
         """(N, T) newly generated ids, at most `limit` a row; the echoed prompt is cut off."""

@@ -45,8 +45,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
-            if (found := getattr(self, name)) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {found!r}")
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
         if self.batch < 1:
             raise ValueError(f"batch must be at least 1; got {self.batch}")
 
@@ -133,7 +133,7 @@ def choose_device(device: str) -> str:
 
 
 def require_base(adapter: Path, where: str, base: Path) -> None:
-    """Refuse an adapter that was not trained on the base at `where`, found in the folder `base`.
+    """Refuse an adapter that was not trained on the base at `where`, whose folder is `base`.
 
     The fingerprint in `ferce.json` decides if the adapter has one; else the name of the base does.
 
@@ -143,13 +143,13 @@ def require_base(adapter: Path, where: str, base: Path) -> None:
     origin = adapter / ADAPTER_ORIGIN
     wanted = read_json(origin).get("base_fingerprint") if origin.is_file() else None
     if wanted is not None:
-        agrees, found = wanted == fingerprint(base), f"fingerprint {fingerprint(base)}"
+        agrees, given = wanted == fingerprint(base), f"fingerprint {fingerprint(base)}"
     else:
         wanted = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
-        agrees, found = _names_base(wanted, where, base), where
+        agrees, given = _names_base(wanted, where, base), where
     if not agrees:
         raise CheckpointError(
-            f"The adapter in {adapter} belongs to the base {wanted}, not to {found}; "
+            f"The adapter in {adapter} belongs to the base {wanted}, not to {given}; "
             "name that base, or add ?base=any to use it all the same."
         )
 

@@ -154,13 +154,13 @@ def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> 
     """
     head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     gap = "" if prompt[-1:].isspace() else " "
-    found = []
+    continuations = []
     for phrase in phrases:
         whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
         joined = whole[: len(head)] == head
         alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
-        found.append(whole[len(head) :] if joined else alone)
-    return found
+        continuations.append(whole[len(head) :] if joined else alone)
+    return continuations
 
 
 def probabilities(

@@ -66,23 +66,23 @@ def clip_to_json(timeline: Timeline) -> Json:
 
 def _track(track: Track) -> Json:
     """A face: its samples column by column, so that a plot needs no rearranging."""
-    told = track.read
-    shares = [sample.smooth.shares for sample in told if sample.smooth is not None]
-    units = [sample.smooth.intensities for sample in told if sample.smooth is not None]
+    readable = track.read
+    shares = [sample.smooth.shares for sample in readable if sample.smooth is not None]
+    units = [sample.smooth.intensities for sample in readable if sample.smooth is not None]
     return {
         "face": track.number,
         "frames": len(track.samples),
         "problems": sorted({sample.problem for sample in track.samples if sample.problem}),
-        "seconds": [round(sample.seconds, 3) for sample in told],
-        "labels": [sample.label for sample in told],
-        "boxes": [[round(edge, 1) for edge in sample.box] for sample in told],
+        "seconds": [round(sample.seconds, 3) for sample in readable],
+        "labels": [sample.label for sample in readable],
+        "boxes": [[round(edge, 1) for edge in sample.box] for sample in readable],
         "shares": {
             name: [round(float(row[k]), 4) for row in shares] for k, name in enumerate(HYPOTHESES)
         },
         "action_units": {
             unit.code: [round(float(row[k]), 4) for row in units]
             for k, unit in enumerate(UNITS.values())
-            if _ever_read(told, k)
+            if _ever_read(readable, k)
         },
     }
 
@@ -92,7 +92,7 @@ def _ever_read(samples: Iterable[Sample], k: int) -> bool:
 
 
 def _moment(moment: Moment) -> Json:
-    told = moment.reading and moment.reading.explanation
+    explanation = moment.reading and moment.reading.explanation
     return {
         "face": moment.track,
         "frame": moment.frame,
@@ -101,12 +101,13 @@ def _moment(moment: Moment) -> Json:
         "label": moment.label,
         "strength": round(moment.strength, 4),
         "words": moment.words,
-        "explanation": told
+        "explanation": explanation
         and {
-            "text": told.text,
+            "text": explanation.text,
             "revised": moment.reading and moment.reading.revised and moment.reading.revised.text,
             "claims": [
-                {"text": cue.text, "seen": cue.seen, "evidence": cue.evidence} for cue in told.cues
+                {"text": cue.text, "seen": cue.seen, "evidence": cue.evidence}
+                for cue in explanation.cues
             ],
         },
     }
@@ -165,7 +166,7 @@ def _plain(name: str) -> str:
 
 def _row(sample: Sample, track: Track) -> dict[str, object]:
     edges = zip(("x0", "y0", "x1", "y1"), sample.box, strict=True)
-    told: dict[str, object] = {
+    cells: dict[str, object] = {
         "frame": sample.frame,
         "seconds": round(sample.seconds, 4),
         "face": track.number,
@@ -173,9 +174,9 @@ def _row(sample: Sample, track: Track) -> dict[str, object]:
         "problem": sample.problem or "",
     }
     if sample.prediction is None or sample.smooth is None or sample.raw is None:
-        return told
-    told |= {"state": sample.prediction.state, "label": sample.prediction.label or ""}
-    return told | _numbers("", sample.smooth) | _numbers("raw_", sample.raw)
+        return cells
+    cells |= {"state": sample.prediction.state, "label": sample.prediction.label or ""}
+    return cells | _numbers("", sample.smooth) | _numbers("raw_", sample.raw)
 
 
 def _numbers(prefix: str, expression: Expression) -> dict[str, object]:

@@ -46,8 +46,8 @@ def labels(track: Track, most: int = 6) -> list[Curve]:
 
 def units(track: Track, most: int = 8) -> list[Curve]:
     """Intensities of the action units that are active at some time, strongest first."""
-    told = [sample.smooth for sample in track.read if sample.smooth is not None]
-    rows = np.array([np.where(e.confidences >= TRUSTED, e.intensities, 0.0) for e in told])
+    expressions = [sample.smooth for sample in track.read if sample.smooth is not None]
+    rows = np.array([np.where(e.confidences >= TRUSTED, e.intensities, 0.0) for e in expressions])
     names = [f"{unit.code} {unit.name}" for unit in UNITS.values()]
     return _strongest(track, names, rows, most, ACTIVE)
 

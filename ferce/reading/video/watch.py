@@ -147,7 +147,7 @@ class _Tape:
         ]
         kept = [track for track in tracks if track.span[1] - track.span[0] >= _BRIEF] or tracks
         kept.sort(key=lambda track: (-len(track.samples), track.number))
-        found = [moment for track in kept for moment in moments.choose(track, options.most)]
+        chosen = [moment for track in kept for moment in moments.choose(track, options.most)]
         return Timeline(
             name=clip.name,
             size=clip.size,
@@ -157,19 +157,19 @@ class _Tape:
             faceless=self._faceless,
             unreadable=clip.unreadable,
             tracks=tuple(kept),
-            moments=tuple(sorted(found, key=lambda moment: (moment.seconds, moment.track))),
+            moments=tuple(sorted(chosen, key=lambda moment: (moment.seconds, moment.track))),
             models=reader.models,
         )
 
     def _smoothed(
         self, samples: list[Sample], reader: Reader, options: Options
     ) -> tuple[Sample, ...]:
-        told = [sample for sample in samples if sample.raw is not None]
-        rows = [sample.raw.row for sample in told if sample.raw is not None]
-        means = smooth([sample.seconds for sample in told], rows, options.tau)
+        readable = [sample for sample in samples if sample.raw is not None]
+        rows = [sample.raw.row for sample in readable if sample.raw is not None]
+        means = smooth([sample.seconds for sample in readable], rows, options.tau)
         mass, calibrated = self._follower.mass, self._follower.calibrated
         smoothed = {}
-        for sample, row in zip(told, means, strict=True):
+        for sample, row in zip(readable, means, strict=True):
             expression = Expression.from_row(row)
             decided = expression.decide(mass, calibrated, reader.classifier.name)
             smoothed[sample.frame] = replace(sample, smooth=expression, prediction=decided)

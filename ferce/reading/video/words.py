@@ -25,14 +25,14 @@ def lines(timeline: Timeline) -> Iterator[str]:
 
 def facts(timeline: Timeline) -> str:
     """Length, frames, what is missing, and how fast it was read."""
-    told = [spoken(timeline.duration), f"{timeline.frames} frames read"]
+    parts = [spoken(timeline.duration), f"{timeline.frames} frames read"]
     if timeline.faceless:
-        told.append(f"{timeline.faceless} without a face")
+        parts.append(f"{timeline.faceless} without a face")
     if timeline.unreadable:
-        told.append(f"{timeline.unreadable} unreadable")
+        parts.append(f"{timeline.unreadable} unreadable")
     if not timeline.complete:
-        told.append("stopped early")
-    return ", ".join([*told, f"{timeline.pace:.0f} a second"])
+        parts.append("stopped early")
+    return ", ".join([*parts, f"{timeline.pace:.0f} a second"])
 
 
 def summary(track: Track) -> str:
@@ -54,5 +54,5 @@ def clock(seconds: float) -> str:
 def _moment(moment: Moment) -> Iterator[str]:
     yield f"    {clock(moment.seconds)} {moment.words}"
     if moment.reading and moment.reading.explanation:
-        told = moment.reading.revised or moment.reading.explanation
-        yield f"      {told.text}"
+        shown = moment.reading.revised or moment.reading.explanation
+        yield f"      {shown.text}"
