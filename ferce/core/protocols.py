@@ -21,7 +21,7 @@ class Detector(Protocol):
         ...
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB photograph, largest first; empty when there is none."""
+        """Find the faces of a (H, W, 3) uint8 RGB photo, largest first; empty without one."""
         ...
 
 
@@ -35,7 +35,7 @@ class Classifier(Protocol):
         ...
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face, batched inside; a row does not depend on its batch mates."""
+        """Score faces, one row each, batched inside; a row does not depend on its batch mates."""
         ...
 
 
@@ -65,7 +65,7 @@ class Explainable(Protocol):
     """A classifier whose network is open to gradients."""
 
     def view(self) -> View:
-        """The network as Grad-CAM needs it."""
+        """Open the network for Grad-CAM."""
         ...
 
 
@@ -74,7 +74,7 @@ class Attentive(Protocol):
     """A classifier whose queries attend to places of the picture, as a Q-Former's do."""
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """(N, h, w) attention >= 0 of each place; it belongs to no label."""
+        """Compute (N, h, w) attention >= 0 of each place; it belongs to no label."""
         ...
 
 
@@ -88,11 +88,11 @@ class Voice(Protocol):
         ...
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, batched inside."""
+        """Answer each question, in order, batched inside."""
         ...
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label; joined they are the text."""
+        """Explain the *predicted* label, piece by piece; joined, the pieces are the text."""
         ...
 
 
@@ -130,7 +130,7 @@ class FreeText(Protocol):
     """A classifier that also names the compound in its own words."""
 
     def named(self, faces: Sequence[Face]) -> list[str]:
-        """The compound that the generated answer names for each face, or "unparsed"."""
+        """Name the compound of each face in generated text, or "unparsed"."""
         ...
 
 

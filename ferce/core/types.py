@@ -153,7 +153,7 @@ class Face:
         return int(self.crop.shape[0])
 
     def shown(self, region: str) -> float:
-        """How far a measure of a region still counts, 1 to 0: 0 where half of it is covered."""
+        """Weigh a measure of a region from 1 to 0: 0 where half of it is covered."""
         return max(0.0, 1.0 - 2.0 * self.hidden.get(region, 0.0))
 
     @property
@@ -166,7 +166,7 @@ class Face:
         )
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
+        """Copy the face with some fields changed."""
         return dataclasses.replace(self, **changes)
 
 
@@ -210,7 +210,7 @@ class Scores:
         return len(self.classes)
 
     def row(self, i: int) -> Self:
-        """The scores of face `i` alone."""
+        """Take the scores of face `i` alone."""
         rows = slice(i, i + 1)
         return dataclasses.replace(
             self,
@@ -221,7 +221,7 @@ class Scores:
         )
 
     def of(self, label: str) -> NDArray[np.float64]:
-        """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
+        """Take the (N,) probability of a compound, a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
             return self.classes[:, COMPOUNDS.index(label)]
         if label in BASICS:

@@ -55,7 +55,7 @@ class Bench:
 
 
 def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
-    """Audit, measure every model, compare; the first process gets the leaderboard.
+    """Audit the data, measure every model, compare; the first process gets the leaderboard.
 
     A model that cannot be loaded or measured is listed with the reason, and the others go on.
 
@@ -89,7 +89,7 @@ def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
 
 
 def _model(bench: Bench, name: str, count: int) -> tuple[Entry | str, list[Check]]:
-    """The model's entry, or why there is none, and what it was asked; all processes take part."""
+    """Measure a model for its entry, or why it has none; all processes take part."""
     reason, pace = "", None
     try:
         pace = _shards(bench, name, count)
@@ -139,7 +139,7 @@ def _conclude(
 def entry(
     name: str, metrics_json: dict[str, Any], scored: Scored, plan: Plan, speed: float | None
 ) -> Entry:
-    """A model's line, from its `metrics.json` and its table of pictures."""
+    """Build a model's entry from its `metrics.json` and its table of pictures."""
     block, data = metrics_json[plan.split], metrics_json["data"]
     return Entry(
         spec=name,
@@ -157,14 +157,14 @@ def entry(
 
 
 def family(name: str) -> str:
-    """Vision-language: a model that speaks, or CLIP with the labels as sentences."""
+    """Classify a model: vision-language if it speaks or is CLIP with sentences as labels."""
     named = spec.parse(name)
     reads = models.KINDS[named.kind].voice or (named.kind == "clip" and not named.adapter)
     return LANGUAGE if reads else VISION
 
 
 def is_control(name: str) -> bool:
-    """Whether the run that a spec names learnt from shuffled labels."""
+    """Whether the run that a spec names was trained on shuffled labels."""
     if (folder := folder_of(name)) is None:
         return False
     for file in ("run.json", result.FILE):
@@ -175,7 +175,7 @@ def is_control(name: str) -> bool:
 
 
 def chance(choice: Choice, seed: int) -> dict[str, Figure]:
-    """Accuracy and macro-F1 of the same answers dealt out to the faces at random."""
+    """Measure accuracy and macro-F1 of the same answers in random order."""
     rng, n = np.random.default_rng(seed), len(choice.truth)
     deals = [choice.best[rng.permutation(n)] for _ in range(DEALS)]
     values = {
@@ -221,7 +221,7 @@ def _leaderboard(
 
 
 def controls(entries: Sequence[Entry]) -> list[Check]:
-    """Is every model that was trained on shuffled labels at chance on the true ones?"""
+    """Check that models trained on shuffled labels are at chance on the true ones."""
     checks = []
     for one in entries:
         if one.control:
@@ -236,7 +236,7 @@ def controls(entries: Sequence[Entry]) -> list[Check]:
 
 
 def differences(bench: Bench, entries: Sequence[Entry]) -> list[Versus]:
-    """Every vision-only model against every vision-language one, and all against the first."""
+    """Compare every vision-only model with every vision-language one, and all with the first."""
     entries = [e for e in entries if not e.control]
     pairs = [(a, b) for a, b in combinations(entries, 2) if a is entries[0] or a.family != b.family]
     pairs_compared = []
@@ -263,7 +263,7 @@ def differences(bench: Bench, entries: Sequence[Entry]) -> list[Versus]:
 
 
 def folder_for(output: Path, name: str) -> Path:
-    """Where a model's evaluation lies: its spec in letters that every file system takes."""
+    """Name the folder of a model's evaluation, in letters that every file system takes."""
     return output / leakage.named(name)
 
 
@@ -284,7 +284,7 @@ def _figure(block: dict[str, Any], name: str) -> Figure:
 
 
 def _let_go() -> None:
-    """Give the memory of a model back before the next one."""
+    """Free the memory of a model before the next one."""
     gc.collect()
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -30,7 +30,7 @@ class Choice:
 
     @classmethod
     def of(cls, scored: Scored) -> "Choice":
-        """The faces that were read and show a compound."""
+        """Select the faces that were read and show a compound."""
         rows = scored.compounds
         p = scored.probabilities[rows]
         best = p.argmax(1) if len(rows) else np.zeros(0, np.intp)
@@ -38,7 +38,7 @@ class Choice:
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
-    """Everything on the compounds, as `measurements.Measurements` reads it and more.
+    """Compute all figures on the compounds, those of `metrics_file.Measurements` and more.
 
     `f1` and `confusion` count the faces that were read; `lost_are_wrong` has the headline figures
     with every picture that could not be read counted as an error.
@@ -60,7 +60,7 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _headline(choice: Choice, draws: int, seed: int) -> dict[str, Any]:
-    """The figures that get a bootstrap interval over people."""
+    """Compute the figures that get a bootstrap interval over people."""
     figures: dict[str, Any] = {}
     for name, measure in measures(choice).items():
         interval = metrics.bootstrap(measure, choice.who, draws, seed)
@@ -89,7 +89,7 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
 
 
 def _plain(choice: Choice, mass: float) -> dict[str, Any]:
-    """Figures without an interval, and the 11-way choice of RAF-DB."""
+    """Compute figures without an interval, and the 11-way choice of RAF-DB."""
     truth, p = choice.truth, choice.p
     some = np.isin(truth, RAFDB)
     among = RAFDB[p[some][:, RAFDB].argmax(1)] if some.any() else truth[some]
@@ -107,7 +107,7 @@ def _plain(choice: Choice, mass: float) -> dict[str, Any]:
 
 
 def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
-    """Precision, recall, F1 and support of each compound; recall is None where none is shown."""
+    """Compute precision, recall, F1 and support of each compound; recall None without faces."""
     each = metrics.per_class(choice.truth, choice.best, K)
     return {
         name: {key: _finite(values[k]) for key, values in each.items()}
@@ -116,7 +116,7 @@ def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
 
 
 def rare(choice: Choice) -> list[dict[str, Any]]:
-    """Classes with fewer than `FEW` faces: recall with Wilson's interval, and the main error."""
+    """List classes with fewer than `FEW` faces: recall with interval, and main error."""
     table = metrics.confusion(choice.truth, choice.best, K)
     rows = []
     for k in np.flatnonzero((table.sum(1) < FEW) & (table.sum(1) > 0)):
@@ -134,7 +134,7 @@ def rare(choice: Choice) -> list[dict[str, Any]]:
 
 
 def reliability(choice: Choice, bins: int = 15) -> list[dict[str, float]]:
-    """Mean confidence and accuracy in equal bins of confidence; empty bins are left out."""
+    """Average confidence and accuracy in equal bins of confidence, without empty bins."""
     confidence, right = choice.p.max(1), choice.best == choice.truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
@@ -148,7 +148,7 @@ def reliability(choice: Choice, bins: int = 15) -> list[dict[str, float]]:
 
 
 def lost_are_wrong(truth: Rows, predicted: Rows) -> dict[str, float | int | None]:
-    """Headline figures where -1 stands for a picture that could not be read, or no answer."""
+    """Compute headline figures where -1 stands for an unreadable picture, or no answer."""
     return {
         "faces": len(truth),
         "unanswered": int((predicted == UNPARSED).sum()),
@@ -159,7 +159,7 @@ def lost_are_wrong(truth: Rows, predicted: Rows) -> dict[str, float | int | None
 
 
 def class_numbers(names: NDArray[np.str_]) -> Rows:
-    """(N,) numbers of compounds; -1 for anything else."""
+    """Number the compounds, (N,); -1 for anything else."""
     number = {name: k for k, name in enumerate(COMPOUNDS)}
     return np.array([number.get(str(name), UNPARSED) for name in names], np.intp)
 
@@ -169,7 +169,7 @@ def _finite(value: Any) -> float | None:
 
 
 def load(folder: Path) -> Scored:
-    """The pictures of an evaluation folder; raises EvaluationError when it has none."""
+    """Load the pictures of an evaluation; raises EvaluationError when it has none."""
     if not (folder / FILE).is_file():
         raise EvaluationError(f"{folder} holds no {FILE}; give the folder of an evaluation.")
     return Scored.of(Table(folder / FILE, COLUMNS).rows())
@@ -178,7 +178,7 @@ def load(folder: Path) -> Scored:
 def compare(
     a: Scored, b: Scored, draws: int, seed: int, only: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Model a minus model b on the compound faces that both could read.
+    """Compare model a with model b, a minus b, on the compound faces that both could read.
 
     Exact McNemar for errors (McNemar 1947), paired bootstrap over people for the other figures, of
     which `only` may name some.

@@ -22,7 +22,7 @@ COLUMNS = ("name", "label", "subject", "status", "reason", "faces", "state", "de
 
 
 def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
-    """Every picture of the split as the app reads it, in `end_to_end.csv`."""
+    """Read every picture of the split as the app does, into `end_to_end.csv`."""
     table = Table(folder / FILE, COLUMNS)
     done = table.done()
     rows = (row for row in rows_of(plan.end_to_end, plan.split) if row.name not in done)
@@ -42,7 +42,7 @@ def _known(sample: Sample) -> dict[str, Any]:
 
 
 def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
-    """The largest face, as the app would show it."""
+    """Read the largest face, as the app would show it."""
     try:
         faces = reader.detect(pixels(sample))
         if not faces:
@@ -63,7 +63,7 @@ def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
 
 
 def figures(table: Table) -> dict[str, Any]:
-    """Over all pictures labelled with a compound; lost and refused ones are wrong.
+    """Compute figures over all pictures labelled with a compound; lost and refused ones are wrong.
 
     `choice` is the most probable of the 14; `decision` is what the app says, which may be a single
     emotion, neutral or unclear, all wrong here.

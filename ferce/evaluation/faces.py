@@ -52,17 +52,17 @@ class Read:
 
 
 def default_cache() -> Path:
-    """The cache that training uses, too."""
+    """Find the cache that training uses, too."""
     return Path.home() / ".cache" / "ferce" / "aligned"
 
 
 def rows_of(data: str, split: str) -> Iterator[Row]:
-    """Samples and problems of one split, in order."""
+    """List the samples and problems of one split, in order."""
     return (row for row in load_data(data).rows() if row.split == split)
 
 
 def aligned(rows: Iterable[Row], detect: bool, tools: Tools) -> Iterator[Aligned | Problem]:
-    """Each row with its face in the cache, or the reason why there is none."""
+    """Align the face of each row, from the cache where it is there; or the problem."""
     return align(rows, tools.cache, Settings(detect=detect), tools.jobs)
 
 
@@ -73,14 +73,14 @@ def predicted(classifier: Classifier, items: Sequence[Aligned]) -> list[Read]:
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    """Lists of `size` items, the last perhaps shorter."""
+    """Split items into lists of `size`, the last perhaps shorter."""
     stream = iter(items)
     while batch := list(islice(stream, size)):
         yield batch
 
 
 def watched(items: Iterable[T], name: str, shown: bool, total: int | None = None) -> Iterator[T]:
-    """The items, with a progress bar on standard error."""
+    """Pass items on with a progress bar on standard error."""
     from tqdm.auto import tqdm
 
     yield from tqdm(items, desc=name, total=total, disable=not shown, unit="face", delay=1.0)

@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def chosen(scored: Scored, count: int, seed: int) -> set[str]:
-    """Names of `count` faces with a compound label, drawn without regard to the label."""
+    """Draw the names of `count` faces with a compound label, at random."""
     rows = scored.compounds
     drawn = np.random.default_rng(seed).permutation(rows)[:count]
     return {str(scored.names[i]) for i in drawn}
@@ -59,7 +59,7 @@ def measure(
     folder: Path,
     tools: Tools,
 ) -> Table:
-    """One row a face in `heatmaps.csv`: the map of the most probable compound.
+    """Score the heat map of each face's most probable compound, into `heatmaps.csv`.
 
     Args:
         plan: gives method and seed.
@@ -110,7 +110,7 @@ def _row(plan: Plan, classifier: Classifier, network: Network, read: Read) -> di
 
 
 def _places(read: Read, heatmap: Heatmap, random: NDArray[np.floating]) -> dict[str, float | None]:
-    """Does the heat lie on the action units: the pointing game, and cosines of maps."""
+    """Score whether the heat lies on the action units: pointing game and cosines of maps."""
     face, cosines = read.face, match(read.face, heatmap)
     row = {"unit_cosine": cosines["cosine"], "unit_cosine_others": cosines["cosine_others"]}
     if face.landmarks is None:
@@ -125,7 +125,7 @@ def _places(read: Read, heatmap: Heatmap, random: NDArray[np.floating]) -> dict[
 
 
 def pointing(face: Face, heatmap: Heatmap) -> dict[str, float]:
-    """The pointing game (arXiv 1608.00507): is the peak in a region where the label shows?
+    """Play the pointing game (arXiv 1608.00507): is the peak where the label shows?
 
     These are the regions of the units that most people show with the label. The peak is every
     pixel of at least `PEAK` of the largest value, for maps that are flat within a region; of
@@ -143,7 +143,7 @@ def _cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
 
 
 def _claims(reader: Reader, reading: Reading, text: str) -> dict[str, Any]:
-    """Verdicts on the text's claims by face, heat and deletion, and its faithfulness."""
+    """Count the verdicts on the text's claims, with its faithfulness."""
     checked = reader.verify(reading, Explanation(text, reader.voice.name))
     assert checked.explanation is not None, "`verify` keeps the explanation"
     cues, faithful = checked.explanation.cues, checked.faithfulness
@@ -157,7 +157,7 @@ def _claims(reader: Reader, reading: Reading, text: str) -> dict[str, Any]:
 
 
 def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
-    """Means beside their controls, with intervals, and what could not be measured."""
+    """Average beside the controls, with intervals; list what could not be measured."""
     rows = [row for row in table.rows() if not row["lost"]]
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
@@ -182,7 +182,7 @@ def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
 
 
 def _texts(rows: list[dict[str, str]], how: metrics.Resampling) -> dict[str, Any]:
-    """Shares of claims, and the faithfulness family with its controls."""
+    """Compute shares of claims, and the faithfulness measures with their controls."""
     with_text = [row for row in rows if row["claims"]]
     if not with_text:
         return {}

@@ -40,7 +40,7 @@ def areas(
     seed: int = 0,
     steps: int = STEPS,
 ) -> list[Areas]:
-    """The areas of each map of one face; ties are broken at random, the same for all maps.
+    """Measure the areas of each map of a face; ties are broken at random, alike for all.
 
     Args:
         classifier: whose probability is watched.
@@ -59,7 +59,7 @@ def areas(
 
 
 def _masks(heat: NDArray[np.floating], steps: int, seed: int) -> list[Mask]:
-    """Hidden pixels of each point: deletion from none to all, then insertion from all to none."""
+    """List the hidden pixels of each point: deletion from none to all, insertion reversed."""
     ties = np.random.default_rng(seed).random(heat.size)
     order = np.lexsort((ties, -np.ravel(heat)))
     place = np.empty(heat.size, np.intp)
@@ -70,7 +70,7 @@ def _masks(heat: NDArray[np.floating], steps: int, seed: int) -> list[Mask]:
 
 
 def random_map(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(S, S) smooth noise with the grain of `perturb.random_mask`, as a control."""
+    """Make (S, S) smooth noise with the grain of `perturb.random_mask`, as a control."""
     import cv2
 
     cells = max(int(1 / GRAIN), 2) + 1
@@ -90,7 +90,7 @@ class Network:
 
     @classmethod
     def of(cls, classifier: Classifier, seed: int) -> Self:
-        """What the classifier allows."""
+        """Open the classifier as far as it allows."""
         if not isinstance(classifier, Explainable):
             why = f"ROAD and random weights need a network's pixels; {classifier.name} opens none"
             return cls(notes=(why,), seed=seed)
@@ -105,7 +105,7 @@ class Network:
     def scores(
         self, face: Face, heatmap: Heatmap, random: NDArray[np.floating]
     ) -> dict[str, float | None]:
-        """ROAD of the map and of the `random` map, and the likeness to a random network's map."""
+        """Score ROAD of the map and the `random` map, and likeness to a random network's map."""
         if self.view is None or self.random is None:
             return {}
         from ferce.explanation.heatmaps import sanity

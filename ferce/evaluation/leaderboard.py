@@ -51,14 +51,14 @@ class Entry:
 
     Attributes:
         spec: names it; unique in a leaderboard.
-        family: one of `FAMILIES`: does it read labels as words, or has it one output a label.
+        family: one of `FAMILIES`: labels as words, or one output a label.
         folder: of its evaluation, relative to the leaderboard's.
         faces: with a compound label that it could read, of which `figures` tell.
         lost: pictures that it could not read.
         figures: by the names of `measurements.FIGURES`, `macro_f1` and `accuracy` among them.
         chance: the same for its answers dealt out to the faces at random; the interval holds 95 %
             of the deals. What lies within it is no better than chance.
-        trained_on: spec of the data that it learnt from, None if not told.
+        trained_on: spec of its training data, None if unknown.
         control: whether it was trained on shuffled labels, to be at chance.
         device: that it ran on.
         speed: faces a second, None if it was measured in an earlier run only.
@@ -108,7 +108,7 @@ class Versus:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What one benchmark found.
+    """The results of one benchmark.
 
     Attributes:
         data: spec of the data set.
@@ -146,16 +146,16 @@ class Leaderboard:
         return next(word for word in (FAILED, UNKNOWN, PASSED) if word in seen)
 
     def family(self, name: str) -> tuple[Entry, ...]:
-        """The models of a family, without controls."""
+        """List the models of a family, without controls."""
         return tuple(m for m in self.models if m.family == name and not m.control)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `verdict` is told, too."""
+        """Convert to plain values, `verdict` among them."""
         return {**asdict(self), "verdict": self.verdict}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; fields that this version does not know are passed over.
+        """Parse what `to_json` gave; unknown fields are ignored.
 
         Raises:
             LeaderboardError: something is missing or has another form; the message names it.
@@ -176,7 +176,7 @@ class Leaderboard:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The leaderboard of a folder; raises LeaderboardError when it has none that is whole."""
+        """Load the leaderboard of a folder; raises LeaderboardError when it has none."""
         try:
             document = json.loads((folder / FILE).read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -205,7 +205,7 @@ def _figures(rows: Any) -> dict[str, Figure]:
 
 
 def _figure(name: str, cell: Any) -> Figure:
-    """A value with its interval; both finite."""
+    """Parse a value with its interval; both finite."""
     value = cell.get("value") if isinstance(cell, Mapping) else None
     ends = cell.get("interval") if isinstance(cell, Mapping) else None
     numbers = [value, *(ends or ())]
@@ -222,7 +222,7 @@ def _finite(value: Any) -> bool:
 
 
 def _known(kind: type, row: Any) -> dict[str, Any]:
-    """The fields of a kind; raises LeaderboardError when one is missing."""
+    """Take the fields of a kind; raises LeaderboardError when one is missing."""
     if not isinstance(row, Mapping):
         raise LeaderboardError(f"{kind.__name__} must be an object; got {row!r:.60}.")
     names = [field.name for field in fields(kind)]

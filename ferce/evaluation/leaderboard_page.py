@@ -26,12 +26,12 @@ NOTES = (
 
 
 def markdown(board: Leaderboard) -> str:
-    """The whole leaderboard."""
+    """Write the whole leaderboard as Markdown."""
     return "\n".join(_lines(board)) + "\n"
 
 
 def title(board: Leaderboard) -> str:
-    """What was measured."""
+    """Write what was measured."""
     return (
         f"{board.data}, {board.split} split: {board.pictures} pictures, {board.faces} faces of "
         f"{board.people} people that show a compound (fingerprint {board.fingerprint})"
@@ -39,7 +39,7 @@ def title(board: Leaderboard) -> str:
 
 
 def side_by_side(board: Leaderboard) -> str:
-    """The best model of either family, and how far apart the two are; "" if a family is missing."""
+    """Compare the best models of both families in words; "" if a family is missing."""
     best = [models[0] for name in FAMILIES if (models := board.family(name))]
     if len(best) < len(FAMILIES):
         return ""
@@ -98,7 +98,7 @@ def _difference(row: Versus) -> str:
 
 
 def figure_text(figure: Figure | None, signed: bool = False) -> str:
-    """A value with its interval, a dash where there is none."""
+    """Write a value with its interval, a dash where there is none."""
     if figure is None:
         return "–"
     form = "+.3f" if signed else ".3f"
@@ -109,12 +109,12 @@ def figure_text(figure: Figure | None, signed: bool = False) -> str:
 
 
 def p_value(p: float) -> str:
-    """Three digits, or that it is smaller."""
+    """Write a p-value with three digits, or that it is smaller."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def cell(text: str) -> str:
-    """The text in one line, without what ends a cell."""
+    """Put text into one line, without what ends a cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -123,7 +123,7 @@ STYLE = Path(__file__).with_name("leaderboard.css")
 
 
 def write(board: Leaderboard, folder: Path) -> None:
-    """`leaderboard.json`, `.md` and `.html`, and the plots beside them."""
+    """Write `leaderboard.json`, `.md` and `.html`, and the plots beside them."""
     write_json(folder / FILE, result.clean(board.to_json()))
     (folder / MARKDOWN).write_text(markdown(board), "utf-8")
     pictures = draw(board, folder)
@@ -131,7 +131,7 @@ def write(board: Leaderboard, folder: Path) -> None:
 
 
 def draw(board: Leaderboard, folder: Path) -> dict[str, Path]:
-    """The plots, by what they show."""
+    """Draw the plots; their paths, by what they show."""
     place = folder / PLOTS
     place.mkdir(exist_ok=True)
     pictures = {"Figures with 95 % intervals": place / "figures.png"}
@@ -145,7 +145,7 @@ def draw(board: Leaderboard, folder: Path) -> dict[str, Path]:
 
 
 def page(board: Leaderboard, folder: Path, pictures: dict[str, Path]) -> str:
-    """The HTML."""
+    """Write the HTML."""
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -215,7 +215,7 @@ def _differences(board: Leaderboard) -> Iterator[str]:
 
 
 def _each(board: Leaderboard, folder: Path) -> Iterator[str]:
-    """Confusion and reliability of every model, folded away."""
+    """Show confusion and reliability of every model, folded away."""
     yield "<h2>Each model</h2>"
     for model in board.models:
         yield f"<details><summary><code>{escape(model.spec)}</code></summary>"
@@ -226,7 +226,7 @@ def _each(board: Leaderboard, folder: Path) -> Iterator[str]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Iterator[str]:
-    """Cells are HTML; those of the first `words` columns are text, the others numbers."""
+    """Write a table of HTML cells; the first `words` columns are text, the others numbers."""
     yield '<div class="wide"><table><thead><tr>'
     yield "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     yield "</tr></thead><tbody>"
@@ -240,7 +240,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> I
 
 
 def _stacked(text: str) -> str:
-    """The interval in a line of its own."""
+    """Put the interval into a line of its own."""
     value, space, ends = escape(text).partition(" ")
     return f"{value}<br><small>{ends}</small>" if space else value
 

@@ -31,7 +31,7 @@ ASKED = 14  # faces of different labels whose prompts are read
 
 @dataclass(frozen=True)
 class Census:
-    """What the rows alone tell: a key that changes with them, pictures by split, known people."""
+    """Facts of the rows: a hash that changes with them, pictures by split, known people."""
 
     key: str
     pictures: dict[str, int]
@@ -39,7 +39,7 @@ class Census:
 
 
 def census(plan: Plan, shown: bool) -> Census:
-    """One pass over the rows, without opening a picture."""
+    """Count the rows in one pass, without opening a picture."""
     digest, pictures, subjects = hashlib.sha256(), dict[str, int](), 0
     for row in watched(load_data(plan.data).rows(), "rows", shown):
         split = row.split or audit.NO_SPLIT
@@ -52,7 +52,7 @@ def census(plan: Plan, shown: bool) -> Census:
 
 
 def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Check]:
-    """The checks of pictures, people and shuffled labels; those of the same data are kept.
+    """Check pictures, people and shuffled labels; results on the same data are kept.
 
     Everything that was seen goes to `audit.json`.
     """
@@ -80,7 +80,7 @@ def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Che
 def of_training(
     plan: Plan, counted: Census, learnt: str, folder: Path, tools: Tools
 ) -> list[Check]:
-    """Do pictures of another data set, which a model learnt from, look like pictures of the split?
+    """Check whether pictures of a model's training data look like those of the split.
 
     Its own test split is left out. Nothing where the model learnt from the data at hand, which
     `of_data` has looked at.
@@ -101,7 +101,7 @@ def of_training(
 
 
 def named(text: str) -> str:
-    """A spec in letters that every file system takes."""
+    """Write a spec in letters that every file system takes."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")
 
 
@@ -122,7 +122,7 @@ def _keep(
 
 
 def pictures(seen: audit.Audit, split: str) -> Check:
-    """Does a picture of the split look the same as one outside it?"""
+    """Check whether a picture of the split looks the same as one outside it."""
     pairs = [d for d in seen.duplicates or () if (d.splits[0] == split) != (d.splits[1] == split)]
     few = "; ".join(f"{d.first} and {d.second}" for d in pairs[:NAMED])
     words = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
@@ -130,7 +130,7 @@ def pictures(seen: audit.Audit, split: str) -> Check:
 
 
 def people(seen: audit.Audit, split: str, known: int) -> Check:
-    """Is somebody on both sides of the split?"""
+    """Check whether somebody is on both sides of the split."""
     if not known:
         return Check("people", UNKNOWN, "the data does not tell who is shown")
     both = [who for who, where in seen.shared_subjects.items() if split in where]
@@ -152,7 +152,7 @@ def _samples(plan: Plan) -> Iterator[Sample]:
 
 
 def shuffled(outcome: probe.Outcome) -> Check:
-    """Is a probe that was trained on shuffled labels at chance?"""
+    """Check whether a probe trained on shuffled labels is at chance."""
     name = "shuffled labels"
     if not outcome.faces:
         return Check(name, UNKNOWN, "either side has no face with a compound label")
@@ -164,7 +164,7 @@ def shuffled(outcome: probe.Outcome) -> Check:
 
 
 def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> Check:
-    """What the model is asked about faces of different labels: does it name the true one?
+    """Check whether prompts about faces of different labels name the true one.
 
     Args:
         classifier: any; one that is asked in words is `Prompted`.
@@ -186,7 +186,7 @@ def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> C
 
 
 def _asked(model: Prompted, item: Aligned) -> list[tuple[str, str | None]]:
-    """Each prompt about a face, with the predicted label where the prompt may name it."""
+    """Record each prompt about a face, with the predicted label where it may be named."""
     assert isinstance(model, Classifier), "a model is asked for scores"
     with model.recording() as sent:
         (read,) = predicted(model, [item])
@@ -196,7 +196,7 @@ def _asked(model: Prompted, item: Aligned) -> list[tuple[str, str | None]]:
 
 
 def sample_rows(plan: Plan) -> list[Row]:
-    """One row of the split for each label that it has, the first of each."""
+    """Pick one row of the split for each label, the first of each."""
     firsts: dict[str, Row] = {}
     for row in load_data(plan.data).rows():
         if row.split == plan.split and isinstance(row, Sample) and row.label:

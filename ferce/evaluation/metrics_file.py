@@ -78,7 +78,7 @@ class Measurements:
         data: spec of the data set it was trained on, such as "rafce:RAF-CE".
         measured_on: spec of the data set it was measured on.
         counts: split -> label -> number of faces trained and chosen on.
-        origin: where the weights came from before training, in words; None if not told.
+        origin: where the weights came from before training, in words; None if unknown.
         machine: facts of the computer, `device` among them.
         seconds: duration of the training; None where nothing was trained.
     """
@@ -96,7 +96,7 @@ class Measurements:
 
     @classmethod
     def load(cls, folder: Path, split: str = "test") -> Self:
-        """The measurements of a run folder on one split.
+        """Load the measurements of a run folder on one split.
 
         `metrics.json` holds a block for each split, with `faces`, the figures of `FIGURES`,
         `NAME_interval` [low, high] where it was measured, `f1` by class and `confusion`; beside the
@@ -127,7 +127,7 @@ class Measurements:
         )
 
     def classes(self) -> tuple[ClassRow, ...]:
-        """One row a compound, computed from the confusion matrix."""
+        """Compute one row a compound from the confusion matrix."""
         truth, predicted = (np.repeat(axis, self.confusion.ravel()) for axis in _grid())
         each = metrics.per_class(truth, predicted, len(COMPOUNDS))
         rows = []
@@ -147,7 +147,7 @@ class Measurements:
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of the share hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
+    """Compute the 95 % interval of hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
     from scipy.stats import binomtest
 
     interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
@@ -155,7 +155,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def _grid() -> NDArray[np.intp]:
-    """(2, 196) true and predicted class of each cell of the confusion matrix."""
+    """List the (2, 196) true and predicted class of each cell of the confusion matrix."""
     return np.indices((len(COMPOUNDS), len(COMPOUNDS))).reshape(2, -1)
 
 
@@ -213,7 +213,7 @@ def _number(value: Any, name: str) -> float:
 
 
 def _confusion(block: Mapping[str, Any], split: str) -> NDArray[np.intp]:
-    """The table, if it agrees with the per-class F1 beside it."""
+    """Parse the table; it must agree with the per-class F1 beside it."""
     k = len(COMPOUNDS)
     try:
         table = np.array(block.get("confusion"), float)

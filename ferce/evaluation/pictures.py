@@ -1,4 +1,4 @@
-"""The table of every picture of a split: what is known of it and what the model says."""
+"""The table of every picture of a split: its annotation and the model's scores."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
-    """Every picture of the split in `images.csv`; see `fill`."""
+    """Score every picture of the split, into `images.csv`; see `fill`."""
     table = Table(folder / FILE, COLUMNS)
     fill(table, rows_of(plan.data, plan.split), plan, classifier, tools)
     return table
@@ -76,7 +76,7 @@ def _missing(
 def _batch(
     batch: Sequence[Aligned | Problem], classifier: Classifier, free_text: bool
 ) -> list[dict[str, Any]]:
-    """One row an item, in order, whether it could be read or not."""
+    """Make one row an item, in order, whether it could be read or not."""
     reads = predicted(classifier, [item for item in batch if isinstance(item, Aligned)])
     words = iter(_named(classifier, reads) if free_text else [""] * len(reads))
     in_order = iter(reads)
@@ -92,12 +92,12 @@ def _named(classifier: Classifier, reads: Sequence[Read]) -> list[str]:
 
 
 def lost(problem: Problem) -> dict[str, Any]:
-    """The row of a picture that cannot be read."""
+    """Make the row of a picture that cannot be read."""
     return {"name": problem.name, "status": "lost", "reason": problem.reason}
 
 
 def _known(sample: Sample | None) -> dict[str, Any]:
-    """What the data tells of a picture, whether it can be read or not."""
+    """Collect what the data holds on a picture, whether it can be read or not."""
     if sample is None:
         return {}
     return {
@@ -131,12 +131,12 @@ def _row(read: Read, words: str) -> dict[str, Any]:
 
 
 def _units(labels: Sequence[UnitLabel] | None) -> str:
-    """JSON [[unit, intensity], ...], "null" where nobody coded them."""
+    """Write JSON [[unit, intensity], ...], "null" where nobody coded them."""
     return json.dumps(None if labels is None else [[u.unit, u.intensity] for u in labels])
 
 
 def fingerprint(table: Table) -> str:
-    """16 hex digits that change with any picture, label, unit or subject of the split."""
+    """Hash the split: 16 hex digits that change with any picture, label, unit or subject."""
     digest = hashlib.sha256()
     keys = ("picture", "label", "units", "subject", "status")
     for line in sorted(json.dumps([row["name"], *(row[k] for k in keys)]) for row in table.rows()):
@@ -202,7 +202,7 @@ class Scored:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
-        """The arrays of the rows of `images.csv`."""
+        """Read the rows of `images.csv` into arrays."""
         keys = [PROBABILITY + name for name in COMPOUNDS]
         texts: dict[str, list[str]] = {name: [] for name in (*TEXTS, "status")}
         numbers: dict[str, array[float]] = {name: array("d") for name in (*keys, *NUMBERS)}
@@ -236,16 +236,16 @@ class Scored:
         return np.flatnonzero(self.read & np.isin(self.labels, COMPOUNDS))
 
     def truth(self, rows: Rows) -> Rows:
-        """Class numbers of pictures labelled with a compound."""
+        """Number the classes of pictures labelled with a compound."""
         return np.array([COMPOUNDS.index(name) for name in self.labels[rows]], np.intp)
 
     def groups(self, rows: Rows) -> NDArray[np.str_]:
-        """Who is shown; a picture of an unknown person stands for itself."""
+        """Read who is shown; a picture of an unknown person stands for itself."""
         unknown = np.char.add("picture ", self.names[rows])
         return np.where(self.subjects[rows] == "", unknown, self.subjects[rows])
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Those that make slices, in lower case."""
+    """Select the attributes that make slices, in lower case."""
     given = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
     return {key: sys.intern(given[key]) for keys in KEYS.values() for key in keys if key in given}

@@ -67,7 +67,7 @@ class Plan:
             raise EvaluationError("heatmaps is 0 or more and draws is 1 or more.")
 
     def settles(self) -> dict[str, Any]:
-        """What the rows of the pictures depend on; another value needs another folder."""
+        """List what the rows of the pictures depend on; another value needs another folder."""
         names = ("model", "data", "split", "free_text")
         settings = {name: getattr(self, name) for name in names}
         return settings | {"detect": self.detects, "weights": weights(self.model)}
@@ -134,12 +134,12 @@ class Table:
             )
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """The rows on disk, one at a time."""
+        """Read the rows on disk, one at a time."""
         with self.path.open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file)
 
     def done(self) -> dict[str, str]:
-        """Name -> label of the rows on disk ("" where there is no such column)."""
+        """Map names to labels of the rows on disk ("" where there is no such column)."""
         return {row["name"]: row.get("label", "") for row in self.rows()}
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from ferce.evaluation.plan import EvaluationError, Plan, write_json
 from ferce.models.hub import folder_of
 
 FILE = "metrics.json"
-# Of a trained model's own metrics.json: told again, so that a card can be filled from this one.
+# Of a trained model's own metrics.json: copied, so that a card can be filled from this one.
 OF_TRAINING = ("data", "origin", "machine", "seconds", "plan", "network", "parameters")
 LIBRARIES = (
     *("numpy", "scipy", "torch", "transformers", "peft", "timm", "mediapipe"),
@@ -25,7 +25,7 @@ LISTED = 1000  # pictures without a figure that are named one by one; all stand 
 
 
 def counts(scored: Scored) -> dict[str, Any]:
-    """How many pictures there are, what became of them, and which got no figure and why."""
+    """Count the pictures, what became of them, and which got no figure and why."""
     lost = [i for i in range(len(scored)) if not scored.read[i]]
     return {
         "pictures": len(scored),
@@ -40,7 +40,7 @@ def counts(scored: Scored) -> dict[str, Any]:
 
 
 def facts(plan: Plan, device: str) -> dict[str, Any]:
-    """Of the training where the model's folder tells it, and of this machine."""
+    """Collect facts of the training, where the model's folder has them, and this machine."""
     known = _training(plan)
     known.setdefault("data", {"spec": "not told by the model"})
     known.setdefault("machine", {"device": device})
@@ -57,7 +57,7 @@ def _training(plan: Plan) -> dict[str, Any]:
 
 
 def made(plan: Plan, command: str, seconds: float, device: str) -> dict[str, Any]:
-    """Command, date, versions and duration of this evaluation."""
+    """Record command, date, versions and duration of this evaluation."""
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -71,7 +71,7 @@ def made(plan: Plan, command: str, seconds: float, device: str) -> dict[str, Any
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that can change a figure, of those that are installed."""
+    """List the versions of installed libraries that can change a figure."""
     installed = {}
     for name in LIBRARIES:
         try:
@@ -100,7 +100,7 @@ def record(block: Mapping[str, Any], split: str, run: Path) -> None:
 
 
 def clean(value: Any) -> Any:
-    """The value with None for every NaN or infinity, which JSON does not have."""
+    """Replace every NaN or infinity, which JSON does not have, by None."""
     if isinstance(value, Mapping):
         return {str(key): clean(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -127,7 +127,7 @@ NAMES = {
 
 
 def summary(metrics: Mapping[str, Any], split: str) -> str:
-    """Markdown: one row a figure with its 95 % interval, then the other parts."""
+    """Write Markdown: one row a figure with its 95 % interval, then the other parts."""
     return "\n".join(_lines(metrics, metrics[split]))
 
 
@@ -200,7 +200,7 @@ GROUPED = {
 
 
 def grouped(groups: Mapping[str, Any]) -> Iterator[str]:
-    """A row for each figure of each group of people."""
+    """Write a row for each figure of each group of people."""
     for name, parts in groups.items():
         for part, figures in parts.items():
             for key in filter(figures.__contains__, GROUPED):
@@ -208,7 +208,7 @@ def grouped(groups: Mapping[str, Any]) -> Iterator[str]:
 
 
 def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str:
-    """One line of the table; an unmeasured value is a dash, an unmeasured interval empty."""
+    """Write one line of the table; an unmeasured value is a dash, its interval empty."""
     ends = ""
     if interval and None not in interval:
         ends = f"{interval[0]:.3f} to {interval[1]:.3f}"
@@ -217,7 +217,7 @@ def row(name: str, value: Any, interval: Any = None, control: Any = None) -> str
 
 
 def _control(figure: Mapping[str, Any]) -> Any:
-    """The value of the first control, whatever it is called; None where there is none."""
+    """Find the value of the first control, whatever its name; None where there is none."""
     return next((v["value"] for key, v in figure.items() if key.startswith("control")), None)
 
 
@@ -228,7 +228,7 @@ def _number(value: Any) -> str:
 
 
 def _part(name: str, figures: Any) -> Iterator[str]:
-    """Every number of a part, by its name there, with interval and control where it has them."""
+    """Write every number of a part by its name, with interval and control if it has them."""
     for key, value in (figures or {}).items():
         title = f"{name}: {key}".replace("_", " ")
         if isinstance(value, Mapping) and "value" in value:

@@ -47,7 +47,7 @@ class Run:
     started: float = field(default_factory=time.perf_counter)
 
     def claim(self, name: str, wanted: Metrics) -> None:
-        """See `plan.claim`."""
+        """Note what a table depends on; see `plan.claim`."""
         claim(self.output, name, wanted)
 
 
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -> Metrics:
-    """All that follows from the table of pictures, and what else the plan asks for; see `evaluate`.
+    """Conclude from the table of pictures, with what else the plan asks for; see `evaluate`.
 
     Args:
         run: whose folder gets `metrics.json` and plots.
@@ -132,7 +132,7 @@ def _require_faces(scored: Scored, plan: Plan) -> None:
 
 
 def figures(scored: Scored, plan: Plan) -> Metrics:
-    """All that the table of pictures tells; of data without compounds, the single emotions."""
+    """Compute all figures of the table of pictures; without compounds, the single emotions."""
     block = {
         "data": plan.data,
         "split": plan.split,
@@ -153,7 +153,7 @@ def figures(scored: Scored, plan: Plan) -> Metrics:
 
 
 def _all(scored: Scored) -> Metrics:
-    """With lost pictures counted as errors; of a file that is missing the label is not known."""
+    """Count lost pictures as errors; of a file that is missing the label is not known."""
     rows = np.flatnonzero(np.isin(scored.labels, COMPOUNDS))
     best = np.full(len(rows), -1, np.intp)
     best[scored.read[rows]] = scored.probabilities[rows][scored.read[rows]].argmax(1)
@@ -169,7 +169,7 @@ def _free_text(scored: Scored, plan: Plan) -> Metrics:
 
 
 def _extras(run: Run, scored: Scored) -> Metrics:
-    """What was asked for beyond the classification."""
+    """Measure what was asked for beyond the classification."""
     plan, block, reader = run.plan, Metrics(), Reader(run.classifier)
     written: dict[str, str] = {}
     if plan.voice:
@@ -188,7 +188,7 @@ def _extras(run: Run, scored: Scored) -> Metrics:
 
 
 def _heat(run: Run, reader: Reader, scored: Scored, written: Mapping[str, str]) -> Metrics:
-    """Figures of the heat maps, and of the texts that were written of the same faces."""
+    """Measure heat maps, and the texts that were written about the same faces."""
     plan = run.plan
     run.claim("heat maps", {n: getattr(plan, n) for n in ("method", "seed", "heatmaps", "voice")})
     names = heat.chosen(scored, plan.heatmaps, plan.seed)
@@ -210,7 +210,7 @@ def _text_figures(run: Run, table: Table) -> Metrics:
 
 
 def draw(block: Metrics, split: str, output: Path) -> None:
-    """The plots beside `metrics.json`, of data with compounds."""
+    """Draw the plots beside `metrics.json`, of data with compounds."""
     if not block["faces"]:
         return
     plots.draw_counts(block["confusion"], output / "confusion_counts.png", split)

@@ -35,7 +35,7 @@ class Crew:
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """The crew that the environment tells of; alone without one."""
+        """Join the processes that the environment names; alone without any."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         from accelerate import PartialState
@@ -49,13 +49,13 @@ class Crew:
         return self.rank == 0
 
     def device(self, wanted: str) -> str:
-        """This process's device: of several GPUs its own."""
+        """Choose this process's device: of several GPUs its own."""
         if self.state is None or wanted != "auto":
             return wanted
         return str(self.state.device)
 
     def gather(self, value: T) -> list[T]:
-        """The value of every process, in their order; all must call it, and wait for each other."""
+        """Gather the value of every process, in order; all must call it and wait."""
         if self.state is None:
             return [value]
         from accelerate.utils import gather_object
@@ -63,7 +63,7 @@ class Crew:
         return list(gather_object([value]))
 
     def shards(self, items: Iterable[T], size: int) -> Iterator[tuple[int, list[T]]]:
-        """This process's pieces of `size` items, each with its number; the last may be shorter."""
+        """Split items into pieces of `size` and yield this process's, each with its number."""
         stream, number = iter(items), 0
         while piece := list(islice(stream, size)):
             if number % self.world == self.rank:
@@ -89,7 +89,7 @@ class Pace:
         return self.classifier.name
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """The classifier's scores."""
+        """Score faces and count the time."""
         start = time.perf_counter()
         scores = self.classifier.scores(faces)
         self.seconds += time.perf_counter() - start
@@ -98,7 +98,7 @@ class Pace:
 
 
 def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, count: int) -> None:
-    """This process's shards of the split; what they hold already is not measured again.
+    """Measure this process's shards of the split; what they hold already is kept.
 
     Args:
         plan: what is measured.
@@ -120,7 +120,7 @@ def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, coun
 
 
 def join(folder: Path, count: int) -> Table:
-    """All shards in one table, in the order of the data; `count` is the number of pictures.
+    """Join all shards in one table, in order; `count` is the number of pictures.
 
     Raises:
         EvaluationError: a shard is missing or not whole.

@@ -42,7 +42,7 @@ class ClipScorer:
         self.longest = self.network.config.text_config.max_position_embeddings
 
     def pictures(self, crops: Sequence[Pixels]) -> NDArray[np.float64]:
-        """(N, D) unit rows of N (H, W, 3) uint8 RGB pictures."""
+        """Embed N (H, W, 3) uint8 RGB pictures, (N, D) unit rows."""
         import torch
 
         pixels = self.processor(
@@ -52,7 +52,7 @@ class ClipScorer:
             return _unit(self.network.get_image_features(pixel_values=pixels.to(self.device)))
 
     def captions(self, text: str) -> NDArray[np.float64]:
-        """(K, D) unit rows: the text, or each of its sentences when it is longer than CLIP reads.
+        """Embed a text, or each sentence of one longer than CLIP reads, (K, D) unit rows.
 
         A sentence that alone is too long is cut, as the paper does.
         """
@@ -74,7 +74,7 @@ class ClipScorer:
 
 
 def clip_score(picture: NDArray[np.float64], captions: NDArray[np.float64]) -> float:
-    """Mean over sentences of w * max(cos, 0), 0..2.5 (equation in section 3 of the paper).
+    """Average w * max(cos, 0) over sentences, 0..2.5 (equation in section 3 of the paper).
 
     Args:
         picture: (D,) of length 1.
@@ -98,7 +98,7 @@ class SentenceEncoder:
         self.longest = min(self.network.config.max_position_embeddings, 512)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """(N, D) unit rows."""
+        """Embed texts, (N, D) unit rows."""
         import torch
 
         tokens = self.tokenizer(
@@ -115,7 +115,7 @@ class SentenceEncoder:
 
 
 def _unit(output: Any) -> NDArray[np.float64]:
-    """Rows of length 1; transformers 5 wraps CLIP's features in an output object."""
+    """Scale rows to length 1; transformers 5 wraps CLIP's features in an output object."""
     rows = getattr(output, "pooler_output", output).double().cpu().numpy()
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float64)
 
@@ -125,7 +125,7 @@ _ADVICE = "install train/requirements.txt"
 
 
 def corpus_bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """BLEU of all texts together, 0..100 (Papineni et al. 2002, as in arXiv 1804.08771).
+    """Compute BLEU of all texts together, 0..100 (Papineni et al. 2002, as in arXiv 1804.08771).
 
     Args:
         texts: N texts.
@@ -142,7 +142,7 @@ def corpus_bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> fl
 
 
 def sentence_bleu(text: str, references: Sequence[str]) -> float:
-    """BLEU of one text, 0..100, orders without any n-gram left out (`use_effective_order`)."""
+    """Compute BLEU of one text, 0..100, without orders that have no n-gram."""
     import sacrebleu
 
     return float(sacrebleu.sentence_bleu(text, list(references), use_effective_order=True).score)
@@ -151,7 +151,7 @@ def sentence_bleu(text: str, references: Sequence[str]) -> float:
 def rouge(
     texts: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[str, NDArray[np.float64]]:
-    """ROUGE-1, -2 and -L: (N,) F-measures 0..1, with stemming, best over the references."""
+    """Compute ROUGE-1, -2 and -L: (N,) F-measures 0..1, stemmed, best over the references."""
     try:
         from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
     except ImportError as error:
@@ -167,13 +167,13 @@ class _NoSynonyms:
     """Stands in for WordNet, which would be a download."""
 
     def synsets(self, word: str) -> list[Any]:
-        """None of a word."""
+        """Return none for any word."""
         del word
         return []
 
 
 def meteor(texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """(N,) METEOR 0..1, best over the references (Lavie & Agarwal 2007; NLTK's implementation).
+    """Compute METEOR, (N,) 0..1, best over the references (Lavie & Agarwal 2007; by NLTK).
 
     Words match exactly or by their stem and not as synonyms, so that neither Java nor a download is
     needed; figures of other papers are a little higher.
@@ -190,7 +190,7 @@ def meteor(texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray
 
 
 def _words(text: str) -> list[str]:
-    """In lower case, without punctuation."""
+    """Split into words in lower case, without punctuation."""
     return re.findall(r"[^\W_]+", text.lower())
 
 
@@ -200,7 +200,7 @@ BLOCK = 64  # pictures held at a time; the control pairs those of a block
 
 
 def measure_clip(plan: Plan, texts: Table, folder: Path, tools: Tools, device: str) -> Table:
-    """CLIPScore of each text with its face, and with the face half a block further on."""
+    """Compute CLIPScore of each text with its face, and with a face half a block on."""
     scorer, table = ClipScorer(plan.clip, device), Table(folder / FILE, COLUMNS)
     done = table.done()
     left = (row for row in texts.rows() if row["text"] and row["name"] not in done)
@@ -236,7 +236,7 @@ def _block(
 
 
 def clip_figures(table: Table, plan: Plan) -> dict[str, Any]:
-    """Mean CLIPScore beside that of shuffled pairs."""
+    """Average CLIPScore beside that of shuffled pairs."""
     rows = list(table.rows())
     own, control = (metrics.column(rows, name) for name in COLUMNS[2:])
     how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
@@ -245,7 +245,7 @@ def clip_figures(table: Table, plan: Plan) -> dict[str, Any]:
 
 
 def encoder_figures(texts: Table, plan: Plan, device: str) -> dict[str, Any]:
-    """Cosine of each text with its nearest reference, beside that of another picture's."""
+    """Compute the cosine of each text with its nearest reference, and another picture's."""
     encode = SentenceEncoder(plan.encoder, device)
     rows = [row for row in texts.rows() if row["text"]]
     own, control = [], []

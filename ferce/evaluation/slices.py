@@ -25,7 +25,7 @@ FRONTAL, TURNED = 10.0, 25.0  # degrees of yaw or pitch
 
 
 def by_attribute(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
-    """Slice -> parts with accuracy and macro-F1, and the gap between best and worst part."""
+    """Measure accuracy and macro-F1 of each part of a slice, and the gap between parts."""
     choice, rows = Choice.of(scored), scored.compounds
     figures = {}
     for name, values in slices(scored, rows).items():
@@ -40,7 +40,7 @@ def by_attribute(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
 
 def slices(scored: Scored, rows: Rows) -> dict[str, NDArray[np.str_]]:
-    """Slice -> (N,) value of each face, "" where not known."""
+    """List (N,) the value of each face by slice, "" where not known."""
     values = {name: _attribute(scored, rows, keys) for name, keys in KEYS.items()}
     return values | {"pose": _pose(scored, rows), "blur": _blur(scored, rows)}
 
@@ -52,7 +52,7 @@ def _attribute(scored: Scored, rows: Rows, keys: tuple[str, ...]) -> NDArray[np.
 
 
 def _pose(scored: Scored, rows: Rows) -> NDArray[np.str_]:
-    """By the larger of yaw and pitch, as the detector measured them."""
+    """Slice by the larger of yaw and pitch, as the detector measured them."""
     yaw, pitch = (np.abs(scored.quality[name][rows]) for name in ("yaw", "pitch"))
     turn = np.fmax(yaw, pitch)
     names = np.where(turn < FRONTAL, "frontal", np.where(turn < TURNED, "turned", "far turned"))
@@ -60,7 +60,7 @@ def _pose(scored: Scored, rows: Rows) -> NDArray[np.str_]:
 
 
 def _blur(scored: Scored, rows: Rows) -> NDArray[np.str_]:
-    """Thirds of the split by `faces.sharpness`."""
+    """Slice into thirds by `faces.sharpness`."""
     sharp = scored.quality["sharpness"][rows]
     known = sharp[np.isfinite(sharp)]
     if not len(known):
@@ -89,7 +89,7 @@ def _part(choice: Choice, items: Rows, draws: int, seed: int) -> dict[str, Any]:
 def gap(
     choice: Choice, values: NDArray[np.str_], parts: Mapping[str, Rows], draws: int, seed: int
 ) -> dict[str, Any] | None:
-    """Accuracy of the best part minus that of the worst, with a paired interval over people.
+    """Compute best minus worst accuracy of the parts, with a paired interval over people.
 
     Which parts these are is settled on all faces, so the interval may hold 0. Parts with fewer than
     `ENOUGH` faces stay out; None when fewer than two are left.
@@ -120,7 +120,7 @@ AGES = (20, 30, 40, 60)  # years that part the age groups
 
 
 def by_people(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Attribute -> group of `ENOUGH` faces or more -> figures.
+    """Measure groups of people with `ENOUGH` faces or more, by attribute and group.
 
     Of each group: `faces`; `unit_f1`, over the units that `units.FEWEST` of all faces show, taken
     together; of its neutral faces `neutral_recall`, the share that was called neutral, and
@@ -159,7 +159,7 @@ def _figures(
 
 
 def _group(name: str, row: Mapping[str, str]) -> str:
-    """The group of a face, "" where it is unknown; ages in years are put together."""
+    """Find the group of a face, "" where it is unknown; ages in years are put together."""
     attributes = json.loads(row["attributes"] or "{}")
     value = str(next((attributes[key] for key in KEYS[name] if attributes.get(key)), ""))
     if name != "age" or not value.isdecimal():

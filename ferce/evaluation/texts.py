@@ -81,7 +81,7 @@ def _row(read: Read, voice: Voice) -> dict[str, Any]:
 
 
 def figures(table: Table, plan: Plan) -> dict[str, Any]:
-    """Every score beside its control: the same texts against other pictures' references."""
+    """Compute scores beside their controls: the texts against other pictures' references."""
     rows = [row for row in table.rows() if not row["lost"]]
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
@@ -123,7 +123,7 @@ def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
 
 
 def _sentences(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Scores of each text."""
+    """Score each text."""
     bleus = _bleus(texts, references)
     meteors = similarity.meteor(texts, references)
     return similarity.rouge(texts, references) | {"meteor": meteors, "sentence_bleu": bleus}
@@ -136,7 +136,7 @@ def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
 
 
 def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
-    """Micro precision, recall and F1 of claimed units, and the share of invented claims."""
+    """Compute micro precision, recall and F1 of claimed units, and the invented share."""
     table = [
         compare(row["text"], json.loads(rows[k]["there"]), json.loads(rows[k]["faint"]))
         for row, k in zip(rows, partner, strict=True)
@@ -160,7 +160,7 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
 
 
 def _beside(own: dict[str, Any], control: dict[str, Any]) -> dict[str, Any]:
-    """Each measure with that of the shuffled pairs as its control."""
+    """Join each measure with that of the shuffled pairs as its control."""
     return {
         name: measured | {"control": control[name]} if isinstance(measured, dict) else measured
         for name, measured in own.items()
@@ -172,7 +172,7 @@ def _harmonic(p: float | None, r: float | None) -> float | None:
 
 
 def _verdicts(rows: Texts, plan: Plan) -> dict[str, Any]:
-    """Shares of claims that the face's measured units support, contradict, or do not settle."""
+    """Compute shares of claims that the measured units support, contradict or leave open."""
     counts = {verdict: metrics.column(rows, verdict) for verdict in VERDICTS}
     total, how = sum(counts.values()), _resampling(rows, plan)
     return {

@@ -34,7 +34,7 @@ class Coded:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
-        """Of the rows of `images.csv`."""
+        """Read the rows of `images.csv`."""
         kept = [row for row in rows if row["status"] == "read"]
         return cls(
             np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
@@ -45,18 +45,18 @@ class Coded:
 
 
 def coded(sample: Sample) -> str:
-    """JSON list of the units that were coded; "null" where all were."""
+    """Write a JSON list of the units that were coded; "null" where all were."""
     return json.dumps(None if sample.coded is None else sorted(sample.coded))
 
 
 def measured(units: Units) -> str:
-    """JSON [[unit, intensity], ...] of the units that the model can tell."""
+    """Write JSON [[unit, intensity], ...] of the units that the model measures."""
     known = [(n, u.intensity) for n, u in sorted(units.items()) if u.confidence >= TRUSTED]
     return json.dumps([[number, round(float(intensity), 4)] for number, intensity in known])
 
 
 def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[str, Any]:
-    """F1 of each unit that enough faces show, their mean, and false alarms on neutral faces.
+    """Compute F1 of each unit that enough faces show, the mean, and neutral false alarms.
 
     A unit counts as seen from `action_units.ACTIVE` on; a face of which it was not coded does not
     count. {} where nothing was coded.
@@ -85,7 +85,7 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
 
 
 def yes_no(table: Coded) -> dict[str, Any]:
-    """Balanced accuracy of "is this cue there" as answered from the measured units.
+    """Compute balanced accuracy of "is this cue there", answered from measured units.
 
     The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about.
     """

@@ -23,7 +23,7 @@ STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTI
 
 
 def _likelihoods() -> NDArray[np.float64]:
-    """(21, K): P(unit active | hypothesis), units in the order of `UNITS`."""
+    """Tabulate P(unit active | hypothesis), (21, K), units in the order of `UNITS`."""
     table = np.empty((len(HYPOTHESES), len(UNITS)))
     for row, label in zip(table, HYPOTHESES, strict=True):
         for k, unit in enumerate(UNITS):
@@ -60,14 +60,14 @@ class Posterior:
     neutral: NDArray[np.float64]
 
     def classes(self) -> NDArray[np.float64]:
-        """(N, 14) with rows that sum to 1; see `spread`."""
+        """Compute (N, 14) with rows that sum to 1; see `spread`."""
         return spread(self.compound, self.single, self.neutral)
 
 
 def spread(
     compound: NDArray[np.float64], single: NDArray[np.float64], neutral: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(N, 14) whose rows have the sum of all three: (N, 14), (N, 6) and (N,) probabilities.
+    """Share all evidence among the compounds, (N, 14), from (N, 14), (N, 6) and (N,) probabilities.
 
     What speaks for one emotion alone is shared evenly by the compounds that hold it, and what
     speaks for neutral by all: a plain smile makes happiness certain and no compound strong.

@@ -34,7 +34,7 @@ class Calibration:
 
 
 def load_calibration(folder: Path) -> Calibration:
-    """The calibration kept with a checkpoint; one that has none is taken as it is.
+    """Load a checkpoint's calibration; one that has none is left as it is.
 
     Raises:
         CheckpointError: the file holds something else than a calibration.

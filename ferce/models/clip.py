@@ -32,12 +32,12 @@ class Scorer(torch.nn.Module):  # type: ignore[misc]
         self.network, self.head = network, head
 
     def features(self, pixels: Any) -> Any:
-        """(N, D) fp32, rows of length 1."""
+        """Embed pixels as (N, D) fp32, rows of length 1."""
         output = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
         return torch.nn.functional.normalize(output.pooler_output.float(), dim=1)
 
     def forward(self, pixels: Any) -> Any:
-        """(N, K)."""
+        """Score pixels, (N, K)."""
         return self.head(self.features(pixels))
 
 
@@ -60,16 +60,16 @@ class Clip:
         self.module = Scorer(checkpoint.network, head.to(self.device)).eval()
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face."""
+        """Score faces, one row each."""
         logits = self._run(faces, self.module, len(self.columns.names))
         return self.columns.scores(logits, self.calibration)
 
     def features(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """(N, D) of the frozen tower, rows of length 1."""
+        """Embed faces by the frozen tower, (N, D), rows of length 1."""
         return self._run(faces, self.module.features, self.module.head.width).astype(np.float32)
 
     def view(self) -> View:
-        """The vision tower as heat maps need it."""
+        """Open the vision tower for heat maps."""
         layer = layers.of_tower(self.module.network.vision_model)
         index = self.columns.index
         part = _part(self.pictures)
@@ -90,7 +90,7 @@ class Clip:
 
 
 def load(spec: Spec, device: str) -> Clip:
-    """The model of `clip:owner/name`, or of `clip:owner/name+HEAD` with a fitted head.
+    """Load the model of `clip:owner/name`, or of `clip:owner/name+HEAD` with a fitted head.
 
     Options are those of `Settings` and `prompts` (a key of `STYLES`).
 
@@ -132,7 +132,7 @@ def save(model: Clip, folder: Path, base: str) -> None:
 
 
 def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
-    """The sentences of each label as one text vector, and the model's own scale and bias.
+    """Embed the sentences of each label as one text vector, with the model's scale and bias.
 
     A label's vector is the mean of its sentences' vectors, each of length 1 (prompt ensemble,
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4).
@@ -153,7 +153,7 @@ def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
 
 
 def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Any:
-    """(N, D) rows of length 1; SigLIP saw every text padded to its full length."""
+    """Embed texts as (N, D) rows of length 1; SigLIP saw each padded to its full length."""
     network = checkpoint.network
     longest = network.config.text_config.max_position_embeddings
     padding = "max_length" if network.config.model_type == "siglip" else True
@@ -165,7 +165,7 @@ def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Any:
 
 
 def _part(pictures: Any) -> float:
-    """Share of the crop's side that the image processor keeps about the centre."""
+    """Compute the share of the crop's side that the image processor keeps."""
     if not getattr(pictures, "do_center_crop", False):
         return 1.0
     return min(float(pictures.crop_size["height"]) / float(pictures.size["shortest_edge"]), 1.0)

@@ -24,7 +24,7 @@ class Columns:
 
     @classmethod
     def read(cls, names: Any, where: str, count: int | None = None) -> Self:
-        """The labels that a checkpoint's config names.
+        """Read the labels that a checkpoint's config names.
 
         Args:
             names: what it has as `label_names`: a list, or a dict from position to name.
@@ -46,13 +46,13 @@ class Columns:
         return cls(tuple(label for label in known if label is not None))
 
     def index(self, label: str) -> int:
-        """Column of a label; raises ValueError where the network has none for it."""
+        """Find the column of a label; raises ValueError where the network has none for it."""
         if label not in self.names:
             raise ValueError(f"this model gives no probability for {label!r}")
         return self.names.index(label)
 
     def scores(self, logits: NDArray[np.floating], calibration: Calibration) -> Scores:
-        """Calibrated scores of (N, K) logits; the compounds' share is spread over the compounds."""
+        """Calibrate (N, K) logits; the share of the compounds is spread over them."""
         p = softmax(logits, calibration.temperature)
         classes = p[:, [self.names.index(label) for label in COMPOUNDS]]
         return Scores(

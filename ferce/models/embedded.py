@@ -55,7 +55,7 @@ class Embedded:
     """A `Classifier` and `Explainable`; its network is what heat maps look into."""
 
     def __init__(self, name: str, network: TimmNet, readers: Readers) -> None:
-        """`network` is read by `readers`."""
+        """Join a network with the readers of its features."""
         self.name, self.network = name, network
         self._units, self._prior, self._fusion = readers.units, readers.prior, readers.fusion
         self._view: View | None = None
@@ -66,7 +66,7 @@ class Embedded:
         return self.network.device
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face; what is not measured of a face counts as the mean face."""
+        """Score faces, one row each; what is not measured counts as the mean face."""
         x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
         chances, single, neutral = mixture(self._fusion.heads, x)
@@ -80,12 +80,12 @@ class Embedded:
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
-        """(N, F) what the fusion reads, in the order of `evidence_names`."""
+        """Collect the (N, F) numbers that the fusion reads, in the order of `evidence_names`."""
         logits, units = self._looked(faces)
         return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
 
     def view(self) -> View:
-        """The network with the readers behind it, as heat maps need it."""
+        """Open the network with the readers behind it for heat maps."""
         if self._view is None:
             heads = (COMPOUND, EXPRESSION, GATE)
             module = Fused(self.network.network, self._units, self._fusion, heads).eval()
@@ -96,7 +96,7 @@ class Embedded:
         return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
-        """(N, F) how far each number counts: measures of covered places do not."""
+        """Weigh each number, (N, F): measures of covered places do not."""
         counts = np.ones((len(faces), len(self._fusion.features)))
         for row, face in zip(counts, faces, strict=True):
             if face.hidden:
@@ -106,7 +106,7 @@ class Embedded:
         return counts
 
     def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
-        """The network's scores (N, K) and action units (N, A), of one pass a batch."""
+        """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
         import torch
 
         network, batches = self.network.network, []
@@ -124,7 +124,7 @@ class Embedded:
         return logits, units
 
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
-        """Action units of one face with standardised evidence `x` (F,); {} without landmarks.
+        """Read a face's action units from standardised evidence `x` (F,); {} without landmarks.
 
         The intensity is that under which `hypotheses` gives the reader's own probability.
         """
@@ -142,7 +142,7 @@ class Embedded:
 
 
 def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """(N, 14) of the compounds before calibration, (N, 6) single emotions and (N,) neutral.
+    """Compute (N, 14) of the compounds uncalibrated, (N, 6) single emotions and (N,) neutral.
 
     Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
 
@@ -158,7 +158,7 @@ def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matri
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names of the evidence of a network with these outputs."""
+    """Name the evidence of a network with these outputs."""
     return (
         *(f"network {name}" for name in columns),
         *(f"network AU{number}" for number in sorted(UNITS)),
@@ -168,7 +168,7 @@ def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def load(spec: Spec, device: str) -> Embedded:
-    """`embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
+    """Load `embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
 
     Raises:
         CheckpointError: not to be had, or its parts do not fit together.
@@ -178,7 +178,7 @@ def load(spec: Spec, device: str) -> Embedded:
 
 
 def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
-    """The classifier of a folder; see `load`."""
+    """Load the classifier of a folder; see `load`."""
     network = timm_net.load(Spec("timm", str(folder)), device)
     fusion = Fusion.load(folder)
     if fusion.features != evidence_names(network.columns.names):
@@ -188,7 +188,7 @@ def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
 
 
 def unit_head(folder: Path, network: TimmNet) -> Any:
-    """The action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
+    """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
 
     Raises:
         CheckpointError: missing, or of another shape.
@@ -209,7 +209,7 @@ def unit_head(folder: Path, network: TimmNet) -> Any:
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:
-    """Sides as MediaPipe saw them, at the fused strength; never less sure than MediaPipe was."""
+    """Keep MediaPipe's sides at the fused strength; never less sure than MediaPipe was."""
     confidence = float(min(max(trust, seen.confidence if seen else 0.0), 1.0))
     if not UNITS[number].sided:
         return UnitEvidence(number, intensity, confidence, source="embedded")
@@ -236,7 +236,7 @@ class Fused(Module):  # type: ignore[misc]
     """
 
     def __init__(self, network: Any, units: Any, fusion: Fusion, heads: Sequence[str]) -> None:
-        """`heads` are the names of the compound, the expression and the gate head."""
+        """Copy the linear readers; `heads` names the compound, expression and gate head."""
         super().__init__()
         self.network, self.units = network, units
         count = network.num_classes + units.out_features

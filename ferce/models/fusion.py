@@ -25,7 +25,7 @@ class Head:
     bias: Matrix
 
     def __call__(self, x: Matrix) -> Matrix:
-        """(N, F) to (N, K)."""
+        """Score (N, F) evidence, (N, K)."""
         return np.asarray(x @ self.weight.T + self.bias)
 
 
@@ -46,7 +46,7 @@ class Fusion:
     heads: Mapping[str, Head]
 
     def standardised(self, x: Matrix) -> Matrix:
-        """(N, F) evidence with mean 0 and deviation 1; 0 where it is NaN."""
+        """Scale (N, F) evidence to mean 0 and deviation 1; 0 where it is NaN."""
         return np.nan_to_num((np.asarray(x, np.float64) - self.mean) / self.scale)
 
     def save(self, folder: Path) -> None:

@@ -63,13 +63,13 @@ _SPECIAL = re.compile(r"<\|?/?[a-z_]{1,24}\|?>|\[/?INST\]|<<SYS>>", re.IGNORECAS
 
 
 def questions(prediction: Prediction | None = None) -> tuple[str, ...]:
-    """The questionnaire, and for each component of the predicted label which cue speaks for it."""
+    """List the questionnaire, and for each component of the label which cue speaks for it."""
     parts = components(prediction.label) if prediction and prediction.label else ()
     return (*QUESTIONNAIRE, *(COMPONENT.format(noun=NOUNS[p]) for p in parts))
 
 
 def explain(prediction: Prediction, template: str = "plain", units: Units | None = None) -> str:
-    """The prompt that asks for an explanation of the *predicted* label; nothing else names one.
+    """Write the prompt for an explanation of the *predicted* label; nothing else names one.
 
     Args:
         prediction: its label is the only label in the prompt; an unclear one gets the house prompt.
@@ -89,13 +89,13 @@ def explain(prediction: Prediction, template: str = "plain", units: Units | None
 
 
 def context(units: Units) -> str:
-    """The active units in words, such as "the lips are parted (AU25)"."""
+    """Put the active units into words, such as "the lips are parted (AU25)"."""
     said = phrases(active(units))
     return joined(p.coded for p in said) or "no clear facial movement"
 
 
 def formatted(family: str, text: str) -> str:
-    """The question or prompt as a family of models wants it.
+    """Format a question or prompt for a family of models.
 
     Raises:
         ValueError: the family is unknown.
@@ -106,12 +106,12 @@ def formatted(family: str, text: str) -> str:
 
 
 def messages(text: str) -> list[dict[str, object]]:
-    """One user turn with a place for the image, for processors with a chat template."""
+    """Make one user turn with a place for the image, for processors with a chat template."""
     return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
 
 
 def question(text: str) -> str:
-    """A user's question made safe: one line, no control characters.
+    """Clean a user's question: one line, no control characters.
 
     Raises:
         ValueError: it is empty, longer than `MAX_QUESTION`, or holds a model's control marks.
@@ -131,7 +131,7 @@ def question(text: str) -> str:
 
 
 def guard(prompt: str, truth: str, predicted: str | None = None) -> str:
-    """The prompt, if it does not give the true label away.
+    """Refuse a prompt that gives the true label away.
 
     A prompt that lists every compound gives nothing away, nor does the predicted label when it
     happens to be true.
@@ -177,7 +177,7 @@ def _plain(text: str) -> str:
 
 
 def _names(label: str) -> tuple[str, ...]:
-    """The label and the plain ways to say it."""
+    """List the label and the plain ways to say it."""
     if label == NEUTRAL:
         return (label,)
     if label in BASICS:
@@ -206,7 +206,7 @@ STYLES: tuple[str, ...] = ("plain", "units", "both")
 
 
 def sentences(label: str, style: str = "both") -> tuple[str, ...]:
-    """The sentences of a compound, each once.
+    """Write the sentences of a compound, each once.
 
     Args:
         label: a compound.
@@ -224,11 +224,11 @@ def sentences(label: str, style: str = "both") -> tuple[str, ...]:
 
 
 def label_sentences(style: str = "both") -> Mapping[str, tuple[str, ...]]:
-    """Label -> sentences, for every compound."""
+    """Write the sentences of every compound, by label."""
     return MappingProxyType({label: sentences(label, style) for label in COMPOUNDS})
 
 
 def _clauses(units: tuple[int, ...] | list[int]) -> str:
-    """As in: the inner brows are raised, the lips are parted and the jaw is dropped."""
+    """Join units as in: the inner brows are raised, the lips are parted and the jaw is dropped."""
     *most, last = (UNITS[number].clause() for number in units)
     return f"{', '.join(most)} and {last}" if most else last

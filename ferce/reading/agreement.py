@@ -32,7 +32,7 @@ class Agreement:
 
 
 def compare(readings: Sequence[Reading]) -> Agreement | None:
-    """The agreement of the readings that hold a prediction; None for fewer than two of them."""
+    """Measure how far the readings with a prediction agree; None for fewer than two."""
     predictions = [reading.prediction for reading in readings if reading.prediction is not None]
     if len(predictions) < 2:
         return None
@@ -48,13 +48,13 @@ def compare(readings: Sequence[Reading]) -> Agreement | None:
 
 
 def overlap(a: Prediction, b: Prediction) -> float:
-    """Sum of min(p, q) over the compounds, 0..1; one minus their total variation distance."""
+    """Sum min(p, q) over the compounds, 0..1; one minus their total variation distance."""
     pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
     return float(sum(min(pair) for pair in pairs))
 
 
 def likeness(a: Heatmap, b: Heatmap) -> float | None:
-    """Share of heat that lies in the same places, 0..1; None where a map is empty.
+    """Measure the share of heat in the same places, 0..1; None where a map is empty.
 
     Sum of min(a, b) of two maps that each sum to 1: the similarity metric of saliency maps
     (SIM, Bylinskii et al. 2016, arXiv 1604.03605, eq. 4).

@@ -92,11 +92,11 @@ class Reader:
         self.close()
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB photo, largest first."""
+        """Find the faces of a (H, W, 3) uint8 RGB photo, largest first."""
         return self.detector.detect(photo)
 
     def read(self, source: Any, name: str | None = None, options: Options | None = None) -> Report:
-        """The report on one photo; a photo that cannot be read becomes `Report.error`.
+        """Read one photo; a photo that cannot be read becomes `Report.error`.
 
         Args:
             source: whatever `images.load` takes: a path, bytes, a file, a PIL image or an array.
@@ -120,7 +120,7 @@ class Reader:
         return Report(photo_name, size, time.perf_counter() - start, readings)
 
     def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
-        """One report a source, in order, as they are made."""
+        """Read several photos, one report each, in order, as they are made."""
         for source in sources:
             yield self.read(source, options=options)
 
@@ -237,13 +237,13 @@ def predict(classifier: Classifier, faces: Sequence[Face]) -> list[Reading]:
 
 
 def _decided(face: Face, scores: Scores, model: str) -> Reading:
-    """The reading of a face by its one row of scores."""
+    """Decide on a face by its one row of scores."""
     face = _measured(face, scores)
     return Reading(face, decision.decide(scores, 0, face, model), scores=scores)
 
 
 def _measured(face: Face, scores: Scores) -> Face:
-    """The face with action units that the classifier measured itself, where it is surer."""
+    """Add the action units that the classifier measured itself, where it is surer."""
     if scores.units is None:
         return face
     units = dict(face.units)
@@ -254,7 +254,7 @@ def _measured(face: Face, scores: Scores) -> Face:
 
 
 def _predicted(reading: Reading) -> str:
-    """The label that a heat map explains unless another one is asked for."""
+    """Choose the label that a heat map explains unless another one is asked for."""
     assert reading.prediction is not None, "a heat map explains a prediction"
     label = reading.prediction.label or reading.prediction.top
     scored = reading.scores is not None and reading.scores.neutral is not None

@@ -71,13 +71,13 @@ class Patience:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name):g}")
 
     def wait(self, tried: int, asked: float | None) -> float:
-        """Seconds to wait after `tried` failures, the server having asked for `asked`."""
+        """Compute the wait in seconds after `tried` failures; the server asked for `asked`."""
         if asked is not None:
             return asked + self.base * self.chance()
         return min(self.cap, self.base * 2.0 ** (tried - 1)) * self.chance()
 
     def insist(self, who: str, attempt: Callable[[float], T]) -> T:
-        """What `attempt` returns, tried until it does not raise `Again`.
+        """Call `attempt` until it does not raise `Again`.
 
         Args:
             who: begins the sentence of an error: "The server at http://host".
@@ -111,7 +111,7 @@ class Patience:
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None when it says nothing.
+    """Parse the seconds of a Retry-After header (RFC 9110, 10.2.3); None when it says nothing.
 
     Args:
         text: whole seconds, or a date.

@@ -73,23 +73,23 @@ class VisionLanguage(ABC):
 
     @abstractmethod
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+        """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
 
     @abstractmethod
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids with which each phrase continues the prompt."""
+        """Tokenise each phrase as the continuation of the prompt."""
 
     @abstractmethod
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
 
     @abstractmethod
     def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
-        """(N, T) newly generated ids, at most `limit` a row, without the prompt."""
+        """Generate (N, T) new ids, at most `limit` a row, without the prompt."""
 
     @abstractmethod
     def tower(self) -> Tower:
-        """The visual encoder, for heat maps."""
+        """Find the visual encoder, for heat maps."""
 
     # What is asked.
 
@@ -114,7 +114,7 @@ class VisionLanguage(ABC):
     # The classifier.
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face, batched inside; a row does not depend on its batch mates."""
+        """Score faces, one row each, batched inside; a row does not depend on its batch mates."""
         classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
         for size, rows in _by_size(faces).items():
             crops = [faces[i].crop for i in rows]
@@ -125,7 +125,7 @@ class VisionLanguage(ABC):
     def log_likelihoods(
         self, crops: Sequence[Pixels], phrases: Sequence[str], prompt: str | None = None
     ) -> NDArray[np.float64]:
-        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`.
+        """Score phrases as the answer to `prompt`, (N, K) mean log-probability per token.
 
         Args:
             crops: N pictures of one size.
@@ -142,7 +142,7 @@ class VisionLanguage(ABC):
         return np.concatenate(rows).astype(np.float64)
 
     def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
-        """The same (N, K) the long way, one plain pass a phrase; for checks and benchmarks."""
+        """Score phrases (N, K) by one plain pass each; for checks and benchmarks."""
         prompt = self.question(prompts.CLASSIFY)
         with self.turn, torch.no_grad():
             inputs = self.encode(crops, [prompt] * len(crops))
@@ -161,17 +161,17 @@ class VisionLanguage(ABC):
         )
 
     def named(self, faces: Sequence[Face]) -> list[str]:
-        """The compound that the model's own words name for each face, or `freeform.UNPARSED`."""
+        """Name the compound of each face in the model's own words, or `freeform.UNPARSED`."""
         asked = [self.question(prompts.CLASSIFY)] * len(faces)
         return [freeform.parse(text) for text in self.reply([face.crop for face in faces], asked)]
 
     def view(self) -> View:
-        """The network for Grad-CAM: pixels to log-probabilities of the compounds."""
+        """Open the network for Grad-CAM: pixels to log-probabilities of the compounds."""
         prompt = self.question(prompts.CLASSIFY)
         return _open_view(self, PhraseScores(self, prompt, COMPOUNDS))
 
     def _prior(self, size: int) -> list[NDArray[np.float64]]:
-        """Log-likelihoods of the labels for each content-free input, (14,) each."""
+        """Score the labels for each content-free input, (14,) each."""
         if size not in self._priors:
             grey = np.full((size, size, 3), GREY, np.uint8)
             kinds = {"none": (), "grey": ("usual",), "empty": ("",), "both": ("usual", "")}
@@ -184,11 +184,11 @@ class VisionLanguage(ABC):
     # The voice.
 
     def question(self, text: str) -> str:
-        """A question in the family's format."""
+        """Format a question for the family."""
         return prompts.formatted(self.style, text).strip()
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, batched inside.
+        """Answer each question, in order, batched inside.
 
         Raises:
             ValueError: a question is empty, too long or holds a model's control marks.
@@ -200,7 +200,7 @@ class VisionLanguage(ABC):
     def reply(
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
-        """What the model says to each formatted prompt about the one crop, or about its own."""
+        """Generate the reply to each formatted prompt about the one crop, or about its own."""
         texts: list[str] = []
         shared = len(crops) == 1
         with self.turn, torch.no_grad():
@@ -213,7 +213,7 @@ class VisionLanguage(ABC):
         return [text.strip() for text in texts]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label as they are made."""
+        """Explain the *predicted* label; the pieces come as they are generated."""
         template = self.settings.template
         prompt = self.question(prompts.explain(prediction, template, face.units))
 
@@ -233,7 +233,7 @@ class VisionLanguage(ABC):
 
 
 def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
-    """Rows by the side of their crops: crops of one size take the same number of tokens."""
+    """Group rows by the side of their crops: crops of one size take the same number of tokens."""
     groups: dict[int, list[int]] = {}
     for row, face in enumerate(faces):
         groups.setdefault(face.size, []).append(row)
@@ -256,7 +256,7 @@ class PhraseScores(torch.nn.Module):  # type: ignore[misc]
         self.size = (0, 0)  # (H, W) of the last pixels seen
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Scores that can be differentiated with respect to the pixels."""
+        """Score the phrases; differentiable with respect to the pixels."""
         model, self.size = self._model[0], tuple(pixels.shape[-2:])
         blank = np.zeros((*self.size, 3), np.uint8)
         inputs = dict(model.encode([blank], [self._prompt]))
@@ -267,7 +267,7 @@ class PhraseScores(torch.nn.Module):  # type: ignore[misc]
 
 
 def _label_column(label: str) -> int:
-    """Column of a compound; raises ValueError for another label, of which there is none."""
+    """Find the column of a compound; raises ValueError for any other label."""
     name = parse(label)
     if name not in COMPOUNDS:
         raise ValueError(f"This model scores compounds only; got {name!r}.")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def load(spec: "Spec", device: str = "auto") -> "Blip2":
-    """The BLIP-2 that `blip2:BASE+ADAPTER@revision?load=8bit` names.
+    """Load the BLIP-2 that `blip2:BASE+ADAPTER@revision?load=8bit` names.
 
     Raises:
         CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
@@ -61,7 +61,7 @@ class Blip2(VisionLanguage):
         return [tokenizer.eos_token_id, *newline[-1:]]
 
     def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the left; one crop for all of them, or one each.
+        """Encode one row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
             ValueError: a row has not `num_query_tokens` placeholders for the picture, with which
@@ -79,7 +79,7 @@ class Blip2(VisionLanguage):
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
 
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+        """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
         model, mask = self.network.language_model, inputs["attention_mask"]
         assert bool(mask.all()), "rows of one prefix must have one length"
         embeds = self._embed(inputs)
@@ -90,14 +90,14 @@ class Blip2(VisionLanguage):
         return EncoderPrefix(states, mask, start, self._decode)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids with which each phrase continues the prompt; Flan-T5 also ends its answer."""
+        """Tokenise each phrase as the continuation of the prompt; Flan-T5 also ends its answer."""
         tokenizer = self.processor.tokenizer
         if self._causal:
             return joint_continuations(tokenizer, prompt, phrases)
         return [tokenizer(phrase)["input_ids"] for phrase in phrases]
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
         n, longer = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
         if self._causal:
@@ -112,7 +112,7 @@ class Blip2(VisionLanguage):
         return likelihood_of(logits, answer)
 
     def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
-        """(N, T) newly generated ids, at most `limit` a row, without the prompt.
+        """Generate (N, T) new ids, at most `limit` a row, without the prompt.
 
         The language model is given embeddings and no ids, so that OPT has no prompt to echo.
         """
@@ -129,14 +129,14 @@ class Blip2(VisionLanguage):
         return ids
 
     def tower(self) -> Tower:
-        """The visual encoder: one class token, then the patches in raster order."""
+        """Find the visual encoder: one class token, then the patches in raster order."""
         last = self.network.vision_model.encoder.layers[-1]
         return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """Where the Q-Former looks: its cross-attention to the picture's patches.
+        """Average the Q-Former's cross-attention to the picture's patches.
 
-        Mean over the layers that have it, their heads and the queries. It belongs to no label, and
+        The mean is over the layers that have it, their heads and the queries. It has no label, and
         what it looks at need not be what the language model uses.
 
         Returns:
@@ -156,7 +156,7 @@ class Blip2(VisionLanguage):
         return np.asarray(grid.cpu().numpy(), np.float32)
 
     def _embed(self, inputs: Inputs) -> Tensor:
-        """(N, L, D) embeddings of the rows, with what the queries read in place of placeholders."""
+        """Embed the rows, (N, L, D), with what the queries read in place of placeholders."""
         ids = inputs["input_ids"]
         embeds = self.network.get_input_embeddings()(ids)
         read = self._query(inputs["pixel_values"]).last_hidden_state
@@ -165,7 +165,7 @@ class Blip2(VisionLanguage):
         return embeds.masked_scatter((ids == self.network.config.image_token_id)[..., None], seen)
 
     def _query(self, pixels: Tensor, **extra: Any) -> Any:
-        """The Q-Former's output for (N, 3, H, W) normalised pixels."""
+        """Run the Q-Former on (N, 3, H, W) normalised pixels."""
         network = self.network
         patches = network.vision_model(pixel_values=pixels.to(self._dtype)).last_hidden_state
         return network.qformer(
@@ -181,7 +181,7 @@ class Blip2(VisionLanguage):
         return self.network.vision_model.embeddings.patch_embedding.weight.dtype
 
     def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, V) logits of the T5 decoder."""
+        """Compute (B, T, V) logits of the T5 decoder."""
         from transformers.modeling_outputs import BaseModelOutput
 
         return self.network.language_model(

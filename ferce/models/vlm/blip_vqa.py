@@ -29,7 +29,7 @@ PARTS: MappingProxyType[str, str] = MappingProxyType(
 
 
 def load(spec: "Spec", device: str = "auto") -> "BlipVqa":
-    """The model that `blip-vqa:Salesforce/blip-vqa-base@revision?load=8bit` names.
+    """Load the model that `blip-vqa:Salesforce/blip-vqa-base@revision?load=8bit` names.
 
     Raises:
         CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
@@ -47,7 +47,7 @@ class BlipVqa(VisionLanguage):
     style = "vqa"
 
     def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the right; one crop for all of them, or one each."""
+        """Encode one row a prompt, padded on the right; one crop for all of them, or one each."""
         tokenizer = self.processor.tokenizer
         rows = [tokenizer(prompt)["input_ids"] for prompt in texts]
         ids, mask = pad(rows, self.device, tokenizer.pad_token_id)
@@ -56,18 +56,18 @@ class BlipVqa(VisionLanguage):
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
 
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read by the question encoder; differentiable."""
+        """Read the rows of `inputs`, all of one length, by the question encoder; differentiable."""
         assert bool(inputs["attention_mask"].all()), "rows of one prefix must have one length"
         start = self.network.decoder_start_token_id
         return EncoderPrefix(self._read(inputs), inputs["attention_mask"], start, self._decode)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids of each phrase and of the end after it; the prompt is not the decoder's."""
+        """Tokenise each phrase and the end after it; the prompt is not the decoder's."""
         del prompt
         return [self.processor.tokenizer(phrase)["input_ids"][1:] for phrase in phrases]
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
         states = self._read(inputs)
         answer = torch.tensor([list(ids)] * len(states), device=self.device)
         start = answer.new_full((len(states), 1), self.network.decoder_start_token_id)
@@ -75,7 +75,7 @@ class BlipVqa(VisionLanguage):
         return likelihood_of(self._decode(read, states, inputs["attention_mask"]), answer)
 
     def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
-        """(N, T) newly generated ids, at most `limit` a row.
+        """Generate (N, T) new ids, at most `limit` a row.
 
         BLIP's decoder reads the padding of a question, whatever mask it is given (transformers
         5.23 drops it), so questions go in groups of one length.
@@ -90,7 +90,7 @@ class BlipVqa(VisionLanguage):
         return ids
 
     def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
-        """(N, T) newly generated ids for questions of one length."""
+        """Generate (N, T) new ids for questions of one length."""
         states = self._read(inputs)
         start = self.network.decoder_start_token_id
         text = self.network.config.text_config
@@ -106,12 +106,12 @@ class BlipVqa(VisionLanguage):
         )[:, 1:]
 
     def tower(self) -> Tower:
-        """The visual encoder: one class token, then the patches in raster order."""
+        """Find the visual encoder: one class token, then the patches in raster order."""
         last = self.network.vision_model.encoder.layers[-1]
         return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """A sentence on the predicted label, if there is one, then one on each part of the face."""
+        """Say a sentence on the predicted label, if any, then one on each part of the face."""
         label = prediction.label
         sentences = [] if label is None else [f"The expression resembles {label}."]
         yield from sentences
@@ -122,7 +122,7 @@ class BlipVqa(VisionLanguage):
                 yield sentences[-1]
 
     def _read(self, inputs: Inputs) -> Tensor:
-        """(N, L, D) states of the question, each row looking at its picture."""
+        """Encode the question, (N, L, D), each row with attention to its picture."""
         vision = self.network.vision_model
         pixels = inputs["pixel_values"].to(vision.embeddings.patch_embedding.weight.dtype)
         patches = vision(pixel_values=pixels).last_hidden_state
@@ -135,7 +135,7 @@ class BlipVqa(VisionLanguage):
         ).last_hidden_state
 
     def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, V) logits of the answer decoder."""
+        """Compute (B, T, V) logits of the answer decoder."""
         return self.network.text_decoder(
             input_ids=ids,
             encoder_hidden_states=states,
@@ -145,7 +145,7 @@ class BlipVqa(VisionLanguage):
 
 
 def _rows(inputs: Inputs, rows: Tensor, length: int) -> Inputs:
-    """Some rows of a batch, without their padding; a picture for all rows stays one."""
+    """Select rows of a batch, without their padding; a picture for all rows stays one."""
     pixels = inputs["pixel_values"]
     return {
         "pixel_values": pixels if len(pixels) == 1 else pixels[rows],

@@ -25,7 +25,7 @@ class Prefix(Protocol):
     """N pictures with their prompt, read once, ready for phrases."""
 
     def log_probs(self, tokens: Tensor) -> Tensor:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         ...
 
 
@@ -44,7 +44,7 @@ class CausalPrefix:
     step: Callable[[Tensor, Any], Tensor]
 
     def log_probs(self, tokens: Tensor) -> Tensor:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         n, (k, t) = len(self.first), tokens.shape
         head = self.first.float().log_softmax(-1)[:, tokens[:, 0]]  # (N, K)
         if t == 1:
@@ -74,7 +74,7 @@ class EncoderPrefix:
     step: Callable[[Tensor, Tensor, Tensor], Tensor]
 
     def log_probs(self, tokens: Tensor) -> Tensor:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         n, (k, t) = len(self.states), tokens.shape
         opening = tokens.new_full((k, 1), self.start)
         read = torch.cat([opening, tokens[:, :-1]], 1).repeat(n, 1)
@@ -103,7 +103,7 @@ def read_prefix(model: Any, inputs: Mapping[str, Any]) -> CausalPrefix:
 
 
 def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Tensor:
-    """Mean log-probability per token of each phrase, so that long phrases are not held back.
+    """Score phrases by their mean log-probability per token, whatever their length.
 
     Args:
         prefix: N pictures, read.
@@ -118,7 +118,7 @@ def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Tensor:
 
 
 def likelihood_of(logits: Tensor, answer: Tensor) -> Tensor:
-    """(N,) mean log-probability of the ids (N, T) under the logits (N, T, V) that predict them."""
+    """Average the log-probability of ids (N, T) under the logits (N, T, V) before them, (N,)."""
     return _chosen(logits, answer).mean(-1)
 
 
@@ -147,7 +147,7 @@ def pad(rows: Tokens, device: Any, value: int = 0, side: str = "right") -> tuple
 
 
 def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
-    """Ids of each phrase as they stand when it follows the prompt in one text.
+    """Tokenise each phrase as it stands when it follows the prompt in one text.
 
     A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
     of the whole text; a space separates them unless the prompt ends in white space.
@@ -166,7 +166,7 @@ def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> 
 def probabilities(
     scores: NDArray[np.floating], priors: Sequence[NDArray[np.floating]] = ()
 ) -> NDArray[np.float64]:
-    """Label probabilities, divided by the content-free prior and renormalised.
+    """Turn scores into label probabilities, divided by the content-free prior.
 
     softmax(log p - log prior), with prior the mean of the label probabilities over content-free
     inputs: contextual calibration with W = diag(prior)^-1, b = 0 (Zhao et al. 2021,
@@ -218,6 +218,6 @@ def race(shared: Callable[[], Any], whole: Callable[[], Any], repeats: int = 5) 
 
 
 def _chosen(logits: Tensor, tokens: Tensor) -> Tensor:
-    """(B, T) log-probability of the ids (B, T) under the logits (B, T, V)."""
+    """Gather the (B, T) log-probability of the ids (B, T) under the logits (B, T, V)."""
     picked = logits.gather(-1, tokens[..., None])[..., 0].float()
     return picked - logits.float().logsumexp(-1)

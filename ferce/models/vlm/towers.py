@@ -31,7 +31,7 @@ class Tower:
 
 
 def patch_grid(patch: int) -> Callable[[Tensor, tuple[int, int]], Tensor]:
-    """For (N, prefix + h * w, C) activations in raster order: drop the prefix, lay out the grid."""
+    """Lay out the grid of (N, prefix + h * w, C) activations in raster order."""
 
     def laid_out(activations: Tensor, size: tuple[int, int]) -> Tensor:
         h, w = size[0] // patch, size[1] // patch
@@ -43,7 +43,7 @@ def patch_grid(patch: int) -> Callable[[Tensor, tuple[int, int]], Tensor]:
 
 
 def find(network: Any) -> Tower:
-    """The tower of a chat model; raises ValueError for a family whose layout is not known here."""
+    """Find the tower of a chat model; raises ValueError for an unknown family."""
     kind = network.config.model_type
     if kind not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -55,7 +55,7 @@ def find(network: Any) -> Tower:
 
 
 def _llava(network: Any) -> Tower:
-    """CLIP or SigLIP, read at `vision_feature_layer`; the layers after it have no say."""
+    """Find CLIP or SigLIP, read at `vision_feature_layer`; the layers after it have no say."""
     tower = network.model.vision_tower
     tower = getattr(tower, "vision_model", tower)
     feature = network.config.vision_feature_layer
@@ -65,7 +65,7 @@ def _llava(network: Any) -> Tower:
 
 
 def _depth(tower: Any) -> Callable[[int], int]:
-    """Index of the encoder layer whose output is hidden state k (0 is what enters the first)."""
+    """Index the encoder layer whose output is hidden state k (0 is what enters the first)."""
     count = len(tower.encoder.layers)
     return lambda k: count + k if k < 0 else max(k - 1, 0)
 
@@ -77,7 +77,7 @@ def _internvl(network: Any) -> Tower:
 
 
 def _smolvlm(network: Any) -> Tower:
-    """SigLIP; the network wants (N, pictures a row, 3, H, W).
+    """Find SigLIP; the network wants (N, pictures a row, 3, H, W).
 
     It takes a picture of nothing but zeros for padding and leaves it out, hence the shift.
     """
@@ -90,7 +90,7 @@ def _smolvlm(network: Any) -> Tower:
 
 
 def _fastvlm(network: Any) -> Tower:
-    """A timm network; the last stage of a convolutional one is a map already."""
+    """Find a timm network; the last stage of a convolutional one is a map already."""
     body = network.model.vision_tower.timm_model
     last = getattr(body, "bn2", None) or getattr(body, "final_conv", None)
     if last is None:
@@ -101,7 +101,7 @@ def _fastvlm(network: Any) -> Tower:
 
 
 def _qwen(network: Any) -> Tower:
-    """Flat rows of patches, grouped by the blocks that are merged into one token."""
+    """Find the tower of flat patches, grouped by the blocks that are merged into a token."""
     blocks = network.model.visual.blocks
     vision = network.config.vision_config
     patch, merge, times = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
@@ -126,7 +126,7 @@ def _qwen(network: Any) -> Tower:
 
 
 def window_order(h: int, w: int, window: int) -> Tensor:
-    """(h * w,) raster index of each merged token in the order in which the blocks see them.
+    """List the (h * w,) raster index of each merged token in the order of the blocks.
 
     Qwen2.5-VL (arXiv:2502.13923, section 2.1.1) attends within windows, so its tokens lie window by
     window; 0 stands for models without windows.
@@ -139,7 +139,7 @@ def window_order(h: int, w: int, window: int) -> Tensor:
 
 
 def _patchify(pixels: Tensor, patch: int, merge: int, times: int) -> Tensor:
-    """(N, 3, H, W) -> (N * patches, 3 * times * patch * patch) as the Qwen-VL processors do."""
+    """Cut (N, 3, H, W) into (N * patches, 3 * times * patch * patch) as Qwen-VL does."""
     n, channels, height, width = pixels.shape
     h, w = height // patch // merge, width // patch // merge
     cells = pixels.view(n, channels, h, merge, patch, w, merge, patch)
@@ -149,7 +149,7 @@ def _patchify(pixels: Tensor, patch: int, merge: int, times: int) -> Tensor:
 
 
 def _unpatchify(cells: Tensor) -> Tensor:
-    """(N, h, w, m, m, C, times, p, p) -> (N, C, H, W), the first of the equal frames."""
+    """Join (N, h, w, m, m, C, times, p, p) to (N, C, H, W), the first of the equal frames."""
     frames = cells[:, :, :, :, :, :, 0].permute(0, 5, 1, 3, 6, 2, 4, 7)  # (N, C, h, m, p, w, m, p)
     return frames.flatten(5, 7).flatten(2, 4)
 

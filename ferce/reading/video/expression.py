@@ -49,7 +49,7 @@ class Expression:
 
     @classmethod
     def of(cls, scores: Scores, i: int, units: Units) -> Self:
-        """Row `i` of a classifier's scores, and the face's action units."""
+        """Join row `i` of a classifier's scores with the face's action units."""
         single, neutral = _apart(scores, i, units)
         seen = [units.get(number) or UnitEvidence(number, 0.0, 0.0) for number in _NUMBERS]
         return cls(
@@ -62,7 +62,7 @@ class Expression:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """From the vector that `row` made."""
+        """Split the vector that `row` made."""
         classes, single, neutral, intensities, confidences = np.split(row, _ENDS)
         return cls(classes, single, float(neutral[0]), intensities, confidences)
 
@@ -88,13 +88,13 @@ class Expression:
         }
 
     def share(self, label: str) -> float:
-        """How much speaks for a label: of a basic emotion, with every compound that holds it."""
+        """Sum what speaks for a label: of a basic emotion, with every compound that holds it."""
         shares: dict[str, float] = dict(zip(HYPOTHESES, self.shares.tolist(), strict=True))
         held = [name for name in COMPOUNDS if label in components(name)] if label in BASICS else []
         return min(shares[label] + sum(shares[name] for name in held), 1.0)
 
     def decide(self, mass: float, calibrated: bool, model: str) -> Prediction:
-        """The decision that a photo with these numbers would get."""
+        """Decide as on a photo with these numbers."""
         scores = Scores(
             self.classes[None],
             np.array([self.neutral]),
@@ -106,17 +106,17 @@ class Expression:
 
 
 def difference(a: Expression, b: Expression) -> float:
-    """Total variation distance of the shares: 0 the same, 1 nothing in common."""
+    """Compute the total variation distance of the shares: 0 the same, 1 nothing in common."""
     return float(np.abs(a.shares - b.shares).sum() / 2)
 
 
 def mean(expressions: Sequence[Expression]) -> Expression:
-    """The plain mean of at least one expression."""
+    """Average at least one expression."""
     return Expression.from_row(np.mean([each.row for each in expressions], axis=0))
 
 
 def _apart(scores: Scores, i: int, units: Units) -> tuple[Row, float]:
-    """Single emotions and neutral, from the model or, as in `decision`, from the action units."""
+    """Take single emotions and neutral from the model or, as in `decision`, from the units."""
     if scores.neutral is not None and scores.single is not None:
         return np.asarray(scores.single[i], np.float64), float(scores.neutral[i])
     if not units:
@@ -126,7 +126,7 @@ def _apart(scores: Scores, i: int, units: Units) -> tuple[Row, float]:
 
 
 def _unit(value: float) -> float:
-    """A mean of values in 0..1 may leave it by a rounding error."""
+    """Hold a mean in 0..1, which a rounding error may leave."""
     return min(max(float(value), 0.0), 1.0)
 
 
@@ -148,7 +148,7 @@ class Smoother:
         self._seconds = 0.0
 
     def add(self, seconds: float, row: Row) -> Row:
-        """The mean with one more row; a time before the last counts as the last."""
+        """Average with one more row; a time before the last counts as the last."""
         kept = _kept(seconds - self._seconds, self._tau) if self._sum is not None else 0.0
         before: Row | float = 0.0 if self._sum is None else self._sum
         self._sum = np.asarray(row + kept * before)
@@ -158,7 +158,7 @@ class Smoother:
 
 
 def smooth(seconds: Sequence[float], rows: Sequence[Row], tau: float = TAU) -> list[Row]:
-    """The mean at each of N rising times over all rows, earlier and later.
+    """Average over all rows, earlier and later, at each of N rising times.
 
     The sums over the past and over the future are each made in one pass; the row itself is in both.
     """
@@ -173,7 +173,7 @@ def smooth(seconds: Sequence[float], rows: Sequence[Row], tau: float = TAU) -> l
 
 
 def _sums(seconds: Row, rows: Row, tau: float) -> tuple[Row, Row]:
-    """Weighted sums of the rows up to each, (N, D), and of the weights, (N,)."""
+    """Sum the weighted rows up to each, (N, D), and of the weights, (N,)."""
     sums, weights = rows.astype(np.float64), np.ones(len(rows))
     for i in range(1, len(rows)):
         kept = _kept(float(seconds[i] - seconds[i - 1]), tau)
@@ -183,7 +183,7 @@ def _sums(seconds: Row, rows: Row, tau: float) -> tuple[Row, Row]:
 
 
 def _kept(gap: float, tau: float) -> float:
-    """The weight that is left of a row after `gap` seconds."""
+    """Compute the weight of a row after `gap` seconds."""
     return float(np.exp(-max(gap, 0.0) / tau)) if tau > 0 else 0.0
 
 

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def to_json(timelines: Iterable[Timeline], models: Mapping[str, str]) -> Json:
-    """Several clips as one object: `clips`, `models` (role -> spec), `notice`."""
+    """Collect several clips in one object: `clips`, `models` (role -> spec), `notice`."""
     clips = [clip_to_json(timeline) for timeline in timelines]
     return {"clips": clips, "models": dict(models), "notice": notice.FULL}
 
@@ -48,7 +48,7 @@ def _dumps(value: object) -> str:
 
 
 def clip_to_json(timeline: Timeline) -> Json:
-    """One clip: its measures, `tracks` and `moments`."""
+    """Describe one clip: its measures, `tracks` and `moments`."""
     return {
         "clip": timeline.name,
         "size": list(timeline.size),
@@ -65,7 +65,7 @@ def clip_to_json(timeline: Timeline) -> Json:
 
 
 def _track(track: Track) -> Json:
-    """A face: its samples column by column, so that a plot needs no rearranging."""
+    """Describe a face: its samples column by column, so that a plot needs no rearranging."""
     readable = track.read
     shares = [sample.smooth.shares for sample in readable if sample.smooth is not None]
     units = [sample.smooth.intensities for sample in readable if sample.smooth is not None]
@@ -153,14 +153,14 @@ def write_rows(timelines: Iterable[Timeline], file: TextIO) -> None:
 
 
 def rows(timeline: Timeline) -> Iterator[dict[str, object]]:
-    """The rows of a timeline, by frame and then by face."""
+    """List the rows of a timeline, by frame and then by face."""
     every = [(sample, track) for track in timeline.tracks for sample in track.samples]
     for sample, track in sorted(every, key=lambda pair: (pair[0].frame, pair[1].number)):
         yield {"clip": _plain(timeline.name), **_row(sample, track)}
 
 
 def _plain(name: str) -> str:
-    """A name that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Put an apostrophe before a name that a spreadsheet would take for a formula."""
     return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name
 
 
@@ -180,7 +180,7 @@ def _row(sample: Sample, track: Track) -> dict[str, object]:
 
 
 def _numbers(prefix: str, expression: Expression) -> dict[str, object]:
-    """Values in the order of `_measures`; a unit that cannot be read stays empty."""
+    """List values in the order of `_measures`; a unit that cannot be read stays empty."""
     head = [*expression.classes, *expression.single, expression.neutral]
     units = [
         round(float(seen), 4) if sure > 0 else ""
@@ -201,7 +201,7 @@ def entries(timeline: Timeline, formats: Iterable[str]) -> dict[str, Any]:
 
 
 def sink(name: str, file: TextIO, models: Mapping[str, str]) -> Sink:
-    """The writer of a format."""
+    """Open the writer of a format."""
     if name == "json":
         return ClipsWriter(file, models)
     return _Plain(file, HEADER if name == "csv" else "")
@@ -220,7 +220,7 @@ class _Plain:
         self._file.flush()
 
     def finish(self) -> None:
-        """Nothing follows the last clip."""
+        """Write nothing after the last clip."""
 
 
 def _rows(timeline: Timeline) -> str:
@@ -234,5 +234,5 @@ def _text(timeline: Timeline) -> str:
 
 
 def _line(text: str) -> str:
-    """Free of control characters, with its indent."""
+    """Remove control characters, but keep the indent."""
     return " " * (len(text) - len(text.lstrip())) + plain(text) + "\n"

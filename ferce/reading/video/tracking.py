@@ -29,7 +29,7 @@ class Sighting:
 
     @classmethod
     def of(cls, face: Face) -> "Sighting":
-        """The sighting of a face."""
+        """Make the sighting of a face."""
         import cv2
 
         grey = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY)
@@ -51,12 +51,12 @@ class Tracker:
         self._count = 0
 
     def near(self, seconds: float) -> tuple[Box, ...]:
-        """Boxes of the faces that are expected at this time."""
+        """List the boxes of the faces expected at this time."""
         self._forget(seconds)
         return tuple(sighting.face.box for _, sighting in self._last.values())
 
     def number(self, faces: Sequence[Face], seconds: float) -> list[int]:
-        """The number of each face: that of the face it continues, or a new one."""
+        """Number each face: as the face it continues, or anew."""
         self._forget(seconds)
         seen = [Sighting.of(face) for face in faces]
         numbers = self._continued(seen)
@@ -72,7 +72,7 @@ class Tracker:
         self._last = kept
 
     def _continued(self, seen: Sequence[Sighting]) -> dict[int, int]:
-        """Index of a sighting -> number: the pairs that are most alike in sum (Kuhn 1955)."""
+        """Match sightings to numbers by the pairs most alike in sum (Kuhn 1955)."""
         from scipy.optimize import linear_sum_assignment
 
         known = list(self._last)
@@ -84,7 +84,7 @@ class Tracker:
 
 
 def likeness(a: Sighting, b: Sighting) -> float:
-    """How well two sightings fit, 0 (not at all) to 2.
+    """Score how well two sightings fit, 0 (not at all) to 2.
 
     The overlap of the boxes (intersection over union) and the nearness of the meshes (1 less their
     mean distance in face sizes). Faces that look different, as after a cut, are never one.
@@ -95,7 +95,7 @@ def likeness(a: Sighting, b: Sighting) -> float:
 
 
 def _distance(a: Face, b: Face) -> float:
-    """Mean distance of the landmarks, or of the box corners, over the larger box's side."""
+    """Average the distance of landmarks, or of box corners, over the larger box's side."""
     sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (a.box, b.box)]
     points = [
         np.reshape(face.box, (2, 2)) if face.landmarks is None else face.landmarks[:, :2]
@@ -142,7 +142,7 @@ class Follower:
     """
 
     def __init__(self, reader: Reader, patience: float = PATIENCE) -> None:
-        """`reader` detects and predicts; `patience` is that of `Tracker`."""
+        """Follow by a reader, which detects and predicts; `patience` is that of `Tracker`."""
         self._reader = reader
         self._tracker = Tracker(patience)
         self._searched = float("-inf")

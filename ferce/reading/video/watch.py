@@ -54,7 +54,7 @@ Tell = Callable[[Progress], bool | None]
 def read(
     source: str | Path, reader: Reader, options: Options | None = None, tell: Tell | None = None
 ) -> Timeline:
-    """The timeline of a clip.
+    """Read a clip into a timeline.
 
     Args:
         source: path of the video.
@@ -89,7 +89,7 @@ def stream(
     stop: Callable[[], bool] = lambda: False,
     name: str | None = None,
 ) -> Iterator[Progress | Timeline]:
-    """`Progress` after each frame, then the timeline, and again with each moment explained.
+    """Read a clip: `Progress` after each frame, the timeline, and again with each moment.
 
     `stop` is asked before each frame and each explanation; once true, what was read until then is
     the result. Raises as `read` does.
@@ -132,7 +132,7 @@ class _Tape:
         return Progress(frame.seconds, duration, self._frames, len(seen))
 
     def _picture(self, one: Seen) -> None:
-        """The largest sharp sighting stands for the track."""
+        """Keep the largest sharp sighting as the picture of the track."""
         quality = one.face.quality
         worth = (quality.size * min(quality.sharpness, 0.05) if quality else 1.0) + 1e-9
         if one.face.problem:
@@ -188,7 +188,7 @@ def _explained(
     options: Options,
     stop: Callable[[], bool],
 ) -> Iterator[Timeline]:
-    """The timeline again with each moment's face, found once more in its frame, and explained."""
+    """Explain each moment's face, found once more in its frame; the timeline comes each time."""
     wanted: dict[int, list[Moment]] = {}
     for moment in timeline.moments:
         wanted.setdefault(moment.frame, []).append(moment)
@@ -208,7 +208,7 @@ def _explained(
 
 
 def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -> Reading | None:
-    """The face of a moment with the track's prediction there, and its explanation, checked."""
+    """Explain the face of a moment by the track's prediction there, claims checked."""
     track = next(track for track in timeline.tracks if track.number == moment.track)
     sample = next(sample for sample in track.samples if sample.frame == moment.frame)
     reading = _read_again(sample, frame, reader)
@@ -219,9 +219,9 @@ def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -
 
 
 def _read_again(sample: Sample, frame: Frame, reader: Reader) -> Reading | None:
-    """The reading of the face that lies where the sample's did; None where there is none."""
-    box = tuple(edge / frame.scale for edge in sample.box)
+    """Read the face that lies where the sample's did; None where there is none."""
+    x0, y0, x1, y1 = (edge / frame.scale for edge in sample.box)
     seen = [one for one in Follower(reader).step(frame.pixels, frame.seconds) if one.expression]
-    near = [(overlap(one.face.box, box), one.reading) for one in seen]
+    near = [(overlap(one.face.box, (x0, y0, x1, y1)), one.reading) for one in seen]
     best = max(near, key=lambda pair: pair[0], default=(0.0, None))
     return best[1] if best[0] > _SAME_PLACE else None
