@@ -42,7 +42,7 @@ from ferce.evaluation.leaderboard import (
 )
 from ferce.evaluation.pictures import FILE
 from ferce.evaluation.plan import Table
-from ferce.evaluation.shards import Crew
+from ferce.evaluation.shards import Distributed
 from ferce.models.prompts import PromptLog
 from train import benchmark as script
 
@@ -120,10 +120,12 @@ class Half(Grey):
         return told
 
 
-def bench(spec, folder, crew=None, **more):
+def bench(spec, folder, distributed=None, **more):
     plan = Plan(data=spec, detect="no", draws=50, **more)
     tools = Tools(folder / "cache", shown=False)
-    return benchmark.Bench(plan, folder / "out", tools, crew or Crew(), "cpu", "python this")
+    return benchmark.Bench(
+        plan, folder / "out", tools, distributed or Distributed(), "cpu", "python this"
+    )
 
 
 def test_models_side_by_side(measured):
@@ -193,7 +195,7 @@ def test_a_killed_model_goes_on_within_its_shard(spec, tmp_path, models, monkeyp
 
 @given(count=st.integers(0, 40), world=st.integers(1, 5), size=st.integers(1, 9))
 def test_every_picture_is_of_one_process(count, world, size):
-    parts = [list(Crew(rank, world).shards(range(count), size)) for rank in range(world)]
+    parts = [list(Distributed(rank, world).shards(range(count), size)) for rank in range(world)]
     pieces = dict(piece for part in parts for piece in part)
     assert sum(len(part) for part in parts) == len(pieces) == -(-count // size)
     assert [i for number in sorted(pieces) for i in pieces[number]] == list(range(count))
@@ -208,8 +210,10 @@ def test_processes_make_the_table_of_one(spec, tmp_path, monkeypatch):
             if rank:
                 with pytest.raises(EvaluationError, match=r"has 0 pictures of 8: run the same"):
                     shards.join(folder, 42)
-            crew = Crew(rank, world)
-            shards.measure(one.plan, shards.Pace(Grey()), folder, one.tools, crew, 42)
+            distributed = Distributed(rank, world)
+            shards.measure(
+                one.plan, shards.TimedClassifier(Grey()), folder, one.tools, distributed, 42
+            )
         tables.append(shards.join(folder, 42).path.read_bytes())
     assert tables[0] == tables[1]
     assert len(list(Table(tmp_path / "1" / FILE, shards.pictures.COLUMNS).rows())) == 42
@@ -221,7 +225,9 @@ def test_a_shard_of_other_pictures_is_refused(spec, tmp_path, monkeypatch):
     table = Table(tmp_path / "out/shards/00000.csv", shards.pictures.COLUMNS)
     table.append([{"name": row.name, "status": "read"}])
     with pytest.raises(EvaluationError, match="which the data does not have there"):
-        shards.measure(one.plan, shards.Pace(Grey()), tmp_path / "out", one.tools, Crew(), 42)
+        shards.measure(
+            one.plan, shards.TimedClassifier(Grey()), tmp_path / "out", one.tools, Distributed(), 42
+        )
 
 
 def checks_of(spec, tmp_path):

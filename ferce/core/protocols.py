@@ -1,4 +1,4 @@
-"""The verbs: what a detector, a classifier, an explainable network and a voice must do."""
+"""The protocols: what a detector, a classifier, a voice and their optional abilities must do."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds and aligns faces."""
+    """A part that finds and aligns faces."""
 
     @property
     def name(self) -> str:
@@ -27,7 +27,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Scores faces against the 14 compounds."""
+    """A model that scores faces against the 14 compounds."""
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Attentive(Protocol):
 
 @runtime_checkable
 class Voice(Protocol):
-    """Answers questions about a face and explains a prediction."""
+    """A model that answers questions about a face and explains a prediction."""
 
     @property
     def name(self) -> str:

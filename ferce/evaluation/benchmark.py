@@ -34,7 +34,7 @@ from ferce.evaluation.leaderboard import (
 from ferce.evaluation.metrics_file import FIGURES, Figure
 from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import EvaluationError, Plan, claim
-from ferce.evaluation.shards import Crew
+from ferce.evaluation.shards import Distributed
 from ferce.models import spec
 from ferce.models.hub import folder_of, read_json
 
@@ -49,7 +49,7 @@ class Bench:
     plan: Plan
     output: Path
     tools: Tools
-    crew: Crew
+    distributed: Distributed
     device: str
     command: str
 
@@ -65,14 +65,14 @@ def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
     """
     if not specs or len(set(specs)) < len(specs):
         raise EvaluationError(f"Name models, each once; got {', '.join(specs) or 'none'}.")
-    tools = bench.tools if bench.crew.first else replace(bench.tools, shown=False)
+    tools = bench.tools if bench.distributed.first else replace(bench.tools, shown=False)
     counted = leakage.census(bench.plan, tools.shown)
     if not (count := counted.pictures.get(bench.plan.split, 0)):
         raise EvaluationError(f"{bench.plan.data} has no pictures in its {bench.plan.split} split.")
     checks: list[Check] = []
-    if bench.crew.first:
+    if bench.distributed.first:
         checks = leakage.of_data(bench.plan, counted, bench.output, tools)
-    bench.crew.gather(None)
+    bench.distributed.gather(None)
     entries, failed = [], {}
     for name in specs:
         entry, seen = _model(bench, name, count)
@@ -81,7 +81,7 @@ def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
             entries.append(entry)
         else:
             failed[name] = entry
-    if not bench.crew.first:
+    if not bench.distributed.first:
         return None
     for learnt in sorted({e.trained_on for e in entries if e.trained_on}):
         checks += leakage.of_training(bench.plan, counted, learnt, bench.output, tools)
@@ -90,41 +90,43 @@ def accuracy(bench: Bench, specs: Sequence[str]) -> Leaderboard | None:
 
 def _model(bench: Bench, name: str, count: int) -> tuple[Entry | str, list[Check]]:
     """Measure a model for its entry, or why it has none; all processes take part."""
-    reason, pace = "", None
+    reason, timed = "", None
     try:
-        pace = _shards(bench, name, count)
+        timed = _shards(bench, name, count)
     except (EvaluationError, ValueError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-    outcomes = bench.crew.gather((reason, pace.faces if pace else 0, pace.seconds if pace else 0.0))
+    outcomes = bench.distributed.gather(
+        (reason, timed.faces if timed else 0, timed.seconds if timed else 0.0)
+    )
     reasons = [why for why, _, _ in outcomes if why]
     try:
-        if reasons or pace is None or not bench.crew.first:
+        if reasons or timed is None or not bench.distributed.first:
             return (reasons or ["measured by another process"])[0], []
         faces, seconds = sum(n for _, n, _ in outcomes), max(s for _, _, s in outcomes)
-        return _conclude(bench, name, pace, count, faces / seconds if faces else None)
+        return _conclude(bench, name, timed, count, faces / seconds if faces else None)
     except (ValueError, OSError) as error:
         return " ".join(str(error).split()), []
     finally:
-        del pace
-        _let_go()
+        del timed
+        _free_memory()
 
 
-def _shards(bench: Bench, name: str, count: int) -> shards.Pace:
+def _shards(bench: Bench, name: str, count: int) -> shards.TimedClassifier:
     plan, folder = replace(bench.plan, model=name), folder_for(bench.output, name)
-    if bench.crew.first:
+    if bench.distributed.first:
         claim(folder, "images", plan.settles())
         claim(folder, "shards", {"size": shards.SIZE})
-    classifier = models.load_classifier(name, bench.crew.device(bench.device))
-    pace = shards.Pace(classifier)
-    shards.measure(plan, pace, folder, bench.tools, bench.crew, count)
-    return pace
+    classifier = models.load_classifier(name, bench.distributed.device(bench.device))
+    timed = shards.TimedClassifier(classifier)
+    shards.measure(plan, timed, folder, bench.tools, bench.distributed, count)
+    return timed
 
 
 def _conclude(
-    bench: Bench, name: str, pace: shards.Pace, count: int, speed: float | None
+    bench: Bench, name: str, timed: shards.TimedClassifier, count: int, speed: float | None
 ) -> tuple[Entry, list[Check]]:
     plan, folder = replace(bench.plan, model=name), folder_for(bench.output, name)
-    classifier = pace.classifier
+    classifier = timed.classifier
     doing = run.Run(plan, classifier, folder, bench.tools, bench.device, bench.command)
     metrics_json = run.conclude(doing, shards.join(folder, count))
     items = [
@@ -212,7 +214,7 @@ def _leaderboard(
         made={
             "command": bench.command,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "processes": bench.crew.world,
+            "processes": bench.distributed.world,
             "draws": bench.plan.draws,
             "seed": bench.plan.seed,
             "versions": result.versions(),
@@ -283,7 +285,7 @@ def _figure(block: dict[str, Any], name: str) -> Figure:
     return Figure(block[name], None if low is None or high is None else (low, high))
 
 
-def _let_go() -> None:
+def _free_memory() -> None:
     """Free the memory of a model before the next one."""
     gc.collect()
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():

@@ -19,7 +19,7 @@ BATCH = 32  # faces held in memory at a time
 
 @dataclass(frozen=True)
 class Tools:
-    """What a pass over the faces uses: where crops are cached, and whether bars are shown."""
+    """The settings of a pass over the faces: cache of crops, processes, progress bars."""
 
     cache: Path
     jobs: int = 1

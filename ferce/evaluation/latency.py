@@ -21,7 +21,7 @@ BATCHES = (1, 8, 32)
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of one size of batch.
+    """The throughput at one size of batch.
 
     `rate` is faces a second, `ratio` that over the rate of the first size; `memory` is the peak in
     MiB over what the process had before the model was loaded, on a GPU that of the GPU.

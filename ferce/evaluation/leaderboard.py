@@ -30,7 +30,7 @@ FAMILIES = (VISION, LANGUAGE)
 
 
 class LeaderboardError(ValueError):
-    """A file that is no leaderboard; one sentence says what is wrong with it."""
+    """An error for a file that is no leaderboard; one sentence says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model.
+    """One model's results.
 
     Attributes:
         spec: names it; unique in a leaderboard.
@@ -85,7 +85,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Versus:
-    """Model a minus model b on the faces that both could read.
+    """The comparison of model a with model b, a minus b, on faces that both could read.
 
     `figures` are differences with intervals and p-values by bootstrap over people, in pairs;
     `mcnemar` is the p-value that both err equally often on as many faces, and `mcnemar_holm` the

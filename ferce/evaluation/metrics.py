@@ -234,7 +234,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
-    """How the intervals of N items are drawn: whole `groups` (N,), `draws` times, from a `seed`."""
+    """A bootstrap of N items: whole `groups` (N,) are drawn, `draws` times, from a `seed`."""
 
     groups: NDArray[np.generic]
     draws: int = 1000

@@ -1,4 +1,4 @@
-"""What was measured of a trained model, read from its `metrics.json` and checked for gaps."""
+"""The measurements of a trained model, read from its `metrics.json` and checked for gaps."""
 
 import math
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ FIGURES: Mapping[str, str] = {
 
 
 class MeasurementError(ValueError):
-    """Measurements that are missing or contradict each other; no card can be made of them."""
+    """An error for measurements that are missing or contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How one class fared: `support` faces of it; shares lie in 0..1, recall is None without any.
+    """The results on one class: `support` faces; shares in 0..1, recall None without any.
 
     `interval` is Wilson's 95 % interval of the recall (Wilson 1927), which takes faces for
     independent of each other.
@@ -68,7 +68,7 @@ class ClassRow:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Everything that a card takes from `metrics.json`.
+    """The measurements that a card takes from `metrics.json`.
 
     Attributes:
         split: where it was measured, "test" or "val".

@@ -16,12 +16,12 @@ ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector
 
 
 class EvaluationError(ValueError):
-    """One clear sentence on why this cannot be measured and what to do."""
+    """An error in one sentence: why this cannot be measured and what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One model, one split.
+    """The evaluation of one model on one split.
 
     Attributes:
         model: spec of the classifier.
@@ -109,7 +109,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 class Table:
-    """Rows with a `name` column, each of one line, appended in the order of the data set."""
+    """A CSV of rows with a `name` column, each a line, appended in the order of the data."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         """Open or make the file; a last line that was cut off is removed.

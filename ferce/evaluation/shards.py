@@ -26,8 +26,8 @@ PATIENCE = timedelta(days=2)  # one process may work for long while the others w
 
 
 @dataclass(frozen=True)
-class Crew:
-    """This process is number `rank` of `world`; `state` is Accelerate's, None for one alone."""
+class Distributed:
+    """The processes of a run: this is number `rank` of `world`; `state` is Accelerate's or None."""
 
     rank: int = 0
     world: int = 1
@@ -76,8 +76,8 @@ SIZE = 256  # pictures
 
 
 @dataclass
-class Pace:
-    """A classifier that counts the faces it is asked about, and the seconds that it takes."""
+class TimedClassifier:
+    """A classifier that counts the faces it scores, and the seconds that it takes."""
 
     classifier: Classifier
     faces: int = 0
@@ -97,26 +97,33 @@ class Pace:
         return scores
 
 
-def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, count: int) -> None:
+def measure(
+    plan: Plan,
+    timed: TimedClassifier,
+    folder: Path,
+    tools: Tools,
+    distributed: Distributed,
+    count: int,
+) -> None:
     """Measure this process's shards of the split; what they hold already is kept.
 
     Args:
         plan: what is measured.
-        pace: the classifier.
+        timed: the classifier.
         folder: of the evaluation.
         tools: cache and progress bars.
-        crew: whose part this is.
+        distributed: whose part this is.
         count: pictures of the split.
 
     Raises:
         EvaluationError: a shard holds other pictures than the data has there.
     """
-    with _bar(plan, tools, crew, count) as bar:
+    with _bar(plan, tools, distributed, count) as bar:
         quiet = Tools(tools.cache, tools.jobs, shown=False)
-        for number, rows in crew.shards(rows_of(plan.data, plan.split), SIZE):
+        for number, rows in distributed.shards(rows_of(plan.data, plan.split), SIZE):
             table = Table(_path(folder, number), pictures.COLUMNS)
             _require_same(table, rows)
-            pictures.fill(table, _noted(rows, bar.update), plan, pace, quiet)
+            pictures.fill(table, _noted(rows, bar.update), plan, timed, quiet)
 
 
 def join(folder: Path, count: int) -> Table:
@@ -157,14 +164,16 @@ def _noted(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
         note()
 
 
-def _bar(plan: Plan, tools: Tools, crew: Crew, count: int) -> Any:
+def _bar(plan: Plan, tools: Tools, distributed: Distributed, count: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(
-        desc=f"{plan.model} [{crew.rank + 1}/{crew.world}]" if crew.world > 1 else plan.model,
-        total=count // crew.world,
+        desc=f"{plan.model} [{distributed.rank + 1}/{distributed.world}]"
+        if distributed.world > 1
+        else plan.model,
+        total=count // distributed.world,
         disable=not tools.shown,
         unit="face",
-        position=crew.rank,
+        position=distributed.rank,
         delay=1.0,
     )

@@ -84,7 +84,7 @@ def clip_score(picture: NDArray[np.float64], captions: NDArray[np.float64]) -> f
 
 
 class SentenceEncoder:
-    """Sentence vectors: the mean over tokens, as in Sentence-BERT (arXiv 1908.10084), length 1."""
+    """An encoder of sentences: the mean over tokens, as in Sentence-BERT (arXiv 1908.10084)."""
 
     def __init__(self, where: str, device: str = "auto", revision: str | None = None) -> None:
         """Load an encoder such as sentence-transformers/all-MiniLM-L6-v2."""
@@ -164,7 +164,7 @@ def rouge(
 
 
 class _NoSynonyms:
-    """Stands in for WordNet, which would be a download."""
+    """An empty stand-in for WordNet, which would be a download."""
 
     def synsets(self, word: str) -> list[Any]:
         """Return none for any word."""

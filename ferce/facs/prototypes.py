@@ -107,7 +107,7 @@ def in_region(unit: int, region: str) -> bool:
 
 @dataclass(frozen=True)
 class Channel:
-    """How one action unit is read from MediaPipe.
+    """The mapping from MediaPipe's signals to one action unit.
 
     The mean of the `names` blendshapes of a side (or the `geometry` measure) is mapped linearly
     from `onset` (intensity 0) to `full` (1). `reliability` 0..1 is about 2 AUC - 1 of that value

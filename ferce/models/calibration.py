@@ -1,4 +1,4 @@
-"""What held-out faces said of a checkpoint's probabilities; kept in its `ferce.json`."""
+"""Calibration of a checkpoint's probabilities on held-out faces; kept in its `ferce.json`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ KEY = "calibration"
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a checkpoint's scores become probabilities.
+    """The parameters that turn a checkpoint's scores into probabilities.
 
     Attributes:
         temperature: > 0; scores are divided by it (Guo et al. 2017, arXiv:1706.04599).

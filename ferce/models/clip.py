@@ -25,7 +25,7 @@ FAMILIES = ("clip", "siglip")  # model_type in config.json; SigLIP 2 of a fixed 
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]
-    """(N, 3, H, W) pixels to (N, K) scores: the vision tower and a head on its features."""
+    """The vision tower and a head on its features: (N, 3, H, W) pixels to (N, K) scores."""
 
     def __init__(self, network: Any, head: Any) -> None:
         super().__init__()

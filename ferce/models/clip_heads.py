@@ -26,7 +26,7 @@ Module: Any = torch.nn.Module
 
 
 class ZeroShot(Module):  # type: ignore[misc]
-    """Scores by the text: scale * cosine (CLIP), or the log-sigmoid of that and a bias (SigLIP).
+    """A zero-shot head: scale * cosine (CLIP), or the log-sigmoid of that and a bias (SigLIP).
 
     SigLIP was trained to answer yes or no to each text (arXiv:2303.15343, section 3.2), so what
     sums to one over the labels is the sigmoids, and its bias counts.
@@ -60,7 +60,7 @@ class Linear(Module):  # type: ignore[misc]
 
 
 class Cache(Module):  # type: ignore[misc]
-    """Tip-Adapter (Zhang et al. 2022, arXiv:2111.03930, eq. 5): known faces vote by likeness.
+    """A Tip-Adapter (Zhang et al. 2022, arXiv:2111.03930, eq. 5): known faces vote by likeness.
 
     Scores are those of the text and alpha * exp(-beta (1 - f K^T)) V. Row i of V holds the label of
     known face i, weighed so that every label has the same say however many faces it has.

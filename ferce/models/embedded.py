@@ -41,7 +41,7 @@ COMPOUND, GATE = "compounds", "gate"
 
 @dataclass(frozen=True, eq=False)
 class Readers:
-    """What reads the network's features, and what reads beside it.
+    """The models that read the network's features, and those beside it.
 
     `units` is the action-unit head, a torch Linear; `fusion` weighs it with the rest.
     """
@@ -52,7 +52,7 @@ class Readers:
 
 
 class Embedded:
-    """A `Classifier` and `Explainable`; its network is what heat maps look into."""
+    """A `Classifier` and `Explainable`; heat maps are made of its network."""
 
     def __init__(self, name: str, network: TimmNet, readers: Readers) -> None:
         """Join a network with the readers of its features."""
@@ -229,10 +229,11 @@ Module: Any = nn.Module
 
 
 class Fused(Module):  # type: ignore[misc]
-    """(N, 3, H, W) to (N, 21) log-probabilities, with all other evidence at its mean.
+    """The classifier as a network: (N, 3, H, W) to (N, 21) log-probabilities.
 
-    Columns are the compounds, then what the expression head names. So a map shows what the network
-    adds to the decision, by way of its scores and of its action units.
+    All other evidence is at its mean. Columns are the compounds, then what the expression head
+    names. So a map shows what the network adds to the decision, by way of its scores and of its
+    action units.
     """
 
     def __init__(self, network: Any, units: Any, fusion: Fusion, heads: Sequence[str]) -> None:

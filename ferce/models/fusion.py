@@ -1,4 +1,4 @@
-"""Linear readers over what several models say of a face: expression, action units, compounds."""
+"""Linear heads over the outputs of several models: expression, action units, compounds."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Scores x W^T + b of standardised evidence x: `weight` (K, F), `bias` (K,), K `names`."""
+    """A linear head x W^T + b of standardised x: `weight` (K, F), `bias` (K,), K `names`."""
 
     names: tuple[str, ...]
     weight: Matrix
@@ -31,7 +31,7 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Fusion:
-    """Heads over the same evidence.
+    """Linear heads over the same evidence.
 
     Attributes:
         features: names of the F numbers, in order.

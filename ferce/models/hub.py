@@ -19,7 +19,7 @@ PLACES = 16
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be had, or must not be loaded."""
+    """An error for a checkpoint that cannot be had, or must not be loaded."""
 
 
 def resolve(where: str, revision: str | None = None) -> Path:

@@ -16,7 +16,7 @@ _MODES = ("bilinear", "bicubic", "nearest")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a crop becomes an input.
+    """The steps from a crop to an input.
 
     `size` (H, W) in pixels; `mean` and `std` of RGB in 0..1; the interpolation; and the `part` of
     the crop's side, about its centre, that the network sees (timm's `crop_pct`).

@@ -71,7 +71,7 @@ class _Dense(Module):  # type: ignore[misc]
 
 
 class ExpressionNet(Module):  # type: ignore[misc]
-    """(N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
+    """The network: (N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class ExpressionNet(Module):  # type: ignore[misc]
 
 
 class Prior:
-    """The network over faces."""
+    """The expression network applied to faces."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         """Load the safetensors file that `train/convert_prior.py` wrote."""

@@ -13,7 +13,7 @@ from ferce.core.types import Heatmap, Prediction, Reading
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of N readings of the same face.
+    """The agreement of N readings of the same face.
 
     Attributes:
         labels: label -> how many readings give it, most first; "unclear" counts as one.

@@ -25,7 +25,7 @@ NO_FACE = "No face was found; use a photo in which a face is visible and not too
 
 @dataclass(frozen=True)
 class Options:
-    """What a reading holds beyond the prediction.
+    """The parts of a reading beyond the prediction.
 
     `questions` are asked of the voice, cleaned by `prompts.question`, which raises ValueError for
     those that are empty or too long; `method` is a key of `heatmaps.METHODS`, "auto" or None for
@@ -45,7 +45,7 @@ class Options:
 
 
 class Reader:
-    """Reads photographs with one detector, one classifier and one voice.
+    """A reader of photographs with one detector, one classifier and one voice.
 
     Parts that are not given are the defaults that need no download. Safe to share between threads
     when its parts are; those of ferce are.

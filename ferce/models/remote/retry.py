@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class RemoteError(ReadingError):
-    """One clear sentence: what the server did, what to do; never a token.
+    """An error in one sentence: what the server did, what to do; never a token.
 
     `status` is the HTTP status where there was one.
     """
@@ -38,7 +38,7 @@ class Again(Exception):  # noqa: N818 - becomes a RemoteError once patience is a
 
 @dataclass(frozen=True)
 class Patience:
-    """Tries with exponential back-off and full jitter (Brooker 2015, AWS Architecture Blog).
+    """A retry policy with exponential back-off and full jitter (Brooker 2015, AWS Blog).
 
     Before try k + 1 it waits a random time between 0 and `base` * 2^k seconds, at most `cap`; a
     server that says how long to wait is heeded to the second, with up to `base` more so that

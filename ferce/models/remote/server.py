@@ -46,7 +46,7 @@ class Ask:
 
 
 class Server:
-    """Asks an endpoint, patiently; may be used from many threads."""
+    """A client of an endpoint that retries; may be used from many threads."""
 
     def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
         self.endpoint = endpoint

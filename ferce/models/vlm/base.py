@@ -1,4 +1,4 @@
-"""What every vision-language backend shares: a classifier by label scoring, and a voice."""
+"""The base of vision-language models: a classifier by label scoring, and a voice."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -245,7 +245,7 @@ def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 class PhraseScores(torch.nn.Module):  # type: ignore[misc]
-    """(N, 3, H, W) normalised pixels -> (N, K) mean log-probability of phrases after a prompt."""
+    """Scores of phrases after a prompt, (N, K), as a function of (N, 3, H, W) pixels."""
 
     def __init__(self, model: VisionLanguage, prompt: str, phrases: Sequence[str]) -> None:
         super().__init__()

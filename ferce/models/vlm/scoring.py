@@ -187,7 +187,7 @@ def probabilities(
 
 @dataclass(frozen=True)
 class Race:
-    """Seconds for one picture's labels by the shared prefix and by as many whole passes.
+    """Timings of one picture's labels by the shared prefix and by as many whole passes.
 
     `difference` is the largest |shared - whole| of the mean log-probabilities.
     """

@@ -15,7 +15,7 @@ def _as_they_are(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tower:
-    """A model's visual encoder, as a map of the picture needs it.
+    """A model's visual encoder, open for heat maps.
 
     Attributes:
         layer: the module whose output holds one vector a patch.

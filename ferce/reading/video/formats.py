@@ -26,7 +26,7 @@ def to_json(timelines: Iterable[Timeline], models: Mapping[str, str]) -> Json:
 
 
 class ClipsWriter:
-    """Writes `to_json(...)` clip by clip."""
+    """A writer of `to_json(...)` clip by clip."""
 
     def __init__(self, file: TextIO, models: Mapping[str, str]) -> None:
         self._file, self._models, self._count = file, models, 0
@@ -208,7 +208,7 @@ def sink(name: str, file: TextIO, models: Mapping[str, str]) -> Sink:
 
 
 class _Plain:
-    """Writes a header and then each entry as it is."""
+    """A writer of a header and then each entry as it is."""
 
     def __init__(self, file: TextIO, header: str) -> None:
         self._file = file

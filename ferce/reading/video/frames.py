@@ -36,12 +36,12 @@ _PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", 
 
 
 class VideoError(ValueError):
-    """A clip cannot be read; one sentence on why and what to do."""
+    """An error for a clip that cannot be read; one sentence on why and what to do."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and large a clip may be: seconds, and pixels of one frame (width times height)."""
+    """Limits of a clip: seconds, and pixels of one frame (width times height)."""
 
     seconds: float = 600.0
     pixels: int = 4096 * 2304

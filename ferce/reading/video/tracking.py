@@ -22,10 +22,10 @@ _SIDE = 24  # pixels of the crops that are compared
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """Where a face was and what it looked like, small and grey."""
+    """The place of a face and its picture, small and grey."""
 
     face: Face
-    look: NDArray[np.float32]
+    patch: NDArray[np.float32]
 
     @classmethod
     def of(cls, face: Face) -> "Sighting":
@@ -40,7 +40,7 @@ class Sighting:
 
 
 class Tracker:
-    """Numbers the faces of frames given in the order of time, from 1.
+    """The numbers of faces, from 1, through frames given in the order of time.
 
     `patience` is how long, in seconds, a face may be missing and still keep its number.
     """
@@ -89,7 +89,7 @@ def likeness(a: Sighting, b: Sighting) -> float:
     The overlap of the boxes (intersection over union) and the nearness of the meshes (1 less their
     mean distance in face sizes). Faces that look different, as after a cut, are never one.
     """
-    if a.look.any() and b.look.any() and float((a.look * b.look).mean()) < _ALIKE:
+    if a.patch.any() and b.patch.any() and float((a.patch * b.patch).mean()) < _ALIKE:
         return 0.0
     return overlap(a.face.box, b.face.box) + max(1.0 - _distance(a.face, b.face), 0.0)
 
@@ -136,7 +136,7 @@ class Seen:
 
 
 class Follower:
-    """Finds, numbers and reads the faces of frames; holds what one stream needs to remember.
+    """The faces of one stream: finds, numbers and reads them, frame by frame.
 
     `mass` and `calibrated` are those of the classifier's scores (see `types.Scores`).
     """

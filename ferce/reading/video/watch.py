@@ -21,7 +21,7 @@ _SAME_PLACE = 0.3  # intersection over union from which two boxes are of one fac
 
 @dataclass(frozen=True)
 class Options:
-    """How a clip is read.
+    """Options of reading a clip.
 
     Attributes:
         rate: at most so many frames a second; None for every frame.
@@ -96,14 +96,14 @@ def stream(
     """
     options, started = options or Options(), time.perf_counter()
     with open_clip(source, options.limits, name) as clip:
-        tape = _Tape(Follower(reader, options.patience))
+        samples = _Samples(Follower(reader, options.patience))
         complete = True
         for frame in clip.frames(options.rate, options.side):
-            yield tape.add(frame, clip)
+            yield samples.add(frame, clip)
             if stop():
                 complete = False
                 break
-        timeline = replace(tape.timeline(clip, reader, options), complete=complete)
+        timeline = replace(samples.timeline(clip, reader, options), complete=complete)
     spent = time.perf_counter() - started
     timeline = replace(timeline, spent=spent)
     yield timeline
@@ -111,8 +111,8 @@ def stream(
         yield from _explained(timeline, source, reader, options, stop)
 
 
-class _Tape:
-    """What the frames have shown so far."""
+class _Samples:
+    """The samples of the frames so far."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
