@@ -133,11 +133,9 @@ def _answers(url: str) -> bool:
 def words(reader: Reader, photo: Pixels, repeats: int) -> list[Timing]:
     """Time one answer and one explanation about the first face."""
     reading = reader.read(photo, options=Options(method=None, explain=False)).readings[0]
-    face, prediction = reading.face, reading.prediction
-    assert prediction is not None, "a reading without an explanation has its prediction"
     return [
-        timed("one answer", lambda: reader.voice.answer(face, [QUESTIONNAIRE[6]]), repeats),
-        timed("one explanation", lambda: "".join(reader.voice.explain(face, prediction)), repeats),
+        timed("one answer", lambda: reader.answer(reading, [QUESTIONNAIRE[6]]), repeats),
+        timed("one explanation", lambda: list(reader.explain(reading, check=False)), repeats),
     ]
 
 

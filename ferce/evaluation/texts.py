@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ferce.core.protocols import Voice
 from ferce.data import captions
 from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
@@ -50,7 +49,7 @@ def measure(plan: Plan, reader: Reader, folder: Path, tools: Tools) -> Table:
         table.append(
             {"name": item.name, "lost": item.reason}
             if isinstance(item, Problem)
-            else _row(next(reads), reader.voice)
+            else _row(next(reads), reader)
             for item in batch
         )
     return table
@@ -60,9 +59,10 @@ def _coded(sample: Sample) -> bool:
     return sample.units is not None and hidden_in(sample) is not None
 
 
-def _row(read: Read, voice: Voice) -> dict[str, Any]:
+def _row(read: Read, reader: Reader) -> dict[str, Any]:
     sample, hidden = read.item.sample, hidden_in(read.item.sample) or ()
-    text = " ".join("".join(voice.explain(read.face, read.prediction)).split())
+    *_, reading = [read.reading, *reader.explain(read.reading, check=False)]
+    text = " ".join(reading.explanation.text.split()) if reading.explanation else ""
     units = sample.units or ()
     there = {u.unit for u in captions.visible(units, hidden) if u.present}
     seen = [str(cue.seen) for cue in check(parse(text), read.face, read.prediction)]

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.types import Box, Face, Pixels, Reading
+from ferce.core.types import Box, Face, Pixels, Prediction, Reading
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video.expression import Expression
@@ -156,6 +156,10 @@ class Follower:
             Seen(number, reading, self._expression(reading))
             for number, reading in zip(numbers, self._reader.predict(faces), strict=True)
         ]
+
+    def decide(self, expression: Expression) -> Prediction:
+        """Decide on an expression of these faces, such as a mean over time."""
+        return expression.decide(self.mass, self.calibrated, self._reader.classifier.name)
 
     def _detect(self, pixels: Pixels, seconds: float) -> list[Face]:
         """Search quickly while faces are followed, and thoroughly now and then."""

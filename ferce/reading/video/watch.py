@@ -142,7 +142,7 @@ class _Samples:
 
     def timeline(self, clip: Clip, reader: Reader, options: Options) -> Timeline:
         tracks = [
-            Track(number, self._smoothed(samples, reader, options), self._pictures[number][1])
+            Track(number, self._smoothed(samples, options.tau), self._pictures[number][1])
             for number, samples in self._samples.items()
         ]
         kept = [track for track in tracks if track.span[1] - track.span[0] >= _BRIEF] or tracks
@@ -161,17 +161,14 @@ class _Samples:
             models=reader.models,
         )
 
-    def _smoothed(
-        self, samples: list[Sample], reader: Reader, options: Options
-    ) -> tuple[Sample, ...]:
+    def _smoothed(self, samples: list[Sample], tau: float) -> tuple[Sample, ...]:
         readable = [sample for sample in samples if sample.raw is not None]
         rows = [sample.raw.row for sample in readable if sample.raw is not None]
-        means = smooth([sample.seconds for sample in readable], rows, options.tau)
-        mass, calibrated = self._follower.mass, self._follower.calibrated
+        means = smooth([sample.seconds for sample in readable], rows, tau)
         smoothed = {}
         for sample, row in zip(readable, means, strict=True):
             expression = Expression.from_row(row)
-            decided = expression.decide(mass, calibrated, reader.classifier.name)
+            decided = self._follower.decide(expression)
             smoothed[sample.frame] = replace(sample, smooth=expression, prediction=decided)
         return tuple(smoothed.get(sample.frame, sample) for sample in samples)
 
