@@ -39,7 +39,6 @@ _PREFIX = "data:image/jpeg;base64,"
 class Stream:
     """One camera: whoever is in the picture, and the mean of what each face shows."""
 
-    reader: Reader
     follower: Follower
     clock: Callable[[], float]
     means: dict[int, Smoother] = field(default_factory=dict)
@@ -86,8 +85,7 @@ class Streams:
         """Begin a stream; returns its name."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            follower = Follower(reader.detector, reader.classifier, _PATIENCE)
-            self._open[name] = Stream(reader, follower, self._clock)
+            self._open[name] = Stream(Follower(reader, _PATIENCE), self._clock)
             while len(self._open) > _MOST:
                 self._open.popitem(last=False)
         return name
@@ -140,8 +138,7 @@ def decoded(image: object) -> Pixels:
 
 def numbers(expression: Expression, stream: Stream) -> Json:
     """An expression as the page shows it: headline, shares, action units."""
-    follower, model = stream.follower, stream.reader.classifier.name
-    decided = expression.decide(follower.mass, follower.calibrated, model)
+    decided = stream.follower.decide(expression)
     ranked = sorted(decided.probabilities.items(), key=lambda item: -item[1])[:4]
     return {
         "state": decided.state,
