@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from tiny_models import face
+from tiny_models import computed, face
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
@@ -75,8 +75,10 @@ def test_it_equals_the_library_with_the_library_s_own_inputs(model):
     assert np.abs(found - known).max() < 1e-4
 
 
-def test_shared_prefix_is_faster(model):
-    assert model.race(CROPS[0], repeats=3).ratio > 2  # 9 to 13 measured; a busy machine may blur it
+def test_shared_prefix_computes_less(model):
+    shared = computed(lambda: model.log_likelihoods(CROPS[:1], COMPOUNDS))
+    assert computed(lambda: model.whole_passes(CROPS[:1], COMPOUNDS)) > 2 * shared
+    assert model.race(CROPS[0], repeats=1).difference < 1e-4
 
 
 def test_the_picture_matters(model):
@@ -230,17 +232,6 @@ def test_view_grid_is_in_raster_order(model):
     change = view.reshape(seen[1] - seen[0]).abs().sum(1)[0]
     assert change.argmax() == 3
     assert (change > 1e-6).sum() == 1
-
-
-def test_a_view_of_one_answer(model):
-    from ferce.explanation.heatmaps import cam
-
-    view = model.answer_view("Is the mouth open?", "yes")
-    scores = view.module(view.inputs(FACES))
-    known = model.log_likelihoods(CROPS, ["yes"], model.question("Is the mouth open?"))
-    assert np.abs(scores.detach().numpy()[:, :1] - known).max() < 1e-4
-    assert view.index("anything") == 0
-    assert cam.compute(view, view.inputs(FACES), cam.target(view, "yes"), "grad-cam").any()
 
 
 def test_the_q_former_s_attention_is_a_map(model):

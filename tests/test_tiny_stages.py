@@ -14,7 +14,7 @@ from tiny_fixtures import aligned, sample, units
 from ferce.core.types import Face
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.mini import album, recipe, teacher
+from ferce.training.mini import album, recipe, stages, teacher
 from ferce.training.mini.course import Pace, averaged
 from ferce.training.progress import TrainingError
 
@@ -30,7 +30,7 @@ def faces(split, count):
 def done(tmp_path_factory):
     """A recipe whose stages have run, and the folder that it was exported to."""
     root = tmp_path_factory.mktemp("tiny")
-    paces = {stage: Pace(steps=2, batch=4, warm=1, save=1e9) for stage in recipe.STAGES}
+    paces = {stage: Pace(steps=2, batch=4, warm=1, save=1e9) for stage in stages.STAGES}
     plan = recipe.Recipe(root, paces=paces, least=0.0, report=said.append)
     sets = {
         "renders": [*faces("train", 12), *faces("val", 30), *faces("test", 6)],
@@ -41,7 +41,7 @@ def done(tmp_path_factory):
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
     save_teacher(root / "teacher.safetensors")
     plan = replace(plan, teacher=str(root / "teacher.safetensors"))
-    for stage in recipe.STAGES:
+    for stage in stages.STAGES:
         recipe.run(plan, stage)
     recipe.export(plan, root / "out")
     return plan, root / "out"
@@ -60,7 +60,7 @@ def save_teacher(path):
 
 def test_each_stage_tells_how_far_it_is_and_what_is_read(done):
     text = "\n".join(said)
-    for stage in recipe.STAGES:
+    for stage in stages.STAGES:
         assert f"{stage} step 2" in text
     assert "queries alike" in text
     assert "swapped" in text

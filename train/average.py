@@ -13,7 +13,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.training.classifier import soup
 from ferce.training.progress import TrainingError
 
 
@@ -27,6 +26,10 @@ def main() -> None:
     made.add_argument("--output", type=Path, required=True, help="run folder")
     given = made.parse_args()
     try:
+        if odd := [run for run in given.runs if not run.is_dir()]:
+            raise TrainingError(f"There is no run folder {odd[0]}.")
+        from ferce.training.classifier import soup
+
         print(f"written to {soup.average(given.runs, given.shares, given.output)}")
     except TrainingError as error:
         sys.exit(f"average: {error}")

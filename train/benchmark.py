@@ -26,7 +26,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce import images
+from ferce import data, images
+from ferce.models import forms, hub
+from ferce.models.vlm import packaged
 
 
 def speed(chosen: argparse.Namespace) -> Any:
@@ -72,6 +74,8 @@ def scoring(chosen: argparse.Namespace) -> Any:
 
 def training(chosen: argparse.Namespace) -> Any:
     """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
+    if chosen.base != packaged.BLIP2:
+        hub.local(chosen.base)
     from ferce.training.language.plan import LanguagePlan
     from ferce.training.language.throughput import compare
 
@@ -85,20 +89,22 @@ def training(chosen: argparse.Namespace) -> Any:
 
 def accuracy(chosen: argparse.Namespace) -> Any:
     """Compare models on one data set."""
+    data.require(chosen.data)
+    forms.device(chosen.device)
     from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan
-    from ferce.evaluation.shards import Crew
+    from ferce.evaluation.shards import Distributed
 
     names = ("data", "split", "detect", "draws", "seed")
     plan = Plan(**{name: getattr(chosen, name) for name in names})
     tools = Tools(chosen.cache or default_cache(), chosen.jobs, not chosen.quiet)
-    crew = Crew.join(chosen.device)
+    distributed = Distributed.join(chosen.device)
     command = shlex.join(["python", "train/benchmark.py", *sys.argv[1:]])
-    bench = benchmark.Bench(plan, chosen.output, tools, crew, chosen.device, command)
-    if chosen.fresh and crew.first:
+    bench = benchmark.Bench(plan, chosen.output, tools, distributed, chosen.device, command)
+    if chosen.fresh and distributed.first:
         benchmark.fresh(chosen.output, chosen.models)
-    crew.gather(None)
+    distributed.gather(None)
     board = benchmark.accuracy(bench, chosen.models)
     if board is None:
         return None

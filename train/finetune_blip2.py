@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm import blip2_mini
-from ferce.training import progress
+from ferce.models.vlm import packaged
+from ferce.training import progress, usage
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 
@@ -51,8 +51,8 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
     val = metrics["val"]
     named = {"val": "macro-F1", "val_loss": "loss", "val_rouge_l": "ROUGE-L"}
     figures = ", ".join(f"{text} {val[name]:.3f}" for name, text in named.items() if name in val)
-    packaged = metrics["base"] == blip2_mini.NAME
-    spec = f"{blip2_mini.KIND}:{output}" if packaged else f"blip2:{metrics['base']}+{output}"
+    ours = metrics["base"] == packaged.BLIP2_NAME
+    spec = f"{packaged.BLIP2}:{output}" if ours else f"blip2:{metrics['base']}+{output}"
     return (
         f"val {figures} in epoch {metrics['best_epoch'] + 1}; "
         f"{metrics['seconds']:.0f} s on {metrics['machine']['device']}\n"
@@ -66,6 +66,7 @@ def main() -> None:
     output, resume = arguments.pop("output"), arguments.pop("resume")
     try:
         plan = LanguagePlan(**arguments)
+        usage.check_language(plan)
         from ferce.training.language import run
 
         metrics = run.tune(plan, output, resume, report=progress.say)

@@ -15,10 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce import data
 from ferce.evaluation.faces import default_cache
-from ferce.models.embedded import PACKAGED
-from ferce.training.embedded import packaging
-from ferce.training.progress import say
+from ferce.models import hub
+from ferce.training.progress import TrainingError, say
+
+PACKAGED = ROOT / "ferce" / "weights" / "classifier"
+FACES = ("annotated", "london")  # tables of train/portraits.py
 
 
 def main() -> None:
@@ -36,6 +39,27 @@ def main() -> None:
         "--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings before"
     )
     given = made.parse_args()
+    try:
+        check(given)
+        fit(given)
+    except (TrainingError, data.DataError, hub.CheckpointError) as error:
+        sys.exit(f"fit_readers: {error}")
+
+
+def check(given: argparse.Namespace) -> None:
+    """Refuse files that are not there before anything is loaded."""
+    if odd := [path for path in (given.prior, *given.earlier) if not path.is_file()]:
+        raise TrainingError(f"There is no file {odd[0]}.")
+    if hub.local(str(given.network)) is None:
+        raise TrainingError(f"There is no run folder {given.network}.")
+    for spec in (given.renders, *(f"manifest:{given.faces / name}.jsonl" for name in FACES)):
+        data.require(spec)
+
+
+def fit(given: argparse.Namespace) -> None:
+    """Fit and write."""
+    from ferce.training.embedded import packaging
+
     sources = packaging.Sources(
         given.network, given.prior, given.faces, given.renders, given.cache, tuple(given.earlier)
     )

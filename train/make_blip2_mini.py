@@ -25,15 +25,18 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.data import DataError
+from ferce import data
 from ferce.training import progress
-from ferce.training.mini import album, recipe
-from ferce.training.mini.recipe import ALBUMS, LEAST, STAGES, Recipe
+from ferce.training.mini.stages import ALBUMS, LEAST, STAGES
 from ferce.training.progress import TrainingError
+
+if TYPE_CHECKING:
+    from ferce.training.mini.recipe import Recipe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,8 +64,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def recipe_of(told: argparse.Namespace) -> Recipe:
+def recipe_of(told: argparse.Namespace) -> "Recipe":
     """The recipe that the arguments mean."""
+    from ferce.training.mini.recipe import Recipe
+
     plain = Recipe(told.folder)
     given = {"steps": told.steps, "batch": told.batch}
     paces = {
@@ -72,32 +77,46 @@ def recipe_of(told: argparse.Namespace) -> Recipe:
     return Recipe(told.folder, told.teacher, paces, told.device, told.least, progress.say)
 
 
-def pack(_: Recipe, told: argparse.Namespace) -> None:
+def pack(_: "Recipe", told: argparse.Namespace) -> None:
     """Pack the data sets that were given."""
-    specs = {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
-    recipe.pack(told.folder, specs, told.cache, progress.say)
+    from ferce.training.mini import recipe
+
+    recipe.pack(told.folder, packed(told), told.cache, progress.say)
 
 
-def squeeze(_: Recipe, told: argparse.Namespace) -> None:
+def packed(told: argparse.Namespace) -> dict[str, str]:
+    """Album -> data set, of those given."""
+    return {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
+
+
+def squeeze(_: "Recipe", told: argparse.Namespace) -> None:
     """Write the packed faces in little space."""
+    from ferce.training.mini import album
+
     for name in ALBUMS:
         album.squeeze(told.folder / "albums" / name, told.output / "albums" / name)
 
 
-def export(plan: Recipe, told: argparse.Namespace) -> None:
+def export(plan: "Recipe", told: argparse.Namespace) -> None:
     """Write the network as it ships."""
+    from ferce.training.mini import recipe
+
     recipe.export(plan, told.output, told.stage)
 
 
-def measure(plan: Recipe, told: argparse.Namespace) -> None:
+def measure(plan: "Recipe", told: argparse.Namespace) -> None:
     """Ask the network as it ships."""
+    from ferce.training.mini import recipe
+
     asked = recipe.Asked(told.output, told.adapter, told.most)
     for name, row in recipe.measured(plan, asked, told.split).items():
         print(name, row)
 
 
-def sight(plan: Recipe, told: argparse.Namespace) -> None:
+def sight(plan: "Recipe", told: argparse.Namespace) -> None:
     """What the tower alone tells of the cues."""
+    from ferce.training.mini import recipe
+
     for name, score in recipe.sight(plan, told.split).items():
         print(name, score.told())
 
@@ -108,17 +127,26 @@ OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure
 def main() -> None:
     """Parse the arguments and do the step."""
     told = parser().parse_args()
+    try:
+        for spec in packed(told).values():
+            data.require(spec)
+        do(told)
+    except (TrainingError, data.DataError) as error:
+        sys.exit(f"make_blip2_mini: {error}")
+
+
+def do(told: argparse.Namespace) -> None:
+    """Do the step."""
+    from ferce.training.mini import recipe
+
     if told.threads:
         import torch
 
         torch.set_num_threads(told.threads)
-    try:
-        if told.step in STAGES:
-            recipe.run(recipe_of(told), told.step)
-        else:
-            OTHERS[told.step](recipe_of(told), told)
-    except (TrainingError, DataError) as error:
-        sys.exit(f"make_blip2_mini: {error}")
+    if told.step in STAGES:
+        recipe.run(recipe_of(told), told.step)
+    else:
+        OTHERS[told.step](recipe_of(told), told)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import progress
-from ferce.training.mini import talk_recipe
-from ferce.training.mini.course import Pace
 from ferce.training.progress import TrainingError
 
 STEPS = ("teach", "export", "measure")
@@ -46,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the arguments and do the step."""
     told = parser().parse_args()
+    from ferce.training.mini import talk_recipe
+    from ferce.training.mini.course import Pace
+
     pace = Pace(told.steps, told.batch, seed=told.seed)
     plan = talk_recipe.Recipe(told.folder, told.tower, pace, progress.say)
     try:

@@ -151,4 +151,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        sys.exit(f"render_faces: {error}")

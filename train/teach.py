@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce import data
 from ferce.core.types import Face
 from ferce.evaluation.faces import default_cache
 from ferce.facs.action_units import UNIT_NUMBERS
@@ -35,7 +36,7 @@ FEWEST, TRUSTED, SURE = 6, 0.5, 0.7  # positives to learn a unit from; reliabili
 
 
 def main() -> None:
-    """Fit, say, write."""
+    """Parse the arguments and look whether the tables are there."""
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,6 +44,16 @@ def main() -> None:
     made.add_argument("--output", type=Path, required=True)
     made.add_argument("--cache", type=Path, default=default_cache())
     given = made.parse_args()
+    try:
+        for name in ("annotated", "london", "others"):
+            data.require(f"manifest:{given.faces / name}.jsonl")
+    except data.DataError as error:
+        sys.exit(f"teach: {error}")
+    teach(given)
+
+
+def teach(given: argparse.Namespace) -> None:
+    """Fit, say, write."""
     prior = Prior(PACKAGED / "prior.safetensors")
 
     def see(faces: Sequence[Face]) -> Matrix:

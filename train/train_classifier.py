@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
-from ferce.training import progress
+from ferce.training import progress, usage
 from ferce.training.classifier.plan import Plan
 from ferce.training.progress import TrainingError
 
@@ -63,6 +63,7 @@ def main() -> None:
     output, resume = arguments.pop("output"), arguments.pop("resume")
     try:
         plan = Plan(**arguments)
+        usage.check(plan)
         if plan.few_shot != "none":
             from ferce.training.classifier import fewshot
 

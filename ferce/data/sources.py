@@ -44,6 +44,17 @@ def load_data(spec: str) -> DataSet:
     return DataSet(spec, partial(reader, where, **_options(kind, reader, query)))
 
 
+def require(spec: str) -> None:
+    """Refuse a data set that is not there, by opening its first row; the Hub is not asked.
+
+    Raises:
+        DataError: as `load_data` and the first of its rows raise it.
+    """
+    data = load_data(spec)
+    if not spec.startswith("hub:"):
+        next(iter(data.rows()), None)
+
+
 def _options(kind: str, reader: Reader, query: str) -> dict[str, Any]:
     known = dict(list(inspect.signature(reader).parameters.items())[1:])
     options = {}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ferce.models import hub
-from ferce.models.vlm import blip2_mini
+from ferce.models.vlm import packaged
+from ferce.models.vlm.loading import ADAPTER_CONFIG
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
@@ -41,11 +42,11 @@ def origin(plan: LanguagePlan) -> Origin:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
-    packaged = plan.base == blip2_mini.KIND
-    found = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
+    ours = plan.base == packaged.BLIP2
+    found = packaged.BLIP2_BASE if ours else hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
-    own = blip2_mini.NAME if packaged else hub.repository_of(found) or str(found)
+    own = packaged.BLIP2_NAME if ours else hub.repository_of(found) or str(found)
     name = plan.base_id or own
     commit = found.name if hub.repository_of(found) else plan.revision or None
     return Origin(found, name, commit, hub.fingerprint(found))
@@ -67,10 +68,17 @@ def export(
     config = wrapped.peft_config["default"]
     config.base_model_name_or_path, config.revision = base.name, base.revision
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
     processor.save_pretrained(folder)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
+
+
+def _drop_unset(config: Path) -> None:
+    """Drop options that are null: an older peft warns of each that it does not know."""
+    options = hub.read_json(config)
+    checkpoint.write_json(config, {key: v for key, v in options.items() if v is not None})
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,15 +25,13 @@ from ferce.training.mini import (
 )
 from ferce.training.mini.album import Album
 from ferce.training.mini.course import Pace, averaged
+from ferce.training.mini.stages import ALBUMS, LEAST
 from ferce.training.mini.teacher import Teacher
 from ferce.training.progress import TrainingError
 
-ALBUMS = ("renders", "faces", "annotated")
-STAGES = ("tower", "speech", "bridge", "whole")
 SHARD = "9MB"  # no file of the package is larger
 PICTURED = ("renders", "annotated")  # albums that tell how well it sees
 DESCRIBED = 300  # renders that are described to be measured
-LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
 
 
 @dataclass(frozen=True, eq=False)

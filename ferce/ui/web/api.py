@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ferce import images
-from ferce.core.types import Face, ReadingError
+from ferce.core.types import Face, Reading, ReadingError
 from ferce.models import prompts
 from ferce.reading.pipeline import NO_FACE, Reader
 from ferce.ui.web import uploads
@@ -127,7 +127,7 @@ def _answered(reader: Reader, face: Face, question: str) -> Json:
     box = [round(float(edge), 2) for edge in face.box]
     if face.problem:
         return {"box": box, "problem": face.problem}
-    (answer,) = reader.voice.answer(face, [question])
+    (answer,) = reader.answer(Reading(face), [question]).answers
     return {"box": box, "answer": answer.answer}
 
 

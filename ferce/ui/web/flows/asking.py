@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from ferce.core.types import Answer, Reading, ReadingError
@@ -24,12 +23,11 @@ def fill(reader: Reader, work: Work, reading: Reading) -> Iterator[dict[str, str
     asked = prompts.questions(reading.prediction)
     for start in range(0, len(asked), _AT_ONCE):
         try:
-            answers = reader.voice.answer(reading.face, asked[start : start + _AT_ONCE])
+            reading = reader.answer(reading, asked[start : start + _AT_ONCE])
         except ReadingError as error:  # the rest of the reading stands without it
             work.silent[work.picked] = str(error)
             yield {"questions": questions.draw(reading, trouble=str(error))}
             return
-        reading = replace(reading, answers=(*reading.answers, *answers))
         work.newest = reading
         yield {"questions": questions.draw(reading)}
 
@@ -57,7 +55,7 @@ def ask(reader: Reader | None, session: Session, told: Any) -> Iterator[dict[str
 def _answer(reader: Reader, reading: Reading, question: str, answers: list[Answer]) -> str:
     """Append the answer; returns why there is none, or nothing."""
     try:
-        answers.extend(reader.voice.answer(reading.face, [question]))
+        answers.extend(reader.answer(reading, [question]).answers[len(reading.answers) :])
     except ReadingError as error:
         return str(error)
     except Exception:  # the border to the user: never a stack trace on the page

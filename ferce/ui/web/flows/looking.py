@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from ferce.core.types import Reading, ReadingError
-from ferce.explanation import heatmaps
 from ferce.reading.pipeline import Reader
 from ferce.ui.web import choices
 from ferce.ui.web.panels import where
@@ -51,13 +50,12 @@ def _make(reader: Reader, work: Work, reading: Reading, wanted: Look) -> str:
     if wanted.label == wanted.against:
         return SAME
     try:
-        heat = heatmaps.explain(
-            reader.classifier, reading.face, wanted.label, wanted.method, wanted.against
-        )
+        located = reader.locate(reading, wanted.label, wanted.method, wanted.against)
     except (ValueError, ReadingError) as error:
         return str(error)
     except Exception:  # the border to the user: never a stack trace on the page
         _log.exception("a heat map could not be made")
         return BROKEN
-    work.looked[work.picked] = (wanted, heat)
+    if located.heatmap is not None:
+        work.looked[work.picked] = (wanted, located.heatmap)
     return ""

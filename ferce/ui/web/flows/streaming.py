@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,16 +39,15 @@ _PREFIX = "data:image/jpeg;base64,"
 class Stream:
     """One camera: whoever is in the picture, and the mean of what each face shows."""
 
-    reader: Reader
     follower: Follower
+    clock: Callable[[], float]
     means: dict[int, Smoother] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    begun: float = field(default_factory=time.monotonic)
 
     def step(self, pixels: Pixels) -> list[Json]:
         """The faces of the next frame, largest first, as the page draws them."""
         with self.lock:
-            now = time.monotonic() - self.begun
+            now = self.clock()
             seen = self.follower.step(pixels, now)
             self.means = {one.number: self._mean(one.number) for one in seen}
             return [self._told(one, now, pixels) for one in seen]
@@ -72,9 +71,13 @@ class Stream:
 
 
 class Streams:
-    """The running cameras by a name that only their page knows. Safe to share between threads."""
+    """The running cameras by a name that only their page knows. Safe to share between threads.
 
-    def __init__(self) -> None:
+    `clock` gives seconds from any start; tests inject their own.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._open: OrderedDict[str, Stream] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -82,8 +85,7 @@ class Streams:
         """Begin a stream; returns its name."""
         name = secrets.token_urlsafe(16)
         with self._lock:
-            follower = Follower(reader.detector, reader.classifier, _PATIENCE)
-            self._open[name] = Stream(reader, follower)
+            self._open[name] = Stream(Follower(reader, _PATIENCE), self._clock)
             while len(self._open) > _MOST:
                 self._open.popitem(last=False)
         return name
@@ -136,8 +138,7 @@ def decoded(image: object) -> Pixels:
 
 def numbers(expression: Expression, stream: Stream) -> Json:
     """An expression as the page shows it: headline, shares, action units."""
-    follower, model = stream.follower, stream.reader.classifier.name
-    decided = expression.decide(follower.mass, follower.calibrated, model)
+    decided = stream.follower.decide(expression)
     ranked = sorted(decided.probabilities.items(), key=lambda item: -item[1])[:4]
     return {
         "state": decided.state,

@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import PurePath
 
-from ferce.reading.video import Progress, Timeline, document, spoken, table, words
+from ferce.reading.video import Progress, Timeline, formats, spoken, words
 from ferce.ui.web import markup, thumbnails
 from ferce.ui.web.thumbnails import Thumbnail
 
@@ -38,8 +38,8 @@ def faces(timeline: Timeline, picked: int) -> str:
 def files(timeline: Timeline) -> str:
     """Links with the CSV and the JSON inside them, so that nothing is stored."""
     rows = io.StringIO()
-    table.write_rows([timeline], rows)
-    told = json.dumps(document.to_json([timeline], timeline.models), ensure_ascii=False)
+    formats.write_rows([timeline], rows)
+    told = json.dumps(formats.to_json([timeline], timeline.models), ensure_ascii=False)
     name = PurePath(timeline.name).stem
     links = _link(f"{name}.csv", "text/csv", rows.getvalue(), "Table (CSV), one row a frame a face")
     links += _link(f"{name}.json", "application/json", told, "Everything (JSON)")

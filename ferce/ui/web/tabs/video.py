@@ -8,7 +8,7 @@ import gradio as gr
 
 from ferce.core.types import ReadingError
 from ferce.reading import video
-from ferce.reading.video import Limits, Options, document
+from ferce.reading.video import Limits, Options, formats
 from ferce.ui.web import thumbnails, uploads
 from ferce.ui.web.flows import watching
 from ferce.ui.web.flows.watching import RATE, TAB, Shown, Watching
@@ -142,6 +142,6 @@ def _read(models: Models, path: Path | None, seconds: float) -> dict[str, Any]:
         raise gr.Error(models.failure or "There are no models.", print_exception=False)
     options = Options(rate=RATE, limits=Limits(seconds=seconds))
     try:
-        return document.clip_to_json(video.read(path, models.reader, options))
+        return formats.clip_to_json(video.read(path, models.reader, options))
     except (video.VideoError, ReadingError) as error:
         return {"clip": path.name, "error": str(error)}
