@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.explanation.faithfulness import auroc
+
 Labels = NDArray[np.intp]  # (N,) class numbers
 Probabilities = NDArray[np.float64]  # (N, K), rows sum to 1
 
@@ -210,13 +212,8 @@ def paired_bootstrap(
 
 def auc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
     """Compute the area under the ROC curve by ranks; NaN when a class is missing."""
-    from scipy.stats import rankdata
-
-    count, rest = int(positive.sum()), int((~positive).sum())
-    if not count or not rest:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
+    area = auroc(scores, positive)
+    return float("nan") if area is None else area
 
 
 def holm(p: Sequence[float]) -> list[float]:
