@@ -28,7 +28,7 @@ from ferce.ui.web.session import Session, Sessions
 from ferce.ui.web.settings import Settings
 
 # Errors whose message is a sentence for the visitor.
-EXPECTED = (ReadingError, ImageError, ArchiveError, VideoError)
+EXPECTED: tuple[type[Exception], ...] = (ReadingError, ImageError, ArchiveError, VideoError)
 # How every event is called: no spinners of Gradio's, none dropped, no endpoint of its own.
 LISTEN: dict[str, Any] = {
     "show_progress": "hidden",
