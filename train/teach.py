@@ -7,7 +7,6 @@ the `train` people of london.jsonl, and say of each face in others.jsonl the sha
 emotions and the action units that are surely there or surely not. The test faces are not opened.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from ferce.models.calibration import softmax
 from ferce.models.embedded import PACKAGED
 from ferce.models.fusion import Matrix
 from ferce.models.prior import Prior
+from ferce.training import options
 from ferce.training.embedded import evidence, readers
 
 STRENGTH = 0.03  # chosen by cross-validation on the annotated `val` faces
@@ -36,12 +36,12 @@ FEWEST, TRUSTED, SURE = 6, 0.5, 0.7  # positives to learn a unit from; reliabili
 
 def main() -> None:
     """Fit, say, write."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--faces", type=Path, required=True, help="folder of train/portraits.py")
-    made.add_argument("--output", type=Path, required=True)
-    made.add_argument("--cache", type=Path, default=default_cache())
+    made = options.parser(__doc__)
+    add = made.add_argument
+    add("--faces", type=Path, required=True, help="folder that train/portraits.py wrote")
+    add("--output", type=Path, required=True, help="manifest to write, a .jsonl file")
+    add("--cache", type=Path, default=default_cache(), help="folder of aligned faces "
+        "(default ~/.cache/ferce/aligned)")  # fmt: skip
     given = made.parse_args()
     prior = Prior(PACKAGED / "prior.safetensors")
 
@@ -57,13 +57,13 @@ def main() -> None:
     mean, scale = x.mean(0), x.std(0) + 1e-6
     real = evidence.table(seen, (seen.x - mean) / scale)
     london = evidence.table(posed, (posed.x - mean) / scale, POSED)
-    told = _told((others.x - mean) / scale, real, london)
-    known = {sample.name: label for sample, label in zip(others.samples, told, strict=True)}
+    taught = _taught((others.x - mean) / scale, real, london)
+    known = {sample.name: label for sample, label in zip(others.samples, taught, strict=True)}
     _write(given.output, given.faces, known)
 
 
-def _told(x: Matrix, real: readers.Table, posed: readers.Table) -> list[dict[str, Any]]:
-    """What is said of each face with standardised evidence `x`."""
+def _taught(x: Matrix, real: readers.Table, posed: readers.Table) -> list[dict[str, Any]]:
+    """Tell shares and units of each face with standardised evidence `x`."""
     both = readers.joined(real, posed)
     shares = softmax(readers.fit_labels(both, readers.EMOTIONS, STRENGTH)(x))
     units = {n: _unit(x, real, posed, k) for k, n in enumerate(UNIT_NUMBERS)}
@@ -104,4 +104,4 @@ def _write(path: Path, faces: Path, known: dict[str, dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run("teach", main)

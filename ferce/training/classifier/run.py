@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,26 +16,30 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import export, validation
 from ferce.training.classifier.batches import Faces
-from ferce.training.classifier.loop import Loop, Position, Stage
 from ferce.training.classifier.losses import class_loss
 from ferce.training.classifier.network import Opened, carry_head, open_network
 from ferce.training.classifier.plan import Plan
+from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
+from ferce.training.ema import Ema
 from ferce.training.examples import Examples
 from ferce.training.sampling import Order, even_weights
+from ferce.training.task import Position
+from ferce.training.trainer import Limits, Session, Trainer
+
+if TYPE_CHECKING:
+    pass
 
 Told = dict[str, Any]  # what a run tells of itself, as JSON
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What the stages of one run share; `found` is the checkpoint to go on from."""
+    """What the stages of one run share; `saved` is the checkpoint to go on from."""
 
     plan: Plan
-    folder: Path
-    accelerator: Any
-    found: tuple[Path, checkpoint.Snapshot] | None
-    report: progress.Report
+    session: Session
+    saved: checkpoint.Checkpoint | None
 
 
 def train(
@@ -63,7 +67,7 @@ def train(
     accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()
-    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
+    saved = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
         faces = examples.joined(examples.read(plan.data, plan, data), plan)
     labels = examples.labels_of(faces, plan)
@@ -71,7 +75,8 @@ def train(
     set_seed(plan.seed)  # the same network on every process
     opened = open_network(plan, labels, len(UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
-    run = Run(plan, output / checkpoint.FOLDER, accelerator, found, report)
+    session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
+    run = Run(plan, session, saved)
     if plan.basic_epochs:
         _basic_stage(run, opened, faces, labels)
     at, stage = _fit(run, "compound", opened, faces, labels)
@@ -110,17 +115,15 @@ def _fit(
     run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]
 ) -> tuple[Position, Stage]:
     """Train one stage, from its checkpoint if there is one; the network has the best weights."""
-    from safetensors.torch import load_file
-
-    stage = _stage(run, name, opened, faces, labels)
-    loop = Loop(opened.net, stage, run.plan, run.folder, run.accelerator)
-    if run.found is not None and run.found[1].state["stage"] == name:
-        loop.restore(*run.found)
-    loop.report = run.report
-    at = loop.run()
-    run.accelerator.wait_for_everyone()
-    opened.net.load_state_dict(load_file(loop.best))
-    return at, stage
+    stage, plan = _stage(run, name, opened, faces, labels), run.plan
+    task = ClassifierTask(opened.net, stage, plan, run.session.accelerator)
+    limits = Limits(
+        stage.epochs, plan.max_steps, plan.minutes, plan.patience, plan.clip, plan.save_every
+    )
+    ema = Ema(opened.net, plan.ema) if plan.ema else None
+    trainer = Trainer(task, [task.optimiser()], limits, run.session, ema)
+    trainer.resume(run.saved)
+    return trainer.run(), stage
 
 
 def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]) -> Stage:
@@ -131,7 +134,7 @@ def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[s
     if plan.sampler == "weighted":
         classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
         weights = even_weights(classes, len(labels))
-    step = plan.batch * plan.accumulate * run.accelerator.num_processes
+    step = plan.batch * plan.accumulate * run.session.accelerator.num_processes
     return Stage(
         name,
         train,
@@ -146,11 +149,11 @@ def _basic_stage(run: Run, opened: Opened, faces: Examples, labels: tuple[str, .
     """Train the network on the basic emotions first; its compounds begin as their means."""
     plan, network = run.plan, opened.net.network
     if plan.basic_data:
-        with run.accelerator.main_process_first():
+        with run.session.accelerator.main_process_first():
             faces = examples.read(plan.basic_data, plan, wanted=BASICS + COMPOUNDS)
     basics = examples.basic_labels(faces)
     network.reset_classifier(len(basics))
-    if run.found is None or run.found[1].state["stage"] == "basic":
+    if run.saved is None or run.saved.state["stage"] == "basic":
         _fit(run, "basic", opened, faces, basics)
     head = network.get_classifier()
     weights = (head.weight.detach().clone(), head.bias.detach().clone())

@@ -70,7 +70,7 @@ def remember(
     if missing:
         report(f"encoding {len(gallery)} pictures once: {len(missing)} of {len(paths)} shards")
     shown = accelerator.is_main_process and report is not progress.silent
-    with progress.bar(len(mine) * SHARD, 0, shown and bool(mine), "pictures") as bar:
+    with progress.bar(shown and bool(mine), "pictures", total=len(mine) * SHARD) as bar:
         for place, path in mine:
             numbers = range(place * SHARD, min(len(gallery), (place + 1) * SHARD))
             _write(path, gallery, numbers, backend, settings)
@@ -133,8 +133,8 @@ def _write(
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """A gallery as a `Speaker` sees it; `features` is None where pictures are encoded each time."""
+class FeatureSource:
+    """A gallery as a `LossModel` reads it; `features` is None where pictures are encoded anew."""
 
     gallery: Gallery
     shown: Sequence[Shown]
@@ -151,7 +151,7 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
-class Optics:
+class FeatureSources:
     """Opens sights for one network; `settings` are None where nothing is remembered."""
 
     plan: LanguagePlan
@@ -160,14 +160,14 @@ class Optics:
     settings: dict[str, Any] | None
     report: progress.Report
 
-    def open(self, items: Sequence[Aligned], varied: bool) -> Sight:
-        """The sight of some faces, in the plan's variations or as they are."""
+    def open(self, items: Sequence[Aligned], varied: bool) -> FeatureSource:
+        """The source of some faces, in the plan's variations or as they are."""
         plan = self.plan
         gallery = Gallery(items)
         if varied:
             gallery = Gallery(items, plan.views, plan.augment, plan.seed)
         if self.settings is None:
-            return Sight(gallery, look(gallery), self.backend)
+            return FeatureSource(gallery, look(gallery), self.backend)
         root = Path(plan.feature_cache).expanduser() if plan.feature_cache else None
         made = remember(
             gallery,
@@ -177,7 +177,7 @@ class Optics:
             self.accelerator,
             self.report,
         )
-        return Sight(gallery, made.shown, self.backend, made)
+        return FeatureSource(gallery, made.shown, self.backend, made)
 
 
 def settings(backend: Any, plan: LanguagePlan, fingerprint: str, projected: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ferce.training.language.turns import Turn
+from ferce.training.language.conversation import Example
 from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices
 
@@ -56,17 +56,17 @@ IGNORED = -100  # the label that cross-entropy leaves out
 
 @dataclass(frozen=True)
 class Row:
-    """One turn as ids.
+    """One example as ids.
 
     Attributes:
-        turn: what it says.
+        example: what it says.
         ids: what is read: placeholders of the picture, prompt, and for a decoder-only model the
             answer with its end.
         labels: for a decoder-only model as long as `ids`, `IGNORED` but on the answer and its end;
             for an encoder-decoder the answer with its end.
     """
 
-    turn: Turn
+    example: Example
     ids: tuple[int, ...]
     labels: tuple[int, ...]
 
@@ -102,24 +102,24 @@ class Tokeniser:
             self._prompts[asked] = made
         return self._prompts[asked]
 
-    def row(self, turn: Turn) -> Row:
-        """The turn's ids.
+    def row(self, example: Example) -> Row:
+        """Turn an example into ids.
 
         Raises:
             TrainingError: it is longer than the language model can read.
         """
-        asked = self.backend.question(turn.prompt)
-        prompt = self.prompt(turn.prompt)
-        (answer,) = self.backend.continuations(asked, [turn.answer])
+        asked = self.backend.question(example.prompt)
+        prompt = self.prompt(example.prompt)
+        (answer,) = self.backend.continuations(asked, [example.answer])
         if self.causal:
             said = (*answer, self.inner.eos_token_id)
-            row = Row(turn, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
+            row = Row(example, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
         else:
-            row = Row(turn, prompt, tuple(answer))
+            row = Row(example, prompt, tuple(answer))
         if self.limit is not None and row.length > self.limit:
             raise TrainingError(
-                f"The {turn.task} of picture {turn.number} has {row.length} tokens; the language "
-                f"model reads {self.limit}."
+                f"The {example.task} of picture {example.number} has {row.length} tokens; the "
+                f"language model reads {self.limit}."
             )
         return row
 
@@ -139,7 +139,7 @@ class Tokeniser:
 
 def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: Any) -> Any:
     """(N,) float32: the weight of each row's task."""
-    values = [weights[row.turn.task] for row in rows]
+    values = [weights[row.example.task] for row in rows]
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 

@@ -123,7 +123,7 @@ def measure(side: str, plan: LanguagePlan, steps: int) -> Pace:
     """One side in this process; `ours` or `plain`."""
     from ferce.training import examples, progress
     from ferce.training.language import export
-    from ferce.training.language.run import open_bench
+    from ferce.training.language.run import open_tuning
     from ferce.training.language.trackers import accelerator_for
 
     plan = replace(plan, cached=side == "ours")
@@ -133,12 +133,12 @@ def measure(side: str, plan: LanguagePlan, steps: int) -> Pace:
     memory = Memory(accelerator.device)
     with memory:
         base = export.origin(plan)
-        bench = open_bench(plan, Path(), accelerator, base, None, progress.silent)
+        tuning = open_tuning(plan, Path(), accelerator, base, None, progress.silent)
         begun = time.perf_counter()
-        sight = bench.optics.open(faces.train, varied=True)
+        source = tuning.sources.open(faces.train, varied=True)
         once = time.perf_counter() - begun if side == "ours" else 0.0
-        batches = _batches(side, bench, sight, plan, steps)
-        pace = _timed(bench, sight, batches, side)
+        batches = _batches(side, tuning, source, plan, steps)
+        pace = _timed(tuning, source, batches, side)
     return Pace(pace[0], memory.peak, once, len(batches), pace[1], str(accelerator.device))
 
 
@@ -158,17 +158,19 @@ def _prepare() -> None:
     adam.step()
 
 
-def _batches(side: str, bench: Any, sight: Any, plan: LanguagePlan, steps: int) -> list[list[Any]]:
+def _batches(
+    side: str, tuning: Any, source: Any, plan: LanguagePlan, steps: int
+) -> list[list[Any]]:
     """Rows of each step, the same rows for both sides: grouped by length, or as they come."""
     import numpy as np
 
     from ferce.training.language.rows import grouped
-    from ferce.training.language.run import script_of
+    from ferce.training.language.run import conversation_of
 
-    truths = [item.sample.label for item in sight.gallery.items]
-    script = script_of(plan, "compound", sight, truths)
+    truths = [item.sample.label for item in source.gallery.items]
+    script = conversation_of(plan, "compound", source, truths)
     given = [truth or "happily surprised" for truth in truths]
-    rows = [bench.recall.tokeniser.row(turn) for turn in script.turns(0, given)]
+    rows = [tuning.backend.tokeniser.row(turn) for turn in script.examples(0, given)]
     mixed = np.random.default_rng(plan.seed).permutation(len(rows))[: steps * plan.batch]
     rows = [rows[i] for i in mixed]
     if side == "plain":
@@ -178,30 +180,30 @@ def _batches(side: str, bench: Any, sight: Any, plan: LanguagePlan, steps: int) 
 
 
 def _timed(
-    bench: Any, sight: Any, batches: Sequence[Sequence[Any]], side: str
+    tuning: Any, source: Any, batches: Sequence[Sequence[Any]], side: str
 ) -> tuple[float, float]:
     """(samples a second, share of padding)."""
     from ferce.training.language.optimiser import optimiser
 
-    speaker, tokeniser = bench.recall.speaker, bench.recall.tokeniser
+    loss_model, tokeniser = tuning.backend.loss_model, tuning.backend.tokeniser
     width = max(row.length for rows in batches for row in rows) if side == "plain" else 0
-    if bench.optics.settings is not None:
-        speaker.blind(bench.optics.settings["projected"])
-    adam = optimiser(speaker.parameters(), bench.plan)
-    speaker.train()
+    if tuning.sources.settings is not None:
+        loss_model.blind(tuning.sources.settings["projected"])
+    adam = optimiser(loss_model.parameters(), tuning.plan)
+    loss_model.train()
     samples = real = computed = 0
     for number, rows in enumerate([*batches[:WARM], *batches]):
         if number == WARM:
-            _wait(bench.recall.device)
+            _wait(tuning.backend.device)
             begun = time.perf_counter()
         spent = 0
-        for part in _passes(side, rows, bench.plan.tokens):
-            batch = tokeniser.batch(part, bench.recall.device, width)
-            batch |= sight([row.turn.number for row in part])
+        for part in _passes(side, rows, tuning.plan.tokens):
+            batch = tokeniser.batch(part, tuning.backend.device, width)
+            batch |= source([row.example.number for row in part])
             if side == "plain":
-                loss = speaker.network(**batch).loss
+                loss = loss_model.network(**batch).loss
             else:
-                loss = speaker(batch).sum() / len(rows)
+                loss = loss_model(batch).sum() / len(rows)
             loss.backward()
             spent += batch["input_ids"].numel()
         adam.step()
@@ -210,7 +212,7 @@ def _timed(
             samples += len(rows)
             real += sum(len(row.ids) for row in rows)
             computed += spent
-    _wait(bench.recall.device)
+    _wait(tuning.backend.device)
     return samples / (time.perf_counter() - begun), 1 - real / computed
 
 

@@ -16,10 +16,10 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.vlm.base import EXPLANATION_TOKENS
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import targets
-from ferce.training.language.features import Sight
+from ferce.training.language.conversation import PHRASES, PROMPTS, Conversation, explanation_prompt
+from ferce.training.language.features import FeatureSource
+from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.rows import Row
-from ferce.training.language.speaker import Recall
-from ferce.training.language.turns import PHRASES, PROMPTS, Script, explanation_prompt
 from ferce.training.overlap import rouge_l
 
 REFERENCES = 3  # texts of other wording that an explanation is compared with
@@ -39,42 +39,40 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
+class Validator:
     """Measures a model on faces that it does not learn from; every process makes one.
 
     Attributes:
-        recall: the model.
-        speaker: the same, for losses.
-        sight: of the faces, as they are.
-        script: of the faces; its truths are the true ones.
+        backend: the model.
+            source: of the faces, as they are.
+        conversation: of the faces; its truths are the true ones.
         accelerator: the processes share the faces.
         batch: texts in one pass.
     """
 
-    recall: Recall
-    speaker: Any
-    sight: Sight
-    script: Script
+    backend: FeatureBlip2
+    source: FeatureSource
+    conversation: Conversation
     accelerator: Any
     batch: int
 
     def scores(self) -> Values:
         """(N, K) log-likelihoods of the stage's labels."""
-        return score(self.recall, self.sight, self.script.stage, 0, self.accelerator)
+        return score(self.backend, self.source, self.conversation.stage, 0, self.accelerator)
 
     def measure(self, faces: int, samples: int) -> tuple[dict[str, float], list[Sample]]:
         """Figures by name, and `samples` of the `faces` explanations that ROUGE-L is taken of."""
         found = self.scores()
-        predicted = [PHRASES[self.script.stage][k] for k in found.argmax(1)]
+        predicted = [PHRASES[self.conversation.stage][k] for k in found.argmax(1)]
         figures = {"val": self.label_score(found), **self._losses(predicted)}
-        if "explanation" not in self.script.tasks or not faces:
+        if "explanation" not in self.conversation.tasks or not faces:
             return figures, []
         values, shown = self._explanations(predicted, faces)
         return figures | {"val_rouge_l": float(values.mean())}, shown[:samples]
 
     def outputs(self) -> Outputs:
         """Scores of the compounds beside the truth, to be measured as those of a classifier are."""
-        items, found = self.script.gallery.items, self.scores()
+        items, found = self.conversation.gallery.items, self.scores()
         unknown = np.full((len(items), len(UNIT_NUMBERS)), np.nan)
         wanted = targets(items, COMPOUNDS).astype(np.float64)
         return Outputs(COMPOUNDS, found, wanted, None, unknown)
@@ -84,7 +82,7 @@ class Judge:
 
         NaN where no face has a label of the stage.
         """
-        truths, stage = self.script.truths, self.script.stage
+        truths, stage = self.conversation.truths, self.conversation.stage
         if stage == "compound":
             rows = [i for i, truth in enumerate(truths) if truth in COMPOUNDS]
             if not rows:
@@ -100,12 +98,16 @@ class Judge:
 
     def _losses(self, predicted: Sequence[str]) -> dict[str, float]:
         """Mean loss of the answers, of each task and of all by their weight of one."""
-        rows = [self.recall.tokeniser.row(turn) for turn in self.script.turns(0, predicted)]
+        rows = [
+            self.backend.tokeniser.row(turn) for turn in self.conversation.examples(0, predicted)
+        ]
         rows.sort(key=lambda row: row.length)
         found = spread(len(rows), 1, lambda some: self._loss(rows, some), self.accelerator)[:, 0]
         told = {"val_loss": float(found.mean())}
-        for task in self.script.tasks:
-            mine = [value for row, value in zip(rows, found, strict=True) if row.turn.task == task]
+        for task in self.conversation.tasks:
+            mine = [
+                value for row, value in zip(rows, found, strict=True) if row.example.task == task
+            ]
             told |= {f"val_loss_{task}": float(np.mean(mine))} if mine else {}
         return told
 
@@ -113,10 +115,10 @@ class Judge:
         found = []
         for start in range(0, len(some), self.batch):
             part = [rows[i] for i in some[start : start + self.batch]]
-            batch = self.recall.tokeniser.batch(part, self.recall.device)
-            batch |= self.sight([row.turn.number for row in part])
+            batch = self.backend.tokeniser.batch(part, self.backend.device)
+            batch |= self.source([row.example.number for row in part])
             with torch.no_grad():
-                found.append(self.speaker(batch).float().cpu().numpy())
+                found.append(self.backend.loss_model(batch).float().cpu().numpy())
         return np.asarray(np.concatenate(found)[:, None], np.float64)
 
     def _explanations(self, predicted: Sequence[str], faces: int) -> tuple[Values, list[Sample]]:
@@ -127,8 +129,8 @@ class Judge:
 
         def explain(some: Sequence[int]) -> Values:
             mine = [chosen[i] for i in some]
-            prompts = [explanation_prompt(predicted[i], self.script.template) for i in mine]
-            texts = self.recall.say(mine, self.sight, prompts, EXPLANATION_TOKENS)
+            prompts = [explanation_prompt(predicted[i], self.conversation.template) for i in mine]
+            texts = self.backend.say(mine, self.source, prompts, EXPLANATION_TOKENS)
             for i, text in zip(mine, texts, strict=True):
                 shown.append(Sample(self._name(i), predicted[i], text))
             pairs = zip(mine, texts, strict=True)
@@ -137,25 +139,27 @@ class Judge:
         return spread(len(chosen), 1, explain, self.accelerator)[:, 0], shown
 
     def _coded(self, index: int) -> bool:
-        return self.script.gallery.units(index, self.sight.shown[index])[0] is not None
+        return self.conversation.gallery.units(index, self.source.shown[index])[0] is not None
 
     def _name(self, index: int) -> str:
-        return self.script.gallery.items[index].sample.name
+        return self.conversation.gallery.items[index].sample.name
 
     def _references(self, index: int, label: str) -> tuple[str, ...]:
-        units, _ = self.script.gallery.units(index, self.sight.shown[index])
+        units, _ = self.conversation.gallery.units(index, self.source.shown[index])
         return captions.references(units, label, REFERENCE, REFERENCES)
 
 
-def score(recall: Recall, sight: Sight, stage: str, epoch: int, accelerator: Any) -> Values:
+def score(
+    backend: FeatureBlip2, source: FeatureSource, stage: str, epoch: int, accelerator: Any
+) -> Values:
     """(N, K) log-likelihoods of a stage's labels for each face in its variation of an epoch."""
     prompt, phrases = PROMPTS[stage], PHRASES[stage]
 
     def of(some: Sequence[int]) -> Values:
-        numbers = [sight.gallery.number(i, epoch) for i in some]
-        return recall.score(numbers, sight, prompt, phrases)
+        numbers = [source.gallery.number(i, epoch) for i in some]
+        return backend.score(numbers, source, prompt, phrases)
 
-    return spread(len(sight.gallery.items), len(phrases), of, accelerator)
+    return spread(len(source.gallery.items), len(phrases), of, accelerator)
 
 
 def spread(

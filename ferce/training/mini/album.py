@@ -81,6 +81,14 @@ class Album:
         """Indices of the faces of a split."""
         return np.flatnonzero([sample.split == split for sample in self.samples])
 
+    def crops(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(n, SIDE, SIDE, 3) the faces with these numbers."""
+        return np.stack([self.pixels[i] for i in numbers])
+
+    def strengths(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, A) strengths of the action units of the faces with these numbers."""
+        return strengths([self.samples[i] for i in numbers])
+
     def aligned(self) -> list[Aligned]:
         """The samples as a `Gallery` takes them; it must not be asked for pictures."""
         return [Aligned(sample, Path()) for sample in self.samples]

@@ -1,16 +1,17 @@
 """Variations of a whole batch at once: shift, scale, turn, mirror, light, colour, blur, noise."""
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 SHIFT, SCALE, TURN = 0.04, 0.08, math.radians(6)  # of the side; about 1; radians
 GREY, BLUR, NOISE = 0.15, 0.25, 0.03  # shares of the pictures; standard deviation at most
 
 
-def plain(pixels: Any, side: int) -> Any:
+def plain(pixels: Tensor, side: int) -> Tensor:
     """(N, S, S, 3) uint8 to (N, 3, side, side) float32 in -1..1, as the processor makes them."""
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     if images.shape[-1] == side:
@@ -18,7 +19,7 @@ def plain(pixels: Any, side: int) -> Any:
     return functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
-def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
+def varied(pixels: Tensor, side: int, dice: torch.Generator) -> tuple[Tensor, Tensor]:
     """Variations of `plain`, and (N,) bool which of them are mirrored.
 
     Args:
@@ -29,7 +30,7 @@ def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     n, device = len(images), images.device
 
-    def draw(low: float, high: float) -> Any:
+    def draw(low: float, high: float) -> Tensor:
         return torch.rand(n, generator=dice, device=device) * (high - low) + low
 
     mirrored = draw(0, 1) < 0.5
@@ -44,7 +45,9 @@ def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
     return _coloured(made, draw, dice), mirrored
 
 
-def _coloured(images: Any, draw: Any, dice: Any) -> Any:
+def _coloured(
+    images: Tensor, draw: Callable[[float, float], Tensor], dice: torch.Generator
+) -> Tensor:
     """Light, contrast, tint, grey, blur and noise; still about -1..1."""
     n = len(images)
     low, high = 0.7, 1.35

@@ -1,19 +1,18 @@
 """The dense features of a trained classifier that a tower learns to see with."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.training.classifier.network import LITE, lite_weights
 from ferce.training.progress import TrainingError
 
 STRIDES = (3, 4)  # timm's feature levels of stride 16 and 32
-Module: Any = torch.nn.Module
 
 
-class Teacher(Module):  # type: ignore[misc]
+class Teacher(torch.nn.Module):  # type: ignore[misc]
     """EfficientNet-Lite0 up to its last features; it reads the same pixels in -1..1."""
 
     def __init__(self, weights: str = "") -> None:
@@ -22,30 +21,30 @@ class Teacher(Module):  # type: ignore[misc]
 
         super().__init__()
         whole = timm.create_model(LITE)
-        found = _weights(weights) if weights else lite_weights(whole)
+        stored = _weights(weights) if weights else lite_weights(whole)
         self.body = timm.create_model(LITE, features_only=True, out_indices=STRIDES)
         own = self.body.state_dict()
-        missing = [name for name in own if name not in found]
+        missing = [name for name in own if name not in stored]
         if missing:
             raise TrainingError(f"{weights or LITE} has no {missing[0]}; it must be a {LITE}.")
-        self.body.load_state_dict({name: found[name] for name in own})
+        self.body.load_state_dict({name: stored[name] for name in own})
         self.register_buffer("mean", torch.zeros(1))
         self.register_buffer("spread", torch.ones(1))
         self.eval().requires_grad_(False)
         self.to(memory_format=torch.channels_last)
 
-    def raw(self, images: Any) -> Any:
+    def raw(self, images: Tensor) -> Tensor:
         """(N, P, D) features at the places of the stride-16 map, in raster order."""
         with torch.no_grad():
             fine, coarse = self.body(images.to(memory_format=torch.channels_last))
             coarse = functional.interpolate(coarse, fine.shape[-2:], mode="bilinear")
             return torch.cat([fine, coarse], 1).flatten(2).transpose(1, 2)
 
-    def forward(self, images: Any) -> Any:
+    def forward(self, images: Tensor) -> Tensor:
         """(N, P, D) the same with mean 0 and spread 1 in each channel over some faces."""
         return (self.raw(images) - self.mean) / self.spread
 
-    def settle(self, images: Any) -> None:
+    def settle(self, images: Tensor) -> None:
         """Take mean and spread of each channel from these (N, 3, S, S) faces."""
         seen = self.raw(images).flatten(0, 1)
         self.mean, self.spread = seen.mean(0), seen.std(0) + 1e-3
@@ -56,7 +55,7 @@ class Teacher(Module):  # type: ignore[misc]
         return int(sum(self.body.feature_info.channels()))
 
 
-def _weights(where: str) -> dict[str, Any]:
+def _weights(where: str) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     path = Path(where)

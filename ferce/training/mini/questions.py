@@ -80,8 +80,8 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Host:
-    """Asks; yes and no alternate for each cue by the ledger."""
+class Questioner:
+    """Asks questions of a face; yes and no alternate for each cue by the ledger."""
 
     ledger: Ledger
     rng: random.Random

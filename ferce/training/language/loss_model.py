@@ -21,7 +21,7 @@ from ferce.training.language.rows import IGNORED, Tokeniser
 Base: Any = torch.nn.Module
 
 
-class Speaker(Base):  # type: ignore[misc]
+class LossModel(Base):  # type: ignore[misc]
     """The loss of each row; frozen parts run without gradients and in evaluation mode."""
 
     def __init__(self, backend: Any) -> None:
@@ -32,7 +32,7 @@ class Speaker(Base):  # type: ignore[misc]
         self.projected = False  # whether the features given are behind the projection
 
     @property
-    def frozen_sight(self) -> bool:
+    def frozen_vision(self) -> bool:
         """Whether nothing of the vision tower and the Q-Former learns."""
         network = self.network
         parts = (network.vision_model, network.qformer)
@@ -44,7 +44,7 @@ class Speaker(Base):  # type: ignore[misc]
         """Whether the language projection does not learn."""
         return not _learns(self.network.language_projection)
 
-    def train(self, mode: bool = True) -> "Speaker":
+    def train(self, mode: bool = True) -> "LossModel":
         """Training mode for what learns and for the language model; the rest stays as it is."""
         super().train(mode)
         for part in (self.network.vision_model, self.network.qformer):
@@ -96,7 +96,7 @@ class Speaker(Base):  # type: ignore[misc]
         dtype = network.vision_model.embeddings.patch_embedding.weight.dtype
         with torch.no_grad() if not _learns(network.vision_model) else nullcontext():
             patches = network.vision_model(pixel_values=pixels.to(dtype)).last_hidden_state
-        with torch.no_grad() if self.frozen_sight else nullcontext():
+        with torch.no_grad() if self.frozen_vision else nullcontext():
             return network.qformer(
                 query_embeds=network.query_tokens.expand(len(pixels), -1, -1),
                 encoder_hidden_states=patches,
@@ -140,27 +140,29 @@ def _dtype(module: Any, read: Any) -> Any:
     return weight.dtype if weight.dtype.is_floating_point else read.dtype
 
 
-Sight = Callable[[Sequence[int]], dict[str, Any]]  # numbers of pictures -> what a batch has of them
+FeatureSource = Callable[
+    [Sequence[int]], dict[str, Any]
+]  # numbers of pictures -> what a batch has of them
 
 
-class Recall(Blip2):
-    """The backend with the sight of a `Speaker`: `features` or `pixel_values` of a batch."""
+class FeatureBlip2(Blip2):
+    """The backend with the source of a `LossModel`: `features` or `pixel_values` of a batch."""
 
-    def __init__(self, backend: Blip2, speaker: Speaker, tokeniser: Tokeniser) -> None:
+    def __init__(self, backend: Blip2, loss_model: LossModel, tokeniser: Tokeniser) -> None:
         super().__init__(backend.name, backend.checkpoint, backend.settings)
-        self.speaker, self.tokeniser = speaker, tokeniser
+        self.loss_model, self.tokeniser = loss_model, tokeniser
 
     def _embed(self, inputs: Inputs) -> Any:
-        return self.speaker.embed(inputs)
+        return self.loss_model.embed(inputs)
 
-    def asked(self, prompts: Sequence[str], sight: dict[str, Any]) -> Inputs:
+    def asked(self, prompts: Sequence[str], source: dict[str, Any]) -> Inputs:
         """Inputs of N prompts, not yet in the family's format, over what is seen of N pictures."""
         rows = [list(self.tokeniser.prompt(text)) for text in prompts]
         ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
-        return {"input_ids": ids, "attention_mask": mask, **sight}
+        return {"input_ids": ids, "attention_mask": mask, **source}
 
     def score(
-        self, numbers: Sequence[int], sight: Sight, prompt: str, phrases: Sequence[str]
+        self, numbers: Sequence[int], source: FeatureSource, prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
         """(N, K) mean log-probability per token of each phrase as the answer to `prompt`."""
         tokens = self.continuations(self.question(prompt), phrases)
@@ -168,20 +170,20 @@ class Recall(Blip2):
         for start in range(0, len(numbers), self.settings.batch):
             some = numbers[start : start + self.settings.batch]
             with torch.no_grad():
-                prefix = self.prefix(self.asked([prompt] * len(some), sight(some)))
+                prefix = self.prefix(self.asked([prompt] * len(some), source(some)))
                 found = scoring.likelihoods(prefix, tokens, self.device)
             rows.append(found.float().cpu().numpy())
         whole = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
         return np.asarray(whole, np.float64)
 
     def say(
-        self, numbers: Sequence[int], sight: Sight, prompts: Sequence[str], limit: int
+        self, numbers: Sequence[int], source: FeatureSource, prompts: Sequence[str], limit: int
     ) -> list[str]:
         """What the model answers to a prompt about each picture."""
         texts: list[str] = []
         for start in range(0, len(numbers), self.settings.batch):
             rows = slice(start, start + self.settings.batch)
-            inputs = self.asked(prompts[rows], sight(numbers[rows]))
+            inputs = self.asked(prompts[rows], source(numbers[rows]))
             with torch.no_grad():
                 ids = self.generate(inputs, limit)
             texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
