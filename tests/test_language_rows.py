@@ -19,8 +19,8 @@ from ferce.training.language import features
 from ferce.training.language.conversation import BASIC, Conversation, Example, explanation_prompt
 from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.loss_model import FeatureBlip2, LossModel
-from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, padding, task_weights
-from ferce.training.overlap import common, rouge_l
+from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, task_weights
+from ferce.training.language.validation import rouge_l
 from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -269,6 +269,12 @@ def test_flips_swap_the_sides_of_the_text(tmp_path):
 # Order.
 
 
+def padding(lengths, steps):
+    """The share of computed tokens that are padding."""
+    computed = sum(int(lengths[step].max()) * len(step) for step in steps)
+    return 1 - lengths.sum() / computed
+
+
 def test_grouping_takes_every_row_once_and_saves_padding():
     lengths = np.random.default_rng(0).integers(20, 160, 1000)
     steps = grouped(lengths, 16, (0, 3))
@@ -301,9 +307,10 @@ def test_long_steps_are_cut_into_passes_that_fit():
     ],
 )
 def test_rouge_l_of_known_texts(text, reference, value):
-    assert rouge_l(text, [reference]) == pytest.approx(value)
+    assert rouge_l([text], [[reference]]) == pytest.approx(value)
 
 
 def test_rouge_l_takes_the_nearest_reference():
-    assert rouge_l("a b c", ["x y z", "a c", "a b"]) == pytest.approx(0.8)
-    assert common("abcbdab", "bdcaba") == 4  # Cormen et al., Introduction to Algorithms, 15.4
+    assert rouge_l(["a b c"], [["x y z", "a c", "a b"]]) == pytest.approx(0.8)
+    # a longest common subsequence of 4 words (Cormen et al., Introduction to Algorithms, 15.4)
+    assert rouge_l(["a b c b d a b"], [["b d c a b a"]]) == pytest.approx(8 / 13)

@@ -410,10 +410,10 @@ def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
 def test_throughput_compares_both_sides(plan, bases, monkeypatch):
     """In this process and for three steps: that it runs, not how fast."""
     told = replace(plan, data="demo", detect="auto", batch=4, views=1)
-    paces = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
-    made = throughput.Comparison(**paces)
-    assert paces["plain"].padding > paces["ours"].padding
-    assert min(paces["ours"].samples, paces["plain"].samples, made.faster) > 0
+    speeds = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
+    made = throughput.Comparison(**speeds)
+    assert speeds["plain"].padding > speeds["ours"].padding
+    assert min(speeds["ours"].samples, speeds["plain"].samples, made.faster) > 0
     assert "| ratio |" in made.table()
 
 

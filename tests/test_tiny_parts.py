@@ -24,9 +24,8 @@ from ferce.training.mini import (
     design,
     jitter,
     questions,
-    rounds,
     stage,
-    teacher,
+    tower,
 )
 from ferce.training.optimiser import orthogonal
 from ferce.training.progress import TrainingError
@@ -140,7 +139,7 @@ def test_a_fresh_network_has_5_million_parameters_and_no_flat_attention():
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path):
     with pytest.raises(TrainingError, match="timm folder or a safetensors file"):
-        teacher.Teacher(str(tmp_path / "none.safetensors"))
+        tower.Teacher(str(tmp_path / "none.safetensors"))
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
@@ -232,7 +231,7 @@ def test_a_round_is_the_same_whenever_it_is_made(tmp_path):
     told = [sample(k, units({12: 0.9, 25: 0.8}, side="left")) for k in range(6)]
     told.append(replace(sample(7, units({12: 1.0})), coded=frozenset({12})))
     book = album.pack(aligned(told, tmp_path / "faces"), 7, tmp_path / "album")
-    one, again = (rounds.spoken(book, book.where("train"), 3, 0) for _ in range(2))
+    one, again = (questions.spoken(book, book.where("train"), 3, 0) for _ in range(2))
     assert one.examples == again.examples
     assert {turn.task for turn in one.examples} == {"explanation", "vqa"}
     partly = [t for t in one.examples if book.samples[one.faces[t.number // 2]].coded]

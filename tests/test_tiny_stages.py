@@ -14,7 +14,7 @@ from tiny_fixtures import aligned, sample, units
 from ferce.core.types import Face
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.mini import album, package, recipe, teacher
+from ferce.training.mini import album, package, recipe, tower
 from ferce.training.mini.stage import Schedule, averaged
 from ferce.training.progress import TrainingError
 
@@ -55,7 +55,7 @@ def save_teacher(path):
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    save_file(timm.create_model(teacher.LITE).state_dict(), path)
+    save_file(timm.create_model(tower.LITE).state_dict(), path)
 
 
 def test_each_stage_tells_how_far_it_is_and_what_is_read(done):

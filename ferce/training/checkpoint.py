@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Settings
+from ferce.training.settings import Json, Settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -40,7 +40,7 @@ class Snapshot:
     """
 
     tensors: Mapping[str, Mapping[str, Tensor]]
-    state: Mapping[str, Any]
+    state: Json
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ def to_resume(root: Path, plan: Settings, resume: bool) -> Checkpoint | None:
     return saved
 
 
-def optimiser_state(optimiser: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def optimiser_state(optimiser: Optimizer) -> tuple[dict[str, Tensor], Json]:
     """Split an optimiser's state into tensors and JSON.
 
     The value `name` of parameter 3 is called `3.name`; where bitsandbytes keeps its 8-bit states in
@@ -173,11 +173,9 @@ def optimiser_state(optimiser: Optimizer) -> tuple[dict[str, Tensor], dict[str, 
     return tensors, {"values": rest, "groups": state["param_groups"]}
 
 
-def restore_optimiser(
-    optimiser: Optimizer, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]
-) -> None:
+def restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor], rest: Json) -> None:
     """Put back what `optimiser_state` gave."""
-    state: dict[int, dict[str, Any]] = {}
+    state: dict[int, Json] = {}
     for key, value in {**tensors, **rest["values"]}.items():
         number, name = key.split(".", 1)
         row = state.setdefault(int(number), {})
@@ -189,7 +187,7 @@ def restore_optimiser(
     optimiser.load_state_dict({"state": state, "param_groups": rest["groups"]})
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(values: Json) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}|{inner}", v) for inner, v in value.items())
@@ -197,7 +195,7 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def random_state() -> dict[str, Any]:
+def random_state() -> Json:
     """Read the generators of Python, NumPy and torch (CPU and this GPU), as JSON."""
     version, words, gauss = random.getstate()
     _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - libraries use it

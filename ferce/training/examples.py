@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Settings
+from ferce.training.settings import Json, Settings
 
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
 
@@ -34,7 +33,7 @@ class Examples:
     problems: Counter[str]
     fingerprint: str
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Json:
         """Of the data, as `metrics.json` has it."""
         return {
             "spec": self.spec,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ferce.training.progress import TrainingError
 
+Json = dict[str, Any]  # an object of JSON
 DETECT = ("auto", "yes", "no")
 AUGMENT = ("full", "flip", "none")
 DEVICES = ("auto", "cpu")

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from ferce.training.progress import Stopping
+from ferce.training.settings import Json
 
 B = TypeVar("B")  # what one pass through the network is given
 
@@ -121,10 +122,10 @@ class Task(ABC, Generic[B]):
         """Put back what `weights` gave."""
         self.module.load_state_dict(weights)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Json:
         """What else a checkpoint needs, as JSON."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Json) -> None:
         """Put back what `state` gave."""
         del state

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from ferce.training import checkpoint, progress
 from ferce.training.ema import Ema
 from ferce.training.progress import Stopping, TrainingError
+from ferce.training.settings import Json
 from ferce.training.task import B, Position, Step, Task
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Session:
 
     accelerator: "Accelerator"
     folder: Path
-    plan: Mapping[str, Any]
+    plan: Json
     report: progress.Report = progress.silent
 
 

@@ -1,11 +1,12 @@
 """From aligned faces to tensors: varied by a seed of their own, whatever worker makes them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.types import Face
 from ferce.data.align import Aligned
@@ -29,21 +30,18 @@ class Batch(NamedTuple):
     (N,) into the data set.
     """
 
-    images: Any
-    targets: Any
-    units: Any
-    indices: Any
+    images: Tensor
+    targets: Tensor
+    units: Tensor
+    indices: Tensor
 
-    def to(self, device: Any) -> "Batch":
+    def to(self, device: torch.device) -> "Batch":
         """The same on another device, laid out as convolutions are fastest."""
         moved = Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
         return moved._replace(images=moved.images.to(memory_format=torch.channels_last))
 
 
-Base: Any = torch.utils.data.Dataset
-
-
-class Faces(Base):  # type: ignore[misc]
+class Faces(torch.utils.data.Dataset):  # type: ignore[misc]
     """Aligned faces by (epoch, index), so that a variation depends on nothing else but the seed."""
 
     def __init__(
@@ -121,8 +119,10 @@ def collate(items: Sequence[Batch]) -> Batch:
     return Batch(*(torch.cat(parts) for parts in zip(*items, strict=True)))
 
 
-def loader(faces: Faces, passes: Sequence[Sequence[Key]], workers: int = 0) -> Any:
-    """Iterates over the passes, each a list of keys, as batches."""
+def loader(
+    faces: Faces, passes: Sequence[Sequence[Key]], workers: int = 0
+) -> torch.utils.data.DataLoader:
+    """Iterate over the passes, each a list of keys, as batches."""
     return torch.utils.data.DataLoader(
         faces,
         batch_sampler=passes,
@@ -161,7 +161,9 @@ def mix(batch: Batch, seed: tuple[int, ...], mixup: float, cutmix: float) -> Bat
     return batch._replace(images=images, targets=targets, units=units)
 
 
-def _pasted(images: Any, partner: Any, kept: float, rng: np.random.Generator) -> tuple[Any, float]:
+def _pasted(
+    images: Tensor, partner: Tensor, kept: float, rng: np.random.Generator
+) -> tuple[Tensor, float]:
     """The partner's box on each picture, and the share of the picture that was kept."""
     height, width = images.shape[2:]
     part = np.sqrt(1 - kept)

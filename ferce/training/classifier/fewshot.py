@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import Module
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Face
@@ -27,8 +28,15 @@ from ferce.training.classifier.network import Opened, open_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Examples
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ferce.models.clip import Clip
 
 BATCH = 64
+Values = NDArray[np.float64]
 
 
 def fit(
@@ -36,7 +44,7 @@ def fit(
     output: Path,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Fit the head that the plan names; gives what `metrics.json` holds.
 
     Raises:
@@ -85,7 +93,7 @@ def prototypes(
     return weight, bias
 
 
-def set_head(opened: Opened, weight: Any, bias: Any) -> None:
+def set_head(opened: Opened, weight: Values, bias: Values) -> None:
     """Make a linear layer the network's classifier."""
     head = opened.net.network.get_classifier()
     with torch.no_grad():
@@ -95,7 +103,7 @@ def set_head(opened: Opened, weight: Any, bias: Any) -> None:
 
 def _head(
     plan: Plan, features: NDArray[np.float64], names: Sequence[str], labels: tuple[str, ...]
-) -> tuple[Any, Any]:
+) -> tuple[Values, Values]:
     if plan.few_shot == "prototypes":
         classes = np.array([labels.index(name) for name in names])
         return prototypes(features, classes, len(labels))
@@ -109,7 +117,7 @@ def _head(
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _features(
-    opened: Opened, items: Sequence[Aligned], labels: Sequence[str], accelerator: Any
+    opened: Opened, items: Sequence[Aligned], labels: Sequence[str], accelerator: "Accelerator"
 ) -> NDArray[np.float64]:
     """(N, D) pooled features of the faces as they are."""
     data = Faces(items, labels, opened.preprocessing)
@@ -121,7 +129,7 @@ def _features(
     return np.asarray(torch.cat(found).double().cpu().numpy())
 
 
-def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
+def _fit_clip(plan: Plan, output: Path, faces: Examples) -> Json:
     """A head on CLIP's features, saved as `clip:BASE+FOLDER` loads it.
 
     Raises:
@@ -137,7 +145,7 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
     kept = [item for item in faces.train if item.sample.label in COMPOUNDS]
     names = [str(item.sample.label) for item in kept]
     x = model.features(_crops(kept))
-    head: Any = (
+    head: Module = (
         clip_heads.fit_cache(x, names, model.module.head)
         if plan.few_shot == "cache"
         else clip_heads.fit_linear(x, names)
@@ -157,7 +165,7 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
     return told
 
 
-def _clip_outputs(model: Any, head: Any, faces: Examples) -> validation.Outputs:
+def _clip_outputs(model: "Clip", head: Module, faces: Examples) -> validation.Outputs:
     with torch.inference_mode():
         x = model.features(_crops(faces.val))
         logits = head.to(model.device)(torch.as_tensor(x, device=model.device))

@@ -1,11 +1,11 @@
 """Losses against unequal classes, one value a face; targets are rows of shares."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.training.classifier.plan import Plan
@@ -23,13 +23,13 @@ class ClassLoss:
         smoothing: share of each target that is spread over all classes.
     """
 
-    shift: Any
-    margins: Any
-    weights: Any
+    shift: Tensor
+    margins: Tensor
+    weights: Tensor
     gamma: float = 0.0
     smoothing: float = 0.0
 
-    def __call__(self, logits: Any, targets: Any) -> Any:
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """(N, K) scores and (N, K) target shares to (N,) losses.
 
         A row of zeros stands for an unlabelled face; its loss is 0.
@@ -90,7 +90,7 @@ def balanced_weights(counts: NDArray[np.float64], beta: float) -> NDArray[np.flo
     return np.asarray(weights * counts.sum() / (weights * counts).sum())
 
 
-def unit_loss(logits: Any, wanted: Any) -> Any:
+def unit_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     """(N,) mean binary cross-entropy of the coded action units.
 
     Args:

@@ -2,18 +2,20 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import Module
 
 from ferce.core.labels import BASICS, COMPOUNDS, components
 from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training.classifier.plan import Plan
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
 
 SMALL = "resnet10t"  # the default where no weights are at hand
 LITE = "tf_efficientnet_lite0"
@@ -23,25 +25,23 @@ LITE_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 DEFAULT_SIZE = 128  # pixels; the demo set's own, and small enough for a CPU
 
-Module: Any = torch.nn.Module
 
-
-class Net(Module):  # type: ignore[misc]
+class Net(torch.nn.Module):  # type: ignore[misc]
     """A timm network and, on the same features, a head for the action units."""
 
-    def __init__(self, network: Any, units: int = 0) -> None:
+    def __init__(self, network: Module, units: int = 0) -> None:
         super().__init__()
         self.network = network
         self.units = torch.nn.Linear(network.head_hidden_size, units) if units else None
 
-    def forward(self, images: Any) -> tuple[Any, Any]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """(N, 3, H, W) to (N, K) scores and (N, A) scores or None."""
         if self.units is None:
             return self.network(images), None
         features = self.features(images)
         return self.network.get_classifier()(features), self.units(features)
 
-    def features(self, images: Any) -> Any:
+    def features(self, images: Tensor) -> Tensor:
         """(N, D) what the classifier reads."""
         return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
 
@@ -53,11 +53,11 @@ class Opened:
     net: Net
     preprocessing: Preprocessing
     origin: str
-    arguments: dict[str, Any]
+    arguments: Json
 
 
 def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
-    """The network of the plan, with one output a label.
+    """Open the network of the plan, with one output a label.
 
     Raises:
         TrainingError: unknown, or one whose head cannot be shared with action units.
@@ -87,7 +87,7 @@ def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
     return _opened(network, plan, units, origin, arguments)
 
 
-def lite_weights(network: Any) -> dict[str, Any]:
+def lite_weights(network: Module) -> dict[str, Tensor]:
     """The ImageNet weights of EfficientNet-Lite0 under timm's names.
 
     Both implementations list the same layers in the same order; every shape is checked by the
@@ -104,11 +104,11 @@ def lite_weights(network: Any) -> dict[str, Any]:
     path = Path(spec.origin).parent / LITE_FILE
     if hashlib.sha256(path.read_bytes()).hexdigest() != LITE_SHA256:
         raise TrainingError(f"{path} is not the file that {LITE_PACKAGE} 0.1.0 came with.")
-    found = load_state_dict(str(path), weights_only=True)
-    return dict(zip(network.state_dict(), found.values(), strict=True))
+    stored = load_state_dict(str(path), weights_only=True)
+    return dict(zip(network.state_dict(), stored.values(), strict=True))
 
 
-def fill(network: Any, weights: dict[str, Any]) -> None:
+def fill(network: Module, weights: Mapping[str, Tensor]) -> None:
     """Load all weights but those of a classifier of another size.
 
     Raises:
@@ -123,7 +123,9 @@ def fill(network: Any, weights: dict[str, Any]) -> None:
         raise TrainingError(f"The weights do not fit the network at {[*odd, *missing][0]!r}.")
 
 
-def carry_head(network: Any, old: Sequence[str], new: Sequence[str], weights: Any) -> None:
+def carry_head(
+    network: Module, old: Sequence[str], new: Sequence[str], weights: Sequence[Tensor]
+) -> None:
     """Start the rows of a new classifier from those of another label set.
 
     A label that both have keeps its row; a compound begins as the mean of its two emotions.
@@ -149,16 +151,14 @@ def _default() -> str:
     return LITE if importlib.util.find_spec(LITE_PACKAGE) else SMALL
 
 
-def _create(
-    name: str, plan: Plan, outputs: int, pretrained: bool = False
-) -> tuple[Any, dict[str, Any]]:
+def _create(name: str, plan: Plan, outputs: int, pretrained: bool = False) -> tuple[Module, Json]:
     """The network, with the arguments that its config must name to build it again."""
     import timm
 
     config = timm.get_pretrained_cfg(name)
     own = config.input_size[1] if config else DEFAULT_SIZE
     size = plan.size or (DEFAULT_SIZE if plan.network == "auto" else own)
-    arguments: dict[str, Any] = {}
+    arguments: Json = {}
     if config and config.fixed_input_size and size != own:
         arguments["img_size"] = size
     try:
@@ -199,7 +199,9 @@ def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) ->
     return _opened(network, plan, units, f"folder {folder.name}", arguments)
 
 
-def _keep_rows(network: Any, weights: Any, old: Sequence[str], new: Sequence[str]) -> None:
+def _keep_rows(
+    network: Module, weights: Mapping[str, Tensor], old: Sequence[str], new: Sequence[str]
+) -> None:
     head = network.get_classifier()
     names = [n for n, p in network.named_parameters() if p is head.weight or p is head.bias]
     known = (*COMPOUNDS, *BASICS, "neutral")
@@ -207,7 +209,7 @@ def _keep_rows(network: Any, weights: Any, old: Sequence[str], new: Sequence[str
         carry_head(network, old, new, [weights[name] for name in names])
 
 
-def _opened(network: Any, plan: Plan, units: int, origin: str, arguments: dict[str, Any]) -> Opened:
+def _opened(network: Module, plan: Plan, units: int, origin: str, arguments: Json) -> Opened:
     side = arguments.get("img_size") or plan.size
     side = side or (DEFAULT_SIZE if plan.network == "auto" else 0)
     config = dict(network.pretrained_cfg, crop_pct=1.0)  # a crop holds the whole face already

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,13 +24,12 @@ from ferce.training.classifier.validation import Outputs
 from ferce.training.ema import Ema
 from ferce.training.examples import Examples
 from ferce.training.sampling import Order, even_weights
+from ferce.training.settings import Json
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
 
 if TYPE_CHECKING:
-    pass
-
-Told = dict[str, Any]  # what a run tells of itself, as JSON
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def train(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Train, choose by the val split, calibrate, export; gives what `metrics.json` holds.
 
     Args:
@@ -91,7 +90,7 @@ def train(
     return finish(output, opened, outputs, faces, told)
 
 
-def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told: Told) -> Told:
+def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told: Json) -> Json:
     """Calibrate, measure, write the folder; gives what `metrics.json` holds.
 
     Args:
@@ -168,7 +167,7 @@ def _announce(faces: Examples, labels: Sequence[str], report: progress.Report) -
     )
 
 
-def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: Any) -> Told:
+def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: "Accelerator") -> Json:
     """Of the plan, the data, the network and the machine."""
     device = accelerator.device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
@@ -181,7 +180,7 @@ def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: Any) -> Told
     }
 
 
-def facts_of(plan: Plan, faces: Examples) -> Told:
+def facts_of(plan: Plan, faces: Examples) -> Json:
     """Of the plan, the data and this machine's CPU."""
     import timm
 

@@ -7,7 +7,8 @@ better than each (arXiv:2203.05482), and costs nothing when a face is read.
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from torch import Tensor
 
 from ferce.models import embedded, timm_net
 from ferce.models.hub import read_json
@@ -68,7 +69,7 @@ def _write(paths: Sequence[Path], shares: Sequence[float], output: Path) -> None
     save_file(mixed, output, metadata={"format": "pt"})
 
 
-def _mixed(tensors: Sequence[Any], shares: Sequence[float]) -> Any:
+def _mixed(tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     """The weighted mean; counters, which are no weights, are the last one's."""
     last = tensors[-1]
     if not last.is_floating_point():
@@ -77,5 +78,5 @@ def _mixed(tensors: Sequence[Any], shares: Sequence[float]) -> Any:
     return total.to(last.dtype).contiguous()
 
 
-def _shapes(part: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _shapes(part: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in part.items()}

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ferce.core.labels import COMPOUNDS, NEUTRAL
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.models.calibration import Calibration, softmax
-from ferce.training.classifier.batches import Faces, loader
+from ferce.models.calibration import Calibration
+from ferce.training.classifier.batches import Batch, Faces, loader
+from ferce.training.classifier.network import Net
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,9 @@ class Outputs:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def predict(net: Any, faces: Faces, batch: int, accelerator: Any, workers: int = 0) -> Outputs:
+def predict(
+    net: Net, faces: Faces, batch: int, accelerator: "Accelerator", workers: int = 0
+) -> Outputs:
     """Outputs for all faces; every process must call it, and each gets all of them."""
     rank, world = accelerator.process_index, accelerator.num_processes
     mine = np.arange(rank, len(faces), world)
@@ -55,7 +63,7 @@ def predict(net: Any, faces: Faces, batch: int, accelerator: Any, workers: int =
     return _outputs(gathered[gathered[:, 0] >= 0], faces.labels, net.units is not None)
 
 
-def _block(net: Any, batch: Any, accelerator: Any) -> Any:
+def _block(net: Net, batch: Batch, accelerator: "Accelerator") -> torch.Tensor:
     """(n, columns): index, scores, targets, unit scores, units."""
     with accelerator.autocast():
         logits, units = net(batch.images)
@@ -96,13 +104,11 @@ def calibrate(outputs: Outputs) -> Calibration:
     """Temperature and set mass from the validation faces that show a compound."""
     truth, logits = outputs.among(COMPOUNDS)
     temperature = metrics.fit_temperature(truth, logits)
-    mass = metrics.fit_set_mass(truth, softmax(logits, temperature))
+    mass = metrics.fit_set_mass(truth, softmax(logits / temperature, axis=1))
     return Calibration(temperature, min(mass, 1.0))  # a sum of shares may be above by rounding
 
 
-def measure(
-    outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]
-) -> dict[str, Any]:
+def measure(outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]) -> Json:
     """All figures of the validation split, as JSON.
 
     Args:
@@ -112,7 +118,7 @@ def measure(
     """
     truth, logits = outputs.among(COMPOUNDS)
     who = subjects[(outputs.targets[:, : len(COMPOUNDS)] > 0.99).any(1)]
-    p = softmax(logits, calibration.temperature)
+    p = softmax(logits / calibration.temperature, axis=1)
     best, k = p.argmax(1), len(COMPOUNDS)
 
     def f1(rows: NDArray[np.intp]) -> float:
@@ -128,7 +134,7 @@ def measure(
         "top2": metrics.top_k(truth, p, 2),
         "uar": metrics.unweighted_recall(truth, best, k),
         "ece": metrics.calibration_error(truth, p),
-        "ece_uncalibrated": metrics.calibration_error(truth, softmax(logits)),
+        "ece_uncalibrated": metrics.calibration_error(truth, softmax(logits, axis=1)),
         "nll": metrics.negative_log_likelihood(truth, p),
         "brier": metrics.brier(truth, p),
         "set_coverage": metrics.set_coverage(truth, p, calibration.mass),
@@ -139,16 +145,16 @@ def measure(
     }
 
 
-def _beyond(outputs: Outputs) -> dict[str, Any]:
+def _beyond(outputs: Outputs) -> Json:
     """Figures of neutral, of all labels together, and of the action units."""
-    more: dict[str, Any] = {}
+    more: Json = {}
     if len(outputs.labels) > len(COMPOUNDS):
         truth, logits = outputs.among(outputs.labels)
         more["macro_f1_all_labels"] = metrics.macro_f1(truth, logits.argmax(1), len(outputs.labels))
     if NEUTRAL in outputs.labels:
         column = outputs.labels.index(NEUTRAL)
         labelled = outputs.targets.sum(1) > 0
-        p = softmax(outputs.logits[labelled])[:, column]
+        p = softmax(outputs.logits[labelled], axis=1)[:, column]
         more["neutral_auc"] = metrics.auc(p, outputs.targets[labelled, column] > 0.99)
     if outputs.unit_logits is not None:
         more["unit_auc"] = unit_aucs(outputs)

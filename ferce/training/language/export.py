@@ -1,16 +1,21 @@
 """A fine-tuned BLIP-2 as a folder that plain PEFT loads, with what was measured beside it."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.models import hub
 from ferce.models.vlm import blip2_mini
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from peft import PeftModel
+    from transformers import ProcessorMixin
 
 OURS = "ferce.json"
 
@@ -52,7 +57,7 @@ def origin(plan: LanguagePlan) -> Origin:
 
 
 def export(
-    folder: Path, wrapped: Any, processor: Any, base: Origin, facts: Mapping[str, Any]
+    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", base: Origin, facts: Json
 ) -> None:
     """Write the adapter, the processor and `ferce.json`.
 
@@ -79,10 +84,10 @@ class Facts:
 
     plan: LanguagePlan
     base: Origin
-    accelerator: Any
-    data: Mapping[str, Any]
+    accelerator: "Accelerator"
+    data: Json
 
-    def machine(self) -> dict[str, Any]:
+    def machine(self) -> Json:
         """Where it ran."""
         import bitsandbytes
         import peft
@@ -100,8 +105,8 @@ class Facts:
 
 
 def finish(
-    folder: Path, wrapped: Any, processor: Any, facts: Facts, told: Mapping[str, Any]
-) -> dict[str, Any]:
+    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, told: Json
+) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     export(folder, wrapped, processor, facts.base, {"data": facts.data})
     metrics = {

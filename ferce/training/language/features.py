@@ -11,15 +11,22 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
+from ferce.core.types import Pixels
 from ferce.data.align import Aligned
+from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.checkpoint import write_atomic
 from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.plan import LanguagePlan
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 FORMAT = 1
 SHARD = 256  # pictures
@@ -32,35 +39,35 @@ class Features:
         """`paths` are shards of `SHARD` pictures, in order; the last may hold fewer."""
         from safetensors import safe_open
 
-        self._files: list[Any] = [safe_open(path, framework="pt") for path in paths]
+        self._files = [safe_open(path, framework="pt") for path in paths]
         self._slices = [file.get_slice("features") for file in self._files]
         self.shown = [
             Shown.of(row) for file in self._files for row in file.get_tensor("shown").tolist()
         ]
 
-    def rows(self, numbers: Sequence[int]) -> Any:
+    def rows(self, numbers: Sequence[int]) -> Tensor:
         """(N, Q, D) features of the pictures with these numbers, on the CPU."""
         return torch.cat([self._slices[n // SHARD][n % SHARD : n % SHARD + 1] for n in numbers])
 
 
 def remember(
     gallery: Gallery,
-    backend: Any,
-    settings: dict[str, Any],
+    backend: Blip2,
+    settings: Json,
     root: Path,
-    accelerator: Any,
+    accelerator: "Accelerator",
     report: progress.Report = progress.silent,
 ) -> Features:
-    """The gallery's features, from disk where they are there; every process must call it.
+    """Compute the gallery's features, or open them from disk; every process must call it.
 
     Args:
         gallery: the pictures.
-        backend: a `blip2.Blip2` whose `_query` and projection are frozen and in place.
-        settings: what the features depend on besides the pictures, as JSON; "projected" tells
+        backend: its vision tower, Q-Former and projection are in place.
+        settings: what the features depend on besides the pictures, as JSON; "projected" says
             whether the language projection is done as well, "dtype" how they are kept.
         root: folder of shards.
         accelerator: the processes share the work.
-        report: told how many shards are made.
+        report: is given a line on how many shards are made.
     """
     paths = [root / f"{name}.safetensors" for name in _names(gallery, settings)]
     missing = [(place, path) for place, path in enumerate(paths) if not path.is_file()]
@@ -80,7 +87,7 @@ def remember(
 
 
 def look(gallery: Gallery) -> list[Shown]:
-    """What every picture shows, without features; for runs that encode at each step."""
+    """List what every picture shows, for runs that encode at each step."""
     return [gallery.picture(number)[1] for number in range(len(gallery))]
 
 
@@ -89,20 +96,20 @@ def default_root() -> Path:
     return Path.home() / ".cache" / "ferce" / "features"
 
 
-def pixel_values(backend: Any, pictures: Iterable[Any]) -> Any:
+def pixel_values(backend: Blip2, pictures: Iterable[Pixels]) -> Tensor:
     """(N, 3, H, W) float32 on the CPU, as the processor makes them."""
     made = backend.processor.image_processor(images=list(pictures), return_tensors="pt")
     return made["pixel_values"]
 
 
-def encode(backend: Any, pixels: Any, projected: bool) -> Any:
+def encode(backend: Blip2, pixels: Tensor, projected: bool) -> Tensor:
     """(N, Q, D) what the Q-Former reads, put into the language model's space if `projected`."""
     network = backend.network
     read = backend._query(pixels.to(backend.device)).last_hidden_state
     return network.language_projection(read.to(backend._dtype)) if projected else read
 
 
-def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
+def _names(gallery: Gallery, settings: Json) -> list[str]:
     """A shard's name, 32 hex digits, changes with its pictures and the settings."""
     common = json.dumps({**settings, "format": FORMAT}, sort_keys=True)
     names = []
@@ -114,9 +121,7 @@ def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
     return names
 
 
-def _write(
-    path: Path, gallery: Gallery, numbers: range, backend: Any, settings: dict[str, Any]
-) -> None:
+def _write(path: Path, gallery: Gallery, numbers: range, backend: Blip2, settings: Json) -> None:
     from safetensors.torch import save_file
 
     dtype = getattr(torch, settings["dtype"])
@@ -138,10 +143,10 @@ class FeatureSource:
 
     gallery: Gallery
     shown: Sequence[Shown]
-    backend: Any
+    backend: Blip2
     features: Features | None = None
 
-    def __call__(self, numbers: Sequence[int]) -> dict[str, Any]:
+    def __call__(self, numbers: Sequence[int]) -> dict[str, Tensor]:
         """`features` (N, Q, D) or `pixel_values` (N, 3, H, W) of these pictures, on the device."""
         device = self.backend.device
         if self.features is not None:
@@ -155,13 +160,13 @@ class FeatureSources:
     """Opens sights for one network; `settings` are None where nothing is remembered."""
 
     plan: LanguagePlan
-    backend: Any
-    accelerator: Any
-    settings: dict[str, Any] | None
+    backend: Blip2
+    accelerator: "Accelerator"
+    settings: Json | None
     report: progress.Report
 
     def open(self, items: Sequence[Aligned], varied: bool) -> FeatureSource:
-        """The source of some faces, in the plan's variations or as they are."""
+        """Open the features of some faces, in the plan's variations or as they are."""
         plan = self.plan
         gallery = Gallery(items)
         if varied:
@@ -180,7 +185,7 @@ class FeatureSources:
         return FeatureSource(gallery, made.shown, self.backend, made)
 
 
-def settings(backend: Any, plan: LanguagePlan, fingerprint: str, projected: bool) -> dict[str, Any]:
+def settings(backend: Blip2, plan: LanguagePlan, fingerprint: str, projected: bool) -> Json:
     """What remembered features depend on besides the pictures.
 
     Args:

@@ -6,11 +6,11 @@ of all others would be thrown away: with 50,000 words they are the largest tenso
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.models.vlm import scoring
@@ -18,14 +18,12 @@ from ferce.models.vlm.base import Inputs, pad_left
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training.language.rows import IGNORED, Tokeniser
 
-Base: Any = torch.nn.Module
 
-
-class LossModel(Base):  # type: ignore[misc]
+class LossModel(torch.nn.Module):  # type: ignore[misc]
     """The loss of each row; frozen parts run without gradients and in evaluation mode."""
 
-    def __init__(self, backend: Any) -> None:
-        """`backend` is a `blip2.Blip2` with the adapter's layers in place."""
+    def __init__(self, backend: Blip2) -> None:
+        """`backend` has the adapter's layers in place."""
         super().__init__()
         self.network = backend.network
         self.causal = backend.style == "opt"
@@ -51,15 +49,19 @@ class LossModel(Base):  # type: ignore[misc]
             part.train(mode and _learns(part))
         return self
 
-    def blind(self, projected: bool) -> None:
-        """Let go of what is not needed any more: vision tower, Q-Former, perhaps projection."""
+    def free_vision(self, projected: bool) -> None:
+        """Replace frozen vision modules by Identity to free memory.
+
+        Args:
+            projected: replace the language projection, too.
+        """
         self.projected = projected
         self.network.vision_model = torch.nn.Identity()
         self.network.qformer = torch.nn.Identity()
         if projected:
             self.network.language_projection = torch.nn.Identity()
 
-    def forward(self, batch: Mapping[str, Any]) -> Any:
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(N,) mean negative log-likelihood of each row's answer.
 
         Args:
@@ -70,7 +72,7 @@ class LossModel(Base):  # type: ignore[misc]
             return self._continued(embeds, batch["attention_mask"], batch["labels"])
         return self._decoded(embeds, batch["attention_mask"], batch["labels"])
 
-    def embed(self, batch: Mapping[str, Any]) -> Any:
+    def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(N, L, D) embeddings of the rows, what was seen in place of the placeholders."""
         ids = batch["input_ids"]
         places = ids == self.network.config.image_token_id
@@ -80,7 +82,7 @@ class LossModel(Base):  # type: ignore[misc]
         seen = self.see(batch).to(embeds.dtype)
         return embeds.masked_scatter(places[..., None], seen)
 
-    def see(self, batch: Mapping[str, Any]) -> Any:
+    def see(self, batch: Mapping[str, Tensor]) -> Tensor:
         """(N, Q, D) in the language model's space."""
         network = self.network
         if "features" not in batch:
@@ -91,7 +93,7 @@ class LossModel(Base):  # type: ignore[misc]
                 return read
         return network.language_projection(read.to(_dtype(network.language_projection, read)))
 
-    def _query(self, pixels: Any) -> Any:
+    def _query(self, pixels: Tensor) -> Tensor:
         network = self.network
         dtype = network.vision_model.embeddings.patch_embedding.weight.dtype
         with torch.no_grad() if not _learns(network.vision_model) else nullcontext():
@@ -103,45 +105,45 @@ class LossModel(Base):  # type: ignore[misc]
                 encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
             ).last_hidden_state
 
-    def _continued(self, embeds: Any, mask: Any, labels: Any) -> Any:
+    def _continued(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         model = self.network.language_model
         states = model.model.decoder(
             inputs_embeds=embeds, attention_mask=mask, use_cache=False
         ).last_hidden_state
-        wanted = labels[:, 1:]  # the state before a token tells it
-        told = wanted != IGNORED
-        logits = model.lm_head(states[:, :-1][told])
-        return _row_means(logits, wanted[told], told)
+        wanted = labels[:, 1:]  # the state before a token predicts it
+        learnt = wanted != IGNORED
+        logits = model.lm_head(states[:, :-1][learnt])
+        return _row_means(logits, wanted[learnt], learnt)
 
-    def _decoded(self, embeds: Any, mask: Any, labels: Any) -> Any:
+    def _decoded(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         model = self.network.language_model
         logits = model(
             inputs_embeds=embeds, attention_mask=mask, labels=labels, use_cache=False
         ).logits
-        told = labels != IGNORED
-        return _row_means(logits[told], labels[told], told)
+        learnt = labels != IGNORED
+        return _row_means(logits[learnt], labels[learnt], learnt)
 
 
-def _row_means(logits: Any, wanted: Any, told: Any) -> Any:
-    """(N,) mean cross-entropy of each row; logits (M, V), wanted (M,), told (N, L) with M true."""
+def _row_means(logits: Tensor, wanted: Tensor, learnt: Tensor) -> Tensor:
+    """(N,) mean cross-entropy of rows: logits (M, V), wanted (M,), learnt (N, L) with M true."""
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
-    rows = told.nonzero()[:, 0]
-    sums = losses.new_zeros(len(told)).index_add(0, rows, losses)
-    return sums / told.sum(1).clamp(min=1)
+    rows = learnt.nonzero()[:, 0]
+    sums = losses.new_zeros(len(learnt)).index_add(0, rows, losses)
+    return sums / learnt.sum(1).clamp(min=1)
 
 
-def _learns(module: Any) -> bool:
+def _learns(module: torch.nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _dtype(module: Any, read: Any) -> Any:
-    """The floating-point type that a layer's inputs need; quantised weights tell none."""
+def _dtype(module: torch.nn.Module, read: Tensor) -> torch.dtype:
+    """The floating-point type that a layer's inputs need; quantised weights have none."""
     weight = next(module.parameters())
     return weight.dtype if weight.dtype.is_floating_point else read.dtype
 
 
 FeatureSource = Callable[
-    [Sequence[int]], dict[str, Any]
+    [Sequence[int]], dict[str, Tensor]
 ]  # numbers of pictures -> what a batch has of them
 
 
@@ -152,10 +154,10 @@ class FeatureBlip2(Blip2):
         super().__init__(backend.name, backend.checkpoint, backend.settings)
         self.loss_model, self.tokeniser = loss_model, tokeniser
 
-    def _embed(self, inputs: Inputs) -> Any:
+    def _embed(self, inputs: Inputs) -> Tensor:
         return self.loss_model.embed(inputs)
 
-    def asked(self, prompts: Sequence[str], source: dict[str, Any]) -> Inputs:
+    def asked(self, prompts: Sequence[str], source: dict[str, Tensor]) -> Inputs:
         """Inputs of N prompts, not yet in the family's format, over what is seen of N pictures."""
         rows = [list(self.tokeniser.prompt(text)) for text in prompts]
         ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
@@ -171,8 +173,8 @@ class FeatureBlip2(Blip2):
             some = numbers[start : start + self.settings.batch]
             with torch.no_grad():
                 prefix = self.prefix(self.asked([prompt] * len(some), source(some)))
-                found = scoring.likelihoods(prefix, tokens, self.device)
-            rows.append(found.float().cpu().numpy())
+                values = scoring.likelihoods(prefix, tokens, self.device)
+            rows.append(values.float().cpu().numpy())
         whole = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
         return np.asarray(whole, np.float64)
 

@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from ferce.training.language.conversation import Example
 from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices
+
+if TYPE_CHECKING:
+    from ferce.models.vlm.blip2 import Blip2
 
 POOL = 16  # steps whose rows are sorted together; more saves padding and mixes less
 
@@ -44,13 +50,6 @@ def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
     return [np.array(part) for part in passes]
 
 
-def padding(lengths: Sequence[int], steps: Sequence[Indices]) -> float:
-    """The share 0..1 of computed tokens that are padding."""
-    sizes = np.asarray(lengths)
-    computed = sum(int(sizes[step].max()) * len(step) for step in steps)
-    return 1 - float(sizes[np.concatenate(list(steps))].sum()) / computed
-
-
 IGNORED = -100  # the label that cross-entropy leaves out
 
 
@@ -79,8 +78,7 @@ class Row:
 class Tokeniser:
     """Turns into rows, exactly as `backends.blip2` reads prompts and scores answers."""
 
-    def __init__(self, backend: Any) -> None:
-        """`backend` is a `blip2.Blip2`."""
+    def __init__(self, backend: "Blip2") -> None:
         self.backend = backend
         self.inner = backend.processor.tokenizer
         self.causal = backend.style == "opt"
@@ -123,7 +121,7 @@ class Tokeniser:
             )
         return row
 
-    def batch(self, rows: Sequence[Row], device: Any, width: int = 0) -> dict[str, Any]:
+    def batch(self, rows: Sequence[Row], device: torch.device, width: int = 0) -> dict[str, Tensor]:
         """Tensors of N rows, padded on the right to the longest of them, or to `width`.
 
         Returns:
@@ -137,12 +135,13 @@ class Tokeniser:
         return {name: tensor.to(device) for name, tensor in made.items()}
 
 
-def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: Any) -> Any:
+def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: torch.device) -> Tensor:
     """(N,) float32: the weight of each row's task."""
     values = [weights[row.example.task] for row in rows]
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Any:
-    width = max(width, *(len(row) for row in rows))
-    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Tensor:
+    """(N, L) rows padded on the right to the longest of them, or to `width`."""
+    padded = pad_sequence([torch.tensor(row) for row in rows], True, value, padding_side="right")
+    return functional.pad(padded, (0, max(0, width - padded.shape[1])), value=value)

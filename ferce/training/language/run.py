@@ -1,10 +1,11 @@
 """Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
 
+import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import DataSet
@@ -22,13 +23,15 @@ from ferce.training.language.loss_model import FeatureBlip2, LossModel
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import Tokeniser
 from ferce.training.language.task import LanguageTask, Stage
-from ferce.training.language.trackers import accelerator_for
 from ferce.training.language.validation import Validator, shuffled
 from ferce.training.optimiser import adamw
+from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
     from peft import PeftModel
 
 PASS = 32  # pictures in one pass without gradients
@@ -63,7 +66,7 @@ def tune(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Fine-tune, choose by the val split, export; gives what `metrics.json` holds.
 
     Args:
@@ -78,7 +81,7 @@ def tune(
         CheckpointError: the base cannot be had.
     """
     begun = time.monotonic()
-    accelerator = accelerator_for(plan, output)
+    accelerator = open_accelerator(plan, output)
     session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
     saved = checkpoint.to_resume(session.folder, plan, resume)
     with accelerator.main_process_first():
@@ -87,9 +90,9 @@ def tune(
     tuning = open_tuning(plan, session, base, saved)
     stages = _stages(tuning, faces)
     counts = adapters.counts(tuning.backend.network)
-    report(adapters.told(counts))
+    report(adapters.summary(counts))
     if tuning.sources.settings is not None:
-        tuning.backend.loss_model.blind(tuning.sources.settings["projected"])
+        tuning.backend.loss_model.free_vision(tuning.sources.settings["projected"])
     at = _run(tuning, stages)
     outputs = stages[-1].validator.outputs()
     accelerator.end_training()
@@ -116,7 +119,7 @@ def tune(
     return finished
 
 
-def figures(outputs: Outputs, faces: Examples) -> tuple[dict[str, Any], Calibration | None]:
+def figures(outputs: Outputs, faces: Examples) -> tuple[Json, Calibration | None]:
     """What a card needs of the val split, and the calibration behind it.
 
     Nothing where none of the faces that were scored shows a compound.
@@ -126,6 +129,28 @@ def figures(outputs: Outputs, faces: Examples) -> tuple[dict[str, Any], Calibrat
     calibration = validation.calibrate(outputs)
     people = faces.people()[: len(outputs.logits)]
     return validation.measure(outputs, calibration, people), calibration
+
+
+def open_accelerator(plan: LanguagePlan, output: Path) -> "Accelerator":
+    """Make the Accelerator of a run and open its trackers, which write to `output/trackers`.
+
+    Raises:
+        TrainingError: a tracker is not installed.
+    """
+    from accelerate import Accelerator
+
+    for name in plan.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise TrainingError(f"The tracker {name} is not installed: pip install {name}.")
+    accelerator = Accelerator(
+        cpu=plan.device == "cpu",
+        gradient_accumulation_steps=1,  # the loop accumulates itself, by the weights of the rows
+        log_with=list(plan.trackers) or None,
+        project_dir=str(output / "trackers"),
+    )
+    if plan.trackers:
+        accelerator.init_trackers("ferce-blip2", config=asdict(plan))
+    return accelerator
 
 
 def open_tuning(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from ferce.training.language.rows import Row, cut, grouped, task_weights
 from ferce.training.language.validation import Validator, score
 from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices, share
+from ferce.training.settings import Json
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 
@@ -134,11 +134,11 @@ class LanguageTask(Task[Pass]):
             for name, tensor in own.items():
                 tensor.copy_(weights[name])
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Json:
         """The labels that the explanations of this epoch are asked for."""
         return {"predicted": self.predicted}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Json) -> None:
         """Put back what `state` gave."""
         self.predicted = list(state["predicted"])
 

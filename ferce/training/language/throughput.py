@@ -16,16 +16,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.training.language.plan import LanguagePlan
+
+if TYPE_CHECKING:
+    import torch
+
+    from ferce.training.language.features import FeatureSource
+    from ferce.training.language.rows import Row
+    from ferce.training.language.run import Tuning
 
 SIDES = ("ours", "plain")
 WARM = 2  # steps that are not measured
 
 
 @dataclass(frozen=True)
-class Pace:
+class Speed:
     """One side of the comparison.
 
     Attributes:
@@ -50,8 +57,8 @@ class Pace:
 class Comparison:
     """Both sides on the same machine, one after the other."""
 
-    ours: Pace
-    plain: Pace
+    ours: Speed
+    plain: Speed
 
     @property
     def faster(self) -> float:
@@ -69,10 +76,10 @@ class Comparison:
             "| recipe | samples/s | peak MB | encoding once, s | padding |",
             "|---|---|---|---|---|",
         ]
-        for name, pace in (("ours", self.ours), ("plain", self.plain)):
+        for name, side in (("ours", self.ours), ("plain", self.plain)):
             lines.append(
-                f"| {name} | {pace.samples:.1f} | {pace.memory / 1e6:.0f} | {pace.once:.1f} | "
-                f"{pace.padding:.0%} |"
+                f"| {name} | {side.samples:.1f} | {side.memory / 1e6:.0f} | {side.once:.1f} | "
+                f"{side.padding:.0%} |"
             )
         lines.append(f"| ratio | {self.faster:.2f} | {self.smaller:.2f} | | |")
         return "\n".join(lines)
@@ -95,16 +102,16 @@ def compare(
     from ferce.training.language import export
 
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
-        where = str(base or export.origin(told).folder)
-        told = replace(told, base=where)
-        turns = [{side: _apart(side, told, steps) for side in SIDES} for _ in range(rounds)]
+        fresh = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
+        where = str(base or export.origin(fresh).folder)
+        fresh = replace(fresh, base=where)
+        turns = [{side: _apart(side, fresh, steps) for side in SIDES} for _ in range(rounds)]
     best = {side: max((turn[side] for turn in turns), key=lambda p: p.samples) for side in SIDES}
     # Later rounds find the pictures encoded.
     return Comparison(replace(best["ours"], once=turns[0]["ours"].once), best["plain"])
 
 
-def _apart(side: str, plan: LanguagePlan, steps: int) -> Pace:
+def _apart(side: str, plan: LanguagePlan, steps: int) -> Speed:
     command = [
         sys.executable,
         "-m",
@@ -116,30 +123,30 @@ def _apart(side: str, plan: LanguagePlan, steps: int) -> Pace:
     done = subprocess.run([*command, str(steps)], capture_output=True, text=True, cwd=root)
     if done.returncode:
         raise RuntimeError(f"The side {side!r} failed: {done.stderr[-1500:]}")
-    return Pace(**json.loads(done.stdout.splitlines()[-1]))
+    return Speed(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(side: str, plan: LanguagePlan, steps: int) -> Pace:
+def measure(side: str, plan: LanguagePlan, steps: int) -> Speed:
     """One side in this process; `ours` or `plain`."""
-    from ferce.training import examples, progress
+    from ferce.training import examples
     from ferce.training.language import export
-    from ferce.training.language.run import open_tuning
-    from ferce.training.language.trackers import accelerator_for
+    from ferce.training.language.run import open_accelerator, open_tuning
+    from ferce.training.trainer import Session
 
     plan = replace(plan, cached=side == "ours")
-    accelerator = accelerator_for(plan, Path())
+    accelerator = open_accelerator(plan, Path())
     faces = examples.read(plan.data, plan)
     _prepare()
     memory = Memory(accelerator.device)
     with memory:
         base = export.origin(plan)
-        tuning = open_tuning(plan, Path(), accelerator, base, None, progress.silent)
+        tuning = open_tuning(plan, Session(accelerator, Path(), {}), base)
         begun = time.perf_counter()
         source = tuning.sources.open(faces.train, varied=True)
         once = time.perf_counter() - begun if side == "ours" else 0.0
         batches = _batches(side, tuning, source, plan, steps)
-        pace = _timed(tuning, source, batches, side)
-    return Pace(pace[0], memory.peak, once, len(batches), pace[1], str(accelerator.device))
+        samples, padding = _timed(tuning, source, batches, side)
+    return Speed(samples, memory.peak, once, len(batches), padding, str(accelerator.device))
 
 
 def _prepare() -> None:
@@ -159,8 +166,8 @@ def _prepare() -> None:
 
 
 def _batches(
-    side: str, tuning: Any, source: Any, plan: LanguagePlan, steps: int
-) -> list[list[Any]]:
+    side: str, tuning: "Tuning", source: "FeatureSource", plan: LanguagePlan, steps: int
+) -> list[list["Row"]]:
     """Rows of each step, the same rows for both sides: grouped by length, or as they come."""
     import numpy as np
 
@@ -180,16 +187,17 @@ def _batches(
 
 
 def _timed(
-    tuning: Any, source: Any, batches: Sequence[Sequence[Any]], side: str
+    tuning: "Tuning", source: "FeatureSource", batches: Sequence[Sequence["Row"]], side: str
 ) -> tuple[float, float]:
     """(samples a second, share of padding)."""
-    from ferce.training.language.optimiser import optimiser
+    from ferce.training.optimiser import adamw
 
     loss_model, tokeniser = tuning.backend.loss_model, tuning.backend.tokeniser
     width = max(row.length for rows in batches for row in rows) if side == "plain" else 0
     if tuning.sources.settings is not None:
-        loss_model.blind(tuning.sources.settings["projected"])
-    adam = optimiser(loss_model.parameters(), tuning.plan)
+        loss_model.free_vision(tuning.sources.settings["projected"])
+    plan = tuning.plan
+    adam = adamw(loss_model.parameters(), plan.optimiser, plan.rate, plan.weight_decay)
     loss_model.train()
     samples = real = computed = 0
     for number, rows in enumerate([*batches[:WARM], *batches]):
@@ -216,7 +224,7 @@ def _timed(
     return samples / (time.perf_counter() - begun), 1 - real / computed
 
 
-def _passes(side: str, rows: Sequence[Any], tokens: int) -> list[list[Any]]:
+def _passes(side: str, rows: Sequence["Row"], tokens: int) -> list[list["Row"]]:
     """The rows of a step as they are computed: all at once, or as the loop cuts them."""
     import numpy as np
 
@@ -228,7 +236,7 @@ def _passes(side: str, rows: Sequence[Any], tokens: int) -> list[list[Any]]:
     return [[rows[i] for i in part] for part in parts]
 
 
-def _wait(device: Any) -> None:
+def _wait(device: "torch.device") -> None:
     import torch
 
     if device.type == "cuda":
@@ -238,7 +246,7 @@ def _wait(device: Any) -> None:
 class Memory:
     """Peak memory over what there was at the start."""
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: "torch.device") -> None:
         """`device` tells whose memory."""
         self.device, self.peak = device, 0.0
         self._over = threading.Event()
@@ -266,5 +274,5 @@ class Memory:
 
 
 if __name__ == "__main__":
-    _pace = measure(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
-    sys.stdout.write(json.dumps(asdict(_pace)) + "\n")
+    _speed = measure(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
+    sys.stdout.write(json.dumps(asdict(_speed)) + "\n")

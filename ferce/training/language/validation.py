@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from ferce.training.language.conversation import PHRASES, PROMPTS, Conversation,
 from ferce.training.language.features import FeatureSource
 from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.rows import Row
-from ferce.training.overlap import rouge_l
+from ferce.training.progress import TrainingError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 REFERENCES = 3  # texts of other wording that an explanation is compared with
 Values = NDArray[np.float64]
@@ -53,7 +56,7 @@ class Validator:
     backend: FeatureBlip2
     source: FeatureSource
     conversation: Conversation
-    accelerator: Any
+    accelerator: "Accelerator"
     batch: int
 
     def scores(self) -> Values:
@@ -133,8 +136,8 @@ class Validator:
             texts = self.backend.say(mine, self.source, prompts, EXPLANATION_TOKENS)
             for i, text in zip(mine, texts, strict=True):
                 shown.append(Sample(self._name(i), predicted[i], text))
-            pairs = zip(mine, texts, strict=True)
-            return np.array([[rouge_l(t, self._references(i, predicted[i]))] for i, t in pairs])
+            references = [self._references(i, predicted[i]) for i in mine]
+            return rouge_l(texts, references)[:, None]
 
         return spread(len(chosen), 1, explain, self.accelerator)[:, 0], shown
 
@@ -149,8 +152,25 @@ class Validator:
         return captions.references(units, label, REFERENCE, REFERENCES)
 
 
+def rouge_l(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Values:
+    """(N,) ROUGE-L F1 0..1, words not stemmed, best over a text's references (Lin 2004).
+
+    Raises:
+        TrainingError: rouge-score is not installed.
+    """
+    try:
+        from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise TrainingError(
+            "ROUGE-L needs rouge-score; install train/requirements.txt, or give --rouge-faces 0."
+        ) from error
+    scorer = RougeScorer(["rougeL"])
+    rows = [scorer.score_multi(r, text) for text, r in zip(texts, references, strict=True)]
+    return np.array([row["rougeL"].fmeasure for row in rows], np.float64)
+
+
 def score(
-    backend: FeatureBlip2, source: FeatureSource, stage: str, epoch: int, accelerator: Any
+    backend: FeatureBlip2, source: FeatureSource, stage: str, epoch: int, accelerator: "Accelerator"
 ) -> Values:
     """(N, K) log-likelihoods of a stage's labels for each face in its variation of an epoch."""
     prompt, phrases = PROMPTS[stage], PHRASES[stage]
@@ -163,7 +183,7 @@ def score(
 
 
 def spread(
-    count: int, columns: int, compute: Callable[[Sequence[int]], Values], accelerator: Any
+    count: int, columns: int, compute: Callable[[Sequence[int]], Values], accelerator: "Accelerator"
 ) -> Values:
     """(count, columns) values that the processes compute together, each its share of the rows."""
     rank, world = accelerator.process_index, accelerator.num_processes

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import in_region
 from ferce.training.checkpoint import write_atomic
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
 
 QUALITY = 80  # of WebP: about 1.7 kB a face of 128 pixels
 PART = 12_000_000  # bytes of a file, at most
@@ -196,7 +196,7 @@ def _resized(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(made, np.uint8)
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample) -> Json:
     return {
         "name": sample.name,
         "label": sample.label,
@@ -208,7 +208,7 @@ def _row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: Json) -> Sample:
     units, coded = row.pop("units"), row.pop("coded")
     return Sample(
         image=Path(),

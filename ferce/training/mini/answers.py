@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training.mini import jitter, questions
 from ferce.training.mini.album import Album, some
+from ferce.training.settings import Json
 
 GLANCED = 300  # faces that are asked between steps
 DESCRIBED = 300  # renders that are described to be measured
@@ -60,7 +61,7 @@ class Accuracy:
         """One line."""
         return f"{self.score.told()}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """As a card wants it."""
         return {
             "yes_no_balanced": self.score.mean,

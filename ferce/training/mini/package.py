@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from scipy.special import softmax
@@ -21,6 +21,7 @@ from ferce.training.mini.album import Album
 from ferce.training.mini.answers import DESCRIBED, PICTURED
 from ferce.training.mini.recipe import TALK, Recipe
 from ferce.training.mini.stage import averaged
+from ferce.training.settings import Json
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
@@ -79,7 +80,7 @@ def export_chat(plan: Recipe, folder: Path, data: str) -> None:
     save_calibration(folder, calibration)
 
 
-def measure(plan: Recipe, asked: Packaged, split: str) -> dict[str, Any]:
+def measure(plan: Recipe, asked: Packaged, split: str) -> Json:
     """Measure an exported BLIP-2 on a split, and note it in the last folder's `METRICS`."""
     from ferce.models.vlm import blip2
 
@@ -90,7 +91,7 @@ def measure(plan: Recipe, asked: Packaged, split: str) -> dict[str, Any]:
     return made
 
 
-def measure_chat(plan: Recipe, asked: Packaged, split: str) -> dict[str, Any]:
+def measure_chat(plan: Recipe, asked: Packaged, split: str) -> Json:
     """Measure an exported FastVLM on a split, and note it in its `METRICS`."""
     from ferce.models.vlm.chat import load
 
@@ -103,9 +104,7 @@ def measure_chat(plan: Recipe, asked: Packaged, split: str) -> dict[str, Any]:
     return made
 
 
-def _measured(
-    backend: VisionLanguage, faces: dict[str, Album], split: str, most: int
-) -> dict[str, Any]:
+def _measured(backend: VisionLanguage, faces: dict[str, Album], split: str, most: int) -> Json:
     """Measure answers and descriptions.
 
     Returns:
@@ -113,7 +112,7 @@ def _measured(
         with another face's picture, the share of answers that change with it; for renders: micro F1
         of the action units that descriptions name.
     """
-    made: dict[str, Any] = {}
+    made: Json = {}
     for name in PICTURED:
         numbers = album.some(faces[name].where(split), most)
         given = answers.accuracy(backend, faces[name], numbers)
@@ -124,7 +123,7 @@ def _measured(
     return made
 
 
-def _note(folder: Path, split: str, made: dict[str, Any]) -> None:
+def _note(folder: Path, split: str, made: Json) -> None:
     known = read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
     write_json(folder / METRICS, {**known, "asked": {**known.get("asked", {}), split: made}})
 
@@ -139,7 +138,7 @@ def _calibration(backend: VisionLanguage, book: Album) -> Calibration:
     return Calibration(temperature, metrics.fit_set_mass(truth, p))
 
 
-def _facts(plan: Recipe, backend: VisionLanguage, data: str) -> dict[str, Any]:
+def _facts(plan: Recipe, backend: VisionLanguage, data: str) -> Json:
     """What it learnt from and how, as a card wants it."""
     books = [album.load(plan.folder / "albums" / name) for name in recipe.ALBUMS[:2]]
     labels = Counter(

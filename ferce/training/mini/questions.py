@@ -1,7 +1,7 @@
-"""Plain questions that people and the app ask of a face, answered from its action units.
+"""What is asked and answered in training: rounds of examples about some of an album's faces.
 
-What `ferce.data.questions` asks is about one unit in its own words; these are the app's own
-questionnaire and short questions on a whole cue (is the person smiling).
+What `ferce.data.questions` asks is about one unit in its own words; here are the app's own
+questionnaire and short questions on a whole cue (is the person smiling) beside it.
 """
 
 import random
@@ -9,17 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ferce.core.labels import BASICS, NOUNS
+import numpy as np
+from numpy.typing import NDArray
+
+from ferce.core.labels import BASICS, COMPOUNDS, NOUNS
 from ferce.core.types import REGIONS
 from ferce.data.captions import covered, group, visible
 from ferce.data.families import TRAINING
 from ferce.data.questions import Ledger
-from ferce.data.record import UnitLabel
+from ferce.data.record import UnitLabel, hidden_in
 from ferce.evaluation.cues import ABSENT, CLEAR, CUES
 from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import fits
 from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
+from ferce.training.language.conversation import Conversation, Example
+from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.mini.album import Album
 
 # Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
 WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
@@ -49,6 +55,10 @@ ASKED: MappingProxyType[str, tuple[tuple[int, ...], str]] = MappingProxyType(
     }
 )
 TENSION, SIDES = QUESTIONNAIRE[10], QUESTIONNAIRE[11]
+FACES = 1200  # of a round
+QUESTIONS = 2  # of `data.questions`, a face
+HOUSE = 0.3  # share of explanations asked for without a label
+PLAIN = 1  # of the app's questions, a face
 
 
 @dataclass(frozen=True)
@@ -149,3 +159,69 @@ def _of(face: Face, numbers: Sequence[int]) -> list[UnitLabel]:
 def score_prompts() -> Mapping[str, str]:
     """Cue -> the question by which a voice is measured."""
     return {cue: ways[0] for cue, ways in WORDED.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Examples whose `number` is 2 i, or 2 i + 1 for the mirrored face; i counts `faces`.
+
+    `faces` (FACES,) are indices into the album.
+    """
+
+    faces: NDArray[np.int64]
+    examples: list[Example]
+
+
+def spoken(
+    album: Album,
+    among: NDArray[np.int64],
+    number: int,
+    seed: int,
+    named: Sequence[str] = COMPOUNDS,
+) -> Round:
+    """Make round `number` over some of the faces `among`; the same whenever it is made.
+
+    Labels in prompts are drawn by chance from `named`: nothing is learnt of whose label is which.
+    """
+    rng = np.random.default_rng((seed, number))
+    chosen = rng.permutation(among)[:FACES]
+    every = album.aligned()
+    items = [every[i] for i in chosen]
+    gallery = Gallery(items, views=2)
+    shown = [Shown(flipped=view == 1) for _ in items for view in range(2)]
+    labels = [named[k] for k in rng.integers(len(named), size=len(items))]
+    texts = Conversation(
+        gallery,
+        shown,
+        [None] * len(items),
+        tasks=("explanation", "vqa"),
+        questions=QUESTIONS,
+        house=HOUSE,
+        seed=seed,
+    )
+    examples = texts.examples(number, labels)
+    for index, label in enumerate(reversed(labels)):  # texts are long to learn: two of each face
+        examples += texts.explanation_example(gallery.number(index, number + 1), number, label)
+    return Round(chosen, [*_known(examples, gallery), *_plain(gallery, shown, number, seed)])
+
+
+def _known(examples: list[Example], gallery: Gallery) -> Iterator[Example]:
+    """Without what depends on units that were not coded."""
+    for example in examples:
+        if gallery.items[example.number // 2].sample.coded is None:
+            yield example
+
+
+def _plain(gallery: Gallery, shown: list[Shown], number: int, seed: int) -> Iterator[Example]:
+    ledger = Ledger()
+    for index, item in enumerate(gallery.items):
+        place = gallery.number(index, number)
+        units, _ = gallery.units(place, shown[place])
+        if units is None:
+            continue
+        asker = Questioner(ledger, random.Random(f"plain/{seed}/{number}/{index}"))
+        face = Face(units, hidden_in(item.sample) or frozenset(), item.sample.coded)
+        asked = list(asker.questionnaire(face))
+        some = asker.rng.sample(asked, min(PLAIN, len(asked)))
+        for question, answer in [*asker.cues(face), *some]:
+            yield Example(place, "vqa", question, answer)

@@ -25,7 +25,6 @@ from ferce.training.mini import (
 )
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, averaged
-from ferce.training.mini.teacher import Teacher
 from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Recipe:
 
     Attributes:
         folder: holds albums and checkpoints, and may be large.
-        teacher: of the BLIP-2's tower; a timm folder or safetensors of `teacher.LITE`, "" for
+        teacher: of the BLIP-2's tower; a timm folder or safetensors of `tower.LITE`, "" for
             ImageNet's.
         tower: folder of the classifier whose network sees for the FastVLM.
         schedules: stage -> how long and how fast, in place of the default.
@@ -114,7 +113,7 @@ def run(recipe: Recipe, stage: str) -> None:
         judge = partial(_glance, backend, faces)
         talk.teach(backend, faces, schedule, folder, recipe.report, judge)
     elif stage == "tower":
-        teacher = Teacher(recipe.teacher)
+        teacher = tower.Teacher(recipe.teacher)
         tower.teach(faces, teacher, schedule, folder, recipe.device, recipe.report)
     else:
         _run_on_blip2(recipe, stage, faces)

@@ -14,7 +14,7 @@ from ferce.training import progress
 from ferce.training.language.conversation import PHRASES, PROMPTS, Example
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser, grouped
-from ferce.training.mini import code, design, rounds
+from ferce.training.mini import code, design, questions
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
 
@@ -45,7 +45,7 @@ class Lesson:
 def corpus(album: Album, seed: int) -> list[str]:
     """Texts that hold every word of training: descriptions, questions, prompts, labels."""
     among = album.where("train")
-    every = [rounds.spoken(album, among, k, seed) for k in range(CORPUS_ROUNDS)]
+    every = [questions.spoken(album, among, k, seed) for k in range(CORPUS_ROUNDS)]
     texts = [t for made in every for one in made.examples for t in (one.prompt, one.answer)]
     labels = [label for phrases in PHRASES.values() for label in phrases]
     asked = [*PROMPTS.values(), *QUESTIONNAIRE]
@@ -77,7 +77,7 @@ class SpeechTask(StageTask[Lesson]):
         step = number = 0
         while True:
             album = self.albums[0] if len(self.albums) == 1 or number % 4 else self.albums[1]
-            made = rounds.spoken(album, album.where("train"), number, self.schedule.seed)
+            made = questions.spoken(album, album.where("train"), number, self.schedule.seed)
             lengths = [len(example.answer) for example in made.examples]
             every = grouped(lengths, self.schedule.batch, (self.schedule.seed, number))
             if step + len(every) > first:

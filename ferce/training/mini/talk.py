@@ -17,7 +17,7 @@ from ferce.models.vlm.chat import Chat
 from ferce.training import progress
 from ferce.training.language.conversation import Example
 from ferce.training.language.rows import IGNORED, Tokeniser, grouped
-from ferce.training.mini import chat, code, jitter, rounds, speech
+from ferce.training.mini import chat, code, jitter, questions, speech
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
 
@@ -162,16 +162,16 @@ def teach(
     backend.network.eval()
 
 
-def spoken(albums: Mapping[str, Album], number: int, seed: int) -> rounds.Round:
+def spoken(albums: Mapping[str, Album], number: int, seed: int) -> questions.Round:
     """Make what is asked and answered in a round; the true labels only as answers."""
     album = _album(albums, number)
-    made = rounds.spoken(album, album.where("train"), number, seed, NAMED)
+    made = questions.spoken(album, album.where("train"), number, seed, NAMED)
     more = []
     for place, index in enumerate(made.faces):
         label, view = album.samples[index].label, 2 * place + number % 2
         if label is not None:
             more += [Example(view, "label", *pair) for pair in _named(label)]
-    return rounds.Round(made.faces, [*made.examples, *more])
+    return questions.Round(made.faces, [*made.examples, *more])
 
 
 def _named(label: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser, grouped
-from ferce.training.mini import answers, bridge, code, design, jitter, rounds
+from ferce.training.mini import answers, bridge, code, design, jitter, questions
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
 from ferce.training.sampling import Indices
@@ -68,7 +68,7 @@ class WholeTask(StageTask[Lesson]):
         step, number, seed = 0, 0, self.schedule.seed
         while True:
             album = self.albums["renders" if number % 4 else "faces"]
-            made = rounds.spoken(album, album.where("train"), number, seed + 1)
+            made = questions.spoken(album, album.where("train"), number, seed + 1)
             lengths = [len(example.answer) for example in made.examples]
             every = grouped(lengths, self.schedule.batch, (seed, number))
             for place, members in enumerate(every, start=step):
@@ -90,7 +90,7 @@ class WholeTask(StageTask[Lesson]):
         self.backend.network.eval()
         return answers.summary(self.backend, self.albums, "val")
 
-    def _lesson(self, album: Album, made: rounds.Round, members: Indices, seed: int) -> Lesson:
+    def _lesson(self, album: Album, made: questions.Round, members: Indices, seed: int) -> Lesson:
         """The pictures are varied, but mirrored only as the text says."""
         device = self.backend.device
         examples = [made.examples[i] for i in members]
