@@ -25,7 +25,7 @@ class Stopping:
     since: int = 0
 
     def seen(self, score: float, epoch: int) -> "Stopping":
-        """The state after an epoch; NaN is no better than anything."""
+        """Count an epoch's score in; NaN is no better than anything."""
         if score > self.best:
             return replace(self, best=score, epoch=epoch, since=0)
         return replace(self, since=self.since + 1)

@@ -37,7 +37,7 @@ class Position:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def means(self) -> dict[str, float]:
-        """Part of the loss -> its mean over the steps of this epoch."""
+        """Average each part of the loss over the steps of this epoch."""
         return {name: value / max(self.within, 1) for name, value in self.losses.items()}
 
 
@@ -96,7 +96,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def loss(self, batch: B) -> dict[str, Tensor]:
-        """Named parts of the loss of one pass; their sum is minimised.
+        """Compute named parts of the loss of one pass; their sum is minimised.
 
         The gradients of the passes are summed, and averaged over the processes.
         """
@@ -107,7 +107,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def rate(self, at: Position) -> float:
-        """Share 0..1 of the peak learning rate in the step to come."""
+        """Compute the share 0..1 of the peak learning rate in the step to come."""
 
     def describe(self, batch: B) -> str:
         """Name the examples of a pass, for an error message."""
@@ -115,7 +115,7 @@ class Task(ABC, Generic[B]):
         return "one batch"
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that a checkpoint needs."""
+        """Give the weights that a checkpoint needs."""
         return dict(self.module.state_dict())
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -123,7 +123,7 @@ class Task(ABC, Generic[B]):
         self.module.load_state_dict(weights)
 
     def state(self) -> Json:
-        """What else a checkpoint needs, as JSON."""
+        """Give what else a checkpoint needs, as JSON."""
         return {}
 
     def load_state(self, state: Json) -> None:

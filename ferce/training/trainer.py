@@ -180,7 +180,7 @@ class Trainer(Generic[B]):
             )
 
     def _over(self) -> bool:
-        """Whether to stop before the last epoch; all processes say the same."""
+        """Tell whether to stop before the last epoch; all processes say the same."""
         spent = 0 < self.limits.max_steps <= self.at.step
         late = 0 < 60 * self.limits.minutes <= self.at.seconds
         return spent or late or self.at.stopping.over
@@ -254,7 +254,7 @@ class Trainer(Generic[B]):
             tensor.copy_(broadcast(tensor))
 
     def _mean(self, value: float) -> float:
-        """The mean over the processes."""
+        """Average over the processes."""
         if self.accelerator.num_processes == 1:
             return value
         from accelerate.utils import reduce
@@ -263,7 +263,7 @@ class Trainer(Generic[B]):
         return float(reduce(tensor, "mean"))
 
     def _shared(self, value: float) -> float:
-        """The main process's value."""
+        """Take the main process's value."""
         if self.accelerator.num_processes == 1:
             return value
         from accelerate.utils import broadcast

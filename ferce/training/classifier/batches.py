@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     indices: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device, laid out as convolutions are fastest."""
+        """Move to a device, laid out as convolutions are fastest."""
         moved = Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
         return moved._replace(images=moved.images.to(memory_format=torch.channels_last))
 
@@ -62,7 +62,7 @@ class Faces(torch.utils.data.Dataset):  # type: ignore[misc]
         return len(self.items)
 
     def __getitem__(self, key: Key) -> Batch:
-        """One face as a batch of one."""
+        """Load one face as a batch of one."""
         epoch, index = key
         item = self.items[index]
         face = self._face(index)
@@ -80,7 +80,7 @@ class Faces(torch.utils.data.Dataset):  # type: ignore[misc]
         )
 
     def _face(self, index: int) -> Face:
-        """Crop and landmarks, kept in memory as far as there is room."""
+        """Read crop and landmarks, and keep them in memory as far as there is room."""
         if index in self._held:
             return self._held[index]
         face = self.items[index].face()
@@ -96,7 +96,7 @@ def unit_targets(
     hidden: frozenset[str] = frozenset(),
     coded: frozenset[int] | None = None,
 ) -> NDArray[np.float32]:
-    """(A,) 1 present, 0 absent, NaN where not coded or covered.
+    """Code action units as (A,): 1 present, 0 absent, NaN where not coded or covered.
 
     Args:
         units: None when nobody coded them (RAF's `null`), which says nothing about the face.
@@ -115,7 +115,7 @@ def unit_targets(
 
 
 def collate(items: Sequence[Batch]) -> Batch:
-    """One batch of several."""
+    """Join batches into one."""
     return Batch(*(torch.cat(parts) for parts in zip(*items, strict=True)))
 
 
@@ -134,7 +134,7 @@ def loader(
 
 
 def mix(batch: Batch, seed: tuple[int, ...], mixup: float, cutmix: float) -> Batch:
-    """The batch with each face mixed with another of the same batch.
+    """Mix each face of a batch with another of the same batch.
 
     Mixup (Zhang et al. 2018, arXiv:1710.09412) blends whole pictures; cutmix (Yun et al. 2019,
     arXiv:1905.04899) pastes a box. With both on, each batch takes one of them by chance. Action
@@ -164,7 +164,7 @@ def mix(batch: Batch, seed: tuple[int, ...], mixup: float, cutmix: float) -> Bat
 def _pasted(
     images: Tensor, partner: Tensor, kept: float, rng: np.random.Generator
 ) -> tuple[Tensor, float]:
-    """The partner's box on each picture, and the share of the picture that was kept."""
+    """Paste the partner's box on each picture; gives the share that was kept, too."""
     height, width = images.shape[2:]
     part = np.sqrt(1 - kept)
     h, w = round(height * part), round(width * part)

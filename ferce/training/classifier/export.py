@@ -68,15 +68,15 @@ def note(folder: Path, facts: Json) -> None:
     checkpoint.write_json(path, {**kept, **facts})
 
 
-def report(folder: Path, told: Json) -> None:
+def report(folder: Path, metrics: Json) -> None:
     """Write `metrics.json` and the plots.
 
     Args:
         folder: of the run.
-        told: figures of the val split under `val`, rows of epochs under `history` (empty where
+        metrics: figures of the val split under `val`, rows of epochs under `history` (empty where
             nothing was trained by gradient), and facts of plan, data and machine.
     """
-    checkpoint.write_json(folder / "metrics.json", told)
-    plots.draw_confusion(told["val"]["confusion"], folder / "confusion.png")
-    if told["history"]:
-        plots.draw_history(told["history"], folder / "loss.png")
+    checkpoint.write_json(folder / "metrics.json", metrics)
+    plots.draw_confusion(metrics["val"]["confusion"], folder / "confusion.png")
+    if metrics["history"]:
+        plots.draw_history(metrics["history"], folder / "loss.png")

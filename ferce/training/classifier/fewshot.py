@@ -70,15 +70,15 @@ def fit(
     set_head(opened, *_head(plan, x, [str(item.sample.label) for item in faces.train], labels))
     val = Faces(faces.val, labels, opened.preprocessing)
     outputs = validation.predict(opened.net, val, BATCH, accelerator)
-    told = run.facts(plan, faces, opened, accelerator)
-    told |= {"history": [], "seconds": round(time.monotonic() - begun, 1)}
-    return run.finish(output, opened, outputs, faces, told)
+    facts = run.facts(plan, faces, opened, accelerator)
+    facts |= {"history": [], "seconds": round(time.monotonic() - begun, 1)}
+    return run.finish(output, opened, outputs, faces, facts)
 
 
 def prototypes(
     features: NDArray[np.float64], classes: NDArray[np.intp], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight (K, D) and bias (K,) whose scores are minus half the squared distance to class means.
+    """Compute weight (K, D) and bias (K,) of scores: minus half squared distances to class means.
 
     Snell et al. 2017, arXiv:1703.05175, eq. 8: |f - m|^2 / 2 = |f|^2 / 2 - f m + |m|^2 / 2, whose
     first term is the same for all classes. Distances are in units of the spread within classes.
@@ -119,18 +119,18 @@ def _head(
 def _features(
     opened: Opened, items: Sequence[Aligned], labels: Sequence[str], accelerator: "Accelerator"
 ) -> NDArray[np.float64]:
-    """(N, D) pooled features of the faces as they are."""
+    """Compute (N, D) pooled features of the faces as they are."""
     data = Faces(items, labels, opened.preprocessing)
     passes = [
         [(0, i) for i in range(start, min(start + BATCH, len(items)))]
         for start in range(0, len(items), BATCH)
     ]
-    found = [opened.net.features(b.images.to(accelerator.device)) for b in loader(data, passes)]
-    return np.asarray(torch.cat(found).double().cpu().numpy())
+    features = [opened.net.features(b.images.to(accelerator.device)) for b in loader(data, passes)]
+    return np.asarray(torch.cat(features).double().cpu().numpy())
 
 
 def _fit_clip(plan: Plan, output: Path, faces: Examples) -> Json:
-    """A head on CLIP's features, saved as `clip:BASE+FOLDER` loads it.
+    """Fit a head on CLIP's features, and save it as `clip:BASE+FOLDER` loads it.
 
     Raises:
         TrainingError: prototypes, which are for timm networks.
@@ -154,15 +154,15 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> Json:
     calibration = validation.calibrate(outputs)
     model.module.head, model.calibration = head, calibration
     clip.save(model, output, base.where)
-    told = run.facts_of(plan, faces) | {
+    facts = run.facts_of(plan, faces) | {
         "val": validation.measure(outputs, calibration, faces.people()),
         "origin": plan.network,
         "history": [],
         "seconds": round(time.monotonic() - begun, 1),
     }
-    export.note(output, {k: told[k] for k in ("data", "origin", "plan")})
-    export.report(output, told)
-    return told
+    export.note(output, {k: facts[k] for k in ("data", "origin", "plan")})
+    export.report(output, facts)
+    return facts
 
 
 def _clip_outputs(model: "Clip", head: Module, faces: Examples) -> validation.Outputs:
@@ -175,5 +175,5 @@ def _clip_outputs(model: "Clip", head: Module, faces: Examples) -> validation.Ou
 
 
 def _crops(items: Sequence[Aligned]) -> list[Face]:
-    """Faces whose pixels may be written, which torch asks of an array."""
+    """Copy faces, as torch asks for arrays that may be written."""
     return [Face(crop=item.face().crop.copy()) for item in items]

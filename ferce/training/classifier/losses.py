@@ -30,7 +30,7 @@ class ClassLoss:
     smoothing: float = 0.0
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """(N, K) scores and (N, K) target shares to (N,) losses.
+        """Compute (N,) losses of (N, K) scores and (N, K) target shares.
 
         A row of zeros stands for an unlabelled face; its loss is 0.
         """
@@ -47,7 +47,7 @@ class ClassLoss:
 
 
 def class_loss(plan: Plan, counts: NDArray[np.floating]) -> ClassLoss:
-    """The loss that the plan names.
+    """Build the loss that the plan names.
 
     Args:
         plan: names the loss and its constants.
@@ -67,12 +67,12 @@ def class_loss(plan: Plan, counts: NDArray[np.floating]) -> ClassLoss:
 
 
 def log_prior(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of the class shares (Menon et al. 2021, arXiv:2007.07314, eq. 10)."""
+    """Compute log class priors (Menon et al. 2021, arXiv:2007.07314, eq. 10)."""
     return np.asarray(np.log(counts / counts.sum()))
 
 
 def ldam_margins(counts: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
-    """Margins in proportion to n^(-1/4) (Cao et al. 2019, arXiv:1906.07413, eq. 13).
+    """Compute margins in proportion to n^(-1/4) (Cao et al. 2019, arXiv:1906.07413, eq. 13).
 
     They apply to plain scores, not to cosines as there, so that the head stays a linear layer.
     """
@@ -81,7 +81,7 @@ def ldam_margins(counts: NDArray[np.float64], largest: float) -> NDArray[np.floa
 
 
 def balanced_weights(counts: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
-    """(1 - beta) / (1 - beta^n) (Cui et al. 2019, arXiv:1901.05555, eq. 10).
+    """Compute (1 - beta) / (1 - beta^n) (Cui et al. 2019, arXiv:1901.05555, eq. 10).
 
     Scaled so that the mean weight of the training faces is 1, which keeps the learning rate's
     meaning.
@@ -91,7 +91,7 @@ def balanced_weights(counts: NDArray[np.float64], beta: float) -> NDArray[np.flo
 
 
 def unit_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """(N,) mean binary cross-entropy of the coded action units.
+    """Compute (N,) mean binary cross-entropies of the coded action units.
 
     Args:
         logits: (N, A) scores.

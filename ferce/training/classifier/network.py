@@ -35,14 +35,14 @@ class Net(torch.nn.Module):  # type: ignore[misc]
         self.units = torch.nn.Linear(network.head_hidden_size, units) if units else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(N, 3, H, W) to (N, K) scores and (N, A) scores or None."""
+        """Score images (N, 3, H, W): (N, K) labels, and (N, A) action units or None."""
         if self.units is None:
             return self.network(images), None
         features = self.features(images)
         return self.network.get_classifier()(features), self.units(features)
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, D) what the classifier reads."""
+        """Compute (N, D) features that the classifier reads."""
         return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
 
 
@@ -88,7 +88,7 @@ def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
 
 
 def lite_weights(network: Module) -> dict[str, Tensor]:
-    """The ImageNet weights of EfficientNet-Lite0 under timm's names.
+    """Load the ImageNet weights of EfficientNet-Lite0 under timm's names.
 
     Both implementations list the same layers in the same order; every shape is checked by the
     loading. The file's content is known by its hash before it is read, as tensors only.
@@ -152,7 +152,7 @@ def _default() -> str:
 
 
 def _create(name: str, plan: Plan, outputs: int, pretrained: bool = False) -> tuple[Module, Json]:
-    """The network, with the arguments that its config must name to build it again."""
+    """Create the network; gives the arguments that its config must name to build it again, too."""
     import timm
 
     config = timm.get_pretrained_cfg(name)
@@ -176,7 +176,7 @@ def _create(name: str, plan: Plan, outputs: int, pretrained: bool = False) -> tu
 
 
 def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) -> Opened:
-    """An earlier run, or any network in timm's layout, whose labels may be others."""
+    """Open an earlier run, or any network in timm's layout, whose labels may be others."""
     from safetensors.torch import load_file
 
     config = read_json(folder / "config.json")
@@ -224,7 +224,7 @@ def _opened(network: Module, plan: Plan, units: int, origin: str, arguments: Jso
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _check_head(net: Net, size: tuple[int, int]) -> None:
-    """The scores must be the same by way of the shared features."""
+    """Check that the scores are the same by way of the shared features."""
     net.eval()
     images = torch.linspace(-1, 1, 3 * size[0] * size[1]).view(1, 3, *size)
     shared, _ = net(images)

@@ -82,15 +82,15 @@ def train(
     outputs = validation.predict(opened.net, stage.val, plan.batch, accelerator, plan.workers)
     if not accelerator.is_main_process:
         return {}
-    told = facts(plan, faces, opened, accelerator) | {
+    known = facts(plan, faces, opened, accelerator) | {
         "history": at.history,
         "best_epoch": at.stopping.epoch,
         "seconds": round(time.monotonic() - begun, 1),
     }
-    return finish(output, opened, outputs, faces, told)
+    return finish(output, opened, outputs, faces, known)
 
 
-def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told: Json) -> Json:
+def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, known: Json) -> Json:
     """Calibrate, measure, write the folder; gives what `metrics.json` holds.
 
     Args:
@@ -98,16 +98,16 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told
         opened: the network with the weights to keep.
         outputs: its scores of `faces.val`.
         faces: what it was trained and chosen on.
-        told: facts of the run; `history` among them, one row an epoch.
+        known: facts of the run; `history` among them, one row an epoch.
     """
     calibration = validation.calibrate(outputs)
     val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
         opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
     )
-    export.export(output, trained, {k: told[k] for k in ("data", "origin", "plan")})
-    export.report(output, {"val": val, **told})
-    return {"val": val, **told}
+    export.export(output, trained, {k: known[k] for k in ("data", "origin", "plan")})
+    export.report(output, {"val": val, **known})
+    return {"val": val, **known}
 
 
 def _fit(
@@ -168,12 +168,12 @@ def _announce(faces: Examples, labels: Sequence[str], report: progress.Report) -
 
 
 def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: "Accelerator") -> Json:
-    """Of the plan, the data, the network and the machine."""
+    """Describe the plan, the data, the network and the machine."""
     device = accelerator.device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    told = facts_of(plan, faces)
-    told["machine"] |= {"processes": accelerator.num_processes} | ({"device": gpu} if gpu else {})
-    return told | {
+    known = facts_of(plan, faces)
+    known["machine"] |= {"processes": accelerator.num_processes} | ({"device": gpu} if gpu else {})
+    return known | {
         "origin": opened.origin,
         "network": opened.net.network.pretrained_cfg.get("architecture"),
         "parameters": sum(p.numel() for p in opened.net.parameters()),
@@ -181,12 +181,12 @@ def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: "Accelerator
 
 
 def facts_of(plan: Plan, faces: Examples) -> Json:
-    """Of the plan, the data and this machine's CPU."""
+    """Describe the plan, the data and this machine's CPU."""
     import timm
 
     return {
         "plan": asdict(plan),
-        "data": faces.told(),
+        "data": faces.summary(),
         "machine": {
             "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
             "torch": torch.__version__,

@@ -16,7 +16,7 @@ FLOOR = 0.01  # share of the peak rate that is left at the end
 
 
 def factor(progress: float, warmup: float, floor: float = FLOOR) -> float:
-    """Share of the peak rate at `progress` 0..1 of the run.
+    """Compute the share of the peak rate at `progress` 0..1 of the run.
 
     Rises in a line over the first `warmup`, then falls as half a cosine to `floor` (Loshchilov &
     Hutter 2017, arXiv:1608.03983, without restarts).
@@ -28,7 +28,7 @@ def factor(progress: float, warmup: float, floor: float = FLOOR) -> float:
 
 
 def groups(net: "Net", weight_decay: float, layer_decay: float) -> list[Json]:
-    """Parameter groups with `lr_scale`; biases and norms do not decay.
+    """Make parameter groups with `lr_scale`; biases and norms do not decay.
 
     Args:
         net: a `network.Net`.
@@ -52,7 +52,7 @@ def groups(net: "Net", weight_decay: float, layer_decay: float) -> list[Json]:
 
 
 def frozen_modules(net: "Net", freeze: str) -> list[Module]:
-    """The modules that keep their weights: none, the whole backbone, or its first N groups.
+    """List the modules that stay frozen: none, the whole backbone, or its first N groups.
 
     Raises:
         TrainingError: the network has no such number of groups.
@@ -89,7 +89,7 @@ def rest(modules: Iterable[Module]) -> None:
 
 
 def _leaves(modules: Iterable[Module]) -> list[Module]:
-    """Modules that hold parameters or buffers themselves."""
+    """List the modules that hold parameters or buffers themselves."""
     return [m for m in modules if m._parameters or m._buffers]
 
 

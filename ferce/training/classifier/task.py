@@ -89,7 +89,7 @@ class ClassifierTask(Task[Pass]):
         return Epoch(self._load(waiting, at.epoch, at.step), total, done)
 
     def loss(self, batch: Pass) -> dict[str, Tensor]:
-        """This pass's part of the mean over the whole step.
+        """Compute this pass's part of the mean over the whole step.
 
         Times the number of processes, over which the gradients are averaged: so the gradient is
         that of one process with the whole step, however it is cut.
@@ -108,7 +108,7 @@ class ClassifierTask(Task[Pass]):
         return "the faces " + ", ".join(items[i].sample.name for i in batch.batch.indices.tolist())
 
     def rate(self, at: Position) -> float:
-        """Share of the peak rate by steps or, if that is later, by minutes."""
+        """Compute the share of the peak rate by steps or, if that is later, by minutes."""
         total = self.stage.epochs * self.stage.order.length
         if self.plan.max_steps:
             total = min(total, self.plan.max_steps)
@@ -149,7 +149,7 @@ class ClassifierTask(Task[Pass]):
             yield Step([Pass(batch, labelled, coded) for batch in mixed], len(members))
 
     def _keys(self, members: Indices, epoch: int) -> list[list[Key]]:
-        """(epoch, index) of the faces in each pass of this process."""
+        """List (epoch, index) of the faces in each pass of this process."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         parts = share(members, rank, world, self.plan.accumulate)
         return [[(epoch, int(i)) for i in part] for part in parts]

@@ -35,7 +35,7 @@ class Outputs:
     units: NDArray[np.float64]
 
     def among(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Truth and scores of the faces whose one label is among `names`, those columns only."""
+        """Select truth and scores of faces whose one label is in `names`, those columns only."""
         columns = [self.labels.index(name) for name in names]
         rows = (self.targets[:, columns] > 0.99).any(1)
         return self.targets[rows][:, columns].argmax(1), self.logits[rows][:, columns]
@@ -45,7 +45,7 @@ class Outputs:
 def predict(
     net: Net, faces: Faces, batch: int, accelerator: "Accelerator", workers: int = 0
 ) -> Outputs:
-    """Outputs for all faces; every process must call it, and each gets all of them."""
+    """Predict all faces; every process must call it, and each gets all outputs."""
     rank, world = accelerator.process_index, accelerator.num_processes
     mine = np.arange(rank, len(faces), world)
     passes = [[(0, int(i)) for i in piece] for piece in _pieces(mine, batch)]
@@ -64,7 +64,7 @@ def predict(
 
 
 def _block(net: Net, batch: Batch, accelerator: "Accelerator") -> torch.Tensor:
-    """(n, columns): index, scores, targets, unit scores, units."""
+    """Predict a batch as (n, columns): index, scores, targets, unit scores, units."""
     with accelerator.autocast():
         logits, units = net(batch.images)
     if units is None:
@@ -85,7 +85,7 @@ def _outputs(rows: NDArray[np.float64], labels: tuple[str, ...], has_units: bool
 
 
 def score(outputs: Outputs) -> float:
-    """The figure that chooses: macro-F1 over the 14 compounds.
+    """Compute the score that chooses the epoch: macro-F1 over the 14 compounds.
 
     In the stage of basic emotions, the share of each face's emotions among as many top scores.
     """
@@ -101,7 +101,7 @@ def score(outputs: Outputs) -> float:
 
 
 def calibrate(outputs: Outputs) -> Calibration:
-    """Temperature and set mass from the validation faces that show a compound."""
+    """Fit temperature and set mass on the validation faces that show a compound."""
     truth, logits = outputs.among(COMPOUNDS)
     temperature = metrics.fit_temperature(truth, logits)
     mass = metrics.fit_set_mass(truth, softmax(logits / temperature, axis=1))
@@ -109,7 +109,7 @@ def calibrate(outputs: Outputs) -> Calibration:
 
 
 def measure(outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]) -> Json:
-    """All figures of the validation split, as JSON.
+    """Measure all figures of the validation split, as JSON.
 
     Args:
         outputs: of all N faces.
@@ -146,7 +146,7 @@ def measure(outputs: Outputs, calibration: Calibration, subjects: NDArray[np.gen
 
 
 def _beyond(outputs: Outputs) -> Json:
-    """Figures of neutral, of all labels together, and of the action units."""
+    """Measure neutral, all labels together, and the action units."""
     more: Json = {}
     if len(outputs.labels) > len(COMPOUNDS):
         truth, logits = outputs.among(outputs.labels)
@@ -164,11 +164,11 @@ def _beyond(outputs: Outputs) -> Json:
 
 
 def unit_aucs(outputs: Outputs) -> dict[str, float | None]:
-    """AU -> AUC over the coded faces; None where all of them show it, or none."""
+    """Compute AU -> AUC over the coded faces; None where all of them show it, or none."""
     assert outputs.unit_logits is not None, "this network has no head for action units"
-    found = {}
+    aucs = {}
     for place, number in enumerate(UNIT_NUMBERS):
         known = ~np.isnan(outputs.units[:, place])
         value = metrics.auc(outputs.unit_logits[known, place], outputs.units[known, place] > 0.5)
-        found[f"AU{number}"] = None if np.isnan(value) else value
-    return found
+        aucs[f"AU{number}"] = None if np.isnan(value) else value
+    return aucs

@@ -25,7 +25,7 @@ PARTS = ("language_model", "qformer", "language_projection", "vision_model")
 
 
 def pattern(scope: str) -> str:
-    """The regular expression of a scope such as "language,projection", or the one behind "re:".
+    """Build the regular expression of a scope such as "language,projection" or "re:REGEX".
 
     Raises:
         TrainingError: a scope is unknown, or the expression is none.
@@ -65,7 +65,7 @@ def attach(network: Module, plan: LanguagePlan) -> "PeftModel":
 
 
 def counts(network: Module) -> dict[str, tuple[int, int]]:
-    """Part -> (parameters that learn, all parameters); quantised weights count unpacked.
+    """Count parameters by part: (trainable, all); quantised weights count unpacked.
 
     Adapter parameters are of the part that they adapt.
     """
@@ -85,6 +85,6 @@ def summary(made: dict[str, tuple[int, int]]) -> str:
 
 
 def _size(parameter: Parameter) -> int:
-    """Numbers in a weight; NF4 packs two in a byte."""
+    """Count the numbers in a weight; NF4 packs two in a byte."""
     packed = type(parameter).__name__ == "Params4bit"
     return int(parameter.numel()) * (2 if packed else 1)

@@ -62,7 +62,7 @@ class Conversation:
     seed: int = 0
 
     def examples(self, epoch: int, predicted: Sequence[str]) -> list[Example]:
-        """All turns of an epoch, in the order of the faces.
+        """Make all examples of an epoch, in the order of the faces.
 
         Args:
             epoch: decides the variations and the wording.
@@ -78,7 +78,7 @@ class Conversation:
         return made
 
     def label_example(self, index: int, number: int, epoch: int) -> list[Example]:
-        """The label, if the stage knows it; the two emotions of a compound by turns."""
+        """Ask for the label, if the stage knows it; for the two emotions of a compound in turn."""
         truth = self.truths[index]
         if "label" not in self.tasks or truth is None:
             return []
@@ -91,7 +91,7 @@ class Conversation:
         return [Example(number, "label", prompt, answer) for answer in answers]
 
     def explanation_example(self, number: int, epoch: int, predicted: str) -> list[Example]:
-        """The explanation of the predicted label, or a description without one."""
+        """Ask for the explanation of the predicted label, or for a description without one."""
         units, hidden = self.gallery.units(number, self.shown[number])
         if "explanation" not in self.tasks or units is None:
             return []
@@ -103,7 +103,7 @@ class Conversation:
         return [Example(number, "explanation", explanation_prompt(label, self.template), text.text)]
 
     def question_examples(self, number: int, epoch: int, ledger: Ledger) -> Iterator[Example]:
-        """Some of the questions that this picture answers."""
+        """Ask some of the questions that this picture answers."""
         if "vqa" not in self.tasks or not self.questions:
             return
         rng = random.Random(f"ask/{self.seed}/{epoch}/{number}")
@@ -114,7 +114,7 @@ class Conversation:
 
 
 def explanation_prompt(label: str | None, template: str = "plain") -> str:
-    """The prompt that the app gives for a predicted label; the house prompt without one."""
+    """Write the app's prompt for a predicted label; the house prompt without one."""
     if label is None:
         return prompts.HOUSE
     return prompts.TEMPLATES[template].format(label=label, context="")

@@ -40,20 +40,20 @@ class Origin:
 
 
 def origin(plan: LanguagePlan) -> Origin:
-    """The plan's base, fetched if need be.
+    """Find the plan's base, and fetch it if need be.
 
     Raises:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
     packaged = plan.base == blip2_mini.KIND
-    found = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
+    folder = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
-    own = blip2_mini.NAME if packaged else hub.repository_of(found) or str(found)
+    own = blip2_mini.NAME if packaged else hub.repository_of(folder) or str(folder)
     name = plan.base_id or own
-    commit = found.name if hub.repository_of(found) else plan.revision or None
-    return Origin(found, name, commit, hub.fingerprint(found))
+    commit = folder.name if hub.repository_of(folder) else plan.revision or None
+    return Origin(folder, name, commit, hub.fingerprint(folder))
 
 
 def export(
@@ -88,7 +88,7 @@ class Facts:
     data: Json
 
     def machine(self) -> Json:
-        """Where it ran."""
+        """Describe the machine and its packages."""
         import bitsandbytes
         import peft
         import torch
@@ -105,12 +105,12 @@ class Facts:
 
 
 def finish(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, told: Json
+    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     export(folder, wrapped, processor, facts.base, {"data": facts.data})
     metrics = {
-        **told,
+        **figures,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
         "data": facts.data,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,14 +39,14 @@ class Features:
         """`paths` are shards of `SHARD` pictures, in order; the last may hold fewer."""
         from safetensors import safe_open
 
-        self._files = [safe_open(path, framework="pt") for path in paths]
+        self._files: list[Any] = [safe_open(path, framework="pt") for path in paths]
         self._slices = [file.get_slice("features") for file in self._files]
         self.shown = [
             Shown.of(row) for file in self._files for row in file.get_tensor("shown").tolist()
         ]
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
-        """(N, Q, D) features of the pictures with these numbers, on the CPU."""
+        """Read (N, Q, D) features of the pictures with these numbers, on the CPU."""
         return torch.cat([self._slices[n // SHARD][n % SHARD : n % SHARD + 1] for n in numbers])
 
 
@@ -92,25 +92,25 @@ def look(gallery: Gallery) -> list[Shown]:
 
 
 def default_root() -> Path:
-    """The folder of shards when none is given."""
+    """Give the folder of shards when none is named."""
     return Path.home() / ".cache" / "ferce" / "features"
 
 
 def pixel_values(backend: Blip2, pictures: Iterable[Pixels]) -> Tensor:
-    """(N, 3, H, W) float32 on the CPU, as the processor makes them."""
+    """Preprocess pictures to (N, 3, H, W) float32 on the CPU."""
     made = backend.processor.image_processor(images=list(pictures), return_tensors="pt")
     return made["pixel_values"]
 
 
 def encode(backend: Blip2, pixels: Tensor, projected: bool) -> Tensor:
-    """(N, Q, D) what the Q-Former reads, put into the language model's space if `projected`."""
+    """Encode images as (N, Q, D) Q-Former outputs, in the language model's space if `projected`."""
     network = backend.network
     read = backend._query(pixels.to(backend.device)).last_hidden_state
     return network.language_projection(read.to(backend._dtype)) if projected else read
 
 
 def _names(gallery: Gallery, settings: Json) -> list[str]:
-    """A shard's name, 32 hex digits, changes with its pictures and the settings."""
+    """Name shards by 32 hex digits that change with their pictures and the settings."""
     common = json.dumps({**settings, "format": FORMAT}, sort_keys=True)
     names = []
     for start in range(0, len(gallery), SHARD):
@@ -147,7 +147,7 @@ class FeatureSource:
     features: Features | None = None
 
     def __call__(self, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """`features` (N, Q, D) or `pixel_values` (N, 3, H, W) of these pictures, on the device."""
+        """Give `features` (N, Q, D) or `pixel_values` (N, 3, H, W) of pictures, on the device."""
         device = self.backend.device
         if self.features is not None:
             return {"features": self.features.rows(numbers).to(device, non_blocking=True)}
@@ -186,7 +186,7 @@ class FeatureSources:
 
 
 def settings(backend: Blip2, plan: LanguagePlan, fingerprint: str, projected: bool) -> Json:
-    """What remembered features depend on besides the pictures.
+    """List what kept features depend on besides the pictures.
 
     Args:
         backend: the network as it was loaded.

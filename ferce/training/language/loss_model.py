@@ -1,4 +1,4 @@
-"""A BLIP-2 that learns: from what was seen and said to the loss of the answer, and no further.
+"""The loss of a BLIP-2's answers, from pictures or their features and from token ids.
 
 The language model is given embeddings. The output layer runs over answer tokens only, as the logits
 of all others would be thrown away: with 50,000 words they are the largest tensor of a plain step.
@@ -43,7 +43,7 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
         return not _learns(self.network.language_projection)
 
     def train(self, mode: bool = True) -> "LossModel":
-        """Training mode for what learns and for the language model; the rest stays as it is."""
+        """Put the language model and what learns into training mode; the rest stays as it is."""
         super().train(mode)
         for part in (self.network.vision_model, self.network.qformer):
             part.train(mode and _learns(part))
@@ -62,7 +62,7 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
             self.network.language_projection = torch.nn.Identity()
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(N,) mean negative log-likelihood of each row's answer.
+        """Compute (N,) mean negative log-likelihoods of the rows' answers.
 
         Args:
             batch: `rows.Tokeniser.batch`, with `features` (N, Q, D) or `pixel_values`.
@@ -73,7 +73,7 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
         return self._decoded(embeds, batch["attention_mask"], batch["labels"])
 
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(N, L, D) embeddings of the rows, what was seen in place of the placeholders."""
+        """Embed the rows as (N, L, D), the picture's features in place of the placeholders."""
         ids = batch["input_ids"]
         places = ids == self.network.config.image_token_id
         wanted = self.network.config.num_query_tokens
@@ -83,7 +83,7 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
         return embeds.masked_scatter(places[..., None], seen)
 
     def see(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(N, Q, D) in the language model's space."""
+        """Compute (N, Q, D) picture features in the language model's space."""
         network = self.network
         if "features" not in batch:
             read = self._query(batch["pixel_values"])
@@ -158,7 +158,7 @@ class FeatureBlip2(Blip2):
         return self.loss_model.embed(inputs)
 
     def asked(self, prompts: Sequence[str], source: dict[str, Tensor]) -> Inputs:
-        """Inputs of N prompts, not yet in the family's format, over what is seen of N pictures."""
+        """Build inputs of N prompts, not yet in the family's format, about N pictures."""
         rows = [list(self.tokeniser.prompt(text)) for text in prompts]
         ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
         return {"input_ids": ids, "attention_mask": mask, **source}
@@ -166,7 +166,7 @@ class FeatureBlip2(Blip2):
     def score(
         self, numbers: Sequence[int], source: FeatureSource, prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
-        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`."""
+        """Compute (N, K) mean log-probability per token of the phrases as answers to `prompt`."""
         tokens = self.continuations(self.question(prompt), phrases)
         rows = []
         for start in range(0, len(numbers), self.settings.batch):
@@ -181,7 +181,7 @@ class FeatureBlip2(Blip2):
     def say(
         self, numbers: Sequence[int], source: FeatureSource, prompts: Sequence[str], limit: int
     ) -> list[str]:
-        """What the model answers to a prompt about each picture."""
+        """Answer a prompt about each picture."""
         texts: list[str] = []
         for start in range(0, len(numbers), self.settings.batch):
             rows = slice(start, start + self.settings.batch)

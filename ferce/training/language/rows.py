@@ -15,13 +15,14 @@ from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices
 
 if TYPE_CHECKING:
+    from ferce.models.vlm.base import VisionLanguage
     from ferce.models.vlm.blip2 import Blip2
 
 POOL = 16  # steps whose rows are sorted together; more saves padding and mixes less
 
 
 def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indices]:
-    """Rows of each optimiser step of an epoch; a function of its arguments alone.
+    """Group rows into the optimiser steps of an epoch; a function of its arguments alone.
 
     Rows are shuffled, sorted by length within pools of `POOL` steps, and the steps shuffled again;
     steps differ by at most one row, so that none is a small remainder.
@@ -37,7 +38,7 @@ def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indi
 
 
 def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
-    """A step's rows in passes of at most `tokens` tokens, padding included, and at least one row.
+    """Cut a step's rows into passes of at most `tokens` tokens, padding included.
 
     The longest steps decide how much memory a run needs; in more passes they compute the same.
     """
@@ -76,10 +77,10 @@ class Row:
 
 
 class Tokeniser:
-    """Turns into rows, exactly as `backends.blip2` reads prompts and scores answers."""
+    """Tokenises examples exactly as `vlm.blip2` reads prompts and scores answers."""
 
     def __init__(self, backend: "Blip2") -> None:
-        self.backend = backend
+        self.backend: VisionLanguage = backend
         self.inner = backend.processor.tokenizer
         self.causal = backend.style == "opt"
         config = backend.network.config
@@ -88,7 +89,7 @@ class Tokeniser:
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, text: str) -> tuple[int, ...]:
-        """Ids of a prompt in the family's format, behind the picture's placeholders."""
+        """Tokenise a prompt in the family's format, behind the picture's placeholders."""
         asked = self.backend.question(text)
         if asked not in self._prompts:
             made = (*[self.image] * self.queries, *self.inner(asked)["input_ids"])
@@ -122,7 +123,7 @@ class Tokeniser:
         return row
 
     def batch(self, rows: Sequence[Row], device: torch.device, width: int = 0) -> dict[str, Tensor]:
-        """Tensors of N rows, padded on the right to the longest of them, or to `width`.
+        """Stack N rows, padded on the right to the longest of them, or to `width`.
 
         Returns:
             input_ids and attention_mask (N, L); labels (N, L), or (N, T) for an encoder-decoder.
@@ -136,12 +137,12 @@ class Tokeniser:
 
 
 def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: torch.device) -> Tensor:
-    """(N,) float32: the weight of each row's task."""
+    """Look up the weight of each row's task, (N,) float32."""
     values = [weights[row.example.task] for row in rows]
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Tensor:
-    """(N, L) rows padded on the right to the longest of them, or to `width`."""
+    """Pad rows on the right to (N, L), the longest of them or `width`."""
     padded = pad_sequence([torch.tensor(row) for row in rows], True, value, padding_side="right")
     return functional.pad(padded, (0, max(0, width - padded.shape[1])), value=value)

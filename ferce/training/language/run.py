@@ -23,7 +23,7 @@ from ferce.training.language.loss_model import FeatureBlip2, LossModel
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import Tokeniser
 from ferce.training.language.task import LanguageTask, Stage
-from ferce.training.language.validation import Validator, shuffled
+from ferce.training.language.validation import Validator, rouge_scorer, shuffled
 from ferce.training.optimiser import adamw
 from ferce.training.progress import TrainingError
 from ferce.training.settings import Json
@@ -81,6 +81,8 @@ def tune(
         CheckpointError: the base cannot be had.
     """
     begun = time.monotonic()
+    if plan.rouge_faces:
+        rouge_scorer()  # rather now than after the first epoch
     accelerator = open_accelerator(plan, output)
     session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
     saved = checkpoint.to_resume(session.folder, plan, resume)
@@ -98,12 +100,7 @@ def tune(
     accelerator.end_training()
     if not accelerator.is_main_process:
         return {}
-    block, calibration = figures(outputs, faces)
-    best = at.history[at.stopping.epoch]
-    if "val_rouge_l" in best:
-        block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
-    told = {
-        "val": best | block,
+    known = {
         "history": at.history,
         "best_epoch": at.stopping.epoch,
         "seconds": round(time.monotonic() - begun, 1),
@@ -111,8 +108,18 @@ def tune(
         "parameters": {part: pair[1] for part, pair in counts.items()},
         "remembered": tuning.sources.settings is not None,
     }
-    facts = Facts(plan, base, accelerator, faces.told())
-    finished = export.finish(output, tuning.wrapped, tuning.backend.processor, facts, told)
+    return _finish(tuning, output, faces, outputs, known)
+
+
+def _finish(tuning: Tuning, output: Path, faces: Examples, outputs: Outputs, known: Json) -> Json:
+    """Measure and export; gives what `metrics.json` holds."""
+    block, calibration = figures(outputs, faces)
+    best = known["history"][known["best_epoch"]]
+    if "val_rouge_l" in best:
+        block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
+    facts = Facts(tuning.plan, tuning.base, tuning.session.accelerator, faces.summary())
+    made = {"val": best | block, **known}
+    finished = export.finish(output, tuning.wrapped, tuning.backend.processor, facts, made)
     if calibration is not None:
         save_calibration(output, calibration)
         plots.draw_confusion(block["confusion"], output / "confusion.png")
@@ -120,7 +127,7 @@ def tune(
 
 
 def figures(outputs: Outputs, faces: Examples) -> tuple[Json, Calibration | None]:
-    """What a card needs of the val split, and the calibration behind it.
+    """Measure what a card needs of the val split; gives the calibration, too.
 
     Nothing where none of the faces that were scored shows a compound.
     """

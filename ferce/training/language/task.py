@@ -80,7 +80,7 @@ class LanguageTask(Task[Pass]):
         return Epoch(self._cut(rows, waiting), len(rows) * self.stage.epochs, done)
 
     def loss(self, batch: Pass) -> dict[str, Tensor]:
-        """The weighted mean over the step's rows, each the mean over its answer's tokens.
+        """Compute the weighted mean over the step's rows, each the mean over its answer's tokens.
 
         The gradients are averaged over the processes, so each gives its part times them.
         """
@@ -100,7 +100,7 @@ class LanguageTask(Task[Pass]):
         return "the batch " + ", ".join(f"{name} ({row.example.task})" for name, row in pairs)
 
     def rate(self, at: Position) -> float:
-        """Share of the peak rate by epochs or, if that is later, by steps."""
+        """Compute the share of the peak rate by epochs or, if that is later, by steps."""
         done = (at.epoch + (at.within + 1) / self.length) / self.stage.epochs
         if self.plan.max_steps:
             done = max(done, (at.step + 1) / self.plan.max_steps)
@@ -118,7 +118,7 @@ class LanguageTask(Task[Pass]):
         return Validation(value, figures, text, [str(sample) for sample in samples])
 
     def weights(self) -> dict[str, Tensor]:
-        """The trainable parameters by name; the frozen base is not saved."""
+        """Give the trainable parameters by name; the frozen base is not saved."""
         return {n: p.detach() for n, p in self.module.named_parameters() if p.requires_grad}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -135,7 +135,7 @@ class LanguageTask(Task[Pass]):
                 tensor.copy_(weights[name])
 
     def state(self) -> Json:
-        """The labels that the explanations of this epoch are asked for."""
+        """Give the labels that the explanations of this epoch are asked for."""
         return {"predicted": self.predicted}
 
     def load_state(self, state: Json) -> None:

@@ -71,7 +71,7 @@ class Comparison:
         return self.ours.memory / self.plain.memory
 
     def table(self) -> str:
-        """As Markdown."""
+        """Write the comparison as Markdown."""
         lines = [
             "| recipe | samples/s | peak MB | encoding once, s | padding |",
             "|---|---|---|---|---|",
@@ -127,7 +127,7 @@ def _apart(side: str, plan: LanguagePlan, steps: int) -> Speed:
 
 
 def measure(side: str, plan: LanguagePlan, steps: int) -> Speed:
-    """One side in this process; `ours` or `plain`."""
+    """Measure one side in this process; `ours` or `plain`."""
     from ferce.training import examples
     from ferce.training.language import export
     from ferce.training.language.run import open_accelerator, open_tuning
@@ -168,7 +168,7 @@ def _prepare() -> None:
 def _batches(
     side: str, tuning: "Tuning", source: "FeatureSource", plan: LanguagePlan, steps: int
 ) -> list[list["Row"]]:
-    """Rows of each step, the same rows for both sides: grouped by length, or as they come."""
+    """Make the rows of each step, the same for both sides: grouped by length, or as they come."""
     import numpy as np
 
     from ferce.training.language.rows import grouped
@@ -189,7 +189,7 @@ def _batches(
 def _timed(
     tuning: "Tuning", source: "FeatureSource", batches: Sequence[Sequence["Row"]], side: str
 ) -> tuple[float, float]:
-    """(samples a second, share of padding)."""
+    """Time the steps: samples a second, and the share of padding."""
     from ferce.training.optimiser import adamw
 
     loss_model, tokeniser = tuning.backend.loss_model, tuning.backend.tokeniser
@@ -225,7 +225,7 @@ def _timed(
 
 
 def _passes(side: str, rows: Sequence["Row"], tokens: int) -> list[list["Row"]]:
-    """The rows of a step as they are computed: all at once, or as the loop cuts them."""
+    """Split the rows of a step as they are computed: all at once, or as the task cuts them."""
     import numpy as np
 
     from ferce.training.language.rows import cut

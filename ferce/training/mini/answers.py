@@ -35,11 +35,11 @@ class Describer(Protocol):
     """What `mentions` needs of a model."""
 
     def question(self, text: str) -> str:
-        """A question in the family's format."""
+        """Put a question into the family's format."""
         ...
 
     def reply(self, crops: Sequence[Pixels], asked: Sequence[str], limit: int) -> list[str]:
-        """What the model says to each formatted prompt about its crop."""
+        """Answer each formatted prompt about its crop."""
         ...
 
 
@@ -57,12 +57,12 @@ class Accuracy:
     swapped: float
     changed: float
 
-    def told(self) -> str:
-        """One line."""
+    def line(self) -> str:
+        """Put the figures into one line."""
         return f"{self.score.told()}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
 
     def to_json(self) -> Json:
-        """As a card wants it."""
+        """Give the figures as a card wants them."""
         return {
             "yes_no_balanced": self.score.mean,
             "cues": {name: value for name, value in self.score.balanced.items() if value == value},
@@ -84,17 +84,17 @@ def accuracy(backend: VisionLanguage, album: Album, numbers: Numbers) -> Accurac
 def summary(
     backend: VisionLanguage, albums: Mapping[str, Album], split: str, most: int = GLANCED
 ) -> str:
-    """Accuracy in one line, on some renders and annotated photos of a split; 0 asks about all."""
+    """Measure accuracy on some renders and photos of a split, in one line; 0 takes all."""
     lines = []
     for name in PICTURED:
         numbers = some(albums[name].where(split), most)
-        lines.append(f"{name} {accuracy(backend, albums[name], numbers).told()}")
+        lines.append(f"{name} {accuracy(backend, albums[name], numbers).line()}")
     return "; ".join(lines)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def margins(backend: VisionLanguage, album: Album, numbers: Numbers) -> Values:
-    """(n, C) log-odds of yes against no on each cue, about the faces with these numbers."""
+    """Compute (n, C) log-odds of yes against no on each cue, about the faces with these numbers."""
     asked = [backend.question(text) for text in questions.score_prompts().values()]
     if not isinstance(backend, Blip2):
         crops = list(album.crops(numbers))
@@ -110,7 +110,7 @@ def margins(backend: VisionLanguage, album: Album, numbers: Numbers) -> Values:
 
 
 def _margin(backend: Blip2, images: torch.Tensor, asked: str) -> Values:
-    """(n,) log-odds of yes against no as the first word of the answer to one question."""
+    """Compute (n,) log-odds of yes against no as the first word of the answer to one question."""
     tokenizer, config = backend.processor.tokenizer, backend.network.config
     ids = [config.image_token_id] * config.num_query_tokens + tokenizer(asked)["input_ids"]
     rows = torch.tensor([ids] * len(images), device=backend.device)
@@ -121,7 +121,7 @@ def _margin(backend: Blip2, images: torch.Tensor, asked: str) -> Values:
 
 
 def label_accuracy(backend: VisionLanguage, album: Album, numbers: Numbers) -> float:
-    """Accuracy of the likeliest compound over the faces that have one; NaN without any."""
+    """Measure the accuracy of the likeliest compound over faces that have one; NaN without any."""
     values, truth = likelihoods(backend, album, numbers)
     return float((values.argmax(1) == truth).mean()) if len(truth) else float("nan")
 
@@ -129,7 +129,7 @@ def label_accuracy(backend: VisionLanguage, album: Album, numbers: Numbers) -> f
 def likelihoods(
     backend: VisionLanguage, album: Album, numbers: Numbers
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """(N, 14) log-likelihoods of the compounds, and (N,) the true one, of faces that have one."""
+    """Compute (N, 14) log-likelihoods of the compounds, and (N,) truth, of faces that have one."""
     held = [int(i) for i in numbers if album.samples[i].label in COMPOUNDS]
     truth = np.array([COMPOUNDS.index(str(album.samples[i].label)) for i in held], np.intp)
     if not held:
@@ -162,12 +162,12 @@ def mentions(backend: Describer, album: Album, numbers: Numbers) -> Mentioned:
 
 
 def harmonic(a: float, b: float) -> float:
-    """Harmonic mean; 0 where both are."""
+    """Compute the harmonic mean; 0 where both are."""
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
 def _shares(texts: list[str], album: Album, faces: list[int]) -> tuple[float, float]:
-    """Precision and recall of texts against faces."""
+    """Measure precision and recall of texts against faces."""
     table = []
     for text, number in zip(texts, faces, strict=True):
         units = album.samples[number].units or ()
@@ -179,7 +179,7 @@ def _shares(texts: list[str], album: Album, faces: list[int]) -> tuple[float, fl
 
 
 def _seen(album: Album, number: int) -> set[int] | None:
-    """Units that can be named; None where that is not known."""
+    """List the units that can be named; None where that is not known."""
     sample = album.samples[number]
     hidden = hidden_in(sample)
     if sample.units is None or hidden is None:

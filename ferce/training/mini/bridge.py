@@ -38,7 +38,7 @@ class Bridge(torch.nn.Module):  # type: ignore[misc]
             self.facts.bias.fill_(-2.0)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (N, 1 + P, D) of the tower to the code (N, Q, W), and scores of the facts."""
+        """Map tokens (N, 1 + P, D) of the tower to the code (N, Q, W), and scores of the facts."""
         read = self.former(
             query_embeds=self.queries.expand(len(tokens), -1, -1), encoder_hidden_states=tokens
         ).last_hidden_state
@@ -47,7 +47,7 @@ class Bridge(torch.nn.Module):  # type: ignore[misc]
 
 
 def likeness(seen: Tensor) -> float:
-    """Mean cosine between two queries' codes of one face, less what all faces share; 1: collapse.
+    """Measure the mean cosine of two queries' codes of a face, less the faces' mean; 1: collapse.
 
     Args:
         seen: (N, Q, W).
@@ -74,11 +74,11 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         self.facts = _facts(albums)
         network.vision_model.eval().requires_grad_(False)
         known.to(network.device).requires_grad_(False)
-        self.bridge = Bridge(network).to(network.device)
+        self.bridge: Bridge = Bridge(network).to(network.device)
         super().__init__("bridge", self.bridge, schedule)
 
     def batches(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Tokens (N, 1 + P, D) of the tower, and facts (N, FACTS) with NaN where unknown."""
+        """Give tokens (N, 1 + P, D) of the tower, and facts (N, FACTS) with NaN where unknown."""
         step, seed, device = first, self.schedule.seed, str(self.network.device)
         while True:
             some = self.pool.draw(self.schedule.batch, (seed + 2, step))
@@ -90,7 +90,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
             step += 1
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Distance from the code in units of its spread, and cross-entropy of the known facts.
+        """Compute the distance from the code over its spread, and cross-entropy of the known facts.
 
         What nobody knows of a face is taken from the read-out itself.
         """
@@ -105,7 +105,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         return {"code": apart, "facts": wrong}
 
     def describe_validation(self) -> str:
-        """Tell the read-out behind the queries, and their likeness.
+        """Measure the read-out behind the queries, and their likeness.
 
         The limits of yes come from training renders.
         """
@@ -123,7 +123,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _read(self, album: Album, numbers: NDArray[np.int64]) -> tuple[NDArray[np.float32], float]:
-        """(n, C) scores of the cues, and the likeness of the queries."""
+        """Compute (n, C) scores of the cues, and the likeness of the queries."""
         rows, alike = [], []
         for start in range(0, len(numbers), 128):
             pixels = torch.from_numpy(album.crops(numbers[start : start + 128]))
@@ -136,7 +136,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         return cues.of_units(np.concatenate(rows)), float(np.mean(alike))
 
 
-def teach(
+def train(
     network: "Blip2ForConditionalGeneration",
     known: code.Code,
     albums: Mapping[str, Album],
@@ -152,6 +152,6 @@ def teach(
 
 
 def _facts(albums: Mapping[str, Album]) -> Tensor:
-    """(N, FACTS) of the training faces in the order of `tower.faces`."""
+    """Collect (N, FACTS) of the training faces in the order of `tower.faces`."""
     pair = (albums["renders"], albums["faces"])
     return code.facts([book.samples[i] for book in pair for i in book.where("train")])

@@ -39,7 +39,7 @@ TEMPLATE = (
 
 
 def processor(texts: Sequence[str]) -> "LlavaProcessor":
-    """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
+    """Make the processor of pictures and words; its tokenizer is trained on the texts."""
     from transformers import BlipImageProcessor, LlavaProcessor
 
     words = design.tokenizer(texts, WORDS)
@@ -61,7 +61,7 @@ def processor(texts: Sequence[str]) -> "LlavaProcessor":
 def fresh(
     words: "PreTrainedTokenizerFast", tower: Path, faces: Tensor
 ) -> "FastVlmForConditionalGeneration":
-    """A network that sees, but has yet to learn to speak.
+    """Make a network with a trained tower and an untrained language model.
 
     Args:
         words: the tokenizer.
@@ -92,7 +92,7 @@ def wrapped(network: "FastVlmForConditionalGeneration", processor: "LlavaProcess
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def features(network: "FastVlmForConditionalGeneration", images: Tensor) -> Tensor:
-    """(N, PLACES, SEEN) of the tower, in raster order."""
+    """Compute (N, PLACES, SEEN) features of the tower, in raster order."""
     seen = network.model.vision_tower(images.contiguous(memory_format=torch.channels_last))
     return seen.last_hidden_state.flatten(2).transpose(1, 2)
 

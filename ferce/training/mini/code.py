@@ -29,12 +29,12 @@ class Code(torch.nn.Module):  # type: ignore[misc]
             self.words.bias.normal_(0.0, 0.2)
 
     def forward(self, facts: Tensor) -> Tensor:
-        """The code of facts; it is linear in them."""
+        """Encode facts; the code is linear in them."""
         return self.words(facts).view(-1, design.QUERIES, design.WIDTH)
 
 
 def facts(samples: list[Sample]) -> Tensor:
-    """(N, FACTS) float32, nan where nobody can know; covered units are told as not there."""
+    """Encode samples as (N, FACTS) float32, NaN where unknown; covered units count as not there."""
     rows = []
     for sample in samples:
         hidden = hidden_in(sample) or frozenset()
@@ -47,7 +47,7 @@ def facts(samples: list[Sample]) -> Tensor:
 
 
 def mirrored(known: Tensor, flags: Tensor) -> Tensor:
-    """Facts (N, FACTS) with left and right changed where `flags` (N,) says so."""
+    """Swap left and right of facts (N, FACTS) where `flags` (N,) says so."""
     swapped = torch.cat([known[:, UNITS : 2 * UNITS], known[:, :UNITS], known[:, 2 * UNITS :]], 1)
     return torch.where(flags[:, None], swapped, known)
 

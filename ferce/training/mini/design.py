@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tokenizer(texts: Sequence[str], words: int) -> "PreTrainedTokenizerFast":
-    """Byte-level BPE laid out like OPT's: every text begins with `</s>`."""
+    """Train a byte-level BPE laid out like OPT's: every text begins with `</s>`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -55,7 +55,7 @@ SHARP = 1.5  # spread of query and key weights over 1 / sqrt(width), so that att
 
 
 def processor(texts: Sequence[str]) -> "Blip2Processor":
-    """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
+    """Make the processor of pictures and words; its tokenizer is trained on the texts."""
     from transformers import Blip2Processor, BlipImageProcessor
 
     words = tokenizer(texts, WORDS)
@@ -175,7 +175,7 @@ def whiten(tower: "Blip2VisionModel", images: Tensor) -> None:
 
 
 def _places() -> Tensor:
-    """(49, WIDTH) sines and cosines of row and column (Vaswani et al. 2017, arXiv:1706.03762)."""
+    """Compute (49, WIDTH) sines and cosines of row and column (arXiv:1706.03762)."""
     row, column = torch.meshgrid(torch.arange(PLACES), torch.arange(PLACES), indexing="ij")
     pace = 1 / 100 ** (torch.arange(WIDTH // 4) / (WIDTH / 4))
     angles = [at.flatten()[:, None] * pace for at in (row, column)]

@@ -12,7 +12,7 @@ GREY, BLUR, NOISE = 0.15, 0.25, 0.03  # shares of the pictures; standard deviati
 
 
 def plain(pixels: Tensor, side: int) -> Tensor:
-    """(N, S, S, 3) uint8 to (N, 3, side, side) float32 in -1..1, as the processor makes them."""
+    """Convert (N, S, S, 3) uint8 to (N, 3, side, side) float32 in -1..1, as the processor does."""
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     if images.shape[-1] == side:
         return images
@@ -20,7 +20,7 @@ def plain(pixels: Tensor, side: int) -> Tensor:
 
 
 def varied(pixels: Tensor, side: int, dice: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Variations of `plain`, and (N,) bool which of them are mirrored.
+    """Vary pictures at random; gives (N,) bool which of them are mirrored, too.
 
     Args:
         pixels: (N, S, S, 3) uint8.
@@ -48,7 +48,7 @@ def varied(pixels: Tensor, side: int, dice: torch.Generator) -> tuple[Tensor, Te
 def _coloured(
     images: Tensor, draw: Callable[[float, float], Tensor], dice: torch.Generator
 ) -> Tensor:
-    """Light, contrast, tint, grey, blur and noise; still about -1..1."""
+    """Vary light, contrast, tint, grey, blur and noise; still about -1..1."""
     n = len(images)
     low, high = 0.7, 1.35
     bent = ((images.clamp(-1, 1) + 1) / 2).pow(draw(low, high).view(n, 1, 1, 1))

@@ -18,7 +18,7 @@ from ferce.models.vlm.base import VisionLanguage
 from ferce.training.checkpoint import write_json
 from ferce.training.mini import album, answers, recipe, talk
 from ferce.training.mini.album import Album
-from ferce.training.mini.answers import DESCRIBED, PICTURED
+from ferce.training.mini.answers import DESCRIBED, PICTURED, Numbers
 from ferce.training.mini.recipe import TALK, Recipe
 from ferce.training.mini.stage import averaged
 from ferce.training.settings import Json
@@ -86,7 +86,10 @@ def measure(plan: Recipe, asked: Packaged, split: str) -> Json:
 
     adapter = str(asked.adapter) if asked.adapter else None
     backend = blip2.load(Spec("blip2", str(asked.base), adapter=adapter), plan.device)
-    made = _measured(backend, recipe.albums(plan), split, asked.most)
+    faces = recipe.albums(plan)
+    renders = faces["renders"].where(split)
+    described = album.some(renders, min(asked.most or DESCRIBED, DESCRIBED))
+    made = _measured(backend, faces, split, asked.most, described)
     _note(asked.adapter or asked.base, split, made)
     return made
 
@@ -96,16 +99,18 @@ def measure_chat(plan: Recipe, asked: Packaged, split: str) -> Json:
     from ferce.models.vlm.chat import load
 
     backend, faces = load(Spec("chat", str(asked.base)), "cpu"), recipe.albums(plan)
-    made = _measured(backend, faces, split, asked.most)
     numbers = album.some(faces["renders"].where(split), asked.most)
+    made = _measured(backend, faces, split, asked.most, album.some(numbers, DESCRIBED))
     labels = answers.label_accuracy(backend, faces["renders"], numbers)
     made["renders"] |= {"label_accuracy": labels}
     _note(asked.base, split, made)
     return made
 
 
-def _measured(backend: VisionLanguage, faces: dict[str, Album], split: str, most: int) -> Json:
-    """Measure answers and descriptions.
+def _measured(
+    backend: VisionLanguage, faces: dict[str, Album], split: str, most: int, described: Numbers
+) -> Json:
+    """Measure answers on the albums, and descriptions of some renders.
 
     Returns:
         For renders and annotated photos: balanced accuracy of yes and no and of each cue, the same
@@ -117,8 +122,7 @@ def _measured(backend: VisionLanguage, faces: dict[str, Album], split: str, most
         numbers = album.some(faces[name].where(split), most)
         given = answers.accuracy(backend, faces[name], numbers)
         made[name] = {"faces": len(numbers), **given.to_json()}
-    numbers = album.some(faces["renders"].where(split), min(most or DESCRIBED, DESCRIBED))
-    named = answers.mentions(backend, faces["renders"], numbers)
+    named = answers.mentions(backend, faces["renders"], described)
     made["renders"] |= {"mention_f1": named.f1, "mention_f1_swapped": named.swapped}
     return made
 
@@ -129,7 +133,7 @@ def _note(folder: Path, split: str, made: Json) -> None:
 
 
 def _calibration(backend: VisionLanguage, book: Album) -> Calibration:
-    """Temperature and set mass on the val split; those of no calibration where it has no labels."""
+    """Fit temperature and set mass on the val split; none where it has no labels."""
     values, truth = answers.likelihoods(backend, book, book.where("val"))
     if not len(truth):
         return Calibration()
@@ -139,7 +143,7 @@ def _calibration(backend: VisionLanguage, book: Album) -> Calibration:
 
 
 def _facts(plan: Recipe, backend: VisionLanguage, data: str) -> Json:
-    """What it learnt from and how, as a card wants it."""
+    """Describe what it learnt from and how, as a card wants it."""
     books = [album.load(plan.folder / "albums" / name) for name in recipe.ALBUMS[:2]]
     labels = Counter(
         book.samples[i].label or "unlabelled" for book in books for i in book.where("train")

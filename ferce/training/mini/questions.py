@@ -5,7 +5,7 @@ questionnaire and short questions on a whole cue (is the person smiling) beside 
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -25,7 +25,9 @@ from ferce.facs.prototypes import fits
 from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
 from ferce.training.language.conversation import Conversation, Example
 from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.language.rows import grouped
 from ferce.training.mini.album import Album
+from ferce.training.sampling import Indices
 
 # Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
 WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
@@ -70,17 +72,17 @@ class Face:
     coded: frozenset[int] | None = None
 
     def strength(self, number: int) -> float | None:
-        """0..1, None where nobody can know."""
+        """Look up a unit's strength 0..1; None where it is unknown."""
         if self.coded is not None and number not in self.coded:
             return None
         if UNITS[number].region in self.hidden:
             return None
-        found = [u for u in self.units if u.unit == number]
-        strengths = [1.0 if u.intensity is None else u.intensity for u in found]
+        coded = [u for u in self.units if u.unit == number]
+        strengths = [1.0 if u.intensity is None else u.intensity for u in coded]
         return max(strengths, default=0.0)
 
     def state(self, numbers: Sequence[int]) -> bool | None:
-        """Whether one of the units is there; None where that is not clear."""
+        """Tell whether one of the units is there; None where that is not clear."""
         known = [self.strength(number) for number in numbers]
         if any(value is not None and value >= CLEAR for value in known):
             return True
@@ -97,7 +99,7 @@ class Questioner:
     rng: random.Random
 
     def cues(self, face: Face) -> Iterator[tuple[str, str]]:
-        """One cue that is there and one that is not, as question and answer."""
+        """Ask about one cue that is there and one that is not."""
         known = {cue: face.state(units) for cue, units in CUES.items()}
         for wanted in (True, False):
             fair = [c for c, s in known.items() if s is wanted and self.ledger.may(c, wanted)]
@@ -108,26 +110,26 @@ class Questioner:
             yield self.rng.choice(WORDED[cue]), self._reply(face, CUES[cue], wanted)
 
     def questionnaire(self, face: Face) -> Iterator[tuple[str, str]]:
-        """The app's questions that this face answers."""
+        """Ask the app's questions that this face answers."""
         for question, (numbers, rest) in ASKED.items():
             hidden = {UNITS[n].region for n in numbers} & face.hidden
             if hidden:
                 yield question, covered(min(hidden), TRAINING, self.rng)
             elif (state := face.state(numbers)) is not None:
                 plain = question.startswith("Is ") or question == QUESTIONNAIRE[5]
-                there = self._reply(face, numbers, True) if plain else self._told(face, numbers)
+                there = self._reply(face, numbers, True) if plain else self._sentence(face, numbers)
                 yield question, there if state else rest
         if face.coded is None:
             yield from self._whole(face)
 
     def _whole(self, face: Face) -> Iterator[tuple[str, str]]:
-        """Questions on the whole face, which need every unit coded."""
+        """Ask about the whole face, which needs every unit coded."""
         seen = visible(face.units, face.hidden)
         shown = {UNITS[u.unit].region for u in seen}
         active = [region for region in REGIONS if region in shown]
-        told = self._clauses(seen)
+        clauses = self._clauses(seen)
         where = joined([f"the {region}" for region in active])
-        yield TENSION, f"At {where}: {told}." if active else "Nowhere: the face is at rest."
+        yield TENSION, f"At {where}: {clauses}." if active else "Nowhere: the face is at rest."
         one = [u for u in seen if u.side]
         if self.ledger.may(SIDES, bool(one)):
             self.ledger.note(SIDES, bool(one))
@@ -141,10 +143,10 @@ class Questioner:
     def _reply(self, face: Face, numbers: Sequence[int], yes: bool) -> str:
         if not yes:
             return "No."
-        told = self._told(face, numbers)
-        return self.rng.choice(("Yes.", f"Yes, {told[:1].lower()}{told[1:]}"))
+        sentence = self._sentence(face, numbers)
+        return self.rng.choice(("Yes.", f"Yes, {sentence[:1].lower()}{sentence[1:]}"))
 
-    def _told(self, face: Face, numbers: Sequence[int]) -> str:
+    def _sentence(self, face: Face, numbers: Sequence[int]) -> str:
         return f"{opened(self._clauses(_of(face, numbers)))}."
 
     def _clauses(self, units: Sequence[UnitLabel]) -> str:
@@ -157,7 +159,7 @@ def _of(face: Face, numbers: Sequence[int]) -> list[UnitLabel]:
 
 
 def score_prompts() -> Mapping[str, str]:
-    """Cue -> the question by which a voice is measured."""
+    """Map each cue to the question by which a model is measured."""
     return {cue: ways[0] for cue, ways in WORDED.items()}
 
 
@@ -205,8 +207,26 @@ def spoken(
     return Round(chosen, [*_known(examples, gallery), *_plain(gallery, shown, number, seed)])
 
 
+def steps_of(
+    make: Callable[[int], Round], batch: int, seed: int, first: int
+) -> Iterator[tuple[int, int, Round, Indices]]:
+    """Group the examples of one round after another into steps, from step `first` on, without end.
+
+    Returns:
+        Number of the step and of the round, the round, and which of its examples are in the step.
+    """
+    step = number = 0
+    while True:
+        made = make(number)
+        every = grouped([len(example.answer) for example in made.examples], batch, (seed, number))
+        for place, members in enumerate(every, start=step):
+            if place >= first:
+                yield place, number, made, members
+        step, number = step + len(every), number + 1
+
+
 def _known(examples: list[Example], gallery: Gallery) -> Iterator[Example]:
-    """Without what depends on units that were not coded."""
+    """Drop what depends on units that were not coded."""
     for example in examples:
         if gallery.items[example.number // 2].sample.coded is None:
             yield example

@@ -68,11 +68,11 @@ class Recipe:
     report: progress.Report = progress.silent
 
     def checkpoints(self, stage: str) -> Path:
-        """The folder of a stage's checkpoints."""
+        """Name the folder of a stage's checkpoints."""
         return self.folder / stage
 
     def schedule(self, stage: str) -> Schedule:
-        """How long and how fast a stage learns."""
+        """Give the schedule of a stage."""
         return self.schedules.get(stage, DEFAULTS.get(stage, Schedule()))
 
 
@@ -111,10 +111,10 @@ def run(recipe: Recipe, stage: str) -> None:
     if stage == TALK:
         backend = open_chat(recipe, faces)
         judge = partial(_glance, backend, faces)
-        talk.teach(backend, faces, schedule, folder, recipe.report, judge)
+        talk.train(backend, faces, schedule, folder, recipe.report, judge)
     elif stage == "tower":
         teacher = tower.Teacher(recipe.teacher)
-        tower.teach(faces, teacher, schedule, folder, recipe.device, recipe.report)
+        tower.train(faces, teacher, schedule, folder, recipe.device, recipe.report)
     else:
         _run_on_blip2(recipe, stage, faces)
 
@@ -124,16 +124,16 @@ def _run_on_blip2(recipe: Recipe, stage: str, faces: Mapping[str, Album]) -> Non
     network, processor = fresh(recipe, faces)
     if stage == "speech":
         pair = (faces["renders"], faces["faces"])
-        speech.teach(network, processor, pair, schedule, folder, recipe.report)
+        speech.train(network, processor, pair, schedule, folder, recipe.report)
         return
     open_tower(recipe, network)
     reader = open_speech(recipe, network)
     if stage == "bridge":
-        bridge.teach(network, reader.code, faces, schedule, folder, recipe.report)
+        bridge.train(network, reader.code, faces, schedule, folder, recipe.report)
         return
     link = open_bridge(recipe, network)
     backend = design.wrapped(network, processor)
-    whole.teach(backend, link, faces, schedule, folder, recipe.report)
+    whole.train(backend, link, faces, schedule, folder, recipe.report)
 
 
 def fresh(
@@ -168,7 +168,7 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
 
 def read_out(recipe: Recipe, split: str) -> dict[str, cues.Score]:
     """Measure the tower's own read-out of the action units on a split."""
-    model = tower.TowerModel(0).to(recipe.device)
+    model: tower.TowerModel = tower.TowerModel(0).to(recipe.device)
     kept = averaged(recipe.checkpoints("tower"))
     model.load_state_dict({k: v for k, v in kept.items() if not k.startswith("copies.")})
     return tower.scores(model, albums(recipe), split)

@@ -11,12 +11,13 @@ from torch import Tensor
 from ferce.core.labels import COMPOUNDS
 from ferce.models.prompts import QUESTIONNAIRE, TEMPLATES
 from ferce.training import progress
-from ferce.training.language.conversation import PHRASES, PROMPTS, Example
+from ferce.training.language.conversation import PHRASES, PROMPTS
 from ferce.training.language.loss_model import LossModel
-from ferce.training.language.rows import Row, Tokeniser, grouped
+from ferce.training.language.rows import Row, Tokeniser
 from ferce.training.mini import code, design, questions
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
+from ferce.training.sampling import Indices
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
@@ -43,7 +44,7 @@ class Lesson:
 
 
 def corpus(album: Album, seed: int) -> list[str]:
-    """Texts that hold every word of training: descriptions, questions, prompts, labels."""
+    """Collect texts that hold every word of training: descriptions, questions, prompts, labels."""
     among = album.where("train")
     every = [questions.spoken(album, among, k, seed) for k in range(CORPUS_ROUNDS)]
     texts = [t for made in every for one in made.examples for t in (one.prompt, one.answer)]
@@ -68,39 +69,39 @@ class SpeechTask(StageTask[Lesson]):
         self.backend = design.wrapped(network, processor)
         self.tokeniser, self.loss_model = Tokeniser(self.backend), LossModel(self.backend)
         self.loss_model.projected = True  # the code stands behind the projection
-        self.reader = Reader(network).to(network.device)
+        self.reader: Reader = Reader(network).to(network.device)
         super().__init__("speech", self.reader, schedule)
 
     def batches(self, first: int) -> Iterator[Lesson]:
-        """Rows and doubted facts of each step."""
+        """Make rows and noisy facts of each step."""
         self.network.language_model.train()
-        step = number = 0
-        while True:
-            album = self.albums[0] if len(self.albums) == 1 or number % 4 else self.albums[1]
-            made = questions.spoken(album, album.where("train"), number, self.schedule.seed)
-            lengths = [len(example.answer) for example in made.examples]
-            every = grouped(lengths, self.schedule.batch, (self.schedule.seed, number))
-            if step + len(every) > first:
-                facts = code.facts([album.samples[i] for i in made.faces])
-                for place, members in enumerate(every, start=step):
-                    if place >= first:
-                        yield self._lesson([made.examples[i] for i in members], facts, place)
-            step, number = step + len(every), number + 1
+        batch, seed = self.schedule.batch, self.schedule.seed
+        for step, number, made, members in questions.steps_of(self._round, batch, seed, first):
+            yield self._lesson(self._album(number), made, members, seed * 1_000_003 + step)
 
     def loss(self, batch: Lesson) -> dict[str, Tensor]:
-        """Negative log-likelihood of the answers."""
+        """Compute the negative log-likelihood of the answers."""
         tensors = self.tokeniser.batch(batch.rows, self.backend.device)
         tensors["features"] = self.reader.code(batch.facts.to(self.backend.device))
         return {"loss": self.loss_model(tensors).mean()}
 
-    def _lesson(self, examples: list[Example], facts: Tensor, step: int) -> Lesson:
-        numbers = torch.tensor([example.number for example in examples])
-        own = code.mirrored(facts[numbers // 2], numbers % 2 == 1)
-        dice = torch.Generator().manual_seed(self.schedule.seed * 1_000_003 + step)
-        return Lesson([self.tokeniser.row(one) for one in examples], code.doubted(own, dice))
+    def _album(self, number: int) -> Album:
+        return self.albums[0] if len(self.albums) == 1 or number % 4 else self.albums[1]
+
+    def _round(self, number: int) -> questions.Round:
+        album = self._album(number)
+        return questions.spoken(album, album.where("train"), number, self.schedule.seed)
+
+    def _lesson(self, album: Album, made: questions.Round, members: Indices, seed: int) -> Lesson:
+        examples = [made.examples[i] for i in members]
+        faces = [int(made.faces[example.number // 2]) for example in examples]
+        flags = torch.tensor([example.number % 2 == 1 for example in examples])
+        facts = code.mirrored(code.facts([album.samples[i] for i in faces]), flags)
+        noisy = code.doubted(facts, torch.Generator().manual_seed(seed))
+        return Lesson([self.tokeniser.row(example) for example in examples], noisy)
 
 
-def teach(
+def train(
     network: "Blip2ForConditionalGeneration",
     processor: "Blip2Processor",
     albums: Sequence[Album],

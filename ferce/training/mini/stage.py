@@ -46,7 +46,7 @@ class Schedule:
     seed: int = 0
 
     def factor(self, step: int) -> float:
-        """Share of the peak rate at a step: up in a line, level, down in a line."""
+        """Compute the share of the peak rate at a step: up in a line, level, down in a line."""
         left = (self.steps - step) / max(self.steps * self.cool, 1)
         return max(min(1.0, (step + 1) / self.warm, left), 0.0)
 
@@ -61,7 +61,7 @@ class StageTask(Task[B]):
 
     @abstractmethod
     def batches(self, first: int) -> Iterator[B]:
-        """Batches from step `first` on, without end; the same however often a run is cut off."""
+        """Make batches from step `first` on, without end; the same however often a run stops."""
 
     def describe_validation(self) -> str:
         """Measure the averaged weights, and tell the result in one line."""
@@ -75,7 +75,7 @@ class StageTask(Task[B]):
         return Epoch(self._until_due(at.step), self.schedule.steps * size, at.step * size)
 
     def rate(self, at: Position) -> float:
-        """Share of the peak rate by steps."""
+        """Compute the share of the peak rate by steps."""
         return self.schedule.factor(at.step)
 
     def validate(self, at: Position) -> Validation:
@@ -116,7 +116,7 @@ def fit(task: StageTask[B], folder: Path, device: str, report: progress.Report) 
 
 
 def split(module: torch.nn.Module) -> tuple[list[Parameter], list[Parameter]]:
-    """Hidden matrices for `Muon`; heads, embeddings, norms and biases for AdamW."""
+    """Split parameters: hidden matrices for `Muon`; heads, embeddings, norms, biases for AdamW."""
     matrices: list[Parameter] = []
     rest: list[Parameter] = []
     for name, parameter in module.named_parameters():

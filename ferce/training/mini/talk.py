@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ferce.models import prompts
 from ferce.models.vlm.chat import Chat
 from ferce.training import progress
 from ferce.training.language.conversation import Example
-from ferce.training.language.rows import IGNORED, Tokeniser, grouped
+from ferce.training.language.rows import IGNORED, Tokeniser
 from ferce.training.mini import chat, code, jitter, questions, speech
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
@@ -44,7 +45,7 @@ class Talker(torch.nn.Module):  # type: ignore[misc]
             self.facts.bias.fill_(-2.0)
 
     def forward(self, seen: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """(N,) mean negative log-likelihood of each row's answer, and (N, FACTS) scores.
+        """Compute (N,) mean negative log-likelihoods of the rows' answers, and (N, FACTS) scores.
 
         Args:
             seen: (N, PLACES, SEEN) of the tower.
@@ -64,7 +65,7 @@ class Talker(torch.nn.Module):  # type: ignore[misc]
 
 
 class ChatTokeniser(Tokeniser):
-    """Rows exactly as `backends.chat` reads prompts and scores answers."""
+    """Tokenises examples exactly as `vlm.chat` reads prompts and scores answers."""
 
     def __init__(self, backend: Chat) -> None:
         self.backend, self.inner, self.causal = backend, backend.processor.tokenizer, True
@@ -73,7 +74,7 @@ class ChatTokeniser(Tokeniser):
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, text: str) -> tuple[int, ...]:
-        """Ids of a prompt, the picture's placeholders among them."""
+        """Tokenise a prompt, the picture's placeholders within."""
         asked = self.backend.question(text)
         if asked not in self._prompts:
             turn = prompts.messages(asked)
@@ -110,36 +111,31 @@ class TalkTask(StageTask[Lesson]):
         super().__init__("talk", self.talker, schedule)
 
     def batches(self, first: int) -> Iterator[Lesson]:
-        """Features, facts and rows of each step."""
-        step, number, seed = 0, 0, self.schedule.seed
-        while True:
-            made = spoken(self.albums, number, seed)
-            lengths = [len(example.answer) for example in made.examples]
-            every = grouped(lengths, self.schedule.batch, (seed, number))
-            if step + len(every) > first:
-                album = _album(self.albums, number)
+        """Make features, facts and rows of each step."""
+        batch, seed, seen_of = self.schedule.batch, self.schedule.seed, -1
+        make = partial(spoken, self.albums, seed=seed)
+        for _, number, made, members in questions.steps_of(make, batch, seed, first):
+            if seen_of != number:  # the tower reads the pictures of a round once
+                album, seen_of = _album(self.albums, number), number
                 seen, facts = look(self.backend.network, album, made.faces, (seed, number))
-                for place, members in enumerate(every, start=step):
-                    if place >= first:
-                        rows = [self.tokeniser.row(made.examples[i]) for i in members]
-                        some = torch.tensor([row.example.number for row in rows])
-                        batch = self.tokeniser.batch(rows, self.backend.device)
-                        yield Lesson(batch, seen[some], facts[some])
-            step, number = step + len(every), number + 1
+            rows = [self.tokeniser.row(made.examples[i]) for i in members]
+            some = torch.tensor([row.example.number for row in rows])
+            tensors = self.tokeniser.batch(rows, self.backend.device)
+            yield Lesson(tensors, seen[some], facts[some])
 
     def loss(self, batch: Lesson) -> dict[str, Tensor]:
-        """Negative log-likelihood of the answers, and weighted cross-entropy of the facts."""
+        """Compute negative log-likelihood of answers, and weighted cross-entropy of facts."""
         answers, scores = self.talker(batch.seen, batch.batch)
         known = ~batch.facts.isnan()
         wrong = functional.binary_cross_entropy_with_logits(scores[known], batch.facts[known])
         return {"answers": answers.mean(), "facts": FACTS * wrong}
 
     def describe_validation(self) -> str:
-        """Tell what the judge says."""
+        """Ask the judge."""
         return self.judge() if self.judge else ""
 
 
-def teach(
+def train(
     backend: Chat,
     albums: Mapping[str, Album],
     schedule: Schedule,
@@ -175,7 +171,7 @@ def spoken(albums: Mapping[str, Album], number: int, seed: int) -> questions.Rou
 
 
 def _named(label: str) -> Iterator[tuple[str, str]]:
-    """The label as the answer to each question that asks for it."""
+    """Answer each question that asks for the label."""
     parts = [NOUNS[part] for part in components(label)]
     if len(parts) > 1:
         yield prompts.CLASSIFY, label
@@ -200,7 +196,7 @@ def look(
     faces: NDArray[np.int64],
     seed: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """(2 n, P, D) features of each face as it is and mirrored, varied, and their facts."""
+    """Compute (2 n, P, D) features of varied faces, every second mirrored, and their facts."""
     facts = code.facts([album.samples[i] for i in faces])
     flags = torch.arange(2 * len(faces)) % 2 == 1
     facts = code.mirrored(facts.repeat_interleave(2, 0), flags)

@@ -50,14 +50,14 @@ class Teacher(torch.nn.Module):  # type: ignore[misc]
         self.to(memory_format=torch.channels_last)
 
     def raw(self, images: Tensor) -> Tensor:
-        """(N, P, D) features at the places of the stride-16 map, in raster order."""
+        """Compute (N, P, D) features at the places of the stride-16 map, in raster order."""
         with torch.no_grad():
             fine, coarse = self.body(images.to(memory_format=torch.channels_last))
             coarse = functional.interpolate(coarse, fine.shape[-2:], mode="bilinear")
             return torch.cat([fine, coarse], 1).flatten(2).transpose(1, 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, P, D) the same with mean 0 and spread 1 in each channel over some faces."""
+        """Standardise `raw` features (N, P, D) by the mean and spread over some faces."""
         return (self.raw(images) - self.mean) / self.spread
 
     def settle(self, images: Tensor) -> None:
@@ -96,7 +96,7 @@ class TowerModel(torch.nn.Module):  # type: ignore[misc]
             self.units.bias.fill_(-2.0)  # most units are absent from most faces
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, S, S) to (N, 2, A) scores of left and right, and (N, P, WIDTH) tokens."""
+        """Map images (N, 3, S, S) to (N, 2, A) scores of both sides, and (N, P, WIDTH) tokens."""
         tokens = self.tower(pixel_values=images).last_hidden_state[:, 1:]
         return self.units(tokens.flatten(1)).view(-1, 2, UNITS), tokens
 
@@ -115,7 +115,7 @@ class Faces:
     odds: NDArray[np.float64]
 
     def pixels(self, some: NDArray[np.int64]) -> Tensor:
-        """(n, S, S, 3) uint8 of the faces with these places in `chosen`."""
+        """Read (n, S, S, 3) uint8 faces with these places in `chosen`."""
         rows, first = [], len(self.albums[0])
         for number in self.chosen[some]:
             book, at = (0, number) if number < first else (1, number - first)
@@ -123,12 +123,12 @@ class Faces:
         return torch.from_numpy(np.stack(rows))
 
     def draw(self, count: int, seed: tuple[int, int]) -> NDArray[np.int64]:
-        """Places of `count` faces."""
+        """Draw the places of `count` faces."""
         return np.random.default_rng(seed).choice(len(self.chosen), count, p=self.odds)
 
 
 def faces(renders: Album, real: Album, share: float) -> Faces:
-    """The training faces of both albums; rare units are drawn more often than they occur."""
+    """Collect the training faces of both albums; faces with rare units are drawn more often."""
     first, second = renders.where("train"), real.where("train")
     wanted = [targets(renders.samples[i]) for i in first] + [
         targets(real.samples[i]) for i in second
@@ -145,7 +145,7 @@ def faces(renders: Album, real: Album, share: float) -> Faces:
 
 
 def _odds(wanted: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N,) sum 1: by the rarest unit of each face, the square root of how rare it is, at most 4."""
+    """Weigh (N,) faces, sum 1, by their rarest unit: square root of its rarity, at most 4."""
     there = np.nan_to_num(wanted).max(1) > 0.5  # (N, A)
     rare = np.sqrt(there.sum(0).max(initial=1) / np.maximum(there.sum(0), 1))
     odds = np.where(there, np.minimum(rare, 4.0), 1.0).max(1, initial=1.0)
@@ -168,7 +168,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
         self.device = model.units.weight.device
 
     def batches(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (N, 3, S, S), and wanted (N, 2, A) with NaN where unknown."""
+        """Make images (N, 3, S, S), and wanted (N, 2, A) with NaN where unknown."""
         step, seed = first, self.schedule.seed
         while True:
             some = self.pool.draw(self.schedule.batch, (seed + 1, step))
@@ -179,7 +179,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
             step += 1
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Cross-entropy of the units that are known, and the distance from the teacher."""
+        """Compute cross-entropy of the known units, and the distance from the teacher."""
         images, wanted = batch
         scores, tokens = self.model(images)
         known = ~wanted.isnan()
@@ -191,12 +191,12 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
         return {"units": units, "teacher": functional.smooth_l1_loss(copies, features)}
 
     def describe_validation(self) -> str:
-        """Tell the read-out on faces held out."""
+        """Measure the read-out on faces held out."""
         measured = scores(self.model, self.albums, "val")
         return "; ".join(f"{name} {score.told()}" for name, score in measured.items())
 
 
-def teach(
+def train(
     albums: Mapping[str, Album],
     teacher: Teacher | None,
     schedule: Schedule,
@@ -221,7 +221,8 @@ def teach(
     if teacher is not None:
         teacher.to(device)
         teacher.settle(some)
-    model = TowerModel(teacher.width if teacher else 0).to(device)
+    model = TowerModel(teacher.width if teacher else 0)
+    model.to(device)
     design.whiten(model.tower, some)
     fit(TowerTask(model, teacher, pool, albums, schedule), folder, device, report)
     return model
@@ -246,13 +247,13 @@ def scores(model: TowerModel, albums: Mapping[str, Album], split: str) -> dict[s
 
 
 def mirrored(wanted: Tensor, flags: Tensor) -> Tensor:
-    """`wanted` (N, 2, A) with left and right changed where the picture is mirrored."""
+    """Swap left and right of `wanted` (N, 2, A) where the picture is mirrored."""
     return torch.where(flags[:, None, None], wanted.flip(1), wanted)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def read(model: TowerModel, album: Album, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n, A) the stronger side's score of each unit for the faces with these numbers."""
+    """Compute (n, A) the stronger side's score of each unit for the faces with these numbers."""
     model.eval()
     device = model.units.weight.device
     rows = []

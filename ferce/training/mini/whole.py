@@ -11,7 +11,7 @@ from torch.nn import functional
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.language.loss_model import LossModel
-from ferce.training.language.rows import Row, Tokeniser, grouped
+from ferce.training.language.rows import Row, Tokeniser
 from ferce.training.mini import answers, bridge, code, design, jitter, questions
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
@@ -64,20 +64,13 @@ class WholeTask(StageTask[Lesson]):
         return super().steps(at)
 
     def batches(self, first: int) -> Iterator[Lesson]:
-        """Rows, pictures and facts of each step; three rounds of four are about renders."""
-        step, number, seed = 0, 0, self.schedule.seed
-        while True:
-            album = self.albums["renders" if number % 4 else "faces"]
-            made = questions.spoken(album, album.where("train"), number, seed + 1)
-            lengths = [len(example.answer) for example in made.examples]
-            every = grouped(lengths, self.schedule.batch, (seed, number))
-            for place, members in enumerate(every, start=step):
-                if place >= first:
-                    yield self._lesson(album, made, members, seed + place)
-            step, number = step + len(every), number + 1
+        """Make rows, pictures and facts of each step; three rounds of four are about renders."""
+        batch, seed = self.schedule.batch, self.schedule.seed
+        for step, number, made, members in questions.steps_of(self._round, batch, seed, first):
+            yield self._lesson(self._album(number), made, members, seed + step)
 
     def loss(self, batch: Lesson) -> dict[str, Tensor]:
-        """Negative log-likelihood of the answers, and cross-entropy of the facts."""
+        """Compute negative log-likelihood of the answers, and cross-entropy of the facts."""
         seen = self.loss_model.see({"pixel_values": batch.images})
         tensors = self.tokeniser.batch(batch.rows, self.backend.device)
         loss = self.loss_model({**tensors, "features": seen}).mean()
@@ -86,12 +79,19 @@ class WholeTask(StageTask[Lesson]):
         return {"answers": loss, "facts": wrong}
 
     def describe_validation(self) -> str:
-        """Tell how well it answers yes or no."""
+        """Measure how well it answers yes or no."""
         self.backend.network.eval()
         return answers.summary(self.backend, self.albums, "val")
 
+    def _album(self, number: int) -> Album:
+        return self.albums["renders" if number % 4 else "faces"]
+
+    def _round(self, number: int) -> questions.Round:
+        album = self._album(number)
+        return questions.spoken(album, album.where("train"), number, self.schedule.seed + 1)
+
     def _lesson(self, album: Album, made: questions.Round, members: Indices, seed: int) -> Lesson:
-        """The pictures are varied, but mirrored only as the text says."""
+        """Vary the pictures, but mirror them only as the text says."""
         device = self.backend.device
         examples = [made.examples[i] for i in members]
         faces = [int(made.faces[example.number // 2]) for example in examples]
@@ -106,7 +106,7 @@ class WholeTask(StageTask[Lesson]):
         return Lesson(rows, images, facts.to(device))
 
 
-def teach(
+def train(
     backend: Blip2,
     link: bridge.Bridge,
     albums: Mapping[str, Album],
