@@ -5,6 +5,7 @@ A photo for it is black with grey squares: each square is a face; its brightness
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from patience import PATIENCE, until
 
 from ferce import images
 from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
@@ -31,9 +34,13 @@ from ferce.core.types import (
     Scores,
 )
 
+if TYPE_CHECKING:
+    from gradio_client import Client
+
 ROOT = Path(__file__).parents[1]
 SIDE = 96
 MINIMUM = 24  # pixels; a smaller square is a face too small to read
+NEGATIVE, BROKEN = "timm:test/negative", "timm:test/broken"  # models beside the default
 TINY = "The face is 16 pixels wide; at least 24 are needed. Use a larger photo."
 
 
@@ -100,11 +107,42 @@ class Echo:
         return [Answer(q, f"*{level}* bright, of {len(q)} letters", self.name) for q in questions]
 
 
+@dataclass(frozen=True)
+class Hold:
+    """Stops a reader of squares after each part, though it runs in another process.
+
+    While `folder` has a file named like a label, readings of that label go no further.
+    """
+
+    folder: Path
+
+    @contextmanager
+    def on(self, level: int) -> Iterator[None]:
+        """Readings of this level stop until the block ends."""
+        (self.folder / label_of(level)).touch()
+        try:
+            yield
+        finally:
+            (self.folder / label_of(level)).unlink()
+
+    def wait(self, label: str) -> None:
+        while (self.folder / label).exists():
+            time.sleep(0.02)
+
+    def end(self, label: str) -> None:
+        (self.folder / f"{label} is over").touch()
+
+    def over(self, level: int) -> bool:
+        """Whether a reading of this level came to its end or was given up."""
+        return (self.folder / f"{label_of(level)} is over").exists()
+
+
 @dataclass
 class SquareReader:
     """`pause` is waited between parts; `seen` lists the labels whose reading came to its end."""
 
     pause: float = 0.0
+    hold: Hold | None = None
     models: dict[str, str] = field(default_factory=lambda: {"classifier": "fake", "voice": "fake"})
     seen: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
@@ -129,11 +167,20 @@ class SquareReader:
         prediction = prediction_of(face)
         assert prediction.label is not None
         self.started.append(prediction.label)
-        for part in self._parts(face, prediction):
-            reading = replace(reading, **part)
-            yield reading
-            time.sleep(self.pause)
-        self.seen.append(prediction.label)
+        try:
+            for part in self._parts(face, prediction):
+                reading = replace(reading, **part)
+                yield reading
+                self._rest(prediction.label)
+            self.seen.append(prediction.label)
+        finally:
+            if self.hold:
+                self.hold.end(prediction.label)
+
+    def _rest(self, label: str) -> None:
+        time.sleep(self.pause)
+        if self.hold:
+            self.hold.wait(label)
 
     def _parts(self, face: Face, prediction: Prediction) -> Iterator[dict[str, object]]:
         yield {"prediction": prediction}
@@ -171,9 +218,9 @@ def others(name: str) -> Callable[..., object]:
     """Further models by their spec: "timm:test/negative" is one, "timm:test/broken" is none."""
 
     def load(say: Callable[[str], None]) -> SquareReader:
-        if name == "timm:test/broken":
+        if name == BROKEN:
             raise ValueError("The Hub has no test/broken.")
-        return Negative() if name == "timm:test/negative" else SquareReader()
+        return Negative() if name == NEGATIVE else SquareReader()
 
     return load
 
@@ -195,6 +242,7 @@ def serving(
     load: str = "squares",
     pause: float = 0.0,
     gate: str = "",
+    hold: str = "",
     temporary: str = "",
     **settings: object,
 ) -> Iterator[str]:
@@ -203,41 +251,55 @@ def serving(
     In a process of its own: Gradio's server leaves sockets and event loops to the garbage
     collector, which the tests would take for faults of whatever runs next.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    told = {"load": load, "pause": pause, "gate": gate, "settings": {"port": port, **settings}}
+    port = free_port()
+    told = {
+        "load": load, "pause": pause, "gate": gate, "hold": hold,
+        "settings": {"port": port, **settings},
+    }  # fmt: skip
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     variables = os.environ | {"PYTHONPATH": paths}
     if temporary:
         variables["GRADIO_TEMP_DIR"] = temporary
     server = subprocess.Popen([sys.executable, __file__, json.dumps(told)], cwd=ROOT, env=variables)
     try:
-        wait_for(port, server)
+        until(lambda: answers(port, server), "answer of the app")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
 
 
-def wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the app ended before it answered"
+def free_port() -> int:
+    """A port below those that systems give to outgoing connections, which might take it first."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the app does not answer")
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise OSError("none of 100 ports is free")
 
 
-def main(load: str, pause: float, gate: str, settings: dict[str, object]) -> None:
+def answers(port: int, server: "subprocess.Popen[bytes]") -> bool:
+    assert server.poll() is None, "the app ended before it answered"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def connect(url: str) -> "Client":
+    """A client of the app that waits as long as it takes."""
+    from gradio_client import Client
+
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+
+
+def main(load: str, pause: float, gate: str, hold: str, settings: dict[str, object]) -> None:
     import app
     from ferce.ui.web import Settings, build
 
     for name in {"examples", "results"} & settings.keys():
         settings[name] = Path(str(settings[name]))
     told = Settings(**settings)
-    squares = loader(SquareReader(pause), Path(gate) if gate else None)
+    held = Hold(Path(hold)) if hold else None
+    squares = loader(SquareReader(pause, held), Path(gate) if gate else None)
     page = build(told, squares, others) if load == "squares" else build(told)
     page.launch(**app.options(told), quiet=True)
 

@@ -3,13 +3,15 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from browser_fixtures import settled
+
 _SCRIPT = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 _RUN = "axe.run('.gradio-container', {runOnly: ['wcag2a', 'wcag2aa']})"
 
 
 def barriers(page):
     """Rule -> the elements that break it seriously, without those that are Gradio's own."""
-    page.wait_for_timeout(400)  # a button that has just been freed is still fading in
+    settled(page)  # a button that has just been freed is still fading in
     page.evaluate(_SCRIPT.read_text("utf-8"))
     return {
         rule["id"]: told

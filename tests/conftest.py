@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: a real photograph, a detector opened once, and its face."""
+"""Shared by all tests: a real photograph, a detector and apps opened once; patience with both."""
 
 import os
 
@@ -8,9 +8,14 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from versions import drift, pinned
 
 DRIFT = drift(pinned())
+
+# A busy machine is slow to draw examples and slow to try them.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config):
@@ -23,6 +28,19 @@ def pytest_report_header():
     """Say which versions differ from the tested ones."""
     pairs = (f"{name} {now} (tested {then})" for name, (then, now) in sorted(DRIFT.items()))
     return "versions: " + (", ".join(pairs) or "the tested ones (.ci/tested.txt)")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep each file, and all that talk to an app, in one process: what they share starts once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return "app" if file.startswith(("tests/test_app", "tests/test_mcp")) else file
+
+    return Together(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +66,31 @@ def smiling(astronaut, detector):
     """The one face of `astronaut`."""
     (face,) = detector.detect(astronaut)
     return face
+
+
+@pytest.fixture(scope="session")
+def hold(tmp_path_factory):
+    """Stops readings of the apps of squares."""
+    from app_fixtures import Hold
+
+    return Hold(tmp_path_factory.mktemp("hold"))
+
+
+@pytest.fixture(scope="session")
+def squares(hold):
+    """The address of an app that reads squares, with another model and one that fails."""
+    from app_fixtures import BROKEN, NEGATIVE, serving
+
+    with serving(
+        pause=0.02, hold=str(hold.folder), models=[NEGATIVE, BROKEN], max_photos=3
+    ) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def real():
+    """The address of an app with the models that app.py takes by default."""
+    from app_fixtures import serving
+
+    with serving("real") as address:
+        yield address

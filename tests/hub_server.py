@@ -1,4 +1,4 @@
-"""A Hub on loopback for tests: the routes that huggingface_hub 1.31 to 2.4 asks for, in memory.
+"""A Hub on loopback for tests: the routes that huggingface_hub 1.32 to 2.4 asks for, in memory.
 
 Real clients talk to it with HF_ENDPOINT; faults can be set, and what was asked is kept.
 """

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from patience import PATIENCE, PROGRAM
 
 from ferce.core.labels import COMPOUNDS
 from ferce.evaluation import metrics
@@ -101,7 +102,7 @@ def client(code: str, url: str, home: Path, token: str = "", **environment: str)
     """Run code in a fresh interpreter whose Hub is at `url` and whose cache is `home`."""
     return subprocess.run(
         [sys.executable, "-c", code], env=surroundings(url, home, token, **environment), cwd=home,
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PROGRAM, check=False,
     )  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def surroundings(url: str, home: Path, token: str = "", **more: str) -> dict[str
     return {
         **kept, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_TOKEN": token,
         "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_ETAG_TIMEOUT": "5",
-        "HF_HUB_DOWNLOAD_TIMEOUT": "5", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_ETAG_TIMEOUT": str(PATIENCE),
+        "HF_HUB_DOWNLOAD_TIMEOUT": str(PATIENCE), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
         **more,
     }  # fmt: skip

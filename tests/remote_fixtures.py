@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 from PIL import Image
 
 from ferce.core.types import Face, Scores
@@ -47,7 +48,7 @@ class Stub:
             return len(self.bodies) - 1
 
     def stall(self):
-        self.let_go.wait(20)
+        self.let_go.wait(PATIENCE)
 
 
 @contextmanager
@@ -212,7 +213,7 @@ def make_opened(clock, reachable):
 
     def open_(address, token=None, model="tiny-vlm", patience=None, **terms):
         patience = patience or Patience(
-            timeout=10, sleep=clock.sleep, clock=clock, chance=lambda: 0.5
+            timeout=PATIENCE, sleep=clock.sleep, clock=clock, chance=lambda: 0.5
         )
         server = Server(Endpoint(address, model, token), patience)
         made.append(remote.Remote(f"remote:{address}#{model}?allow=1", server, Terms(**terms)))

@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from ferce.data.rendering.compose import Studio
+from ferce.data.rendering.compose import AssetPaths
 from ferce.data.rendering.correspondence import Correspondence
 from ferce.data.rendering.kit import _kit
-from ferce.data.rendering.light import STUDIO
 from ferce.data.rendering.person import Credit, Person, save_person
-from ferce.data.rendering.raster import Camera
+from ferce.data.rendering.raster import STUDIO, Camera
 from ferce.data.rendering.texture import EYE_RINGS, IRISES, LOWER_INNER_LIP, UPPER_INNER_LIP
 
 STEP = 0.5  # cm between the vertices of the face grid
@@ -231,7 +230,7 @@ def write_obj(path, vertices):
     path.write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture(name="studio")
+@pytest.fixture(name="asset_paths")
 def make_studio(tmp_path):
     """A studio with the tiny kit and two fitted people, ann (train) and bob (test)."""
     folder = tmp_path / "studio"
@@ -241,4 +240,4 @@ def make_studio(tmp_path):
     correspondence(kit).save(folder / "landmarks.npz")
     for name, split in (("ann", "train"), ("bob", "test")):
         save_person(tiny_person(kit, name, split), folder / "people" / f"{name}.npz")
-    return Studio(folder / "kit.npz", folder / "people", folder / "landmarks.npz")
+    return AssetPaths(folder / "kit.npz", folder / "people", folder / "landmarks.npz")

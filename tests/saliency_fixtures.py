@@ -65,9 +65,11 @@ class OneUnit:
     name = "test:unit"
 
     def __init__(self, unit: int, label: str = COMPOUNDS[0]) -> None:
-        self.unit, self.column, self.calls = unit, COMPOUNDS.index(label), 0
+        self.unit, self.column = unit, COMPOUNDS.index(label)
+        self.calls = self.faces = 0
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         self.calls += 1
+        self.faces += len(faces)
         seen = [f.units[self.unit].intensity * f.units[self.unit].confidence for f in faces]
         return rows(self.column, 0.2 + 0.7 * np.array(seen))

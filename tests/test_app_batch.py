@@ -10,7 +10,8 @@ import zipfile
 import gradio as gr
 import jsonschema
 import pytest
-from app_fixtures import SquareReader, label_of, loader, scene, serving
+from app_fixtures import SquareReader, connect, label_of, loader, scene
+from patience import PATIENCE
 from PIL import Image
 
 from ferce.core.types import Report
@@ -44,7 +45,7 @@ def mixed(tmp_path):
 def models_of(reader):
     models = Models(loader(reader))
     models.start()
-    assert models.wait(5)
+    assert models.wait(PATIENCE)
     return models
 
 
@@ -186,16 +187,8 @@ def test_only_uploads_are_read(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def url():
-    with serving(max_photos=3) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    from gradio_client import Client
-
-    return Client(url, verbose=False)
+def client(squares):
+    return connect(squares)
 
 
 def test_api_reads_many_files_and_zips(client, mixed):
@@ -211,13 +204,14 @@ def test_api_reads_many_files_and_zips(client, mixed):
     assert "No photos were sent" in client.predict([], api_name="/batch")["error"]
 
 
-def test_api_reads_no_files_of_the_server_in_a_list(url, tmp_path):
+def test_api_reads_no_files_of_the_server_in_a_list(squares, tmp_path):
     import httpx
 
     secret = tmp_path / "secret.png"
     secret.write_bytes(png(10))
     sent = {"data": [[{"path": str(secret)}]]}
-    call = httpx.post(f"{url}/gradio_api/call/batch", json=sent)
-    answer = httpx.get(f"{url}/gradio_api/call/batch/{call.json()['event_id']}").text
+    asked = f"{squares}/gradio_api/call/batch"
+    call = httpx.post(asked, json=sent, timeout=PATIENCE)
+    answer = httpx.get(f"{asked}/{call.json()['event_id']}", timeout=PATIENCE).text
     assert "event: error" in answer
     assert "faces" not in answer

@@ -5,9 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from app_fixtures import Negative, SquareReader, face, label_of, loader, others, scene, serving
+from app_fixtures import (
+    BROKEN,
+    NEGATIVE,
+    Negative,
+    SquareReader,
+    connect,
+    face,
+    label_of,
+    loader,
+    others,
+    scene,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 from PIL import Image
 from publish_fixtures import measurements
 
@@ -24,8 +36,6 @@ from ferce.ui.web.panels import compare, shelf
 from ferce.ui.web.session import Compared, Session
 from ferce.ui.web.tabs.shelf import Desk
 
-NEGATIVE, BROKEN = "timm:test/negative", "timm:test/broken"
-
 
 @pytest.fixture
 def save(tmp_path):
@@ -40,7 +50,7 @@ def catalogue_of(*models, allow_any=False):
     told = Settings(models=models, allow_any=allow_any)
     made = Catalogue(told, loader(SquareReader()), others)
     made.start()
-    assert made.wait(5)
+    assert made.wait(PATIENCE)
     return made
 
 
@@ -187,7 +197,7 @@ def test_visitors_load_models_of_the_hub_and_nothing_else(name, words, tmp_path,
 def test_visitors_models_do_not_pile_up():
     catalogue = catalogue_of(allow_any=True)
     for i in range(5):
-        assert catalogue.of(f"timm:owner/model{i}").wait(5)
+        assert catalogue.of(f"timm:owner/model{i}").wait(PATIENCE)
     assert list(catalogue.known()) == ["embedded", "timm:owner/model3", "timm:owner/model4"]
 
 
@@ -293,7 +303,7 @@ def test_a_photo_stays_with_the_model_that_began_it(save):
     reads, path = Flow(catalogue), save(scene(10, 200))
     list(reads.read(session, session.begin(path).turn))
     session.models = catalogue.of(NEGATIVE)
-    assert session.models.wait(5)
+    assert session.models.wait(PATIENCE)
     *_, same = reads.read(session, session.pick(1).turn)
     assert label_of(200) in same["prediction"]
     *_, again = reads.read(session, session.begin(path).turn)
@@ -310,15 +320,13 @@ def test_a_card_brings_no_pictures_and_no_html(folder, tmp_path):
 # ---- over HTTP ----
 
 
-def test_api_compares_models(save):
-    from gradio_client import Client, handle_file
+def test_api_compares_models(squares, save):
+    from gradio_client import handle_file
 
-    photo = handle_file(str(save(scene(10, 200))))
-    with serving(models=[NEGATIVE, BROKEN]) as address:
-        client = Client(address, verbose=False)
-        told = client.predict(photo, api_name="/compare")
-        fewer = client.predict(photo, f"embedded {NEGATIVE}", api_name="/compare")
-        refused = client.predict(photo, "timm:/etc", api_name="/compare")
+    photo, client = handle_file(str(save(scene(10, 200)))), connect(squares)
+    told = client.predict(photo, api_name="/compare")
+    fewer = client.predict(photo, f"embedded {NEGATIVE}", api_name="/compare")
+    refused = client.predict(photo, "timm:/etc", api_name="/compare")
     assert [row["model"] for row in told["models"]] == ["embedded", NEGATIVE, BROKEN]
     labels = [face["prediction"]["label"] for face in told["models"][1]["faces"]]
     assert labels == [label_of(245), label_of(55)]

@@ -8,13 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from app_fixtures import label_of, scene, serving
+from app_fixtures import BROKEN, NEGATIVE, label_of, scene, serving
 from axe import barriers
+from browser_fixtures import CHROMIUM, FAINT, SHIFTS, SHOTS, chromium, new_page, settled
 from PIL import Image
 from publish_fixtures import measurements
-from test_app_browser import CHROMIUM, FAINT, SHIFTS, SHOTS
 
-NEGATIVE = "timm:test/negative"
 SIZES = {"phone": (390, 844), "tablet": (1024, 768), "desktop": (1440, 900)}
 # Under 0.1 counts as good (web.dev/cls). Chromium takes the headline of a column, put in where grey
 # lines were, for one that came from the top of the page; where columns stand is tested by itself.
@@ -53,14 +52,18 @@ def png(*levels):
     return buffer.getvalue()
 
 
+# Keeps what a copy button says, which it takes back after a while.
+COPIED = """() => {
+  const button = document.querySelector('[data-copy]');
+  new MutationObserver(() => (window.copied ||= button.textContent === 'Copied'))
+    .observe(button, {childList: true});
+}"""
+
+
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,39 +82,38 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def url(files):
+def url(files, hold):
     told = {"results": str(files / "results"), "allow_any": True, "max_photos": 5}
-    with serving(pause=0.05, models=[NEGATIVE, "timm:test/broken"], **told) as address:
+    told |= {"pause": 0.02, "hold": str(hold.folder), "models": [NEGATIVE, BROKEN]}
+    with serving(**told) as address:
         yield address
 
 
 @pytest.fixture
 def visit(browser, url):
     """Opens a tab of the page; in the end nothing may have been logged or fetched elsewhere."""
-    contexts, faults = [], []
+    pages, faults = [], []
 
     def open_page(tab, size="desktop", theme="light"):
-        width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
+        page = new_page(browser, *SIZES[size])
+        pages.append(page)
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: faults.extend(stranger(request.url)))
         page.goto(f"{url}/?__theme={theme}")
         page.get_by_text("classifier:").wait_for()
         page.get_by_role("tab", name="Read").wait_for()
+        settled(page)  # on a narrow page tabs go into a menu once they are laid out
         if not page.get_by_role("tab", name=tab).is_visible():
             page.get_by_role("button", name="More tabs").click()
         page.locator(
             f".tab-wrapper :is([role=tab], .overflow-dropdown button):has-text('{tab}')"
         ).click()
-        return page
+        return settled(page)
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
     assert faults == []
 
 
@@ -151,11 +153,10 @@ FLOWS = {"Batch": batch, "Compare": compare, "Models": models}
 def test_looks(visit, files, tab, size, theme):
     page = visit(tab, size, theme)
     SHOTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(300)
     assert page.evaluate(FAINT) == []
     page.evaluate(SHIFTS)
     FLOWS[tab](page, files)
-    page.wait_for_timeout(300)
+    settled(page)
     assert page.evaluate("window.shifts") < SHIFT.get(tab, 9)  # before the picture, which shifts
     page.screenshot(path=SHOTS / f"{tab.lower()}-{size}-{theme}.png", full_page=True)
     assert page.evaluate(FAINT) == []
@@ -184,14 +185,17 @@ def test_no_barriers_by_axe(visit, files, tab):
 # ---- batch ----
 
 
-def test_a_batch_is_read_and_taken_away(visit, files):
+def test_a_batch_is_read_and_taken_away(visit, files, hold):
+    from playwright.sync_api import expect
+
     page = visit("Batch")
     start = page.get_by_role("button", name="Read them")
-    assert start.is_disabled()
+    expect(start).to_be_disabled()
     upload(page, files)
     assert "1 file not read" in page.locator(".refused").inner_text()
-    start.click()
-    page.locator(".progress progress").wait_for()
+    with hold.on(100):
+        start.click()
+        page.locator(".progress progress").wait_for()
     page.locator(".downloads").wait_for()
     assert page.locator(".faces-read tbody tr").count() == 3
     assert label_of(200) in page.locator(".faces-read").inner_text()
@@ -201,7 +205,7 @@ def test_a_batch_is_read_and_taken_away(visit, files):
             page.locator(f".downloads [download$='.{suffix}']").click()
         assert waiting.value.suggested_filename == f"ferce-batch.{suffix}"
         assert Path(waiting.value.path()).stat().st_size > 500
-    assert start.is_enabled()
+    expect(start).to_be_enabled()
 
 
 def test_too_many_photos_are_refused_before_they_are_read(visit, files, tmp_path):
@@ -256,8 +260,9 @@ def test_a_wrong_id_is_refused_beside_its_field(visit):
 def test_code_is_copied(visit, browser):
     page = visit("Models")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(COPIED)
     page.locator("[data-copy]").click()
-    page.get_by_role("button", name="Copied").wait_for()
+    page.wait_for_function("window.copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert 'ferce.load_classifier("embedded")' in copied
 

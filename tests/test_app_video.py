@@ -2,13 +2,15 @@
 
 import base64
 import io
-import shutil
+import itertools
 
 import clip_fixtures as clips
 import numpy as np
 import pytest
-from app_fixtures import ROOT, serving
+from app_fixtures import ROOT
 from axe import barriers
+from browser_fixtures import CHROMIUM, chromium, new_page, settled
+from patience import PATIENCE
 from PIL import Image
 
 from ferce.images import ImageError
@@ -18,8 +20,6 @@ from ferce.ui.web.flows.streaming import Streams
 from ferce.ui.web.flows.watching import TAB, Watching
 from ferce.ui.web.loading import Models
 from ferce.ui.web.session import Session
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def reader(detector):
 def models(reader):
     loaded = Models(lambda _: reader)
     loaded.start()
-    assert loaded.wait(10)
+    assert loaded.wait(PATIENCE)
     return loaded
 
 
@@ -114,7 +114,7 @@ def test_stopping_keeps_what_was_read(models, smile):
 
 
 def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
-    streams = Streams()
+    streams = Streams(itertools.count().__next__)
     name = streams.open(reader)
     for _ in range(3):
         told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
@@ -130,12 +130,11 @@ def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
 
 
 def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
-    streams = Streams()
+    streams = Streams(itertools.count(step=2).__next__)  # seconds from frame to frame
     name, numbers = streams.open(reader), []
     for _ in range(3):
         told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
         numbers += [face["number"] for face in told["faces"]]
-        streams.of(name).begun -= 2  # seconds that pass until the next frame
     assert numbers == [1, 1, 1]
 
 
@@ -184,24 +183,18 @@ def test_rules_for_narrow_pages_are_not_dead(sheet):
 
 
 @pytest.fixture(scope="module")
-def page(camera):
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+def page(camera, real):
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     flags.append(f"--use-file-for-fake-video-capture={camera}")
-    with serving("real") as address, sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
-        context = browser.new_context(viewport={"width": 390, "height": 800})
-        context.grant_permissions(["camera"])
-        opened = context.new_page()
-        opened.set_default_timeout(30_000)
-        faults = []
+    with chromium(*flags) as browser:
+        opened, faults = new_page(browser, 390, 800), []
+        opened.context.grant_permissions(["camera"])
         opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else 0)
         opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.goto(address)
+        opened.goto(real)
         opened.get_by_text("classifier:").wait_for()
-        yield opened
-        browser.close()
+        yield settled(opened)
+        opened.context.close()
         assert faults == []
 
 
@@ -217,18 +210,20 @@ def turn_to(page, name):
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)")
 def test_a_clip_in_the_browser(page, smile):
+    from playwright.sync_api import expect
+
     turn_to(page, "Video")
     page.locator(".clip input[type=file]").set_input_files(str(smile))
     page.locator(".downloads a").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator(".moment .explanation").count() == 1
+    expect(page.locator(".moment .explanation")).to_have_count(1)
     page.locator(".lanes #seek").fill("0.5")
     assert page.locator(".lanes output").inner_text() == "0:00.5"
     # What a check rests on lies over the page only while its claim is looked at.
     evidence = page.locator(".moment .evidence").first
-    assert not evidence.is_visible()
+    expect(evidence).not_to_be_visible()
     page.locator(".moment .cue").first.focus()
-    assert evidence.is_visible()
+    expect(evidence).to_be_visible()
     assert barriers(page) == {}
 
 

@@ -98,8 +98,8 @@ def link():
 )
 def test_a_member_that_is_no_photo_is_listed_with_the_reason(pack, member, words):
     with Archive(pack({member: b"/etc/passwd", "fine.jpg": b"1"})) as archive:
-        told, fine = archive.members
-    assert told.problem.startswith(words)
+        refused, fine = archive.members
+    assert refused.problem.startswith(words)
     assert fine.problem == ""
 
 

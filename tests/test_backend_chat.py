@@ -9,7 +9,7 @@ import tiny_chats
 import tiny_models
 import torch
 from PIL import Image
-from tiny_models import face
+from tiny_models import computed, face
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
@@ -19,6 +19,10 @@ from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
 from ferce.models.vlm import chat, towers
 
+pytestmark = pytest.mark.filterwarnings(
+    # InternVL's processor in transformers 5.5 to 5.17 hands a tensor to NumPy
+    "ignore:__array_wrap__ must accept context:DeprecationWarning"
+)
 FACES = [face(seed, 50) for seed in range(3)]
 CROPS = [one.crop for one in FACES]
 QUESTIONS = ["Is the mouth open?", "Which facial cues speak for it, brows or eyes?", "Why?"]
@@ -93,8 +97,10 @@ def test_it_equals_the_library_with_the_library_s_own_inputs(model, family):
     assert np.abs(found - known).max() < 1e-4
 
 
-def test_shared_prefix_is_faster(model):
-    assert model.race(CROPS[0], repeats=3).ratio > 2
+def test_shared_prefix_computes_less(model):
+    shared = computed(lambda: model.log_likelihoods(CROPS[:1], COMPOUNDS))
+    assert computed(lambda: model.whole_passes(CROPS[:1], COMPOUNDS)) > 2 * shared
+    assert model.race(CROPS[0], repeats=1).difference < 1e-4
 
 
 def test_the_picture_matters(model):

@@ -14,6 +14,7 @@ import pytest
 from evaluation_fixtures import Grey
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PROGRAM
 from PIL import Image
 
 import ferce.models
@@ -459,7 +460,7 @@ def test_two_processes(tmp_path):
         "2",
     ]
     command = [*launch, str(ROOT / "train/benchmark.py"), *words("demo", tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PROGRAM)
     assert done.returncode == 0, done.stderr[-2000:]
     told = Leaderboard.load(tmp_path / "out")
     assert told.made["processes"] == 2

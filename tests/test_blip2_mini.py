@@ -62,6 +62,7 @@ def test_it_is_the_base_of_a_fine_tuning_without_arguments():
     assert told["base_fingerprint"] == base.fingerprint == hub.fingerprint(blip2_mini.PACKAGED)
     config = json.loads((blip2_mini.ADAPTER / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == base.name
+    assert None not in config.values()  # which an older peft might not know
 
 
 def test_an_adapter_can_name_the_base_by_a_hub_id():

@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 import report_fixtures as known
+from patience import PATIENCE
 from PIL import Image
 
 from ferce import images, report
@@ -281,7 +282,7 @@ def test_progress_bar_on_a_terminal_only(folder, monkeypatch):
 
 ROOT = Path(__file__).parents[1]
 FAKE = (
-    "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce import cli;"
+    "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce.ui import cli;"
     "sys.exit(cli.main(sys.argv[1:], opener=lambda _: test_cli.Reader()))"
 )
 
@@ -308,7 +309,7 @@ def test_broken_pipe_ends_quietly(folder):
     (folder / "empty.png").unlink()
     with closed_after_one_line(folder) as process:
         assert process.stderr.read() == b""
-        assert process.wait(60) == cli.PIPE
+        assert process.wait(PATIENCE) == cli.PIPE
 
 
 def test_broken_pipe_does_not_cost_the_files(folder):
@@ -316,7 +317,7 @@ def test_broken_pipe_does_not_cost_the_files(folder):
         paint(folder / f"n{i:02}.png", 200)
     with closed_after_one_line(folder, "--json", folder / "o.json") as process:
         assert b"Broken" not in process.stderr.read()
-        assert process.wait(60) == cli.SOME_FAILED
+        assert process.wait(PATIENCE) == cli.SOME_FAILED
     assert len(json.loads((folder / "o.json").read_text())["photos"]) == 45
 
 

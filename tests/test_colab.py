@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
+from patience import PROGRAM
 from publish_fixtures import ROOT, surroundings
 
 NOTEBOOK = ROOT / "train" / "colab.ipynb"
@@ -23,7 +24,9 @@ import sys
 import nbformat
 from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], 4)
-NotebookClient(notebook, timeout=600, resources={"metadata": {"path": sys.argv[2]}}).execute()
+patience = int(sys.argv[3])
+place = {"metadata": {"path": sys.argv[2]}}
+NotebookClient(notebook, timeout=patience, startup_timeout=patience, resources=place).execute()
 nbformat.write(notebook, sys.argv[1])
 """
 
@@ -71,9 +74,10 @@ def test_it_runs_from_data_to_card(notebook, tmp_path):
     made.cells.insert(place + 1, new_code_cell(TINY.format(runs=str(tmp_path / "runs"))))
     nbformat.write(made, tmp_path / "executed.ipynb")
     done = subprocess.run(
-        [sys.executable, "-c", EXECUTE, str(tmp_path / "executed.ipynb"), str(ROOT / "train")],
+        [sys.executable, "-c", EXECUTE, str(tmp_path / "executed.ipynb"), str(ROOT / "train"),
+         str(PROGRAM)],
         env=surroundings("http://127.0.0.1:9", tmp_path / "home", IPYTHONDIR=str(tmp_path)),
-        capture_output=True, text=True, timeout=900, check=False,
+        capture_output=True, text=True, timeout=PROGRAM, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     said = text_of(tmp_path / "executed.ipynb")

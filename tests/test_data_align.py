@@ -79,13 +79,13 @@ def test_damaged_files_are_named(tmp_path):
 def test_every_row_comes_back_in_order_with_its_reason(tmp_path):
     broken = Sample("broken", Blob(b"GIF89a"))
     rows = [sample("a", seed=1), black("none"), Problem("gone", "is missing"), broken]
-    found = list(align(rows, tmp_path, factory=middle))
-    assert isinstance(found[0], Aligned)
-    assert (found[0].face().crop == drawing(1)).all()
-    assert found[0].face().units[12].left == 0.6
-    assert found[1] == Problem("none", "shows no face that the detector finds")
-    assert found[2].reason == "is missing"
-    assert "GIF" in found[3].reason
+    aligned = list(align(rows, tmp_path, factory=middle))
+    assert isinstance(aligned[0], Aligned)
+    assert (aligned[0].face().crop == drawing(1)).all()
+    assert aligned[0].face().units[12].left == 0.6
+    assert aligned[1] == Problem("none", "shows no face that the detector finds")
+    assert aligned[2].reason == "is missing"
+    assert "GIF" in aligned[3].reason
 
 
 def test_nothing_is_detected_twice(tmp_path):
@@ -112,8 +112,8 @@ def test_settings_have_their_own_place(tmp_path):
     rows = [sample("a", seed=1)]
     (plain,) = align(rows, tmp_path, Settings(detect=False), factory=middle)
     (small,) = align(rows, tmp_path, Settings(detect=False, size=16), factory=middle)
-    (found,) = align(rows, tmp_path, factory=middle)
-    assert len({plain.path, small.path, found.path}) == 3
+    (one,) = align(rows, tmp_path, factory=middle)
+    assert len({plain.path, small.path, one.path}) == 3
     assert small.face().size == 16
     assert plain.face().size == 32
     with pytest.raises(ValueError, match="at least 16"):
@@ -145,8 +145,8 @@ def test_another_size_is_cut_from_the_photo(astronaut, smiling, tmp_path):
 
 
 def test_packaged_detector_end_to_end(astronaut, smiling, tmp_path):
-    (found,) = align([Sample("astronaut", Blob(png(astronaut)))], tmp_path)
-    same(found.face(), smiling)
+    (one,) = align([Sample("astronaut", Blob(png(astronaut)))], tmp_path)
+    same(one.face(), smiling)
 
 
 def test_square_takes_the_middle():

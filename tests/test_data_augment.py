@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from ferce.core.types import REGIONS
 from ferce.data.augment import NOTHING, STEPS, Recipe, augment, only
-from ferce.data.layout import layout
-from ferce.data.occlude import OCCLUDERS
+from ferce.data.occlude import OCCLUDERS, layout
 from ferce.data.record import UnitLabel
 from ferce.faces.geometry import warp
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.core.types import REGIONS
 from ferce.data import captions, coding, questions
-from ferce.data.families import FAMILIES, REFERENCE, TRAINING
-from ferce.data.phrases import Phrases
+from ferce.data.families import FAMILIES, REFERENCE, TRAINING, Phrases
 from ferce.data.record import UnitLabel
 from ferce.explanation.text.wording import opened
 from ferce.facs.action_units import UNITS
@@ -56,13 +55,13 @@ def plain(text):
 def named(text, bank):
     """Keys of the bank whose phrases the text holds, longest phrases first and each place once."""
     rows = [(w.lower(), key) for key, row in bank.items() for w in wordings(row)]
-    left, found = plain(text), set()
+    left, matched = plain(text), set()
     for words, key in sorted(rows, key=lambda row: -len(row[0])):
         words = words.replace("a upper", "an upper")
         if re.search(rf"\b{re.escape(words)}\b", left):
-            found.update(key)
+            matched.update(key)
             left = re.sub(rf"\b{re.escape(words)}\b", "|", left)
-    return found
+    return matched
 
 
 # ---- the words ----
@@ -139,7 +138,7 @@ def test_sentences_are_well_formed(units, label, seed, family):
 @given(unit_sets, st.sampled_from(COMPOUNDS), st.integers(0, 50), families)
 def test_every_unit_is_attributed_to_what_it_fits(units, label, seed, family):
     for unit in captions.visible(units):
-        owned = captions.owners(unit.unit, components(label))
+        owned = captions.attributed(unit.unit, components(label))
         assert set(owned) <= set(components(label))
     text = captions.explain(units, label, seed, family).text
     assert label in text
@@ -270,8 +269,8 @@ def test_covered_regions_cannot_be_told(units, hidden, seed):
     import random
 
     items = questions.Asker(questions.Ledger(), random.Random(seed)).ask(units, hidden)
-    told = {i.region for i in items if i.kind == "cannot be told"}
-    assert hidden <= told
+    refused = {i.region for i in items if i.kind == "cannot be told"}
+    assert hidden <= refused
     for item in items:
         assert item.unit is None or UNITS[item.unit].region not in hidden
         if item.kind in ("region", "which region"):
@@ -297,9 +296,9 @@ def understood(units, side, words):
 
     cues = [c for c in parse(opened(words) + ".") if c.unit is not None]
     sides = {side, None} if side in ("left", "right") else {None}
-    found = {c.unit for c in cues if not c.negated}
+    matched = {c.unit for c in cues if not c.negated}
     return (
-        found == set(units)
+        matched == set(units)
         and {c.side for c in cues} <= sides
         and (side not in ("left", "right") or side in {c.side for c in cues})
     )

@@ -7,7 +7,7 @@ from data_fixtures import png, sample, save, write_rafce
 from PIL import Image
 
 from ferce.data import audit as audit_module
-from ferce.data import audit_text, sheet
+from ferce.data import audit_text, augment
 from ferce.data.__main__ import main
 from ferce.data.audit import Options, as_dict, audit
 from ferce.data.captions import captions
@@ -40,15 +40,15 @@ def test_near_pairs_equal_brute_force():
     bits = rng.random((200, 256)) < 0.5
     bits[150:] = bits[:50] ^ (rng.random((50, 256)) < 0.05)  # about 13 bits away
     made = [np.packbits(row).tobytes() for row in bits]
-    found = set(audit_module.near_pairs(made))
+    result = set(audit_module.near_pairs(made))
     expected = {
         (i, j, d)
         for i in range(200)
         for j in range(i + 1, 200)
         if (d := int((bits[i] ^ bits[j]).sum())) <= audit_module.NEAR
     }
-    assert found == expected
-    assert 30 < len(found) <= 50
+    assert result == expected
+    assert 30 < len(result) <= 50
     assert list(audit_module.near_pairs([])) == []
 
 
@@ -62,23 +62,23 @@ ROWS = [
 
 
 def test_audit_counts_and_finds():
-    found = audit("x", ROWS)
-    assert found.total == 3
-    assert found.labels == {"train": {"sadly angry": 2}, "test": {"happily sad": 1}}
-    assert found.units["test"] == {"4": 1, "39": 1}
-    assert found.uncoded == {"train": 1}
-    assert [p.name for p in found.problems] == ["d", "e"]
-    (pair,) = found.duplicates
+    result = audit("x", ROWS)
+    assert result.total == 3
+    assert result.labels == {"train": {"sadly angry": 2}, "test": {"happily sad": 1}}
+    assert result.units["test"] == {"4": 1, "39": 1}
+    assert result.uncoded == {"train": 1}
+    assert [p.name for p in result.problems] == ["d", "e"]
+    (pair,) = result.duplicates
     assert (pair.first, pair.second, pair.distance) == ("a", "c", 0)
     assert pair.leaks
     assert pair.disagrees
-    assert found.shared_subjects == {"p1": ["test", "train"]}
-    assert len(found.findings()) == 4
-    assert found.notes() == [
+    assert result.shared_subjects == {"p1": ["test", "train"]}
+    assert len(result.findings()) == 4
+    assert result.notes() == [
         "train has no picture of happily sad.",
         "test has no picture of sadly angry.",
     ]
-    json.dumps(as_dict(found))
+    json.dumps(as_dict(result))
 
 
 def test_audit_in_processes_is_the_same():
@@ -87,13 +87,13 @@ def test_audit_in_processes_is_the_same():
 
 
 def test_a_sound_data_set_has_no_findings():
-    found = audit("x", ROWS[:2])
-    assert found.findings() == []
-    assert "Nothing to look at" in audit_text.told(found)
+    result = audit("x", ROWS[:2])
+    assert result.findings() == []
+    assert "Nothing to look at" in audit_text.report(result)
 
 
 def test_tables_add_up():
-    text = audit_text.told(audit("x", ROWS))
+    text = audit_text.report(audit("x", ROWS))
     assert "sadly angry" in text
     (line,) = [line for line in text.splitlines() if line.startswith("sadly angry")]
     assert line.split()[2:] == ["2", "0", "2"]
@@ -104,10 +104,10 @@ def test_tables_add_up():
 
 def test_faces_not_found_are_listed(astronaut):
     rows = [Sample("astronaut", Blob(png(astronaut))), sample("drawing", seed=1)]
-    found = audit("x", rows, Options(faces=True, duplicates=False))
-    assert found.faceless == ["drawing"]
-    assert found.duplicates is None
-    assert "1 pictures show no face" in found.findings()[0]
+    result = audit("x", rows, Options(faces=True, duplicates=False))
+    assert result.faceless == ["drawing"]
+    assert result.duplicates is None
+    assert "1 pictures show no face" in result.findings()[0]
 
 
 def test_check_command(tmp_path, capsys):
@@ -150,14 +150,17 @@ def test_captions_command(tmp_path, capsys):
 
 
 def test_sheet(tmp_path, smiling, capsys):
-    drawn = sheet.draw([sheet.Shown(smiling.crop, smiling.landmarks_in_crop)], size=48)
-    columns = 1 + len(sheet.STEPS) + sheet.MIXED
-    assert drawn.shape == (48 + sheet.LINE, 48 * columns, 3)
+    drawn = augment.draw_sheet(
+        [augment.SheetCrop(smiling.crop, smiling.landmarks_in_crop)], size=48
+    )
+    columns = 1 + len(augment.STEPS) + augment.MIXED
+    assert drawn.shape == (48 + augment.LINE, 48 * columns, 3)
     assert (
-        drawn == sheet.draw([sheet.Shown(smiling.crop, smiling.landmarks_in_crop)], 0, 48)
+        drawn
+        == augment.draw_sheet([augment.SheetCrop(smiling.crop, smiling.landmarks_in_crop)], 0, 48)
     ).all()
     with pytest.raises(ValueError, match="at least one"):
-        sheet.draw([])
+        augment.draw_sheet([])
     save(tmp_path / "in" / "a.png", 1)
     assert main(["sheet", f"folder:{tmp_path / 'in'}", "--output", str(tmp_path / "s.png")]) == 0
     assert size(tmp_path / "s.png")[0] == 112 * columns

@@ -5,7 +5,7 @@ import pytest
 from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb
 from PIL import Image
 
-from ferce.data import DataError, Problem, Sample, load_data, pixels, rafce
+from ferce.data import DataError, Problem, Sample, load_data, pixels, raf
 from ferce.data.record import UnitLabel
 
 
@@ -18,23 +18,23 @@ def rows(spec):
 
 def test_rafce_reads_the_official_files(tmp_path):
     write_rafce(tmp_path, images=("aligned", "original"))
-    found = rows(f"rafce:{tmp_path}?subset=yes")
-    assert [r.label for r in found] == [
+    samples = rows(f"rafce:{tmp_path}?subset=yes")
+    assert [r.label for r in samples] == [
         "happily surprised",
         "angrily disgusted",
         "happily sad",
         "sadly disgusted",
     ]
-    assert [r.split for r in found] == [
+    assert [r.split for r in samples] == [
         "train",
         "test",
         "val",
         "train",
     ]  # 0, 1, 2 = train, test, val
-    assert found[1].units[1] == UnitLabel(10, left=1.0, right=0.0)
-    assert found[3].units is None
-    assert found[0].image.name == "0001_aligned.jpg"
-    assert pixels(found[0]).shape == (32, 32, 3)
+    assert samples[1].units[1] == UnitLabel(10, left=1.0, right=0.0)
+    assert samples[3].units is None
+    assert samples[0].image.name == "0001_aligned.jpg"
+    assert pixels(samples[0]).shape == (32, 32, 3)
     original = rows(f"rafce:{tmp_path}?subset=yes&images=original")
     assert original[0].image.name == "0001.jpg"
 
@@ -122,7 +122,7 @@ def test_rafce_says_what_is_not_there(tmp_path):
         rows(f"rafce:{tmp_path}?subset=yes&images=original")
     with pytest.raises(DataError, match="'aligned' or 'original'"):
         rows(f"rafce:{tmp_path}?images=both")
-    (tmp_path / rafce.UNITS).unlink()
+    (tmp_path / raf.RAFCE_UNITS).unlink()
     assert rows(f"rafce:{tmp_path}?subset=yes&units=no")[0].units is None
 
 
@@ -131,14 +131,14 @@ def test_rafce_says_what_is_not_there(tmp_path):
 
 def test_rafdb_counts_from_one_and_splits_by_prefix(tmp_path):
     write_rafdb(tmp_path, {"train_0001.jpg": 1, "train_0002.jpg": 9, "test_0001.jpg": 11})
-    found = rows(f"rafdb:{tmp_path}?subset=yes")
-    assert [r.label for r in found] == [
+    samples = rows(f"rafdb:{tmp_path}?subset=yes")
+    assert [r.label for r in samples] == [
         "happily surprised",
         "angrily surprised",
         "disgustedly surprised",
     ]
-    assert [r.split for r in found] == ["train", "train", "test"]
-    assert rows(f"rafdb:{tmp_path / 'compound'}?subset=yes") == found
+    assert [r.split for r in samples] == ["train", "train", "test"]
+    assert rows(f"rafdb:{tmp_path / 'compound'}?subset=yes") == samples
     with pytest.raises(DataError, match="3162 train and 792 test"):
         rows(f"rafdb:{tmp_path}")
 
@@ -165,8 +165,8 @@ def test_folder_of_labels(tmp_path):
     save(tmp_path / "happily_surprised" / "a.png", 2)
     save(tmp_path / "03 Sadly-Angry" / "c.jpg", 3)
     (tmp_path / "happily_surprised" / "notes.txt").write_text("x")
-    found = rows(f"folder:{tmp_path}")
-    assert [(r.name, r.label, r.split) for r in found] == [
+    samples = rows(f"folder:{tmp_path}")
+    assert [(r.name, r.label, r.split) for r in samples] == [
         ("03 Sadly-Angry/c.jpg", "sadly angry", None),
         ("happily_surprised/a.png", "happily surprised", None),
         ("happily_surprised/b.png", "happily surprised", None),
@@ -176,8 +176,8 @@ def test_folder_of_labels(tmp_path):
 def test_folder_of_splits(tmp_path):
     save(tmp_path / "train" / "anger" / "a.png")
     save(tmp_path / "validation" / "neutral" / "b.png")
-    found = rows(f"folder:{tmp_path}")
-    assert [(r.label, r.split) for r in found] == [("angry", "train"), ("neutral", "val")]
+    samples = rows(f"folder:{tmp_path}")
+    assert [(r.label, r.split) for r in samples] == [("angry", "train"), ("neutral", "val")]
     assert [s.name for s in load_data(f"folder:{tmp_path}").samples("val")] == [
         "validation/neutral/b.png"
     ]
@@ -187,10 +187,10 @@ def test_folder_without_labels_and_with_strays(tmp_path):
     save(tmp_path / "a.png")
     assert rows(f"folder:{tmp_path}")[0].label is None
     save(tmp_path / "sad" / "b.png")
-    found = rows(f"folder:{tmp_path}")
-    assert isinstance(found[0], Problem)
-    assert "beside the label folders" in found[0].reason
-    assert found[1].label == "sad"
+    samples = rows(f"folder:{tmp_path}")
+    assert isinstance(samples[0], Problem)
+    assert "beside the label folders" in samples[0].reason
+    assert samples[1].label == "sad"
 
 
 def test_folder_refuses_unknown_labels_by_name(tmp_path):
@@ -208,11 +208,11 @@ def test_folder_with_metadata_per_split(tmp_path):
     save(tmp_path / "test" / "a.png")
     line = {"file_name": "a.png", "label": "sad", "action_units": "4+15", "age": 30, "person": "p1"}
     (tmp_path / "test" / "metadata.jsonl").write_text(json.dumps(line) + "\n")
-    (found,) = rows(f"folder:{tmp_path}")
-    assert (found.label, found.split, found.subject) == ("sad", "test", "p1")
-    assert found.units == (UnitLabel(4), UnitLabel(15))
-    assert found.attributes == {"age": "30"}
-    assert pixels(found).shape == (32, 32, 3)
+    (row,) = rows(f"folder:{tmp_path}")
+    assert (row.label, row.split, row.subject) == ("sad", "test", "p1")
+    assert row.units == (UnitLabel(4), UnitLabel(15))
+    assert row.attributes == {"age": "30"}
+    assert pixels(row).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -221,13 +221,13 @@ def test_manifest_csv(tmp_path, delimiter):
     header = "file,expression,aus,subset,source\n"
     text = header + "a.png,Sadly Fearful,L1+20,dev,web\nb.png,,null,test,web\n"
     (tmp_path / "m.csv").write_text(text.replace(",", delimiter))
-    found = rows(f"manifest:{tmp_path / 'm.csv'}")
-    assert found[0].label == "sadly fearful"
-    assert found[0].split == "val"
-    assert found[0].units[0].side == "left"
-    assert found[0].attributes == {"source": "web"}
-    assert isinstance(found[1], Problem)
-    assert found[1].split == "test"
+    samples = rows(f"manifest:{tmp_path / 'm.csv'}")
+    assert samples[0].label == "sadly fearful"
+    assert samples[0].split == "val"
+    assert samples[0].units[0].side == "left"
+    assert samples[0].attributes == {"source": "web"}
+    assert isinstance(samples[1], Problem)
+    assert samples[1].split == "test"
 
 
 def test_manifest_columns_and_root_may_be_named(tmp_path):
@@ -277,11 +277,11 @@ def write_rendered(root, *lines):
 
 
 def test_rendered_units_are_exact(tmp_path):
-    (found,) = rows(write_rendered(tmp_path, render_row()))
-    assert found.units == (UnitLabel(12, 0.8, 0.9, 0.2),)
-    assert found.units[0].side == "left"
-    assert (found.subject, found.label, found.split) == ("p1", None, "train")
-    assert found.attributes == {"kind": "random", "seed": "3"}
+    (row,) = rows(write_rendered(tmp_path, render_row()))
+    assert row.units == (UnitLabel(12, 0.8, 0.9, 0.2),)
+    assert row.units[0].side == "left"
+    assert (row.subject, row.label, row.split) == ("p1", None, "train")
+    assert row.attributes == {"kind": "random", "seed": "3"}
 
 
 def test_rendered_refuses_shared_people_and_gaps(tmp_path):
@@ -362,11 +362,11 @@ def test_saved_dataset_folder(library, tmp_path):
     library.DatasetDict({"train": table(library), "validation": table(library)}).save_to_disk(
         str(tmp_path / "saved")
     )
-    found = rows(f"folder:{tmp_path / 'saved'}")
-    assert [r.label for r in found] == ["happily surprised", "sad", None] * 2
-    assert [r.split for r in found] == ["train"] * 3 + ["val"] * 3
-    assert found[2].units[0].side == "left"
-    assert (pixels(found[1]) == drawing(1)).all()
+    samples = rows(f"folder:{tmp_path / 'saved'}")
+    assert [r.label for r in samples] == ["happily surprised", "sad", None] * 2
+    assert [r.split for r in samples] == ["train"] * 3 + ["val"] * 3
+    assert samples[2].units[0].side == "left"
+    assert (pixels(samples[1]) == drawing(1)).all()
 
 
 def test_hub_data_set_from_parquet(library, tmp_path):
@@ -374,10 +374,10 @@ def test_hub_data_set_from_parquet(library, tmp_path):
 
     (tmp_path / "set").mkdir()
     table(library).to_parquet(str(tmp_path / "set" / "train.parquet"))
-    found = rows(f"hub:{tmp_path / 'set'}")
-    assert [r.label for r in found] == ["happily surprised", "sad", None]
-    assert found[0].name == "train/000000"
-    travelled = pickle.loads(pickle.dumps(found[2]))  # as it goes to a worker process
+    samples = rows(f"hub:{tmp_path / 'set'}")
+    assert [r.label for r in samples] == ["happily surprised", "sad", None]
+    assert samples[0].name == "train/000000"
+    travelled = pickle.loads(pickle.dumps(samples[2]))  # as it goes to a worker process
     assert (pixels(travelled) == drawing(2)).all()
 
 

@@ -57,13 +57,13 @@ def test_units_are_the_readers_with_the_sides_that_were_seen(model, smiling):
 
 
 def test_what_is_covered_says_nothing(model, smiling):
-    hidden = perturb.hide_regions(smiling, ["mouth"])
+    hidden = perturb.hide_masks(smiling, [perturb.region_mask(smiling, ["mouth"])])[0]
     assert hidden.hidden["mouth"] == 1
     assert hidden.shown("mouth") == 0 == smiling.hidden.get("eyes", 0)
     without, seen = model.scores([hidden]), model.scores([smiling])
     assert without.single[0, 0] < 0.01 < 0.9 < seen.single[0, 0]
     assert without.units[0][12].confidence == 0
-    other = model.scores([perturb.hide_regions(smiling, ["brows"])])
+    other = model.scores(perturb.hide_masks(smiling, [perturb.region_mask(smiling, ["brows"])]))
     assert other.single[0, 0] == pytest.approx(seen.single[0, 0], abs=1e-6)
 
 

@@ -128,8 +128,8 @@ def test_revision_keeps_what_stands_and_names_what_went():
 
 def test_a_sound_explanation_is_left_alone():
     cues = check(parse("She smiles."), face({12: 0.9}), prediction(LABEL))
-    told = Explanation("She smiles.", "voice", cues)
-    assert revise(told, cues) == (told, ())
+    explanation = Explanation("She smiles.", "voice", cues)
+    assert revise(explanation, cues) == (explanation, ())
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ def test_the_form_of_the_issue():
 
 
 def test_phrasings_differ_and_are_tied_to_the_photo():
-    made, told = face({12: 0.8, 25: 0.7, 1: 0.6, 2: 0.6}), prediction("happily surprised")
-    assert len({compose(made, told, k) for k in range(PHRASINGS)}) == PHRASINGS >= 5
-    assert compose(made, told, 7) == compose(made, told, 7 % PHRASINGS)
+    made, predicted = face({12: 0.8, 25: 0.7, 1: 0.6, 2: 0.6}), prediction("happily surprised")
+    assert len({compose(made, predicted, k) for k in range(PHRASINGS)}) == PHRASINGS >= 5
+    assert compose(made, predicted, 7) == compose(made, predicted, 7 % PHRASINGS)
     assert phrasing_of(face(seed=3)) == phrasing_of(face(seed=3))
     assert len({phrasing_of(face(seed=s)) for s in range(30)}) == PHRASINGS
 
@@ -73,8 +73,8 @@ def test_a_face_without_measurements_names_no_cue():
 @pytest.mark.parametrize("phrasing", range(PHRASINGS))
 def test_every_text_is_clean_and_careful(label, phrasing):
     units = {1: 0.5, 4: 0.4, 10: 0.5, 12: 0.6, 15: 0.3, 20: 0.5, 25: 0.6, 26: 0.4}
-    told = prediction(label, "unclear" if label is None else None)
-    text = compose(face(units), told, phrasing)
+    predicted = prediction(label, "unclear" if label is None else None)
+    text = compose(face(units), predicted, phrasing)
     assert text.endswith(".")
     for wrong in (
         "  ",

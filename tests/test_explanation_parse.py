@@ -35,13 +35,13 @@ def expected(row):
             yield (cue["span"], None, cue["region"], *flags)
 
 
-def found(text):
+def claims_of(text):
     return [(c.text, c.unit, c.region, c.side, c.negated, c.hedged) for c in parse(text)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["text"][:50])
 def test_hand_written_sentences(row):
-    assert sorted(map(str, found(row["text"]))) == sorted(map(str, expected(row)))
+    assert sorted(map(str, claims_of(row["text"]))) == sorted(map(str, expected(row)))
 
 
 def test_the_set_is_as_large_as_it_says():
@@ -105,8 +105,8 @@ def test_cues_of_the_text_of_units_are_the_units(intensities):
 )
 def test_a_composed_text_claims_only_what_is_there_and_nothing_twice(intensities, label, phrasing):
     made = face(intensities)
-    told = prediction(label, "unclear" if label is None else None)
-    claims = claimed(compose(made, told, phrasing))
+    predicted = prediction(label, "unclear" if label is None else None)
+    claims = claimed(compose(made, predicted, phrasing))
     assert set(claims) <= set(shown(made.units))
     assert len(claims) == len(set(claims))
     if label is None:

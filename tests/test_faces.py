@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ferce.core.types import REGIONS, Quality
 from ferce.faces.detector import FaceDetector, problem, sharpness
-from ferce.faces.geometry import alignment, inverse, region_masks, warp
+from ferce.faces.geometry import alignment, region_masks, warp
 
 
 def on_grey(photo, side, *places):
@@ -94,8 +94,8 @@ def test_no_face(detector, astronaut):
 
 
 def test_tiny_face_is_named_not_read(detector, astronaut):
-    found = detector.detect(shrunk(astronaut, 150))
-    assert [("too small" in face.problem) for face in found] == [True]
+    faces = detector.detect(shrunk(astronaut, 150))
+    assert [("too small" in face.problem) for face in faces] == [True]
 
 
 def test_blurred_face_is_named_not_read(detector, astronaut):
@@ -166,7 +166,7 @@ def test_align_then_back_is_the_identity(angle, scale, x, y):
     assert abs(crop[[33, 133], 1].mean() - crop[[362, 263], 1].mean()) < 1e-2
     assert crop.min() >= 0
     assert crop.max() <= 224
-    back = inverse(matrix)
+    back = cv2.invertAffineTransform(matrix)
     assert np.allclose(crop @ back[:, :2].T + back[:, 2], points, atol=1e-2)
 
 

@@ -13,7 +13,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Heatmap
 from ferce.explanation.faithfulness import auroc, centre_map, hot_regions, measure, named_regions
 from ferce.explanation.text import parse
-from ferce.explanation.unit_maps import align, label_map, unit_map
+from ferce.explanation.unit_maps import label_map, match, unit_map
 
 LABEL = "happily surprised"
 SMILE = parse("The mouth smiles.")
@@ -62,19 +62,29 @@ def test_auroc_is_the_share_of_pairs_in_order(scores, truth):
 
 
 def test_a_text_that_names_where_the_heat_is():
-    found = measure(tiled(), prediction(LABEL), heatmap("mouth"), SMILE).measures
+    measures = measure(tiled(), prediction(LABEL), heatmap("mouth"), SMILE).measures
     area = masks()["mouth"].mean()
-    assert found["auroc"] == 1.0
-    assert found["lift"] == pytest.approx(1 / area)
-    assert (found["pointing"], found["precision"], found["recall"], found["f1"]) == (1, 1, 1, 1)
-    assert found["coverage"] == pytest.approx(area)
+    assert measures["auroc"] == 1.0
+    assert measures["lift"] == pytest.approx(1 / area)
+    assert (measures["pointing"], measures["precision"], measures["recall"], measures["f1"]) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert measures["coverage"] == pytest.approx(area)
 
 
 def test_a_text_that_names_another_place():
-    found = measure(tiled(), prediction(LABEL), heatmap("brows"), SMILE).measures
-    assert found["auroc"] < 0.5
-    assert (found["lift"], found["pointing"], found["precision"], found["recall"]) == (0, 0, 0, 0)
-    assert found["f1"] == 0
+    measures = measure(tiled(), prediction(LABEL), heatmap("brows"), SMILE).measures
+    assert measures["auroc"] < 0.5
+    assert (measures["lift"], measures["pointing"], measures["precision"], measures["recall"]) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert measures["f1"] == 0
 
 
 def test_naming_everything_has_no_better_auroc_than_area_allows():
@@ -82,9 +92,9 @@ def test_naming_everything_has_no_better_auroc_than_area_allows():
         "Raised brows, wide eyes, a wrinkled nose, raised cheeks, a smile and a raised chin."
     )
     noise = np.random.default_rng(0).random((96, 96)).astype(np.float32)
-    found = measure(tiled(), prediction(LABEL), heatmap(values=noise), everything).measures
-    assert found["auroc"] == pytest.approx(0.5, abs=0.03)
-    assert found["lift"] == pytest.approx(1.0, abs=0.05)
+    measures = measure(tiled(), prediction(LABEL), heatmap(values=noise), everything).measures
+    assert measures["auroc"] == pytest.approx(0.5, abs=0.03)
+    assert measures["lift"] == pytest.approx(1.0, abs=0.05)
 
 
 def test_controls_stand_beside_each_number_and_lose():
@@ -98,9 +108,9 @@ def test_controls_stand_beside_each_number_and_lose():
 
 def test_hiding_what_the_network_looks_at_costs_and_keeping_it_suffices():
     looker = Looker("mouth")
-    found = measure(tiled(), prediction(LABEL), None, SMILE, looker).measures
-    assert found["comprehensiveness"] > 0.5
-    assert found["sufficiency"] > 0.6
+    measures = measure(tiled(), prediction(LABEL), None, SMILE, looker).measures
+    assert measures["comprehensiveness"] > 0.5
+    assert measures["sufficiency"] > 0.6
     assert looker.calls == 1
     brows = parse("The brows are raised.")
     other = measure(tiled(), prediction(LABEL), None, brows, Looker("mouth")).measures
@@ -117,17 +127,17 @@ def test_hiding_what_the_network_looks_at_costs_and_keeping_it_suffices():
     ],
 )
 def test_what_is_undefined_is_none_and_not_zero(text, heat):
-    found = measure(tiled(), prediction(LABEL), heat, parse(text)).measures
+    measures = measure(tiled(), prediction(LABEL), heat, parse(text)).measures
     for name in ("auroc", "lift", "pointing", "precision"):
-        assert found[name] is None
-    assert found["comprehensiveness"] is None
+        assert measures[name] is None
+    assert measures["comprehensiveness"] is None
 
 
 def test_a_face_without_regions_measures_nothing_but_does_not_fail():
     bare = face(regions={})
-    found = measure(bare, prediction(LABEL), heatmap("mouth"), SMILE, Looker("mouth")).measures
-    assert found["auroc"] is None
-    assert found["coverage"] == 0
+    measures = measure(bare, prediction(LABEL), heatmap("mouth"), SMILE, Looker("mouth")).measures
+    assert measures["auroc"] is None
+    assert measures["coverage"] == 0
 
 
 def test_measuring_is_repeatable():
@@ -136,12 +146,12 @@ def test_measuring_is_repeatable():
 
 
 def test_a_constant_map_has_no_preference():
-    found = measure(
+    measures = measure(
         tiled(), prediction(LABEL), heatmap(values=np.ones((96, 96), np.float32)), SMILE
     ).measures
-    assert found["auroc"] == 0.5
-    assert found["lift"] == pytest.approx(1.0)
-    assert found["recall"] is None  # no region is hotter than the face
+    assert measures["auroc"] == 0.5
+    assert measures["lift"] == pytest.approx(1.0)
+    assert measures["recall"] is None  # no region is hotter than the face
 
 
 def test_named_and_hot_regions():
@@ -190,18 +200,18 @@ def test_unit_maps_lie_where_the_units_do_and_scale_with_the_face():
 def test_heat_drawn_from_a_label_aligns_best_with_that_label():
     made = face(landmarks=landmarks())
     for label in COMPOUNDS:
-        found = align(made, Heatmap(label_map(made, label).astype(np.float32), label, "made"))
-        assert found["cosine"] == pytest.approx(1.0, abs=1e-3)  # compared on a coarse grid
-        assert found["cosine"] > found["cosine_others"]
-        assert 0 <= found["share_others"] <= 1
+        measures = match(made, Heatmap(label_map(made, label).astype(np.float32), label, "made"))
+        assert measures["cosine"] == pytest.approx(1.0, abs=1e-3)  # compared on a coarse grid
+        assert measures["cosine"] > measures["cosine_others"]
+        assert 0 <= measures["share_others"] <= 1
 
 
 def test_alignment_is_undefined_without_landmarks_heat_or_units():
-    assert set(align(face(), heatmap("mouth")).values()) == {None}
+    assert set(match(face(), heatmap("mouth")).values()) == {None}
     made = face(landmarks=landmarks())
-    assert set(align(made, heatmap(values=np.zeros((96, 96), np.float32))).values()) == {None}
+    assert set(match(made, heatmap(values=np.zeros((96, 96), np.float32))).values()) == {None}
     flat = Heatmap(np.ones((96, 96), np.float32), "neutral", "made")
-    assert set(align(made, flat).values()) == {None}
+    assert set(match(made, flat).values()) == {None}
     with pytest.raises(ValueError, match="neutral"):
         label_map(made, "neutral")
 

@@ -12,6 +12,7 @@ import pytest
 import tiny_models
 import torch
 from language_fixtures import data_of
+from patience import PROGRAM
 from safetensors.torch import load_file
 from tiny_models import face
 
@@ -100,6 +101,7 @@ def test_plain_peft_loads_the_adapter(plan, bases, tmp_path):
     told = run(replace(plan, base_id="owner/base", rouge_faces=2, max_steps=4), out)
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "owner/base"
+    assert None not in config.values()  # which an older peft might not know
     ours = json.loads((out / "ferce.json").read_text())
     assert ours["base"] == "owner/base"
     assert {"base_fingerprint", "base_revision", "data"} <= set(ours)
@@ -434,7 +436,7 @@ def launch(command, tmp_path):
                "--feature-cache", str(tmp_path / "features"), "--cache", str(tmp_path / "aligned"),
                "--output", str(tmp_path / "run"), "--device", "cpu"]  # fmt: skip
     done = subprocess.run(
-        [*command, SCRIPT, *options], capture_output=True, text=True, cwd=ROOT, timeout=600
+        [*command, SCRIPT, *options], capture_output=True, text=True, cwd=ROOT, timeout=PROGRAM
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "run/adapter_model.safetensors").is_file()

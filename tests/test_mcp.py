@@ -7,6 +7,7 @@ import json
 
 import pytest
 from app_fixtures import label_of, scene, serving
+from patience import PATIENCE
 from PIL import Image
 
 import app
@@ -21,11 +22,13 @@ def photo(*levels):
 
 async def talk(url, calls):
     """Names of the tools, and the answers to the calls."""
+    import httpx
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
-        streamable_http_client(f"{url}/gradio_api/mcp/") as (receive, send, _),
+        httpx.AsyncClient(timeout=PATIENCE, follow_redirects=True) as client,
+        streamable_http_client(f"{url}/gradio_api/mcp/", http_client=client) as (receive, send, _),
         ClientSession(receive, send) as session,
     ):
         await session.initialize()

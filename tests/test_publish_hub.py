@@ -14,6 +14,7 @@ import pytest
 import skimage.data
 import tiny_models
 from hub_server import READER, TOKEN, Blob, Fault, serving
+from patience import PROGRAM
 from PIL import Image
 from publish_fixtures import ROOT, adapter_run, client, surroundings, timm_run
 from safetensors.numpy import load, save
@@ -85,7 +86,7 @@ def publish(hub, home, run, *options, token=TOKEN):
     command = [sys.executable, str(ROOT / "train" / "publish.py"), str(run), *options]
     return subprocess.run(
         [*command, "--licence", "apache-2.0"], env=surroundings(hub.url, home, token),
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=PROGRAM, check=False,
     )  # fmt: skip
 
 

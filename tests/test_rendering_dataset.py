@@ -9,14 +9,14 @@ from ferce.data.rendering.compose import render
 from ferce.data.rendering.dataset import (
     Output,
     caption,
-    finished,
-    keep_settings,
+    finished_lines,
     save_image,
     sheet_of,
     write_dataset,
+    write_settings,
 )
 from ferce.data.rendering.degrade import DEGRADATIONS
-from ferce.data.rendering.occluders import OCCLUDERS, Sitter
+from ferce.data.rendering.occluders import OCCLUDERS, CoveredFace
 from ferce.data.rendering.plan import PHOTO, Settings, Subject, clay_subjects, plan
 
 SETTINGS = Settings(count=6, seed=1, size=96, clay=0.4, occluded=0.4, degraded=0.5)
@@ -27,29 +27,29 @@ def pixels(folder):
     return [np.asarray(Image.open(p)) for p in sorted((folder / "images").iterdir())]
 
 
-def test_pictures_do_not_depend_on_workers_and_runs_can_be_resumed(studio, tmp_path):
+def test_pictures_do_not_depend_on_workers_and_runs_can_be_resumed(asset_paths, tmp_path):
     recipes = plan(SETTINGS, PEOPLE)
     one = Output(tmp_path / "one", 96, ".png")
-    assert len(list(write_dataset(recipes, studio, one))) == 6
+    assert len(list(write_dataset(recipes, asset_paths, one))) == 6
     two = Output(tmp_path / "two", 96, ".png")
-    stopped = write_dataset(recipes, studio, two)
+    stopped = write_dataset(recipes, asset_paths, two)
     next(stopped)
     stopped.close()
     with (two.folder / "metadata.jsonl").open("a") as log:
         log.write('{"file_name": "images/0000')  # cut off by a crash
-    again = list(write_dataset(recipes, studio, two, workers=2))
+    again = list(write_dataset(recipes, asset_paths, two, workers=2))
     assert len(again) == 5, "the finished one is not made again"
     for a, b in zip(pixels(one.folder), pixels(two.folder), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (one.folder / "metadata.jsonl").read_text() == (
         two.folder / "metadata.jsonl"
     ).read_text()
-    assert list(write_dataset(recipes, studio, one)) == []
+    assert list(write_dataset(recipes, asset_paths, one)) == []
 
 
-def test_metadata_says_what_was_made(studio, tmp_path):
+def test_metadata_says_what_was_made(asset_paths, tmp_path):
     recipes = plan(SETTINGS, PEOPLE)
-    list(write_dataset(recipes, studio, Output(tmp_path, 96)))
+    list(write_dataset(recipes, asset_paths, Output(tmp_path, 96)))
     lines = [json.loads(t) for t in (tmp_path / "metadata.jsonl").read_text().splitlines()]
     assert [line["index"] for line in lines] == list(range(6))
     for line, recipe in zip(lines, recipes, strict=True):
@@ -64,20 +64,20 @@ def test_metadata_says_what_was_made(studio, tmp_path):
     assert sheet_of(tmp_path, lines, columns=3, size=64).shape == (2 * (64 + 14), 3 * 64, 3)
 
 
-def test_a_lost_picture_is_made_again(studio, tmp_path):
+def test_a_lost_picture_is_made_again(asset_paths, tmp_path):
     recipes = plan(SETTINGS, PEOPLE)[:2]
     output = Output(tmp_path, 96)
-    list(write_dataset(recipes, studio, output))
+    list(write_dataset(recipes, asset_paths, output))
     (tmp_path / output.name(1)).unlink()
-    assert set(finished(tmp_path)) == {0}
-    assert [line["index"] for line in write_dataset(recipes, studio, output)] == [1]
+    assert set(finished_lines(tmp_path)) == {0}
+    assert [line["index"] for line in write_dataset(recipes, asset_paths, output)] == [1]
 
 
 def test_folder_of_other_settings_is_refused(tmp_path):
-    keep_settings(tmp_path, SETTINGS, ["ann"])
-    keep_settings(tmp_path, SETTINGS, ["ann"])
+    write_settings(tmp_path, SETTINGS, ["ann"])
+    write_settings(tmp_path, SETTINGS, ["ann"])
     with pytest.raises(ValueError, match="another folder"):
-        keep_settings(tmp_path, Settings(count=6, seed=2), ["ann"])
+        write_settings(tmp_path, Settings(count=6, seed=2), ["ann"])
 
 
 def test_unknown_picture_format_is_refused(tmp_path):
@@ -85,11 +85,11 @@ def test_unknown_picture_format_is_refused(tmp_path):
         save_image(np.zeros((4, 4, 3), np.uint8), tmp_path / "a.bmp", 90)
 
 
-def test_frame_levels_the_eyes(studio):
+def test_frame_levels_the_eyes(asset_paths):
     """A head tilted by 4 degrees is turned back, save for the recipe's own roll."""
-    bench = studio.load()
+    assets = asset_paths.load()
     (recipe,) = plan(Settings(count=1, clay=0, occluded=0, degraded=0, roll=0), PEOPLE[:1])
-    image, line = render(bench, recipe, 128)
+    image, line = render(assets, recipe, 128)
     assert image.shape == (128, 128, 3)
     assert line["roll"] == 0
 
@@ -98,14 +98,14 @@ def test_frame_levels_the_eyes(studio):
 def test_occluders_cover_a_part_of_the_face(name):
     kit = tiny_kit()
     points = kit.vertices * np.array([10, -10, 10], np.float32) + np.array([128, 128, 0])
-    sitter = Sitter(
+    covered = CoveredFace(
         kit, points.astype(np.float32), np.array([180.0, 140, 120]), np.array([40.0, 30, 20])
     )
     plain = np.full((256, 256, 3), 160, np.uint8)
-    covered = OCCLUDERS[name](plain, sitter, np.random.default_rng(0))
+    covered = OCCLUDERS[name](plain, covered, np.random.default_rng(0))
     share = (np.abs(covered.astype(int) - 160).max(2) > 12).mean()
     assert 0.01 < share < 0.6
-    again = OCCLUDERS[name](plain, sitter, np.random.default_rng(0))
+    again = OCCLUDERS[name](plain, covered, np.random.default_rng(0))
     np.testing.assert_array_equal(covered, again)
 
 

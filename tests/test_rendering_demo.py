@@ -7,7 +7,7 @@ from PIL import Image
 
 from ferce.core.labels import COMPOUNDS
 from ferce.data.rendered import DEMO
-from ferce.data.rendering.card import dataset_card
+from ferce.data.rendering.dataset import dataset_card
 
 LINES = [json.loads(t) for t in (DEMO / "metadata.jsonl").read_text().splitlines()]
 EXAMPLES = [json.loads(t) for t in (DEMO / "examples" / "metadata.jsonl").read_text().splitlines()]
@@ -58,6 +58,6 @@ def test_the_card_counts_what_is_there():
         size=128,
         command="python -m train.make_demo",
         examples=len(EXAMPLES),
-        found=(len(LINES), len(EXAMPLES)),
+        detected=(len(LINES), len(EXAMPLES)),
     ).startswith(card[:1500])
     assert f"{len(LINES)} pictures" in card

@@ -13,11 +13,9 @@ from rendering_fixtures import (
 
 from ferce.data.rendering.correspondence import _test_head, find_correspondence
 from ferce.data.rendering.fit import Unfit, fit_portrait, fit_shape, hashed_split, solve
-from ferce.data.rendering.light import Light, read_light
-from ferce.data.rendering.person import load_person, save_person
-from ferce.data.rendering.portraits import Portrait
+from ferce.data.rendering.person import Portrait, load_person, save_person
 from ferce.data.rendering.prepare import fit_people, fitted_subjects, refusals
-from ferce.data.rendering.raster import Camera, rotation
+from ferce.data.rendering.raster import Camera, Light, read_light, rotation
 from ferce.data.rendering.regions import paint_regions
 
 KIT = tiny_kit()
@@ -30,10 +28,10 @@ def test_pose_and_identity_are_found_again():
     camera = Camera(rotation(12, -4, 3), 15.0, (250.0, 260.0))
     vertex = MATCH.vertex[:468]
     points = camera.project(KIT.head(identity))[vertex, :2]
-    found, expression, view = fit_shape(KIT, vertex, np.ones(468, np.float32), points)
-    shape = KIT.head(found)[vertex], KIT.head(identity)[vertex]
+    fitted, expression, view = fit_shape(KIT, vertex, np.ones(468, np.float32), points)
+    shape = KIT.head(fitted)[vertex], KIT.head(identity)[vertex]
     assert np.abs(view.project(shape[0]) - camera.project(shape[1]))[:, :2].max() < 3  # pixels
-    np.testing.assert_allclose(found[:2], identity[:2], atol=0.2)  # one view hardly shows depth
+    np.testing.assert_allclose(fitted[:2], identity[:2], atol=0.2)  # one view hardly shows depth
     np.testing.assert_allclose(view.rotation, camera.rotation, atol=0.06)
     assert view.scale == pytest.approx(15.0, rel=0.05)
     assert max(expression.values(), default=0) < 0.15
@@ -56,8 +54,8 @@ def test_light_is_read_from_brightness():
     light = Light(0.5, (0.3, 0.2, 0.4))
     brightness = 120 * light.shade(normals)
     brightness[::9] *= 0.3  # a beard
-    found = read_light(brightness, normals)
-    assert np.degrees(angle(found.direction, light.direction)) < 15
+    fitted = read_light(brightness, normals)
+    assert np.degrees(angle(fitted.direction, light.direction)) < 15
 
 
 def angle(a, b):
@@ -72,9 +70,9 @@ def test_landmarks_find_their_vertices():
         assert picture.dtype == np.uint8
         return _test_head(KIT, REGIONS, next(calls))[1][truth], {}
 
-    found = find_correspondence(KIT, REGIONS, reader, count=3)
-    assert (found.vertex == truth).mean() > 0.98
-    assert found.error.max() < 1
+    fitted = find_correspondence(KIT, REGIONS, reader, count=3)
+    assert (fitted.vertex == truth).mean() > 0.98
+    assert fitted.error.max() < 1
 
 
 def test_a_reader_that_sees_nothing_is_an_error():
@@ -109,7 +107,7 @@ def test_unreadable_pictures_are_refused(tmp_path, content):
         fit_portrait(Portrait(tmp_path / "a.jpg", "a"), KIT, REGIONS, MATCH, reader({}))
 
 
-def test_people_are_fitted_once_and_refusals_listed(studio, tmp_path):
+def test_people_are_fitted_once_and_refusals_listed(asset_paths, tmp_path):
     Image.fromarray(portrait()).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"")
     portraits = [Portrait(tmp_path / f"{n}.png", n, "web", "CC0-1.0") for n in ("good", "bad")]
@@ -120,16 +118,16 @@ def test_people_are_fitted_once_and_refusals_listed(studio, tmp_path):
         return reader({})(picture)
 
     for _ in range(2):
-        verdicts = [why for _, why in fit_people(portraits, studio, counting)]
+        verdicts = [why for _, why in fit_people(portraits, asset_paths, counting)]
         assert verdicts == ["", "unreadable"]
     assert len(calls) == 2, "the portrait and the drawing at rest, the first time only"
-    assert refusals(studio.people) == {"bad.png": "unreadable"}
-    (subject,) = fitted_subjects(portraits, studio)
+    assert refusals(asset_paths.people) == {"bad.png": "unreadable"}
+    (subject,) = fitted_subjects(portraits, asset_paths)
     assert (subject.name, subject.split) == ("good", hashed_split("good"))
 
 
-def test_person_survives_saving(studio):
-    path = Path(studio.people) / "ann.npz"
+def test_person_survives_saving(asset_paths):
+    path = Path(asset_paths.people) / "ann.npz"
     ann = load_person(path)
     save_person(ann, path.with_name("copy.npz"))
     again = load_person(path.with_name("copy.npz"))

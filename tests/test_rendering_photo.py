@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from rendering_fixtures import tiny_kit, tiny_person
 
-from ferce.data.rendering.backdrop import displacement, follow, outline_targets
+from ferce.data.rendering.backdrop import displacement, outline_targets, warp_rim
 from ferce.data.rendering.express import Activation
-from ferce.data.rendering.light import STUDIO, Light
 from ferce.data.rendering.person import Pose
-from ferce.data.rendering.photo import Look, render_photo
+from ferce.data.rendering.photo import Appearance, render_photo
+from ferce.data.rendering.raster import STUDIO, Light
 from ferce.data.rendering.regions import paint_regions
 
 KIT = tiny_kit()
@@ -14,8 +14,8 @@ REGIONS = paint_regions(KIT)
 ANN = tiny_person(KIT)
 
 
-def draw(*acts, **look):
-    return render_photo(KIT, REGIONS, ANN, Look(acts, **look)).image.astype(int)
+def draw(*acts, **appearance):
+    return render_photo(KIT, REGIONS, ANN, Appearance(acts, **appearance)).image.astype(int)
 
 
 REST = draw()
@@ -44,7 +44,7 @@ def test_a_dropped_jaw_changes_the_mouth_not_the_brow():
 
 
 def test_turning_moves_the_nose_to_the_right():
-    turned = render_photo(KIT, REGIONS, ANN, Look(pose=Pose(yaw=25)))
+    turned = render_photo(KIT, REGIONS, ANN, Appearance(pose=Pose(yaw=25)))
     nose = int(KIT.landmarks68[30])
     assert turned.points[nose, 0] > ANN.places[nose, 0] + 15
     assert turned.angles[0] == pytest.approx(25, abs=0.1)
@@ -68,7 +68,7 @@ def test_backdrop_moves_at_the_places_and_holds_at_the_edge():
 def test_picture_follows_its_targets():
     image = np.zeros((128, 128, 3), np.uint8)
     image[60:68, 74:82] = 200  # what lies at the source is shown at the target
-    moved = follow(image, np.array([[64.0, 64.0]]), np.array([[74.0, 64.0]]))
+    moved = warp_rim(image, np.array([[64.0, 64.0]]), np.array([[74.0, 64.0]]))
     assert moved[64, 68, 0] > image[64, 68, 0] + 50
 
 

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from ferce.core.labels import COMPOUNDS
+from ferce.data.rendering.person import hold_out_last, list_portraits
 from ferce.data.rendering.plan import CLAY, PHOTO, Settings, Subject, clay_subjects, plan
-from ferce.data.rendering.portraits import hold_out_last, list_portraits
 
 SETTINGS = Settings(count=900, seed=3)
 
@@ -66,9 +66,9 @@ def test_manifest_gives_sources_and_the_last_people_are_held_out(tmp_path):
     rows += [f"b{i}.jpg,b{i // 2},lab,CC0-1.0" for i in range(8)]
     rows += ["a.jpg,a,web,CC0-1.0"]
     (tmp_path / "people.csv").write_text("\n".join(rows))
-    found = list_portraits(tmp_path, tmp_path / "people.csv")
-    assert [p.path.name for p in found][:2] == ["a.jpg", "b0.jpg"]
-    held = hold_out_last(found, "lab", 2)
+    portraits = list_portraits(tmp_path, tmp_path / "people.csv")
+    assert [p.path.name for p in portraits][:2] == ["a.jpg", "b0.jpg"]
+    held = hold_out_last(portraits, "lab", 2)
     assert {p.subject for p in held if p.split == "test"} == {"b2", "b3"}
     assert {p.source for p in list_portraits(tmp_path, tmp_path / "people.csv", ["lab"])} == {"lab"}
 

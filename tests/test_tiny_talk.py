@@ -12,7 +12,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import fastvlm_mini
-from ferce.training.mini import album, chat, code, package, recipe, talk
+from ferce.training.mini import album, chat, code, package, recipe, stages, talk
 from ferce.training.mini.stage import Schedule
 from ferce.training.progress import TrainingError
 
@@ -47,7 +47,7 @@ def plan(tmp_path_factory):
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
-    schedules = {recipe.TALK: Schedule(steps=3, batch=4, warm=1, save=1e9)}
+    schedules = {stages.TALK: Schedule(steps=3, batch=4, warm=1, save=1e9)}
     tower = save_tower(root / "tower")
     return recipe.Recipe(root, tower=tower, schedules=schedules, report=said.append)
 
@@ -121,9 +121,9 @@ def test_a_tower_of_another_make_is_refused(opened, tmp_path):
 
 @pytest.mark.slow
 def test_from_albums_to_a_folder_that_answers(plan):
-    recipe.run(plan, recipe.TALK)
+    recipe.run(plan, stages.TALK)
     assert "talk epoch 1, step 3" in said[-1]
-    recipe.run(plan, recipe.TALK)
+    recipe.run(plan, stages.TALK)
     assert "going on from step 3" in said[-1]
     out = plan.folder / "out"
     package.export_chat(plan, out, "rendered:renders")

@@ -14,6 +14,7 @@ import pytest
 import timm
 import torch
 from accelerate.state import AcceleratorState
+from patience import PROGRAM
 from safetensors.torch import load_file
 from test_backend_clip import build_clip
 from training_fixtures import plan, rendered, tile, tiles
@@ -404,7 +405,7 @@ def test_two_processes_make_the_run_of_one(tmp_path, cache):
         "--nproc_per_node",
         "2",
     ]
-    subprocess.run(launch + words, cwd=ROOT, env=ENVIRONMENT, check=True, timeout=600)
+    subprocess.run(launch + words, cwd=ROOT, env=ENVIRONMENT, check=True, timeout=PROGRAM)
     run.train(plan(cache, data=f"folder:{data}", batch=8, **options), tmp_path / "one")
     two, one = (json.loads((tmp_path / n / "metrics.json").read_text()) for n in ("two", "one"))
     assert two["machine"]["processes"] == 2

@@ -23,12 +23,12 @@ DEAD = (6, 9, 11)
 
 
 def masks(size: int = SIZE) -> dict[str, np.ndarray]:
-    found = {}
+    made = {}
     for name, (y0, y1, x0, x1) in BOXES.items():
         mask = np.zeros((size, size), np.bool_)
         mask[y0 * size // 96 : y1 * size // 96, x0 * size // 96 : x1 * size // 96] = True
-        found[name] = mask
-    return found
+        made[name] = mask
+    return made
 
 
 def units(
@@ -37,14 +37,14 @@ def units(
     dead: Sequence[int] = DEAD,
 ) -> dict[int, UnitEvidence]:
     """All units of the table; a pair is (left, right); not named is absent, dead is unknown."""
-    found = {}
+    made = {}
     for number, row in UNITS.items():
         value = intensities.get(number, 0.0)
         left, right = value if isinstance(value, tuple) else (value, value)
         sure = 0.0 if number in dead else confidence
         sides = (left, right) if row.sided else (None, None)
-        found[number] = UnitEvidence(number, (left + right) / 2, sure, *sides, source="made")
-    return found
+        made[number] = UnitEvidence(number, (left + right) / 2, sure, *sides, source="made")
+    return made
 
 
 def face(

@@ -22,6 +22,15 @@ def face(seed: int, size: int = 40) -> Face:
     return Face(crop=coarse.repeat(size // 5, 0).repeat(size // 5, 1))
 
 
+def computed(run) -> int:
+    """Floating-point operations of a run: what it costs, whatever else the machine does."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
 def shake(model, seed: int = 0):
     """Weights large enough that pictures and prompts matter; a fresh BLIP-2 has zeros and 1e-10."""
     generator = torch.Generator().manual_seed(seed)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import options
-from ferce.training.classifier import soup
+from ferce.training.progress import TrainingError
 
 
 def main() -> None:
@@ -25,6 +25,10 @@ def main() -> None:
     )
     made.add_argument("--output", type=Path, required=True, help="folder of the averaged run")
     given = made.parse_args()
+    if odd := [run for run in given.runs if not run.is_dir()]:
+        raise TrainingError(f"There is no run folder {odd[0]}.")
+    from ferce.training.classifier import soup
+
     print(f"written to {soup.average(given.runs, given.shares, given.output)}")
 
 

@@ -26,11 +26,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce import images
+from ferce import data, images
+from ferce.models import forms, hub
+from ferce.models.vlm import blip2_mini
 
 
 def speed(chosen: argparse.Namespace) -> Any:
-    """Latency of readings and of starting."""
+    """Measure the latency of readings and of starting."""
     from ferce.evaluation import latency
 
     photo = images.load(chosen.photo)
@@ -44,46 +46,51 @@ def speed(chosen: argparse.Namespace) -> Any:
 
 
 def throughput(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    """Faces a second and memory by batch, printed too."""
+    """Measure and print faces a second and memory by batch."""
     from ferce.evaluation.latency import measure, table
     from ferce.faces.detector import FaceDetector
     from ferce.models import load_classifier
 
     with FaceDetector() as detector:
         face = detector.detect(images.load(chosen.photo))[0]
-    found = measure(lambda: load_classifier(chosen.model), face, chosen.repeats)
-    print(f"\n{chosen.model}, the classifier alone\n{table(found)}")
-    return [asdict(row) for row in found]
+    rows = measure(lambda: load_classifier(chosen.model), face, chosen.repeats)
+    print(f"\n{chosen.model}, the classifier alone\n{table(rows)}")
+    return [asdict(row) for row in rows]
 
 
 def scoring(chosen: argparse.Namespace) -> Any:
-    """Label scoring over a shared prefix beside plain passes."""
+    """Compare label scoring over a shared prefix with plain passes."""
     from ferce.models import load_classifier
 
     crop = images.load(chosen.photo)[:512, :512]
     model: Any = load_classifier(chosen.model or "blip2-mini")
-    made = model.race(crop, chosen.repeats)
+    race = model.race(crop, chosen.repeats)
     print(
-        f"shared prefix {made.shared * 1e3:.1f} ms, 14 passes {made.whole * 1e3:.1f} ms: ", end=""
+        f"shared prefix {race.shared * 1e3:.1f} ms, 14 passes {race.whole * 1e3:.1f} ms: ", end=""
     )
-    print(f"{made.ratio:.1f} times as fast, largest difference {made.difference:.1e}")
-    return asdict(made) | {"ratio": made.ratio}
+    print(f"{race.ratio:.1f} times as fast, largest difference {race.difference:.1e}")
+    return asdict(race) | {"ratio": race.ratio}
 
 
 def training(chosen: argparse.Namespace) -> Any:
     """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
+    if chosen.base != blip2_mini.KIND:
+        hub.local(chosen.base)
     from ferce.training.language.plan import LanguagePlan
     from ferce.training.language.throughput import compare
 
     plan = LanguagePlan(base=chosen.base, load_in=chosen.load_in, batch=chosen.batch, views=1)
-    made = compare(plan, steps=chosen.steps)
-    print(f"{made.ours.device}, {os.cpu_count()} cores, {made.ours.steps} steps of {chosen.batch}")
-    print(made.table())
-    return asdict(made)
+    comparison = compare(plan, steps=chosen.steps)
+    ours = comparison.ours
+    print(f"{ours.device}, {os.cpu_count()} cores, {ours.steps} steps of {chosen.batch}")
+    print(comparison.table())
+    return asdict(comparison)
 
 
 def accuracy(chosen: argparse.Namespace) -> Any:
-    """Models side by side on one data set."""
+    """Compare models on one data set."""
+    data.require(chosen.data)
+    forms.device(chosen.device)
     from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan
@@ -108,23 +115,19 @@ def accuracy(chosen: argparse.Namespace) -> Any:
 
 
 def add_accuracy(one: argparse.ArgumentParser) -> None:
-    """Its options; those that `train/evaluate.py` has, too, mean the same."""
-    from ferce.data.record import SPLITS
+    """Add the options of `accuracy`."""
+    from train.evaluate import add_shared
 
     one.add_argument(
         "models", nargs="+", metavar="SPEC", help="models, such as timm:runs/classifier"
     )
-    one.add_argument("--data", default="demo", help="spec of the data set")
-    one.add_argument("--split", choices=SPLITS, default="test")
-    one.add_argument("--detect", choices=("auto", "yes", "no"), default="auto")
-    one.add_argument("--output", type=Path, default=Path("runs/benchmark"))
-    one.add_argument("--draws", type=int, default=1000, help="resamples behind each interval")
-    one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--device", default="auto")
-    one.add_argument("--cache", type=Path, help="folder of aligned faces")
-    one.add_argument("--jobs", type=int, default=1, help="processes that align faces")
-    one.add_argument("--fresh", action="store_true", help="measure everything again")
-    one.add_argument("--quiet", action="store_true", help="no progress bars")
+    one.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs/benchmark"),
+        help="folder of the results (default runs/benchmark)",
+    )
+    add_shared(one)
 
 
 def main() -> None:
@@ -149,16 +152,27 @@ def _main() -> None:
             add_accuracy(one)
         if run in (speed, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
-            one.add_argument("--repeats", type=int, default=30 if run is speed else 5)
+            one.add_argument(
+                "--repeats",
+                type=int,
+                default=30 if run is speed else 5,
+                help="measurements of each step (default %(default)s)",
+            )
         if run is speed:
-            one.add_argument("--model", default="embedded", help="spec of a classifier")
-            one.add_argument("--voice", default="measured", help="spec of a voice")
+            one.add_argument(
+                "--model", default="embedded", help="spec of a classifier (default embedded)"
+            )
+            one.add_argument(
+                "--voice", default="measured", help="spec of a voice (default measured)"
+            )
         if run is scoring:
-            one.add_argument("--model", help="spec of a vision-language model; a small random one")
-    one.add_argument("--base", default="blip2-mini", help="of BLIP-2: a Hub id or folder")
-    one.add_argument("--load-in", default="auto", help="auto, fp32, bf16, 8bit or 4bit")
-    one.add_argument("--batch", type=int, default=16)
-    one.add_argument("--steps", type=int, default=40)
+            one.add_argument("--model", help="spec of a vision-language model (default blip2-mini)")
+    one.add_argument(
+        "--base", default="blip2-mini", help="Hub id or folder of BLIP-2 (default blip2-mini)"
+    )
+    one.add_argument("--load-in", default="auto", help="precision: auto, fp32, bf16, 8bit or 4bit")
+    one.add_argument("--batch", type=int, default=16, help="samples a step (default 16)")
+    one.add_argument("--steps", type=int, default=40, help="optimiser steps measured (default 40)")
     chosen = parser.parse_args()
     figures = chosen.run(chosen)
     if chosen.json and figures is not None:

@@ -22,7 +22,7 @@ FILE = "prior.safetensors"
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Name -> float32 array of a face-api.js model folder."""
+    """Read name -> float32 array of a face-api.js model folder."""
     listed = json.loads((folder / f"{STEM}-weights_manifest.json").read_text("utf-8"))
     raw, arrays, start = (folder / f"{STEM}.bin").read_bytes(), {}, 0
     for item in listed[0]["weights"]:
@@ -38,18 +38,18 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def converted(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The same under the names and shapes of `ferce.models.prior.ExpressionNet`."""
-    made = {}
+    """Convert arrays to the names and shapes of `ferce.models.prior.ExpressionNet`."""
+    result = {}
     for name, values in arrays.items():
         block, _, rest = name.partition("/")
         if block == "fc":
             key, values = ("weight", values.T) if rest == "weights" else ("bias", values)
-            made[f"head.{key}"] = values
+            result[f"head.{key}"] = values
             continue
         conv, _, what = rest.partition("/")
         place = f"blocks.{block.removeprefix('dense')}.convs.{conv.removeprefix('conv')}"
-        made[f"{place}.{_key(what, place)}"] = _shaped(what, values)
-    return made
+        result[f"{place}.{_key(what, place)}"] = _shaped(what, values)
+    return result
 
 
 def _key(what: str, place: str) -> str:
@@ -64,7 +64,7 @@ def _key(what: str, place: str) -> str:
 
 
 def _shaped(what: str, values: Any) -> Any:
-    """TensorFlow keeps (h, w, in, out), and (h, w, in, 1) for depthwise filters."""
+    """Transpose from TensorFlow: (h, w, in, out), and (h, w, in, 1) for depthwise filters."""
     orders = {"filters": (3, 2, 0, 1), "pointwise_filter": (3, 2, 0, 1)}
     orders["depthwise_filter"] = (2, 3, 0, 1)
     return values.transpose(orders[what]) if what in orders else values
@@ -74,10 +74,15 @@ def main() -> None:
     """Read, convert, write."""
     from safetensors.numpy import save_file
 
-    made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    made.add_argument("--model", type=Path, required=True, help="folder with the .bin file")
-    made.add_argument("--output", type=Path, default=ROOT / "ferce" / "weights" / "classifier")
-    given = made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True, help="folder with the .bin file")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "ferce" / "weights" / "classifier",
+        help="folder of prior.safetensors",
+    )
+    given = parser.parse_args()
     weights = {
         name: np.ascontiguousarray(values, np.float16)
         for name, values in converted(read(given.model)).items()
@@ -89,4 +94,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"convert_prior: {error}")

@@ -24,7 +24,7 @@ from ferce import models
 from ferce.core.types import ReadingError
 from ferce.data import DataError
 from ferce.data.record import SPLITS
-from ferce.evaluation import EvaluationError, Plan, evaluate, result, summary
+from ferce.evaluation import EvaluationError, Plan, evaluate, result, summary, usage
 from ferce.evaluation.faces import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
@@ -32,27 +32,59 @@ from ferce.models.hub import CheckpointError
 
 
 def parser() -> argparse.ArgumentParser:
-    """Command line."""
+    """Build the command line."""
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--model", default=models.DEFAULT_CLASSIFIER, help="spec of the classifier")
-    made.add_argument("--data", default="demo", help="spec of the data set")
-    made.add_argument("--split", choices=SPLITS, default="test")
+    made.add_argument(
+        "--model",
+        default=models.DEFAULT_CLASSIFIER,
+        help="spec of the classifier (default: %(default)s)",
+    )
+    made.add_argument("--voice", default="", help="spec of the voice whose explanations are scored")
+    made.add_argument("--output", type=Path, help="folder of the results")
+    made.add_argument("--against", type=Path, help="folder of an evaluation to compare with")
+    made.add_argument("--record", type=Path, help="run folder that gets the figures, to publish it")
+    add_shared(made)
+    add_scores(made)
+    return made
+
+
+def add_shared(made: argparse.ArgumentParser) -> None:
+    """Add the options that `train/benchmark.py accuracy` has, too."""
+    made.add_argument("--data", default="demo", help="spec of the data set (default demo)")
+    made.add_argument("--split", choices=SPLITS, default="test", help="to score (default test)")
     made.add_argument(
         "--detect",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="find the face, or take pictures as crops; auto takes rendered ones as crops",
+        help="find the face, or take pictures as crops; auto (the default) takes rendered ones as "
+        "crops",
     )
+    made.add_argument(
+        "--draws", type=int, default=1000, help="resamples behind each interval (default 1000)"
+    )
+    made.add_argument("--seed", type=int, default=0, help="seed of the resamples (default 0)")
+    made.add_argument("--device", default="auto", help="torch device, such as cuda:0")
+    made.add_argument("--cache", type=Path, help="folder of aligned faces")
+    made.add_argument("--jobs", type=int, default=1, help="processes that align faces (default 1)")
+    made.add_argument("--fresh", action="store_true", help="measure everything again")
+    made.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def add_scores(made: argparse.ArgumentParser) -> None:
+    """Add the options of scores beyond the label."""
     made.add_argument(
         "--free-text", action="store_true", help="also ask for the label in the model's own words"
     )
-    made.add_argument("--voice", default="", help="spec of the voice whose explanations are scored")
     made.add_argument("--clip", default="", help="CLIP for CLIPScore, a Hub id or folder")
     made.add_argument("--encoder", default="", help="sentence encoder, a Hub id or folder")
-    made.add_argument("--heatmaps", type=int, default=0, help="faces whose heat maps are scored")
-    made.add_argument("--method", choices=("auto", *METHODS), default="auto", help="of heat maps")
+    made.add_argument(
+        "--heatmaps", type=int, default=0, help="faces whose heat maps are scored (default 0)"
+    )
+    made.add_argument(
+        "--method", choices=("auto", *METHODS), default="auto", help="of heat maps (default auto)"
+    )
     made.add_argument(
         "--end-to-end",
         nargs="?",
@@ -61,29 +93,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="DATA",
         help="also read the pictures (or these originals of them) as the app does",
     )
-    made.add_argument("--draws", type=int, default=1000, help="resamples behind each interval")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--against", type=Path, help="folder of an evaluation to compare with")
-    made.add_argument("--output", type=Path, help="default runs/evaluation-MODEL-DATA-SPLIT")
-    made.add_argument("--fresh", action="store_true", help="measure everything again")
-    made.add_argument("--record", type=Path, help="run folder that gets the figures, to publish it")
-    made.add_argument("--device", default="auto")
-    made.add_argument("--cache", type=Path, help="folder of aligned faces")
-    made.add_argument("--jobs", type=int, default=1, help="processes that align faces")
-    made.add_argument("--quiet", action="store_true", help="no progress bars")
-    return made
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
-    """What is measured; raises EvaluationError when options contradict each other."""
-    told = {item.name: getattr(arguments, item.name) for item in fields(Plan)}
-    if told["end_to_end"] is True:
-        told["end_to_end"] = arguments.data
-    return Plan(**told)
+    """Build the plan; raises EvaluationError when options contradict each other."""
+    options = {item.name: getattr(arguments, item.name) for item in fields(Plan)}
+    if options["end_to_end"] is True:
+        options["end_to_end"] = arguments.data
+    return Plan(**options)
 
 
 def folder_name(plan: Plan) -> str:
-    """A folder name that tells model, data and split."""
+    """Name the folder after model, data and split."""
     words = f"{plan.model} {plan.data} {plan.split}"
     return "evaluation-" + re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")
 
@@ -91,9 +112,10 @@ def folder_name(plan: Plan) -> str:
 def main() -> None:
     """Parse the arguments, measure, print a table."""
     arguments = parser().parse_args()
-    tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
     try:
+        tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
         plan = plan_of(arguments)
+        usage.check(plan, arguments.device, arguments.against, arguments.record)
         output = arguments.output or Path("runs") / folder_name(plan)
         if arguments.fresh:
             fresh(output)

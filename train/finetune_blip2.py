@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.models.vlm import blip2_mini
-from ferce.training import options, progress
+from ferce.training import options, progress, usage
 from ferce.training.language.plan import LanguagePlan
 
 
@@ -49,6 +49,7 @@ def main() -> None:
     """Parse the arguments, fine-tune, say what came out."""
     given = parser().parse_args()
     plan = options.chosen(LanguagePlan, given)
+    usage.check_language(plan)
     from ferce.training.language import run
 
     metrics = run.tune(plan, given.output, given.resume, report=progress.say)

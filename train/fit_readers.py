@@ -8,17 +8,21 @@ The network is a run folder of train/train_classifier.py. Its readers are fitted
 renders, none of which the network was trained on but the posed people. Test faces are not opened.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce import data
 from ferce.evaluation.faces import default_cache
-from ferce.models.embedded import PACKAGED
+from ferce.models import hub
 from ferce.training import options
-from ferce.training.embedded import packaging
-from ferce.training.progress import say
+from ferce.training.progress import TrainingError, say
+
+PACKAGED = ROOT / "ferce" / "weights" / "classifier"
+FACES = ("annotated", "london")  # tables of train/portraits.py
 
 
 def main() -> None:
@@ -37,6 +41,24 @@ def main() -> None:
     add("--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings that "
         "the network went on from, the first one first (default: none)")  # fmt: skip
     given = made.parse_args()
+    check(given)
+    fit(given)
+
+
+def check(given: argparse.Namespace) -> None:
+    """Refuse files that are not there before anything is loaded."""
+    if odd := [path for path in (given.prior, *given.earlier) if not path.is_file()]:
+        raise TrainingError(f"There is no file {odd[0]}.")
+    if hub.local(str(given.network)) is None:
+        raise TrainingError(f"There is no run folder {given.network}.")
+    for spec in (given.renders, *(f"manifest:{given.faces / name}.jsonl" for name in FACES)):
+        data.require(spec)
+
+
+def fit(given: argparse.Namespace) -> None:
+    """Fit and write."""
+    from ferce.training.embedded import packaging
+
     sources = packaging.Sources(
         given.network, given.prior, given.faces, given.renders, given.cache, tuple(given.earlier)
     )

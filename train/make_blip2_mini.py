@@ -25,14 +25,18 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce import data
 from ferce.evaluation.faces import default_cache
 from ferce.training import options, progress
-from ferce.training.mini import album, package, recipe
-from ferce.training.mini.recipe import ALBUMS, LEAST, STAGES, Recipe
+from ferce.training.mini.stages import ALBUMS, LEAST, STAGES
+
+if TYPE_CHECKING:
+    from ferce.training.mini.recipe import Recipe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,8 +69,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def recipe_of(given: argparse.Namespace) -> Recipe:
+def recipe_of(given: argparse.Namespace) -> "Recipe":
     """Build the recipe that the arguments mean."""
+    from ferce.training.mini.recipe import Recipe
+
     plain = Recipe(given.folder)
     sizes = {"steps": given.steps, "batch": given.batch}
     sizes = {name: value for name, value in sizes.items() if value}
@@ -83,32 +89,46 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     )
 
 
-def pack(_: Recipe, given: argparse.Namespace) -> None:
+def pack(_: "Recipe", given: argparse.Namespace) -> None:
     """Pack the data sets that were given."""
-    specs = {name: vars(given)[name] for name in ALBUMS if vars(given)[name]}
-    recipe.pack(given.folder, specs, given.cache, progress.say)
+    from ferce.training.mini import recipe
+
+    recipe.pack(given.folder, packed(given), given.cache, progress.say)
 
 
-def squeeze(_: Recipe, given: argparse.Namespace) -> None:
+def packed(given: argparse.Namespace) -> dict[str, str]:
+    """Map each album to its data set, of those given."""
+    return {name: vars(given)[name] for name in ALBUMS if vars(given)[name]}
+
+
+def squeeze(_: "Recipe", given: argparse.Namespace) -> None:
     """Write the packed faces in little space."""
+    from ferce.training.mini import album
+
     for name in ALBUMS:
         album.squeeze(given.folder / "albums" / name, given.output / "albums" / name)
 
 
-def export(plan: Recipe, given: argparse.Namespace) -> None:
+def export(plan: "Recipe", given: argparse.Namespace) -> None:
     """Write the network as it ships."""
+    from ferce.training.mini import package
+
     package.export(plan, given.output, given.stage)
 
 
-def measure(plan: Recipe, given: argparse.Namespace) -> None:
+def measure(plan: "Recipe", given: argparse.Namespace) -> None:
     """Ask the network as it ships."""
+    from ferce.training.mini import package
+
     asked = package.Packaged(given.output, given.adapter, given.most)
     for name, row in package.measure(plan, asked, given.split).items():
         print(name, row)
 
 
-def sight(plan: Recipe, given: argparse.Namespace) -> None:
+def sight(plan: "Recipe", given: argparse.Namespace) -> None:
     """Measure the read-out of the tower alone."""
+    from ferce.training.mini import recipe
+
     for name, score in recipe.read_out(plan, given.split).items():
         print(name, score.told())
 
@@ -119,6 +139,10 @@ OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure
 def main() -> None:
     """Parse the arguments and do the step."""
     given = parser().parse_args()
+    for spec in packed(given).values():
+        data.require(spec)
+    from ferce.training.mini import recipe
+
     if given.threads:
         import torch
 

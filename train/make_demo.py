@@ -21,13 +21,12 @@ from PIL import Image as PILImage
 from tqdm import tqdm
 
 from ferce.data.rendered import DEMO
-from ferce.data.rendering.card import dataset_card
-from ferce.data.rendering.compose import Studio, render
-from ferce.data.rendering.dataset import METADATA, finished, save_image
+from ferce.data.rendering.compose import AssetPaths, render
+from ferce.data.rendering.dataset import METADATA, dataset_card, finished_lines, save_image
 from ferce.data.rendering.express import Activation
 from ferce.data.rendering.person import Pose
 from ferce.data.rendering.plan import LABELS, PHOTO, Recipe, Subject
-from ferce.data.rendering.prepare import studio_at
+from ferce.data.rendering.prepare import asset_paths_in
 from ferce.faces.detector import FaceDetector
 from train import render_faces
 
@@ -63,7 +62,7 @@ EXAMPLES: dict[str, tuple[str, str, dict[int, float], float]] = {
 
 
 def parse() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     for name in ("kit", "portraits", "manifest", "cache"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -73,7 +72,7 @@ def parse() -> argparse.Namespace:
 
 
 def example(name: str, index: int) -> Recipe:
-    """A recipe chosen by hand."""
+    """Build the recipe of a hand-chosen example."""
     person, expression, units, yaw = EXAMPLES[name]
     kinds = [kind for kind, labels in LABELS.items() if expression in labels]
     return Recipe(
@@ -92,20 +91,20 @@ def example(name: str, index: int) -> Recipe:
     )
 
 
-def write_examples(studio: Studio, folder: Path) -> list[dict[str, Any]]:
-    """The hand-chosen pictures of 512 pixels."""
+def write_examples(asset_paths: AssetPaths, folder: Path) -> list[dict[str, Any]]:
+    """Render the hand-chosen examples at 512 pixels."""
     folder.mkdir(exist_ok=True)
     lines = []
     for index, name in enumerate(tqdm(EXAMPLES, desc="examples")):
-        image, line = render(studio.load(), example(name, index), 512)
+        image, line = render(asset_paths.load(), example(name, index), 512)
         save_image(image, folder / f"{name}.jpg", 88)
         lines.append({"file_name": f"{name}.jpg", **line})
     (folder / METADATA).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return lines
 
 
-def count_found(paths: list[Path]) -> int:
-    """In how many pictures the app's face detector finds a face."""
+def count_detected(paths: list[Path]) -> int:
+    """Count the pictures in which the app's face detector finds a face."""
     with FaceDetector(max_faces=1) as detector:
         pictures = (np.asarray(PILImage.open(p).convert("RGB")) for p in paths)
         return sum(
@@ -121,20 +120,24 @@ def main() -> None:
         for n in ("kit", "portraits", "manifest", "cache", "out", "workers")
     ]
     render_faces.main([*places, *OPTIONS.split()])
-    studio = studio_at(args.kit, args.cache)
-    examples = write_examples(studio, args.out / "examples")
-    lines = list(finished(args.out).values())
-    found = count_found([args.out / line["file_name"] for line in lines])
-    shown = count_found([args.out / "examples" / line["file_name"] for line in examples])
+    asset_paths = asset_paths_in(args.kit, args.cache)
+    examples = write_examples(asset_paths, args.out / "examples")
+    lines = list(finished_lines(args.out).values())
+    pictures = count_detected([args.out / line["file_name"] for line in lines])
+    hand_made = count_detected([args.out / "examples" / line["file_name"] for line in examples])
     command = (__doc__ or "").split("\n\n")[1].strip()
     card = dataset_card(
-        lines, size=SIZE, command=command, examples=len(examples), found=(found, shown)
+        lines, size=SIZE, command=command, examples=len(examples), detected=(pictures, hand_made)
     )
     (args.out / "README.md").write_text(card)
     print(
-        f"a face is found in {found} of {len(lines)} pictures, {shown} of {len(examples)} examples"
+        f"a face is found in {pictures} of {len(lines)} pictures, "
+        f"{hand_made} of {len(examples)} examples"
     )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        sys.exit(f"make_demo: {error}")

@@ -19,9 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import options, progress
-from ferce.training.mini import package, recipe
-from ferce.training.mini.recipe import TALK, Recipe
-from ferce.training.mini.stage import Schedule
+from ferce.training.mini.stages import TALK
 
 STEPS = ("teach", "export", "measure")
 DATA = "rendered:renders + manifest:taught.jsonl"
@@ -50,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the arguments and do the step."""
     given = parser().parse_args()
+    from ferce.training.mini import package, recipe
+    from ferce.training.mini.recipe import Recipe
+    from ferce.training.mini.stage import Schedule
+
     schedules = {TALK: Schedule(given.steps, given.batch, seed=given.seed)}
     plan = Recipe(given.folder, tower=given.tower, schedules=schedules, report=progress.say)
     if given.step == "teach":

@@ -23,19 +23,19 @@ LICENCE = "apache-2.0"
 
 
 def packaged(weights: Path) -> list[Path]:
-    """The folders of measured classifiers; a base that needs its adapter for that has no card."""
-    found = sorted(path.parent for path in weights.glob(f"*/{FILE}"))
-    return [folder for folder in found if "test" in read_json(folder / FILE)]
+    """List the folders of measured classifiers; a base that needs its adapter has no card."""
+    folders = sorted(path.parent for path in weights.glob(f"*/{FILE}"))
+    return [folder for folder in folders if "test" in read_json(folder / FILE)]
 
 
 def text(folder: Path) -> str:
-    """The card of one of them; its picture lies beside it."""
+    """Write the card of a packaged model; its picture lies beside it."""
     name = f"ferce/weights/{folder.name}"
     return packaged_card(folder, name, LICENCE, f"{folder.name}.png")
 
 
 def write(weights: Path, cards: Path) -> list[Path]:
-    """Card and picture of every packaged model; gives the cards."""
+    """Write card and picture of every packaged model; return the cards."""
     cards.mkdir(exist_ok=True)
     written = []
     for folder in packaged(weights):
@@ -48,7 +48,7 @@ def write(weights: Path, cards: Path) -> list[Path]:
 
 
 def main() -> None:
-    """Write them and say which."""
+    """Write the cards and print their paths."""
     try:
         written = write(WEIGHTS, CARDS)
     except PublishError as error:

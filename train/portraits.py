@@ -125,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    options.run("portraits", main)
+    options.run("portraits", main, OSError)

@@ -22,7 +22,7 @@ from ferce.publishing.upload import push
 
 
 def parser() -> argparse.ArgumentParser:
-    """Command line."""
+    """Build the command line."""
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,8 +30,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--name", required=True, help="owner/name on the Hub")
     made.add_argument("--dry-run", action="store_true", help="write and show, send nothing")
     made.add_argument("--public", action="store_true", help="make a new repository public")
-    made.add_argument("--split", choices=SPLITS, default="test", help="whose figures the card has")
-    made.add_argument("--licence", help="such as apache-2.0; data of RAF settles it")
+    made.add_argument(
+        "--split",
+        choices=SPLITS,
+        default="test",
+        help="split whose figures the card shows (default test)",
+    )
+    made.add_argument(
+        "--licence", help="licence of the weights, such as apache-2.0; data of RAF settles it"
+    )
     made.add_argument("--base", help="Hub id of the base, where the run names a local copy")
     made.add_argument(
         "--learnt-from",
@@ -40,8 +47,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="SPEC",
         help="further data set that the weights had learnt from, such as rafdb:RAF-DB; repeatable",
     )
-    made.add_argument("--watts", type=float, help="power that the training drew, for its CO2")
-    made.add_argument("--grid", type=float, help="grams of CO2 per kWh where it ran")
+    made.add_argument(
+        "--watts", type=float, help="power that the training drew, in watts, for its CO2"
+    )
+    made.add_argument(
+        "--grid", type=float, help="carbon intensity of the grid, in grams of CO2 per kWh"
+    )
     made.add_argument(
         "--folder", type=Path, help="new folder for what is published (default RUN-published)"
     )
@@ -49,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def publication(arguments: argparse.Namespace) -> Publication:
-    """What the arguments ask for.
+    """Collect what the arguments ask for.
 
     Raises:
         PublishError: a name is none, or only one of --watts and --grid was given.

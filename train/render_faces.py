@@ -22,16 +22,22 @@ import numpy as np
 from PIL import Image as PILImage
 from tqdm import tqdm
 
-from ferce.data.rendering.compose import Studio
-from ferce.data.rendering.dataset import Output, finished, keep_settings, sheet_of, write_dataset
+from ferce.data.rendering.compose import AssetPaths
+from ferce.data.rendering.dataset import (
+    Output,
+    finished_lines,
+    sheet_of,
+    write_dataset,
+    write_settings,
+)
+from ferce.data.rendering.person import hold_out_last, list_portraits
 from ferce.data.rendering.plan import Settings, Subject, clay_subjects, plan
-from ferce.data.rendering.portraits import hold_out_last, list_portraits
-from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, open_studio
+from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, prepare_assets
 from ferce.faces.detector import FaceDetector
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--kit", type=Path, required=True, help="ICT-FaceKit checkout or npz cache")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
@@ -44,49 +50,80 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--hold-out", default="london:30", help="SOURCE:N, last N subjects are test"
     )
     parser.add_argument("--cache", type=Path, help="fitted people and tables (default OUT/cache)")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=224, help="pixels a side")
-    parser.add_argument("--kinds", nargs=4, type=float, default=Settings().kinds, metavar="SHARE",
-                        help="shares of compound, basic, neutral and random")  # fmt: skip
-    parser.add_argument("--splits", nargs=3, type=float, default=Settings().splits, metavar="SHARE",
-                        help="shares of train, val and test")  # fmt: skip
+    _add_settings(parser)
     parser.add_argument(
-        "--clay", type=float, default=Settings().clay, help="share of painted heads"
+        "--suffix", default=".jpg", choices=(".jpg", ".webp", ".png"), help="format (default .jpg)"
     )
-    parser.add_argument("--clay-people", type=int, default=400)
-    parser.add_argument("--yaw", type=float, default=Settings().yaw, help="largest, degrees")
-    parser.add_argument("--roll", type=float, default=Settings().roll)
-    parser.add_argument("--occluded", type=float, default=Settings().occluded)
-    parser.add_argument("--degraded", type=float, default=Settings().degraded)
-    parser.add_argument("--strength", nargs=2, type=float, default=Settings().strength)
-    parser.add_argument("--suffix", default=".jpg", choices=(".jpg", ".webp", ".png"))
-    parser.add_argument("--quality", type=int, default=92)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--quality", type=int, default=92, help="JPEG or WebP quality, 1..100 (default 92)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (default 1)")
     parser.add_argument("--sheet", type=Path, help="also draw a contact sheet of 64 pictures here")
     return parser.parse_args(argv)
 
 
-def gather(args: argparse.Namespace) -> tuple[Studio, list[Subject]]:
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is in the data set."""
+    settings = Settings()
+    parser.add_argument("--count", type=int, default=1000, help="number of pictures (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the plan (default 0)")
+    parser.add_argument(
+        "--size", type=int, default=224, help="side of a picture in pixels (default 224)"
+    )
+    parser.add_argument("--kinds", nargs=4, type=float, default=settings.kinds, metavar="SHARE",
+                        help="shares of compound, basic, neutral and random")  # fmt: skip
+    parser.add_argument("--splits", nargs=3, type=float, default=settings.splits, metavar="SHARE",
+                        help="shares of train, val and test")  # fmt: skip
+    parser.add_argument("--clay", type=float, default=settings.clay, help="share of painted heads")
+    parser.add_argument(
+        "--clay-people", type=int, default=400, help="number of painted people (default 400)"
+    )
+    parser.add_argument(
+        "--yaw", type=float, default=settings.yaw, help="largest yaw in degrees (default 30)"
+    )
+    parser.add_argument(
+        "--roll", type=float, default=settings.roll, help="largest roll in degrees (default 4)"
+    )
+    parser.add_argument(
+        "--occluded", type=float, default=settings.occluded, help="share with an occluder"
+    )
+    parser.add_argument(
+        "--degraded", type=float, default=settings.degraded, help="share of degraded pictures"
+    )
+    parser.add_argument(
+        "--strength",
+        nargs=2,
+        type=float,
+        default=settings.strength,
+        help="range of intensities, 0..1",
+    )
+
+
+def gather(args: argparse.Namespace) -> tuple[AssetPaths, list[Subject]]:
     """Fit the portraits; list everybody who can be rendered."""
     reader = mesh_reader(FaceDetector(max_faces=1))
-    studio = open_studio(args.kit, args.cache or args.out / "cache", reader)
+    asset_paths = prepare_assets(args.kit, args.cache or args.out / "cache", reader)
     subjects = clay_subjects(args.clay_people) if args.clay else []
     if args.portraits:
         portraits = list_portraits(args.portraits, args.manifest, args.sources)
         source, count = args.hold_out.split(":")
         portraits = hold_out_last(portraits, source, int(count))
-        fits = tqdm(fit_people(portraits, studio, reader), total=len(portraits), desc="fitting")
+        fits = tqdm(
+            fit_people(portraits, asset_paths, reader), total=len(portraits), desc="fitting"
+        )
         reasons = Counter(reason or "fitted" for _, reason in fits)
         print(
-            "portraits:", dict(reasons.most_common()), "- reasons in", studio.people / "refused.csv"
+            "portraits:",
+            dict(reasons.most_common()),
+            "- reasons in",
+            asset_paths.people / "refused.csv",
         )
-        subjects += fitted_subjects(portraits, studio)
-    return studio, subjects
+        subjects += fitted_subjects(portraits, asset_paths)
+    return asset_paths, subjects
 
 
 def chosen_settings(args: argparse.Namespace) -> Settings:
-    """The options that say what is in the data set."""
+    """Collect the options that say what is in the data set."""
     names = [f.name for f in fields(Settings) if hasattr(args, f.name)]
     given = {name: getattr(args, name) for name in names}
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
@@ -96,17 +133,17 @@ def chosen_settings(args: argparse.Namespace) -> Settings:
 def main(argv: list[str] | None = None) -> None:
     """Fit, plan, render, show."""
     args = parse(argv)
-    studio, subjects = gather(args)
+    asset_paths, subjects = gather(args)
     settings = chosen_settings(args)
     print("people:", dict(Counter((s.style, s.split) for s in subjects)))
-    keep_settings(args.out, settings, [s.name for s in subjects])
+    write_settings(args.out, settings, [s.name for s in subjects])
     recipes = plan(settings, subjects)
     output = Output(args.out, args.size, args.suffix, args.quality)
-    already = len(finished(args.out))
-    new = write_dataset(recipes, studio, output, args.workers)
+    already = len(finished_lines(args.out))
+    new = write_dataset(recipes, asset_paths, output, args.workers)
     for _ in tqdm(new, total=len(recipes), initial=already, desc="rendering"):
         pass
-    lines = list(finished(args.out).values())
+    lines = list(finished_lines(args.out).values())
     print("written:", dict(Counter(line["split"] for line in lines)), "to", args.out)
     if args.sheet:
         chosen = np.random.default_rng(args.seed).permutation(len(lines))[:64]
@@ -114,4 +151,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        sys.exit(f"render_faces: {error}")

@@ -7,6 +7,7 @@ the `train` people of london.jsonl, and say of each face in others.jsonl the sha
 emotions and the action units that are surely there or surely not. The test faces are not opened.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ferce import data
 from ferce.core.types import Face
 from ferce.evaluation.faces import default_cache
 from ferce.facs.action_units import UNIT_NUMBERS
@@ -35,7 +37,7 @@ FEWEST, TRUSTED, SURE = 6, 0.5, 0.7  # positives to learn a unit from; reliabili
 
 
 def main() -> None:
-    """Fit, say, write."""
+    """Parse the arguments and look whether the tables are there."""
     made = options.parser(__doc__)
     add = made.add_argument
     add("--faces", type=Path, required=True, help="folder that train/portraits.py wrote")
@@ -43,6 +45,13 @@ def main() -> None:
     add("--cache", type=Path, default=default_cache(), help="folder of aligned faces "
         "(default ~/.cache/ferce/aligned)")  # fmt: skip
     given = made.parse_args()
+    for name in ("annotated", "london", "others"):
+        data.require(f"manifest:{given.faces / name}.jsonl")
+    teach(given)
+
+
+def teach(given: argparse.Namespace) -> None:
+    """Fit, say, write."""
     prior = Prior(PACKAGED / "prior.safetensors")
 
     def see(faces: Sequence[Face]) -> Matrix:

@@ -1,7 +1,7 @@
-"""Data that researchers bring: one spec names a data set, one file reads a layout."""
+"""Annotated pictures that researchers bring: a spec names a data set, a reader reads its layout."""
 
 from ferce.data.record import DataError, DataSet, Problem, Row, Sample, UnitLabel, pixels
-from ferce.data.sources import READERS, load_data
+from ferce.data.sources import READERS, load_data, require
 
 __all__ = [
     "READERS",
@@ -13,4 +13,5 @@ __all__ = [
     "UnitLabel",
     "load_data",
     "pixels",
+    "require",
 ]

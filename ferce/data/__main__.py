@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when all is well, 1 when there is something to look at, 2 on errors."""
+    """Run one command; return 0 when all is well, 1 when something needs a look, 2 on errors."""
     given = parser().parse_args(arguments)
     try:
         return int(COMMANDS[given.command](load_data(given.spec), given))
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     top = argparse.ArgumentParser(prog="python -m ferce.data", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     check = _command(commands, "check", "count classes and action units; find what is wrong")
@@ -33,22 +33,33 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw the counts (.png, .pdf, .svg)"
     )
-    check.add_argument("--json", type=Path, metavar="FILE", help="write everything found")
-    check.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    check.add_argument("--json", type=Path, metavar="FILE", help="write the whole audit")
+    check.add_argument("--jobs", type=int, default=1, help="number of processes (default 1)")
     sheet = _command(commands, "sheet", "draw augmented pictures to look at")
-    sheet.add_argument("--output", type=Path, default=Path("sheet.png"), metavar="FILE")
-    sheet.add_argument("--count", type=int, default=8, help="pictures (default 8)")
-    sheet.add_argument("--size", type=int, default=112, help="pixels of a cell (default 112)")
-    sheet.add_argument("--seed", type=int, default=0)
+    sheet.add_argument(
+        "--output", type=Path, default=Path("sheet.png"), metavar="FILE", help="picture file"
+    )
+    sheet.add_argument("--count", type=int, default=8, help="number of pictures (default 8)")
+    sheet.add_argument(
+        "--size", type=int, default=112, help="side of a cell in pixels (default 112)"
+    )
+    sheet.add_argument("--seed", type=int, default=0, help="of the augmentations (default 0)")
     aligned = _command(commands, "align", "find and align every face into a cache")
     aligned.add_argument("--cache", type=Path, required=True, metavar="FOLDER")
-    aligned.add_argument("--size", type=int, help="pixels of a crop (default: the detector's)")
+    aligned.add_argument(
+        "--size", type=int, help="side of a crop in pixels (default: the detector's)"
+    )
     aligned.add_argument("--as-is", action="store_true", help="pictures are aligned crops already")
-    aligned.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    aligned.add_argument("--jobs", type=int, default=1, help="number of processes (default 1)")
     captions = _command(commands, "captions", "print texts made from the action units")
-    captions.add_argument("--count", type=int, default=5, help="pictures (default 5)")
-    captions.add_argument("--family", choices=("training", "reference"), default="training")
-    captions.add_argument("--seed", type=int, default=0)
+    captions.add_argument("--count", type=int, default=5, help="number of pictures (default 5)")
+    captions.add_argument(
+        "--family",
+        choices=("training", "reference"),
+        default="training",
+        help="of phrases (default training)",
+    )
+    captions.add_argument("--seed", type=int, default=0, help="of the wording (default 0)")
     return top
 
 
@@ -63,7 +74,7 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _progress(items: Iterable[T]) -> Iterator[T]:
-    """The items, with a bar on a terminal."""
+    """Pass the items on, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     return iter(tqdm(items, unit=" pictures", disable=not sys.stderr.isatty()))
@@ -76,7 +87,7 @@ def check(data: DataSet, given: argparse.Namespace) -> int:
 
     options = Options(not given.no_duplicates, given.faces, given.jobs)
     result = audit(data.spec, _progress(data.rows()), options)
-    print(audit_text.told(result))
+    print(audit_text.report(result))
     if given.json:
         given.json.write_text(json.dumps(as_dict(result), indent=1) + "\n", encoding="utf-8")
     if given.plot:
@@ -88,21 +99,21 @@ def sheet(data: DataSet, given: argparse.Namespace) -> int:
     """Draw augmentations."""
     from PIL import Image
 
-    from ferce.data.sheet import draw, shown
+    from ferce.data.augment import draw_sheet, largest_crop
     from ferce.faces.detector import FaceDetector
 
     problems: list[Problem] = []
     samples = islice(data.samples(given.split, problems.append), given.count)
     with FaceDetector() as detector:
-        crops = [shown(pixels(sample), detector) for sample in samples]
-    drawn = draw(crops, given.seed, given.size)
+        crops = [largest_crop(pixels(sample), detector) for sample in samples]
+    drawn = draw_sheet(crops, given.seed, given.size)
     Image.fromarray(drawn).save(given.output)
     print(given.output)
     return 0
 
 
 def aligned(data: DataSet, given: argparse.Namespace) -> int:
-    """Align into the cache and list what failed."""
+    """Align every face into the cache and list what failed."""
     from ferce.data.align import Settings, align
 
     rows = (row for row in data.rows() if given.split in (None, row.split))

@@ -1,4 +1,4 @@
-"""Find and align the face of every picture once; later runs read it from a cache.
+"""Detect and align the face of every picture once; later runs read it from a cache.
 
 A cached face is named by the content of its picture and the settings, so that renamed, copied or
 re-labelled pictures are not aligned again, changed ones are, and a run that was killed goes on
@@ -7,12 +7,15 @@ where it was.
 
 import hashlib
 import json
+import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,7 +23,6 @@ from ferce import images
 from ferce.core.protocols import Detector
 from ferce.core.types import Face, Pixels
 from ferce.data import facefile
-from ferce.data.parallel import ordered_map
 from ferce.data.record import Problem, Row, Sample
 
 DetectorFactory = Callable[[], Detector]
@@ -28,7 +30,7 @@ DetectorFactory = Callable[[], Detector]
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures become crops.
+    """Settings by which pictures become aligned crops.
 
     Attributes:
         detect: find the face and level it. False takes the picture as a crop that others aligned
@@ -47,25 +49,25 @@ class Settings:
             raise ValueError(f"size must be at least 16 pixels; got {self.size}")
 
     def key(self, detector: str) -> str:
-        """16 hexadecimal digits that change with anything that changes the crops."""
+        """Hash the settings and the detector to 16 hexadecimal digits that name the cache."""
         what = asdict(self) | {"detector": detector, "format": facefile.FORMAT}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A sample and where its aligned face lies."""
+    """A sample and the file of its aligned face."""
 
     sample: Sample
     path: Path
 
     def face(self) -> Face:
-        """Read the face."""
+        """Read the face from the cache."""
         return facefile.load(self.path)
 
 
 def packaged() -> Detector:
-    """The detector that comes with ferce."""
+    """Open the detector that comes with ferce."""
     from ferce.faces.detector import FaceDetector
 
     return FaceDetector()
@@ -78,7 +80,7 @@ def align(
     jobs: int = 1,
     factory: DetectorFactory = packaged,
 ) -> Iterator[Aligned | Problem]:
-    """Each row aligned, or the reason why it cannot be; in order, with nothing left out.
+    """Align each row, or pass on why it cannot be; in order, with nothing left out.
 
     Args:
         rows: samples and problems, such as `DataSet.rows()`; problems are passed on.
@@ -130,7 +132,7 @@ def _make(data: bytes, settings: Settings, factory: DetectorFactory, path: Path)
 
 
 class NoFaceError(ValueError):
-    """No face that may be used."""
+    """A picture without a face that may be used."""
 
 
 def _face(photo: Pixels, settings: Settings, factory: DetectorFactory) -> Face:
@@ -146,7 +148,7 @@ def _face(photo: Pixels, settings: Settings, factory: DetectorFactory) -> Face:
 
 
 def resized(photo: Pixels, face: Face, size: int) -> Face:
-    """The face with a crop of another side, cut from the photo again and not from the crop."""
+    """Cut the face with a crop of another side from the photo, not from the old crop."""
     if size == face.size:
         return face
     from ferce.faces.geometry import region_masks, warp
@@ -159,7 +161,7 @@ def resized(photo: Pixels, face: Face, size: int) -> Face:
 
 
 def square(photo: Pixels, size: int) -> Pixels:
-    """The middle square of a picture at side `size`: (size, size, 3)."""
+    """Cut the middle square of a picture, resized to (size, size, 3)."""
     from PIL import Image
 
     height, width = photo.shape[:2]
@@ -176,7 +178,7 @@ _OPEN: dict[DetectorFactory, Detector] = {}  # of this process
 
 
 def detector_here(factory: DetectorFactory) -> Detector:
-    """One detector a process, opened when first needed; close it with `release`."""
+    """Open one detector in this process when first needed; close it with `release`."""
     if factory not in _OPEN:
         _OPEN[factory] = factory()
     return _OPEN[factory]
@@ -192,16 +194,61 @@ def release() -> None:
 
 @lru_cache(maxsize=1)
 def _identity(factory: DetectorFactory) -> str:
-    """What distinguishes the crops of this detector from those of another."""
+    """Name what distinguishes the crops of this detector from those of another."""
     name = f"{factory.__module__}.{factory.__qualname__}"
     return f"{name}/{_versions()}" if factory is packaged else name
 
 
 def _versions() -> dict[str, Any]:
-    """What the packaged detector's crops depend on."""
+    """List what the packaged detector's crops depend on."""
     from ferce.faces import geometry
     from ferce.faces.detector import CROP
 
     model = Path(geometry.__file__).parents[1] / "weights" / "face_landmarker.task"
     weights = hashlib.sha256(model.read_bytes()).hexdigest()[:16] if model.is_file() else ""
     return {"crop": CROP, "margin": geometry.MARGIN, "weights": weights}
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+WINDOW = 4  # items in flight a process
+
+
+def ordered_map(work: Callable[[A], B], items: Iterable[A], jobs: int = 1) -> Iterator[tuple[A, B]]:
+    """Map `work` over the items in several processes; yield each item with its result, in order.
+
+    The item is the very one given, not a copy that went to another process.
+
+    Args:
+        work: a function of a module, or a partial of one, so that it can travel.
+        items: may be endless; at most `jobs * WINDOW` of them are held.
+        jobs: processes; 1 works here, without another process.
+
+    Raises:
+        ValueError: fewer than one process was asked for.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1; got {jobs}")
+    if jobs == 1:
+        for item in items:
+            yield item, work(item)
+        return
+    # Spawned, not forked: MediaPipe and OpenCV hold threads that a fork would break.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting: deque[tuple[A, Future[B]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item)))
+                if len(waiting) >= jobs * WINDOW:
+                    yield _next(waiting)
+            while waiting:
+                yield _next(waiting)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _next(waiting: deque[tuple[A, Future[B]]]) -> tuple[A, B]:
+    item, future = waiting.popleft()
+    return item, future.result()

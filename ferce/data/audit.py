@@ -1,4 +1,4 @@
-"""What a data set holds and what is wrong with it, gathered in one pass over its pictures."""
+"""Count what a data set holds and list what is wrong with it, in one pass over its pictures."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ferce import images
 from ferce.core.types import Pixels
-from ferce.data.align import detector_here, packaged, release
+from ferce.data.align import detector_here, ordered_map, packaged, release
 from ferce.data.coding import text as coded
-from ferce.data.parallel import ordered_map
 from ferce.data.record import DataError, Problem, Row, Sample, UnitLabel, pixels
 
 SIDE = 16  # the hash has 16 x 16 bits; with 8 x 8, faces of different people collide
@@ -24,7 +23,7 @@ _BLOCK = 64  # rows compared at a time, which bounds memory to 64 x N words
 
 
 def fingerprint(pixels: Pixels) -> bytes:
-    """32 bytes of the perceptual hash of Zauner (2010) by `imagehash.phash`.
+    """Compute the 256-bit perceptual hash of Zauner (2010) as 32 bytes, by `imagehash.phash`.
 
     Raises:
         DataError: the library is not installed.
@@ -43,7 +42,7 @@ def fingerprint(pixels: Pixels) -> bytes:
 
 
 def near_pairs(hashes: Sequence[bytes], within: int = NEAR) -> Iterator[tuple[int, int, int]]:
-    """(i, j, distance in bits) with i < j of all pairs at most `within` apart.
+    """Yield (i, j, distance in bits), i < j, of all pairs at most `within` bits apart.
 
     All pairs are looked at, a word of 64 bits at a time: 100,000 pictures take about half a minute.
     """
@@ -72,7 +71,7 @@ NO_SPLIT, NO_LABEL = "all", "not labelled"
 
 @dataclass(frozen=True)
 class Options:
-    """What to look for beyond counting; `faces` costs a detection a picture."""
+    """Checks to run beyond counting; `faces` costs a detection for each picture."""
 
     duplicates: bool = True
     faces: bool = False
@@ -82,7 +81,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Measured:
-    """One picture: its size, perceptual hash and number of faces (None: nobody looked)."""
+    """One picture: its size, perceptual hash and number of faces (None: not detected)."""
 
     size: tuple[int, int]  # width, height
     hash: bytes = b""
@@ -101,18 +100,18 @@ class Duplicate:
 
     @property
     def leaks(self) -> bool:
-        """Whether they lie in different splits."""
+        """Whether the two lie in different splits."""
         return self.splits[0] != self.splits[1]
 
     @property
     def disagrees(self) -> bool:
-        """Whether they have different labels."""
+        """Whether the two have different labels."""
         return self.labels[0] != self.labels[1]
 
 
 @dataclass
 class Audit:
-    """Counts of one pass; everything is listed by split.
+    """Counts of one pass, listed by split.
 
     Attributes:
         labels: split -> label -> pictures.
@@ -137,17 +136,17 @@ class Audit:
 
     @property
     def splits(self) -> list[str]:
-        """The splits there are, in the usual order."""
+        """Splits that occur, in the usual order."""
         order = ("train", "val", "test", NO_SPLIT)
         return [split for split in order if split in self.labels]
 
     @property
     def total(self) -> int:
-        """Usable pictures."""
+        """Number of usable pictures."""
         return sum(sum(counts.values()) for counts in self.labels.values())
 
     def notes(self) -> list[str]:
-        """What one should know: labels that a split lacks, look-alikes within one."""
+        """List remarks that are no fault: labels that a split lacks."""
         everywhere = {label for counts in self.labels.values() for label in counts}
         lacking = {s: sorted(everywhere - {NO_LABEL} - set(self.labels[s])) for s in self.splits}
         return [
@@ -155,21 +154,21 @@ class Audit:
         ]
 
     def findings(self) -> list[str]:
-        """What should be looked at, a sentence each; empty when all is well."""
-        found = []
+        """List what should be looked at, a sentence each; empty when all is well."""
+        sentences = []
         if self.problems:
-            found.append(f"{len(self.problems)} pictures are missing or cannot be read.")
+            sentences.append(f"{len(self.problems)} pictures are missing or cannot be read.")
         if self.faceless:
-            found.append(f"{len(self.faceless)} pictures show no face that the detector finds.")
+            sentences.append(f"{len(self.faceless)} pictures show no face that the detector finds.")
         leaks = [d for d in self.duplicates or () if d.leaks]
         if leaks:
-            found.append(f"{len(leaks)} pairs of pictures in different splits look the same.")
+            sentences.append(f"{len(leaks)} pairs of pictures in different splits look the same.")
         clashes = [d for d in self.duplicates or () if d.disagrees]
         if clashes:
-            found.append(f"{len(clashes)} pairs of pictures look the same but differ in label.")
+            sentences.append(f"{len(clashes)} pairs of pictures look the same but differ in label.")
         if self.shared_subjects:
-            found.append(f"{len(self.shared_subjects)} people are in more than one split.")
-        return found
+            sentences.append(f"{len(self.shared_subjects)} people are in more than one split.")
+        return sentences
 
 
 def audit(spec: str, rows: Iterable[Row], options: Options | None = None) -> Audit:
@@ -208,13 +207,13 @@ def _measured(rows: Iterable[Row], options: Options) -> Iterator[tuple[Row, Meas
 
 
 def _problem(row: Row, measured: Measured | Problem) -> Problem:
-    found = measured if isinstance(measured, Problem) else row
-    assert isinstance(found, Problem), found
-    return found
+    problem = measured if isinstance(measured, Problem) else row
+    assert isinstance(problem, Problem), problem
+    return problem
 
 
 def measure(options: Options, row: Row) -> Measured | Problem:
-    """One picture decoded and looked at, or why it cannot be."""
+    """Decode and measure one picture, or say why it cannot be."""
     if isinstance(row, Problem):
         return row
     try:
@@ -229,7 +228,7 @@ def measure(options: Options, row: Row) -> Measured | Problem:
 
 
 def _count(result: Audit, sample: Sample, measured: Measured) -> tuple[str, str, str]:
-    """Add one picture; its (name, split, label)."""
+    """Add one picture to the counts; return its (name, split, label)."""
     split, label = sample.split or NO_SPLIT, sample.label or NO_LABEL
     result.labels[split][label] += 1
     result.shorter[min(measured.size)] += 1
@@ -255,7 +254,7 @@ def _duplicates(
 
 
 def as_dict(result: Audit) -> dict[str, Any]:
-    """The audit as plain JSON values."""
+    """Return the audit as plain JSON values."""
     return {
         "spec": result.spec,
         "total": result.total,

@@ -1,4 +1,4 @@
-"""An audit as tables of text and as a plot."""
+"""Write an audit as tables of text, and draw it as a plot."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +12,8 @@ LISTED = 20  # lines of each list; the JSON has all
 _ORDER = (*COMPOUNDS, *BASICS, NEUTRAL, NO_LABEL)
 
 
-def told(result: Audit) -> str:
-    """The whole audit for a terminal."""
+def report(result: Audit) -> str:
+    """Write the whole audit for a terminal."""
     parts = [
         f"{result.spec}: {result.total} pictures, shorter side {_sides(result)}",
         _table("class", _ordered(result), result.splits, result.labels),
@@ -26,7 +26,7 @@ def told(result: Audit) -> str:
 
 
 def _sides(result: Audit) -> str:
-    """Smallest, median and largest shorter side."""
+    """Describe the smallest, median and largest shorter side."""
     sides = sorted(result.shorter.elements())
     if not sides:
         return "unknown"
@@ -41,7 +41,7 @@ def _ordered(result: Audit) -> list[str]:
 def _table(
     title: str, rows: list[str], splits: list[str], counts: Mapping[str, Mapping[str, int]]
 ) -> str:
-    """Counts by row and split, with sums."""
+    """Write counts by row and split, with sums."""
     if not rows:
         return ""
     wide = max(map(len, [*rows, title, "sum"]))
@@ -55,7 +55,7 @@ def _table(
 
 
 def unit_codes(result: Audit) -> list[str]:
-    """Codes that occur, by number and then by prefix."""
+    """List the codes that occur, by number and then by prefix."""
     seen = {code for counts in result.units.values() for code in counts}
     return sorted(seen, key=lambda code: (int(code.lstrip("LRTB")), code))
 
@@ -101,9 +101,9 @@ def _listed(title: str, lines: list[str]) -> str:
 
 
 def _verdict(result: Audit) -> str:
-    found = result.findings()
-    if found:
-        return "To look at:\n  " + "\n  ".join(found)
+    findings = result.findings()
+    if findings:
+        return "To look at:\n  " + "\n  ".join(findings)
     looked = ["missing or unreadable pictures"]
     looked += ["pairs that look the same across splits"] if result.duplicates is not None else []
     looked += ["pictures without a face"] if result.faceless is not None else []
@@ -111,7 +111,7 @@ def _verdict(result: Audit) -> str:
 
 
 def draw(result: Audit, path: Path) -> None:
-    """Class distribution and action-unit frequencies by split, as a picture file."""
+    """Draw class distribution and action-unit frequencies by split to a picture file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -131,7 +131,7 @@ def draw(result: Audit, path: Path) -> None:
 def _bars(
     plot: Any, rows: list[str], result: Audit, counts: Mapping[str, Mapping[str, int]]
 ) -> None:
-    """Horizontal bars, the splits stacked, with the sum at the end."""
+    """Draw horizontal bars, the splits stacked, with the sum at the end."""
     start = [0] * len(rows)
     for split in result.splits:
         widths = [counts[split].get(row, 0) for row in rows]

@@ -1,25 +1,26 @@
-"""Seeded variations of an aligned crop that keep, or say how they change, what its label means.
+"""Seeded augmentations of an aligned crop, which keep track of units and covered regions.
 
 A flip swaps left and right of every action unit; what an occluder covers is returned as `hidden`,
 so that nobody trains a text to name what cannot be seen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.protocols import Detector
 from ferce.core.types import Pixels, Points
-from ferce.data.layout import Layout, layout
-from ferce.data.occlude import OCCLUDERS
+from ferce.data.align import square
+from ferce.data.occlude import OCCLUDERS, Layout, layout
 from ferce.data.record import UnitLabel
 
 DEGRADED = ("blur", "low_light", "grey", "low_resolution", "jpeg")  # in the order of a camera
 
 
 def shade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Light from one side, then exposure, warmth, saturation and contrast as cameras vary them."""
+    """Light the crop from one side, then vary exposure, warmth, saturation and contrast."""
     from ferce.data.rendering.degrade import grade
 
     height, width = pixels.shape[:2]
@@ -33,7 +34,7 @@ def shade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def vary(
     pixels: Pixels, taken: Sequence[str], streams: Mapping[str, np.random.Generator]
 ) -> Pixels:
-    """The steps named in `taken`, each with its own stream of chance."""
+    """Apply the light and degradation steps named in `taken`, each with its own generator."""
     if "light" in taken:
         pixels = shade(pixels, streams["light"])
     for name in DEGRADED:
@@ -58,7 +59,7 @@ Seed = int | Sequence[int]  # for instance (run, epoch, index)
 
 @dataclass(frozen=True)
 class Recipe:
-    """The probability 0..1 of each step, and how far the geometry goes.
+    """Probability 0..1 of each step, and how far the geometry goes.
 
     `turn` in degrees, `zoom` and `shift` as shares of the side, each the largest change either way.
     """
@@ -92,7 +93,7 @@ NOTHING = Recipe(**dict.fromkeys(STEPS, 0.0))
 
 
 def only(step: str, recipe: Recipe | None = None) -> Recipe:
-    """A recipe that takes one step for certain and no other; ValueError for unknown steps."""
+    """Build a recipe of one certain step and no other; ValueError for unknown steps."""
     if step not in STEPS:
         raise ValueError(f"Unknown step {step!r}; the steps are {', '.join(STEPS)}.")
     base = recipe or Recipe()
@@ -102,7 +103,7 @@ def only(step: str, recipe: Recipe | None = None) -> Recipe:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One variation of a crop.
+    """An augmented crop.
 
     Attributes:
         pixels: (S, S, 3) uint8 RGB.
@@ -126,7 +127,7 @@ def augment(
     recipe: Recipe | None = None,
     landmarks: Points | None = None,
 ) -> View:
-    """One variation; the same arguments give the same view on every run.
+    """Augment a crop; the same arguments give the same view on every run.
 
     Args:
         pixels: (S, S, 3) uint8 RGB, an aligned crop; never changed in place.
@@ -165,7 +166,7 @@ def _odds(recipe: Recipe, step: str) -> float:
 def _matrix(
     size: int, taken: Sequence[str], recipe: Recipe, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Turn and zoom about the middle, shift, then mirror; (0, 0) is the corner of the crop."""
+    """Build turn and zoom about the middle, shift, then mirror; (0, 0) is the crop's corner."""
     matrix = np.eye(2, 3)
     if "jitter" in taken:
         angle = np.radians(rng.uniform(-recipe.turn, recipe.turn))
@@ -197,3 +198,64 @@ def _occlude(
             pixels, more = occluder(pixels, face, streams[name])
             hidden |= more
     return pixels, hidden
+
+
+MIXED = 4  # columns of the whole recipe
+LINE = 18  # pixels of the heading
+
+
+@dataclass(frozen=True, eq=False)
+class SheetCrop:
+    """A crop (S, S, 3) uint8 and its landmarks (478, 2) in its pixels, None when not known."""
+
+    crop: Pixels
+    landmarks: Points | None = None
+
+
+def largest_crop(photo: Pixels, detector: Detector | None = None) -> SheetCrop:
+    """Crop the largest face of a photo; its middle square without a detector or a face."""
+    faces = detector.detect(photo) if detector else []
+    if not faces:
+        return SheetCrop(square(photo, min(photo.shape[:2])))
+    return SheetCrop(faces[0].crop, faces[0].landmarks_in_crop)
+
+
+def draw_sheet(crops: Sequence[SheetCrop], seed: int = 0, size: int = 112) -> Pixels:
+    """Draw a contact sheet of augmentations: one row for each picture, one column a step.
+
+    Args:
+        crops: one a row.
+        seed: for the steps; another seed shows other draws.
+        size: side of a cell in pixels.
+
+    Raises:
+        ValueError: there is no crop.
+    """
+    if not crops:
+        raise ValueError("A sheet needs at least one picture.")
+    rows = [_sheet_row(_sized(crop, size), (seed, index)) for index, crop in enumerate(crops)]
+    heading = _heading(["original", *STEPS, *(f"mix {i + 1}" for i in range(MIXED))], size)
+    return np.vstack([heading, *(np.hstack(row) for row in rows)])
+
+
+def _sized(one: SheetCrop, size: int) -> SheetCrop:
+    scale = size / one.crop.shape[0]
+    points = None if one.landmarks is None else one.landmarks * np.float32(scale)
+    return SheetCrop(square(one.crop, size), points)
+
+
+def _sheet_row(one: SheetCrop, seed: tuple[int, int]) -> list[Pixels]:
+    recipes = [(0, only(step)) for step in STEPS] + [(1 + i, Recipe()) for i in range(MIXED)]
+    views = [augment(one.crop, None, (*seed, n), r, one.landmarks) for n, r in recipes]
+    return [one.crop, *(view.pixels for view in views)]
+
+
+def _heading(names: Iterable[str], size: int) -> Pixels:
+    from PIL import Image, ImageDraw
+
+    names = list(names)
+    strip = Image.new("RGB", (size * len(names), LINE), "white")
+    pen = ImageDraw.Draw(strip)
+    for place, name in enumerate(names):
+        pen.text((place * size + 3, 3), name.replace("_", " "), fill="black")
+    return np.asarray(strip, np.uint8)

@@ -1,4 +1,4 @@
-"""Explanations made from the action units of the picture itself, and from its label where known.
+"""Write explanations from the coded action units of a picture, and from its label where known.
 
 They name no unit that was not coded, say which component of the label each one fits, and admit what
 is covered. A picture whose units were not coded (RAF's `null`) gets no text at all.
@@ -11,19 +11,14 @@ from dataclasses import dataclass
 
 from ferce.core.labels import NOUNS, components
 from ferce.core.types import REGIONS
-from ferce.data.families import TRAINING, Family
-from ferce.data.phrases import Bank
+from ferce.data.families import TRAINING, Bank, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
+from ferce.explanation.text.composition import attributed
 from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
-from ferce.facs.prototypes import PROTOTYPES, fits
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
 PLURAL = {"brows", "eyes", "cheeks"}  # regions
-# A unit shown this much more often with one component than with the other is attributed to it.
-DECISIVE = 1.8
-# Share of people for a unit that only EMFACS lists; below every share of Du's table.
-EMFACS_SHARE = 0.19
 _VERB = re.compile(r" (is|are) ")
 
 
@@ -36,20 +31,20 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Said:
-    """Units that are said with one phrase, with the side and the degree that go with it."""
+class Wording:
+    """Units worded in one phrase, with the side and the degree that go with it."""
 
     units: tuple[int, ...]
     side: str | None
     degree: str
 
     def clause(self, bank: Bank, rng: random.Random) -> str:
-        """For instance "the left lip corner is slightly pulled up"."""
+        """Choose a clause, for instance "the left lip corner is slightly pulled up"."""
         clause = rng.choice(bank[self.units].clauses_on(self.side))
         return _VERB.sub(rf" \1 {self.degree}", clause, count=1)
 
     def noun(self, bank: Bank, rng: random.Random) -> str:
-        """For instance "a left lip corner pulled up"; nouns tell no degree."""
+        """Choose a noun phrase, for instance "a left lip corner pulled up"; it has no degree."""
         noun = rng.choice(bank[self.units].nouns_on(self.side))
         return noun.replace("a upper", "an upper")
 
@@ -61,7 +56,7 @@ def explain(
     family: Family = TRAINING,
     hidden: Collection[str] = (),
 ) -> Caption | None:
-    """One explanation; another `seed` gives another wording of the same facts.
+    """Write one explanation; another `seed` gives another wording of the same facts.
 
     Args:
         units: as coded; None gives None, whatever the label.
@@ -85,7 +80,7 @@ def explain(
 def references(
     units: Sequence[UnitLabel] | None, label: str | None, family: Family, count: int = 3
 ) -> tuple[str, ...]:
-    """Up to `count` different texts for one picture, for scores that allow many references."""
+    """Write up to `count` different texts for one picture, for scores with many references."""
     made = (explain(units, label, seed, family) for seed in range(4 * count))
     texts = dict.fromkeys(caption.text for caption in made if caption)
     return tuple(texts)[:count]
@@ -94,7 +89,7 @@ def references(
 def captions(
     samples: Iterable[Sample], seed: int = 0, family: Family = TRAINING
 ) -> Iterator[tuple[Sample, Caption]]:
-    """Each sample with its explanation.
+    """Yield each sample with its explanation.
 
     Samples whose units were not coded are left out, as are those where something covers an unknown
     part of the face.
@@ -109,32 +104,20 @@ def captions(
 
 
 def visible(units: Iterable[UnitLabel], hidden: Collection[str] = ()) -> tuple[UnitLabel, ...]:
-    """Units that can be named: known, clearly there, not covered; from brows to chin."""
+    """List units that can be named: known, clearly there, not covered; from brows to chin."""
     named = [u for u in units if u.known and u.present and UNITS[u.unit].region not in hidden]
     return tuple(sorted(named, key=lambda u: (REGIONS.index(UNITS[u.unit].region), u.unit)))
 
 
-def owners(unit: int, parts: Sequence[str]) -> tuple[str, ...]:
-    """Which components the unit speaks for: those it fits, or the one that it fits far better."""
-    shares = {part: _share(unit, part) for part in parts if fits(unit, part)}
-    best = max(shares.values(), default=0.0)
-    return tuple(part for part, share in shares.items() if share * DECISIVE > best)
-
-
-def _share(unit: int, basic: str) -> float:
-    row = PROTOTYPES[basic]
-    return 1.0 if unit in row.core else row.variants.get(unit, EMFACS_SHARE)
-
-
-def group(units: Sequence[UnitLabel], bank: Bank) -> list[Said]:
-    """Units as they are said: those with a common phrase (both brows) together."""
+def group(units: Sequence[UnitLabel], bank: Bank) -> list[Wording]:
+    """Group units for wording: those with a common phrase (both brows) together."""
     left = {u.unit: u for u in units}
     said = []
     for key in sorted(bank, key=len, reverse=True):
-        found = [left[n] for n in key if n in left]
-        sides = {_side(u) for u in found}
-        if len(found) == len(key) and len(sides) == 1:
-            said.append(Said(key, sides.pop(), _degree(found)))
+        together = [left[n] for n in key if n in left]
+        sides = {_side(u) for u in together}
+        if len(together) == len(key) and len(sides) == 1:
+            said.append(Wording(key, sides.pop(), _degree(together)))
             left = {n: u for n, u in left.items() if n not in key}
     order = {u.unit: place for place, u in enumerate(units)}
     return sorted(said, key=lambda s: order[s.units[0]])
@@ -158,7 +141,7 @@ def _sentences(
         return [rng.choice(family.rest)]
     if not parts:
         return [_fill(family.plain, seen, family, rng)]
-    owned = {u.unit: owners(u.unit, parts) for u in seen}
+    owned = {u.unit: attributed(u.unit, parts) for u in seen}
     made = []
     for part in parts:
         own = [u for u in seen if owned[u.unit] == (part,)]
@@ -194,7 +177,7 @@ def _words(template: str, words: dict[str, str]) -> str:
 
 
 def covered(region: str, family: Family, rng: random.Random) -> str:
-    """The sentence that admits that a region cannot be seen."""
+    """Word that a region cannot be seen."""
     return rng.choice(family.hidden).format(
         region=region, **{"is": "are" if region in PLURAL else "is"}
     )

@@ -1,4 +1,4 @@
-"""Action units as text: RAF's `4+L10+17`, `17+B22+T24` and `null`, read and written."""
+"""Read and write action units as text: RAF's `4+L10+17`, `17+B22+T24` and `null`."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ def parse(text: str) -> tuple[UnitLabel, ...] | None:
                 f"{token!r} is no code."
             )
         sides.setdefault(int(match[2]), set()).add(match[1])
-    return tuple(_label(unit, found) for unit, found in sorted(sides.items()))
+    return tuple(_label(unit, letters) for unit, letters in sorted(sides.items()))
 
 
 def _label(unit: int, sides: set[str]) -> UnitLabel:

@@ -1,4 +1,4 @@
-"""One aligned face as one file: everything of a `Face`, without pickle, written in one step."""
+"""Save and load one aligned face as one file: all fields of a `Face`, without pickle."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def _png(face: Face) -> bytes:
 
 
 def _rest(face: Face) -> dict[str, Any]:
-    """What is neither pixels nor landmarks, as JSON."""
+    """Collect what is neither pixels nor landmarks, as JSON."""
     return {
         "format": FORMAT,
         "box": face.box,

@@ -1,13 +1,53 @@
-"""Two families of sentences with nothing in common: to train on, and for references and tests."""
+"""Two disjoint families of sentences and phrases: to train on, and for references and tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from ferce.data import phrases
+from ferce.data.phrases_reference import REFERENCE_ROWS
+from ferce.data.phrases_training import TRAINING_ROWS
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Wordings of one unit: clauses ("the brow is ...") and nouns ("a ... brow").
+
+    Clauses are "subject is/are predicate", so that they turn into questions and negations. A phrase
+    names its unit and no other one: a test looks for overlaps. `side_clauses` and `side_nouns` hold
+    `{side}`: left or right (the person's), or upper or lower for the units of the lips; they are
+    empty for units that have no halves.
+    """
+
+    clauses: tuple[str, ...]
+    nouns: tuple[str, ...]
+    side_clauses: tuple[str, ...] = ()
+    side_nouns: tuple[str, ...] = ()
+
+    def clauses_on(self, side: str | None) -> tuple[str, ...]:
+        """Return clauses for the side, or for both (also where no half can be named)."""
+        if side is None or not self.side_clauses:
+            return self.clauses
+        return tuple(clause.format(side=side) for clause in self.side_clauses)
+
+    def nouns_on(self, side: str | None) -> tuple[str, ...]:
+        """Return nouns for the side, or for both (also where no half can be named)."""
+        if side is None or not self.side_nouns:
+            return self.nouns
+        return tuple(noun.format(side=side) for noun in self.side_nouns)
+
+
+Row = tuple[tuple[str, ...], ...]
+# Keys are units that are said together: (12,) or, for both brows, (1, 2).
+Bank = Mapping[tuple[int, ...], Phrases]
+
+
+def _bank(rows: Mapping[tuple[int, ...], Row]) -> Bank:
+    return MappingProxyType({units: Phrases(*row) for units, row in rows.items()})
 
 
 @dataclass(frozen=True, repr=False)
 class Family:
-    """The sentences and words of one family.
+    """Sentences and words of one family.
 
     Templates take `{clauses}`/`{Clauses}` ("the lips are parted"), `{nouns}`/`{Nouns}` ("parted
     lips"), `{emotion}` or `{a}` and `{b}` (nouns of emotions), `{label}`, and `{region}` with
@@ -15,7 +55,7 @@ class Family:
     """
 
     name: str
-    bank: phrases.Bank
+    bank: Bank
     openings: tuple[str, ...]  # name the label
     fitting: tuple[str, ...]  # signs of one component
     shared: tuple[str, ...]  # signs of both
@@ -29,13 +69,13 @@ class Family:
     ask_side: tuple[str, ...]
     ask_region: tuple[str, ...]  # `{region}`: what happens there
     ask_which: tuple[str, ...]  # `{one}` and `{other}` region
-    beyond: tuple[str, ...]  # questions that no photograph answers
-    untold: tuple[str, ...]  # the answer to those
+    unanswerable: tuple[str, ...]  # questions that no photograph answers
+    refusals: tuple[str, ...]  # the answer to those
 
 
 TRAINING = Family(
     name="training",
-    bank=phrases.TRAINING,
+    bank=_bank(TRAINING_ROWS),
     openings=(
         "The expression resembles {label}.",
         "This expression is closest to {label}.",
@@ -100,7 +140,7 @@ TRAINING = Family(
         "Which part of the face is active, the {one} or the {other}?",
         "Where does this face move, at the {one} or at the {other}?",
     ),
-    beyond=(
+    unanswerable=(
         "What does this person feel inside?",
         "Why does this person look like this?",
         "What happened just before the photo was taken?",
@@ -111,7 +151,7 @@ TRAINING = Family(
         "Is this person ill?",
         "Will this person stay in this mood?",
     ),
-    untold=(
+    refusals=(
         "That cannot be told from a face.",
         "This cannot be told; a photo shows only what the face does.",
         "It cannot be told from what the face shows.",
@@ -120,7 +160,7 @@ TRAINING = Family(
 
 REFERENCE = Family(
     name="reference",
-    bank=phrases.REFERENCE,
+    bank=_bank(REFERENCE_ROWS),
     openings=(
         "Taken as a whole, what we see resembles the label {label}.",
         "Among the known labels, {label} describes the face best.",
@@ -156,13 +196,13 @@ REFERENCE = Family(
     ),
     ask_region=("Give an account of the {region}.",),
     ask_which=("Choose the region with muscle activity: {one} or {other}.",),
-    beyond=(
+    unanswerable=(
         "Which memories does this person have?",
         "Whom is this person looking at?",
         "Does this person tell the truth?",
         "Which illness does this person have?",
     ),
-    untold=("No photograph can answer this, so it cannot be told.",),
+    refusals=("No photograph can answer this, so it cannot be told.",),
 )
 
 FAMILIES = {family.name: family for family in (TRAINING, REFERENCE)}

@@ -1,19 +1,19 @@
-"""A folder of images: one folder a label, perhaps under one folder a split, or a plain heap."""
+"""Read a folder of images: one folder a label, perhaps below one folder a split, or no labels."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ferce.data import hub, manifest, names
-from ferce.data.record import DataError, Problem, Row, Sample
+from ferce.data import hub, manifest
+from ferce.data.record import DataError, Problem, Row, Sample, is_split, parse_label, parse_split
 from ferce.images import SUFFIXES
 
 METADATA = ("metadata.jsonl", "metadata.csv")
 
 
 def read(where: str) -> Iterator[Row]:
-    """Samples by split, label and name.
+    """Read samples by split, label and name.
 
     Understood are `label/x.jpg`, `train/label/x.jpg`, folders of pictures alone (no labels), either
     with `metadata.jsonl` or `metadata.csv` beside the pictures, and what `Dataset.save_to_disk` of
@@ -28,10 +28,10 @@ def read(where: str) -> Iterator[Row]:
     if hub.is_saved(root):
         yield from hub.read_saved(root)
         return
-    splits = sorted(p for p in root.iterdir() if p.is_dir() and names.is_split(p.name))
+    splits = sorted(p for p in root.iterdir() if p.is_dir() and is_split(p.name))
     count = 0
     for folder in splits or [root]:
-        split = names.split(folder.name) if splits else None
+        split = parse_split(folder.name) if splits else None
         for row in _read_split(folder, split, root):
             count += 1
             yield row
@@ -58,7 +58,7 @@ def _read_split(folder: Path, split: str | None, root: Path) -> Iterator[Row]:
 
 
 def _label_folders(folder: Path) -> list[tuple[str, Path]]:
-    """(label, folder) of each folder that is not hidden."""
+    """List (label, folder) of each folder that is not hidden."""
     places = sorted(
         p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__"))
     )
@@ -67,15 +67,15 @@ def _label_folders(folder: Path) -> list[tuple[str, Path]]:
 
 def _label(place: Path) -> str:
     try:
-        return names.label(place.name)
+        return parse_label(place.name)
     except DataError as error:
         raise DataError(f"The folder {place} is not named after a label. {error}") from error
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
-        found = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-    for name in found:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    for name in names:
         if Path(name).suffix.lower() in SUFFIXES:
             yield folder / name
 
@@ -85,7 +85,7 @@ def _name(path: Path, root: Path) -> str:
 
 
 def _with_split(rows: Iterator[Row], split: str | None) -> Iterator[Row]:
-    """Rows of a table in a split's folder: the folder names the split."""
+    """Give the split to rows of a table that lies in a split's folder."""
     for row in rows:
         if split is None:
             yield row

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, and folders in the format of the `datasets` library.
+"""Read data sets of the Hugging Face Hub, and folders that the `datasets` library wrote.
 
 Needs `datasets` (train/requirements.txt). Pictures stay in the library's memory-mapped Arrow files
 and are read one at a time, undecoded.
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferce.data import manifest, names
-from ferce.data.record import Blob, DataError, Row
+from ferce.data import manifest
+from ferce.data.record import Blob, DataError, Row, parse_split
 
 _MARKS = ("dataset_dict.json", "dataset_info.json")
 
@@ -24,17 +24,17 @@ class Stored:
     index: int
 
     def read_bytes(self) -> bytes:
-        """The bytes of the file."""
+        """Read the bytes of the file."""
         cell = self.table[self.index][self.column]
         return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
 
     def __reduce__(self) -> tuple[type[Blob], tuple[bytes]]:
-        """Travel to another process as bytes, without the table."""
+        """Pickle the bytes for another process, without the table."""
         return Blob, (self.read_bytes(),)
 
 
 def read(where: str, config: str = "", label: str = "", units: str = "") -> Iterator[Row]:
-    """Samples of a data set on the Hub (or a local folder that `load_dataset` reads).
+    """Read samples of a data set on the Hub (or a local folder that `load_dataset` reads).
 
     Args:
         where: `owner/name` or `owner/name@revision`; pin the revision for results that you report.
@@ -47,19 +47,19 @@ def read(where: str, config: str = "", label: str = "", units: str = "") -> Iter
     """
     datasets = _library()
     name, _, revision = where.partition("@")
-    found = datasets.load_dataset(name, config or None, revision=revision or None)
-    yield from _read_splits(found, {"label": label, "units": units})
+    tables = datasets.load_dataset(name, config or None, revision=revision or None)
+    yield from _read_splits(tables, {"label": label, "units": units})
 
 
 def is_saved(root: Path) -> bool:
-    """Whether the folder was written by `save_to_disk`."""
+    """Tell whether the folder was written by `save_to_disk`."""
     return any((root / mark).is_file() for mark in _MARKS)
 
 
 def read_saved(root: Path) -> Iterator[Row]:
-    """Samples of a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
-    found = _library().load_from_disk(str(root))
-    yield from _read_splits(found if isinstance(found, dict) else {"": found}, {})
+    """Read samples of a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
+    tables = _library().load_from_disk(str(root))
+    yield from _read_splits(tables if isinstance(tables, dict) else {"": tables}, {})
 
 
 def _library() -> Any:
@@ -72,9 +72,9 @@ def _library() -> Any:
     return datasets
 
 
-def _read_splits(found: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[Row]:
-    for split, table in found.items():
-        yield from _read_table(table, names.split(split) if split else None, given)
+def _read_splits(tables: Mapping[str, Any], given: Mapping[str, str]) -> Iterator[Row]:
+    for split, table in tables.items():
+        yield from _read_table(table, parse_split(split) if split else None, given)
 
 
 def _read_table(table: Any, split: str | None, given: Mapping[str, str]) -> Iterator[Row]:
@@ -119,7 +119,7 @@ def _image_column(features: Mapping[str, Any], datasets: Any) -> str:
 
 
 def _class_names(features: Mapping[str, Any], column: str | None) -> list[str] | None:
-    """Names behind a ClassLabel column; None for text or no labels."""
+    """Return the names behind a ClassLabel column; None for text or no labels."""
     kind = features.get(column or "")
     return getattr(kind, "names", None)
 

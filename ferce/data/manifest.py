@@ -1,4 +1,4 @@
-"""A CSV or JSONL table of images: one row a picture; columns not known become attributes."""
+"""Read a CSV or JSONL table of images: one row a picture; other columns become attributes."""
 
 import csv
 import json
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ferce.data import coding, names
-from ferce.data.record import DataError, Readable, Row, Sample, found
+from ferce.data import coding
+from ferce.data.record import DataError, Readable, Row, Sample, checked, parse_label, parse_split
 
 # The first of these columns that a table has is taken for each field.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +23,7 @@ NO_LABEL = ("", "null", "none", "nan")
 def read(
     where: str, root: str = "", file: str = "", label: str = "", units: str = "", split: str = ""
 ) -> Iterator[Row]:
-    """Samples in the order of the table, read line by line.
+    """Read samples in the order of the table, line by line.
 
     Args:
         where: a .csv (comma, semicolon or tab) or .jsonl file.
@@ -47,7 +47,7 @@ def read(
     for number, row in rows(path):
         try:
             fields = choose(row, given)
-            yield found(sample(row, fields, folder / _file_name(row, fields)))
+            yield checked(sample(row, fields, folder / _file_name(row, fields)))
         except ValueError as error:
             raise DataError(f"{path.name} line {number}: {error}") from error
 
@@ -60,7 +60,7 @@ def _file_name(row: Mapping[str, Any], fields: Mapping[str, str]) -> str:
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a CSV or JSONL file, one at a time."""
+    """Yield (line number, row) of a CSV or JSONL file, one at a time."""
     kind = path.suffix.lower()
     if kind == ".jsonl":
         yield from _json_rows(path)
@@ -99,7 +99,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Field -> column: the one given, or the first usual name that the row has.
+    """Choose the column of each field: the one given, or the first usual name that exists.
 
     Raises:
         DataError: a column was named that the table does not have.
@@ -118,7 +118,7 @@ def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
 def sample(
     row: Mapping[str, Any], fields: Mapping[str, str], image: Readable, name: str = ""
 ) -> Sample:
-    """One row as a sample; columns not chosen become attributes if they hold single values.
+    """Make a sample of one row; other columns with single values become attributes.
 
     Raises:
         DataError: a label, split or action unit cannot be read.
@@ -133,7 +133,7 @@ def sample(
         subject=str(value["subject"]) if value.get("subject") not in (None, "") else None,
         shares=_shares(row.get("shares")),
         coded=_coded(row.get("coded_units")),
-        split=names.split(str(value["split"])) if value.get("split") not in (None, "") else None,
+        split=parse_split(str(value["split"])) if value.get("split") not in (None, "") else None,
         attributes={
             key: str(v)
             for key, v in row.items()
@@ -143,14 +143,14 @@ def sample(
 
 
 def _shares(value: Any) -> dict[str, float] | None:
-    """A JSON object from label to share."""
+    """Read a JSON object from label to share."""
     if not isinstance(value, Mapping):
         return None
-    return {names.label(str(name)): float(share) for name, share in value.items()}
+    return {parse_label(str(name)): float(share) for name, share in value.items()}
 
 
 def _coded(value: Any) -> frozenset[int] | None:
-    """A JSON list of the units that the annotator coded."""
+    """Read a JSON list of the units that the annotator coded."""
     return frozenset(int(unit) for unit in value) if isinstance(value, list) else None
 
 
@@ -158,7 +158,7 @@ def _label(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in NO_LABEL):
         return None
     if isinstance(value, str):
-        return names.label(value)
+        return parse_label(value)
     raise DataError(
         f"a label should be a name; got {value!r}. Numbers have no fixed order: write names."
     )

@@ -6,13 +6,103 @@ these serve any crop.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.types import REGIONS, Pixels
-from ferce.data.layout import Box, Layout
+from ferce.core.types import REGIONS, Pixels, Points
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the crop
+
+# Mean landmarks of 83 frontal faces as `ferce.faces` aligns them, as shares of the crop's side;
+# they vary by .01 to .04 from face to face. Numbers are MediaPipe's.
+MEAN: Mapping[int, tuple[float, float]] = MappingProxyType(
+    {
+        33: (0.319, 0.372),
+        133: (0.427, 0.379),
+        362: (0.567, 0.380),
+        263: (0.675, 0.371),
+        159: (0.363, 0.351),
+        145: (0.370, 0.385),
+        386: (0.632, 0.351),
+        374: (0.623, 0.385),
+        70: (0.267, 0.315),
+        107: (0.436, 0.292),
+        336: (0.556, 0.292),
+        300: (0.729, 0.314),
+        168: (0.496, 0.362),
+        1: (0.494, 0.535),
+        2: (0.495, 0.559),
+        98: (0.424, 0.547),
+        327: (0.568, 0.547),
+        127: (0.219, 0.388),
+        356: (0.782, 0.387),
+        234: (0.221, 0.446),
+        454: (0.781, 0.444),
+        172: (0.275, 0.690),
+        397: (0.726, 0.691),
+        152: (0.496, 0.832),
+        61: (0.381, 0.635),
+        291: (0.614, 0.635),
+        0: (0.495, 0.617),
+        17: (0.495, 0.695),
+        50: (0.298, 0.501),
+        280: (0.697, 0.500),
+        205: (0.331, 0.536),
+        425: (0.663, 0.536),
+    }
+)
+# Landmarks that bound each region, and how far it reaches beyond them (share of the crop's side).
+_BOUNDS: Mapping[str, tuple[tuple[int, ...], float]] = MappingProxyType(
+    {
+        "brows": ((70, 107, 336, 300), 0.04),
+        "eyes": ((33, 263, 159, 145, 386, 374), 0.02),
+        "nose": ((168, 1, 2, 98, 327), 0.01),
+        "cheeks": ((234, 454, 50, 280, 205, 425), 0.03),
+        "mouth": ((61, 291, 0, 17), 0.02),
+        "chin": ((17, 152, 61, 291), -0.01),
+    }
+)
+assert set(_BOUNDS) == set(REGIONS), "one box for each region"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Positions of landmarks in an aligned crop: number -> (x, y) in pixels of side `size`."""
+
+    points: Mapping[int, NDArray[np.float64]]
+    size: int
+
+    def at(self, number: int) -> NDArray[np.float64]:
+        """Return the position (2,) of a landmark."""
+        return self.points[number]
+
+    def box(self, region: str) -> Box:
+        """Compute the upright box around a region."""
+        numbers, reach = _BOUNDS[region]
+        spots = np.stack([self.points[n] for n in numbers])
+        (x0, y0), (x1, y1) = spots.min(0) - reach * self.size, spots.max(0) + reach * self.size
+        return float(x0), float(y0), float(x1), float(y1)
+
+    def moved(self, matrix: NDArray[np.float64]) -> "Layout":
+        """Move the layout as the (2, 3) affine `matrix` moved the pixels."""
+        moved = {n: matrix[:, :2] @ p + matrix[:, 2] for n, p in self.points.items()}
+        return Layout(moved, self.size)
+
+
+def layout(size: int, landmarks: Points | None = None) -> Layout:
+    """Build the layout of a crop from its landmarks, or from the average face.
+
+    Args:
+        size: side of the crop.
+        landmarks: (478, 2) in pixels of the crop; None for the average face.
+    """
+    if landmarks is None:
+        return Layout({n: np.array(p) * size for n, p in MEAN.items()}, size)
+    return Layout({n: np.asarray(landmarks[n, :2], np.float64) for n in MEAN}, size)
+
 
 Covered = tuple[Pixels, frozenset[str]]
 Occluder = Callable[[Pixels, Layout, np.random.Generator], Covered]
@@ -20,7 +110,7 @@ HIDDEN_FROM = 0.6  # a region counts as hidden when this share of its box is cov
 
 
 def patch(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
-    """A patch over one region: plain, noisy, or a piece of the crop's border."""
+    """Cover one region by a patch: plain, noisy, or a piece of the crop's border."""
     x0, y0, x1, y1 = face.box(str(rng.choice(REGIONS)))
     grow = rng.uniform(0.5, 1.3, 2)  # below about .75 the region stays partly visible
     shift = rng.uniform(-0.15, 0.15, 2) * (x1 - x0, y1 - y0)
@@ -35,7 +125,7 @@ def patch(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
 
 
 def _filling(pixels: Pixels, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(h, w, 3) pixels that are no face."""
+    """Make (h, w, 3) pixels that are no face."""
     kind = rng.integers(3)
     if kind == 0:
         return np.broadcast_to(rng.integers(0, 256, 3).astype(np.uint8), (*shape, 3))
@@ -50,14 +140,14 @@ def _hidden(face: Layout, cover: Box) -> frozenset[str]:
 
 
 def _share(box: Box, cover: Box) -> float:
-    """Part of `box` that lies under `cover`."""
+    """Compute the part of `box` that lies under `cover`, 0..1."""
     width = min(box[2], cover[2]) - max(box[0], cover[0])
     height = min(box[3], cover[3]) - max(box[1], cover[1])
     return max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def glasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
-    """Rims, bridge and arms with clear lenses: everything stays visible."""
+    """Draw rims, bridge and arms with clear lenses: everything stays visible."""
     import cv2
 
     out = pixels.copy()
@@ -70,7 +160,7 @@ def glasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
 
 
 def sunglasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
-    """Dark lenses: the eyes cannot be seen."""
+    """Draw dark lenses: the eyes cannot be seen."""
     import cv2
 
     drawn = pixels.copy()
@@ -86,7 +176,7 @@ def sunglasses(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covere
 
 
 def _lenses(face: Layout, rng: np.random.Generator) -> list[NDArray[np.int32]]:
-    """Two outlines (48, 2), superellipses from round to nearly square, around the eyes."""
+    """Draw two outlines (48, 2) around the eyes, superellipses from round to nearly square."""
     power = rng.uniform(2.0, 4.0)
     across = np.linalg.norm(face.at(263) - face.at(33))
     width, height = across * rng.uniform(0.21, 0.25), across * rng.uniform(0.15, 0.2)
@@ -100,7 +190,7 @@ def _lenses(face: Layout, rng: np.random.Generator) -> list[NDArray[np.int32]]:
 
 
 def _arms(out: Pixels, face: Layout, colour: list[int], thick: int) -> None:
-    """Bridge between the lenses and arms to the temples, drawn in place."""
+    """Draw the bridge between the lenses and the arms to the temples, in place."""
     import cv2
 
     lines = ((133, 362), (33, 127), (263, 356))
@@ -110,7 +200,7 @@ def _arms(out: Pixels, face: Layout, colour: list[int], thick: int) -> None:
 
 
 def mask(pixels: Pixels, face: Layout, rng: np.random.Generator) -> Covered:
-    """A cloth over nose, mouth and chin."""
+    """Draw a cloth over nose, mouth and chin."""
     import cv2
 
     bridge = face.at(168) + rng.uniform(0.25, 0.5) * (face.at(1) - face.at(168))

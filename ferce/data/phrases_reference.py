@@ -1,4 +1,4 @@
-"""Words for references and tests, in no phrase the same as those to train on; same form."""
+"""Phrases for references and tests, none of which is trained on; rows as in the other bank."""
 
 REFERENCE_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (1,): (

@@ -1,4 +1,4 @@
-"""Words to train on: action units -> (clauses, nouns, clauses of one side, nouns of one side)."""
+"""Phrases to train on: units -> (clauses, nouns, clauses of one side, nouns of one side)."""
 
 TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (1,): (

@@ -1,4 +1,4 @@
-"""Questions about a face with answers from its own action units, balanced against guessing.
+"""Write questions about a face with answers from its action units, balanced against guessing.
 
 No question holds a label or the name of an emotion. Yes and no alternate for each action unit, so
 that neither the wording nor the rarity of a unit gives the answer away; a unit is only denied in
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ferce.core.types import REGIONS
-from ferce.data.captions import Said, covered, group, visible
+from ferce.data.captions import Wording, covered, group, visible
 from ferce.data.families import TRAINING, Family
 from ferce.data.record import Sample, UnitLabel, hidden_in
 from ferce.explanation.text.wording import joined, opened
@@ -21,7 +21,7 @@ from ferce.facs.action_units import UNITS
 
 Kind = Literal["yes/no", "side", "region", "which region", "cannot be told"]
 _VERB = re.compile(r"^(.*?) (is|are) (.*)$")
-BEYOND_SHARE = 0.3  # of the pictures get a question that no photo answers
+UNANSWERABLE_SHARE = 0.3  # of the pictures get a question that no photo answers
 # A unit is not denied beside one that looks like it or implies it, however weak that one is.
 ALIKE: dict[int, frozenset[int]] = {
     1: frozenset({2}),
@@ -67,7 +67,7 @@ class Item:
 
 @dataclass
 class Ledger:
-    """What was asked so far, from which the balance follows.
+    """Count of the answers so far, which keeps them balanced.
 
     `surplus[key]` is how much more often the key was the affirmed than the denied answer; a step
     that would take it beyond `slack` is not taken.
@@ -77,18 +77,18 @@ class Ledger:
     slack: int = 1
 
     def may(self, key: object, yes: bool) -> bool:
-        """Whether asking once more keeps the balance; what was never affirmed is never denied."""
+        """Tell whether one more question keeps the balance; "no" needs a "yes" before it."""
         return self.surplus[key] < self.slack if yes else self.surplus[key] > 0
 
     def note(self, key: object, yes: bool) -> None:
-        """Write down one question."""
+        """Count one question."""
         self.surplus[key] += 1 if yes else -1
 
 
 def questions(
     samples: Iterable[Sample], seed: int = 0, family: Family = TRAINING, pairs: int = 2
 ) -> Iterator[tuple[Sample, list[Item]]]:
-    """Each sample with its questions, about eight, in the order of the stream.
+    """Yield each sample with about eight questions, in the order of the stream.
 
     Shuffle the samples before, not the answers after: the balance runs along the stream.
     """
@@ -102,7 +102,7 @@ def questions(
 
 @dataclass(frozen=True)
 class Asker:
-    """Makes the questions of one picture; `pairs` bounds the yes and the no questions each."""
+    """Writer of the questions of one picture; `pairs` bounds the yes and the no questions each."""
 
     ledger: Ledger
     rng: random.Random
@@ -110,16 +110,16 @@ class Asker:
     pairs: int = 2
 
     def ask(self, units: Sequence[UnitLabel] | None, hidden: Collection[str] = ()) -> list[Item]:
-        """All questions; `hidden` names covered regions, of which the answer cannot be told."""
+        """Write all questions; what happens in covered regions (`hidden`) cannot be told."""
         if units is None:
-            return [self._beyond()]
+            return [self._unanswerable()]
         seen = visible(units, hidden)
         items = [*self._affirmed(seen), *self._denied(units, hidden), *self._sides(seen)]
         if all(unit.known for unit in units):  # others have no place, so no part is surely at rest
             items += [*self._regions(seen, units, hidden), *self._which(seen, units, hidden)]
         items += [self._covered(region) for region in REGIONS if region in hidden]
-        if self.rng.random() < BEYOND_SHARE:
-            items.append(self._beyond())
+        if self.rng.random() < UNANSWERABLE_SHARE:
+            items.append(self._unanswerable())
         return items
 
     # ---- is it there ----
@@ -144,13 +144,9 @@ class Asker:
             self.ledger.note(number, yes=False)
             yield self._yes_no(number, None)
 
-    def _yes_no(self, number: int, said: Said | None) -> Item:
-        """`said` is how the unit shows, None when it does not."""
-        both = Said((number,), None, "")
-        clause, noun = (
-            both.clause(self.family.bank, self.rng),
-            both.noun(self.family.bank, self.rng),
-        )
+    def _yes_no(self, number: int, said: Wording | None) -> Item:
+        """Ask whether a unit is there; `said` is its wording, None when it is not there."""
+        clause, noun = self._words(number)
         template = self.rng.choice(self.family.ask_clause + self.family.ask_noun)
         if said is None:
             answer = self.rng.choice(
@@ -163,32 +159,33 @@ class Asker:
             )
         return Item(fill(template, clause, noun), answer, "yes/no", number, yes=said is not None)
 
+    def _words(self, number: int) -> tuple[str, str]:
+        """Choose a clause and a noun phrase of a unit, for both sides."""
+        said, bank = Wording((number,), None, ""), self.family.bank
+        return said.clause(bank, self.rng), said.noun(bank, self.rng)
+
     # ---- on which side ----
 
     def _sides(self, seen: Sequence[UnitLabel]) -> Iterator[Item]:
-        """One question on the side of a unit; "both" is asked as often as one of the sides."""
+        """Ask for the side of a unit; "both" is asked as often as one of the sides."""
         sided = [u for u in seen if UNITS[u.unit].sided and not u.part]
         fair = [u for u in sided if u.side or self.ledger.may("both sides", yes=False)]
         if not fair:
             return
         unit = max(fair, key=lambda u: (u.side is not None, self.rng.random()))
         self.ledger.note("both sides", yes=unit.side is not None)
-        both = Said((unit.unit,), None, "")
-        clause, noun = (
-            both.clause(self.family.bank, self.rng),
-            both.noun(self.family.bank, self.rng),
-        )
+        clause, noun = self._words(unit.unit)
         where = f"On the {unit.side}" if unit.side else "On both sides"
-        told = group([unit], self.family.bank)[0].clause(self.family.bank, self.rng)
+        shown = group([unit], self.family.bank)[0].clause(self.family.bank, self.rng)
         question = fill(self.rng.choice(self.family.ask_side), clause, noun)
-        yield Item(question, f"{where}: {told}.", "side", unit.unit)
+        yield Item(question, f"{where}: {shown}.", "side", unit.unit)
 
     # ---- where ----
 
     def _regions(
         self, seen: Sequence[UnitLabel], units: Sequence[UnitLabel], hidden: Collection[str]
     ) -> Iterator[Item]:
-        """What happens in a region; "nothing" is the answer as often as something is."""
+        """Ask what happens in a region; "nothing" is the answer as often as something is."""
         active, still = _active(seen), _still(units, hidden)
         fair = [r for r in active if self.ledger.may(("at", r), yes=True)]
         fair += [r for r in still if self.ledger.may(("at", r), yes=False)]
@@ -209,7 +206,7 @@ class Asker:
     def _which(
         self, seen: Sequence[UnitLabel], units: Sequence[UnitLabel], hidden: Collection[str]
     ) -> Iterator[Item]:
-        """An active region against one at rest; over the data each is the answer half the time."""
+        """Ask for the active one of two regions; each is the answer half the time."""
         surplus = {r: self.ledger.surplus["which", r] for r in REGIONS}
         active = [r for r in _active(seen) if surplus[r] <= self.ledger.slack]
         still = [r for r in _still(units, hidden) if surplus[r] >= -self.ledger.slack]
@@ -231,38 +228,41 @@ class Asker:
         answer = covered(region, self.family, self.rng)
         return Item(question, answer, "cannot be told", region=region)
 
-    def _beyond(self) -> Item:
-        question, answer = self.rng.choice(self.family.beyond), self.rng.choice(self.family.untold)
+    def _unanswerable(self) -> Item:
+        question, answer = (
+            self.rng.choice(self.family.unanswerable),
+            self.rng.choice(self.family.refusals),
+        )
         return Item(question, answer, "cannot be told")
 
 
 def _active(seen: Sequence[UnitLabel]) -> list[str]:
-    """Regions where a nameable unit shows first."""
+    """List the regions where a nameable unit shows first."""
     shown = {UNITS[u.unit].region for u in seen}
     return [region for region in REGIONS if region in shown]
 
 
 def _still(units: Sequence[UnitLabel], hidden: Collection[str]) -> list[str]:
-    """Regions that can be seen and where nothing shows, not even weakly or as a side effect."""
+    """List visible regions where no unit is coded, not even weakly or as a side effect."""
     touched = {r for u in units for r in (UNITS[u.unit].region, *UNITS[u.unit].also)}
     return [region for region in REGIONS if region not in touched and region not in hidden]
 
 
 def fill(template: str, clause: str, noun: str) -> str:
-    """A question from its template."""
+    """Fill a question's template."""
     inverted = invert(clause)
     return template.format(clauses=clause, nouns=noun, inverted=inverted, Inverted=opened(inverted))
 
 
 def invert(clause: str) -> str:
-    """A question of a clause: "the lips are parted" as "are the lips parted"."""
+    """Turn a clause into a question: "the lips are parted" as "are the lips parted"."""
     match = _VERB.match(clause)
     assert match, f"a clause needs is or are: {clause!r}"
     return f"{match[2]} {match[1]} {match[3]}"
 
 
 def denial(clause: str) -> str:
-    """A clause denied: "the lips are parted" as "the lips are not parted"."""
+    """Deny a clause: "the lips are parted" as "the lips are not parted"."""
     match = _VERB.match(clause)
     assert match, f"a clause needs is or are: {clause!r}"
     return f"{match[1]} {match[2]} not {match[3]}"

@@ -1,11 +1,13 @@
-"""One annotated picture, one row that cannot be used, and a data set: a stream of both."""
+"""Records of a data set: an annotated picture, an unusable row, and a stream of both."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ferce import images
+from ferce.core import labels
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.types import Pixels, Side
 from ferce.facs.action_units import UNITS
@@ -18,14 +20,14 @@ Part = Literal["top", "bottom"]
 
 
 class DataError(ValueError):
-    """One clear sentence on what a data set should hold, what it holds, and what to do."""
+    """An error of a data set: what it should hold, what it holds, and what to do, in a sentence."""
 
 
 class Readable(Protocol):
-    """Where the bytes of a picture come from; a `Path` is one."""
+    """Anything that can read the bytes of a picture; a `Path` is one."""
 
     def read_bytes(self) -> bytes:
-        """The bytes of the file."""
+        """Read the bytes of the file."""
         ...
 
 
@@ -36,7 +38,7 @@ class Blob:
     data: bytes
 
     def read_bytes(self) -> bytes:
-        """The bytes of the file."""
+        """Return the bytes of the file."""
         return self.data
 
 
@@ -71,24 +73,24 @@ class UnitLabel:
 
     @property
     def known(self) -> bool:
-        """Whether the table of action units has words and a place for it."""
+        """Whether the table of action units has words and a region for it."""
         return self.unit in UNITS
 
     @property
     def present(self) -> bool:
-        """Whether it is there clearly enough to be named."""
+        """Whether it is strong enough to be named."""
         return self.intensity is None or self.intensity >= PRESENT
 
     @property
     def side(self) -> Side | None:
-        """The person's side that is at least twice as strong as the other, or None."""
+        """Side of the person that is at least twice as strong as the other, or None."""
         left, right = self.left or 0.0, self.right or 0.0
         if max(left, right) <= 0 or 2 * min(left, right) > max(left, right):
             return None
         return "left" if left > right else "right"
 
     def mirrored(self) -> "UnitLabel":
-        """The same unit on the mirrored face: left and right change places."""
+        """Swap left and right, as on the mirrored face."""
         return UnitLabel(self.unit, self.intensity, self.right, self.left, self.part)
 
 
@@ -162,7 +164,7 @@ class DataSet:
     def samples(
         self, split: str | None = None, on_problem: Callable[[Problem], Any] | None = None
     ) -> Iterator[Sample]:
-        """The usable rows in the order of the source.
+        """Yield the usable rows in the order of the source.
 
         Args:
             split: one of `SPLITS`, or None for all.
@@ -188,7 +190,7 @@ class DataSet:
                 )
 
     def problems(self) -> Iterator[Problem]:
-        """The rows that cannot be used, as far as that shows without decoding the pictures."""
+        """Yield the rows that cannot be used, as far as shows without decoding the pictures."""
         return (row for row in self.rows() if isinstance(row, Problem))
 
 
@@ -209,12 +211,57 @@ _HIDES: Mapping[str, frozenset[str]] = {
 
 
 def hidden_in(sample: Sample) -> frozenset[str] | None:
-    """Regions that the picture does not show; None when something covers an unknown part of it."""
+    """List regions that the picture does not show; None when the covered part is not known."""
     return _HIDES.get(sample.attributes.get("occluder", ""))
 
 
-def found(sample: Sample) -> Row:
-    """The sample, or a problem when its picture is a path to no file."""
+def checked(sample: Sample) -> Row:
+    """Return the sample, or a problem when its picture is a path to no file."""
     if isinstance(sample.image, Path) and not sample.image.is_file():
         return Problem(sample.name, f"is missing ({sample.image})", sample.split)
     return sample
+
+
+_NUMBERED = re.compile(r"^\d+[\s._-]+(?=\D)")  # folders are often called "03_sadly angry"
+_EMOTIONS = {noun: basic for basic, noun in labels.NOUNS.items()} | {
+    "surprise": "surprised",
+    "disgust": "disgusted",
+}
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def parse_label(name: str) -> str:
+    """Parse a label as people write it: "Happily_Surprised", "03 sadly angry", "anger".
+
+    Raises:
+        DataError: no label is meant; the message lists the known ones.
+    """
+    bare = _NUMBERED.sub("", name.strip())
+    try:
+        return labels.parse(_EMOTIONS.get(bare.lower(), bare))
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def is_split(name: str) -> bool:
+    """Tell whether a folder or column value names a split."""
+    return name.strip().lower() in _SPLITS
+
+
+def parse_split(name: str) -> str:
+    """Parse a usual name of a split to one of `SPLITS`, or raise `DataError`."""
+    known = _SPLITS.get(name.strip().lower())
+    if known is None:
+        raise DataError(
+            f"A split is one of {', '.join(SPLITS)} (or a usual spelling); got {name!r}."
+        )
+    return known

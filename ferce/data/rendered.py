@@ -1,4 +1,4 @@
-"""Rendered faces with exact action units: the demo set, or what `train/render_faces.py` wrote."""
+"""Read rendered faces with exact action units: the demo set, or one of train/render_faces.py."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ METADATA = "metadata.jsonl"
 
 
 def read(where: str, without: str = "") -> Iterator[Row]:
-    """Samples in the order of `metadata.jsonl`; `without` is a text file of people to leave out.
+    """Read samples in the order of `metadata.jsonl`; `without` is a file of people to leave out.
 
     Rows have file_name, label (a compound or null), perhaps expression (that, or a basic emotion or
     "neutral"; taken for the label where the table has it), kind, action_units (unit, intensity,
@@ -42,13 +42,13 @@ def _people(path: str) -> frozenset[str]:
 
 
 def _label_column(table: Path) -> str:
-    """The column `expression` where there is one: it names basic emotions and neutral, too."""
+    """Choose `expression` where it exists: it names basic emotions and neutral, too."""
     first = next((row for _, row in manifest.rows(table)), {})
     return "expression" if "expression" in first else ""
 
 
 def read_demo(where: str) -> Iterator[Row]:
-    """Samples of the demo set in this package; `where` must be empty."""
+    """Read samples of the demo set in this package; `where` must be empty."""
     if where:
         raise DataError(
             f"demo stands for the set in this package; for {where} write rendered:{where}."
@@ -57,7 +57,7 @@ def read_demo(where: str) -> Iterator[Row]:
 
 
 def _coded(sample: Sample) -> Sample:
-    """Without units that were named with strength 0: the renderer says that they are not there."""
+    """Drop units named with strength 0: the renderer says that they are not there."""
     units = tuple(u for u in sample.units or () if u.intensity is None or u.intensity > 0)
     return replace(sample, units=units)
 

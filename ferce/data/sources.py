@@ -1,11 +1,11 @@
-"""Data that researchers bring: one spec names a data set, one table says who reads it."""
+"""Choose the reader of a data set by its spec."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ferce.data import folder, hub, manifest, rafce, rafdb, rendered
+from ferce.data import folder, hub, manifest, raf, rendered
 from ferce.data.record import DataError, DataSet, Row
 
 Reader = Callable[..., Iterator[Row]]
@@ -13,8 +13,8 @@ Reader = Callable[..., Iterator[Row]]
 READERS: Mapping[str, Reader] = {
     "demo": rendered.read_demo,
     "rendered": rendered.read,
-    "rafce": rafce.read,
-    "rafdb": rafdb.read,
+    "rafce": raf.read_rafce,
+    "rafdb": raf.read_rafdb,
     "folder": folder.read,
     "manifest": manifest.read,
     "hub": hub.read,
@@ -27,7 +27,7 @@ _TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0"
 
 
 def load_data(spec: str) -> DataSet:
-    """The data set that a spec names; nothing is read before its rows are.
+    """Open the data set that a spec names; nothing is read before its rows are.
 
     `rafce:/data/RAF-CE?images=original&subset=yes`: kind, place, then options of that reader.
 
@@ -44,6 +44,17 @@ def load_data(spec: str) -> DataSet:
     return DataSet(spec, partial(reader, where, **_options(kind, reader, query)))
 
 
+def require(spec: str) -> None:
+    """Refuse a data set that is not there, by opening its first row; the Hub is not asked.
+
+    Raises:
+        DataError: as `load_data` and the first of its rows raise it.
+    """
+    data = load_data(spec)
+    if not spec.startswith("hub:"):
+        next(iter(data.rows()), None)
+
+
 def _options(kind: str, reader: Reader, query: str) -> dict[str, Any]:
     known = dict(list(inspect.signature(reader).parameters.items())[1:])
     options = {}
@@ -57,7 +68,7 @@ def _options(kind: str, reader: Reader, query: str) -> dict[str, Any]:
 
 
 def _value(name: str, text: str, default: Any) -> Any:
-    """The text as the kind of value that the option's default has."""
+    """Convert the text to the type of the option's default."""
     if isinstance(default, bool):
         if text.lower() not in _TRUTH:
             raise DataError(f"{name} is yes or no; got {text!r}.")

@@ -15,9 +15,14 @@ from ferce.evaluation.table import Table
 
 def load(folder: Path) -> Scored:
     """The pictures of an evaluation folder; raises EvaluationError when it has none."""
+    require(folder)
+    return Scored.of(Table(folder / FILE, COLUMNS).rows())
+
+
+def require(folder: Path) -> None:
+    """Refuse a folder that holds no evaluation; raises EvaluationError."""
     if not (folder / FILE).is_file():
         raise EvaluationError(f"{folder} holds no {FILE}; give the folder of an evaluation.")
-    return Scored.of(Table(folder / FILE, COLUMNS).rows())
 
 
 def compare(

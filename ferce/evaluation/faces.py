@@ -11,6 +11,7 @@ from ferce.core.types import Face, Prediction, Scores
 from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import Problem, Row
+from ferce.evaluation.plan import EvaluationError
 from ferce.facs import decision
 from ferce.reading.pipeline import measured
 
@@ -25,6 +26,10 @@ class Tools:
     cache: Path
     jobs: int = 1
     shown: bool = True
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise EvaluationError(f"jobs is 1 or more; got {self.jobs}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,7 @@ from ferce.evaluation.pictures import Scored
 from ferce.evaluation.plan import Plan
 from ferce.evaluation.table import Table
 from ferce.explanation import faithfulness, heatmaps
-from ferce.explanation.unit_maps import align as match
-from ferce.explanation.unit_maps import unit_map
+from ferce.explanation.unit_maps import match, unit_map
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import PROTOTYPES
 

@@ -92,10 +92,15 @@ def record(block: Mapping[str, Any], split: str, run: Path) -> None:
     Raises:
         EvaluationError: the folder is no run.
     """
+    require_run(run)
     path = run / FILE
-    if not path.is_file():
-        raise EvaluationError(f"{run} has no {FILE}, so it is no run; give --record a run folder.")
     write_json(path, json.loads(path.read_text("utf-8")) | {split: dict(block)})
+
+
+def require_run(run: Path) -> None:
+    """Refuse a folder that is no run; raises EvaluationError."""
+    if not (run / FILE).is_file():
+        raise EvaluationError(f"{run} has no {FILE}, so it is no run; give --record a run folder.")
 
 
 def clean(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where a model looks, what the text claims, and whether face and model bear it out."""
+"""Explanations: heat maps, texts, and checks of both against the face and the model."""
 
 from ferce.explanation.text import PHRASINGS, check, compose, parse, phrasing_of, revise
 

@@ -1,4 +1,4 @@
-"""Does the text name what the model uses: measures of the named regions, each beside its controls.
+"""Measure whether a text names what the model uses, each measure beside its controls.
 
 Faithfulness of an explanation's regions to a heat map and to the classifier itself, after ERASER's
 comprehensiveness and sufficiency (DeYoung et al., ACL 2020, arXiv 1911.03429) and the pointing game
@@ -6,6 +6,7 @@ comprehensiveness and sufficiency (DeYoung et al., ACL 2020, arXiv 1911.03429) a
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -13,9 +14,61 @@ from numpy.typing import NDArray
 
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Faithfulness, Heatmap, Mask, Prediction
-from ferce.explanation.deletion import probabilities, random_masks, target
-from ferce.explanation.unit_maps import align
-from ferce.faces.perturb import face_mask, region_mask
+from ferce.explanation.unit_maps import match
+from ferce.faces.perturb import face_mask, hide_masks, random_mask, region_mask
+
+# Random regions drawn for each one that is tested: with 8, beating all of them by luck has 1 in 9.
+RANDOMS = 8
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Probability before and after hiding one mask, and after hiding random masks of its size."""
+
+    before: float
+    after: float
+    random: tuple[float, ...]
+
+    @property
+    def loss(self) -> float:
+        """Probability lost by hiding the mask; negative when it rises."""
+        return self.before - self.after
+
+    @property
+    def random_loss(self) -> float:
+        """Mean probability lost over the random masks."""
+        return self.before - float(np.mean(self.random))
+
+
+def target(prediction: Prediction, heatmap: Heatmap | None) -> str:
+    """Choose the label that is watched: the map's, else the predicted, else the most probable."""
+    return heatmap.label if heatmap else prediction.label or prediction.top
+
+
+def probabilities(
+    classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
+) -> tuple[float, list[float]]:
+    """Compute P(label) of the face and with each mask hidden, in one call of the classifier."""
+    scores = classifier.scores([face, *hide_masks(face, masks)])
+    before, *after = (float(p) for p in scores.of(label))
+    return before, after
+
+
+def drops(
+    classifier: Classifier, face: Face, masks: Sequence[Mask], label: str, seed: int
+) -> list[Drop]:
+    """Measure one `Drop` for each mask, all in one call of the classifier."""
+    rng, inside = np.random.default_rng(seed), face_mask(face)
+    groups = [[m, *random_masks(inside, m, rng)] for m in masks]
+    before, after = probabilities(classifier, face, [m for group in groups for m in group], label)
+    rows = np.reshape(after, (len(groups), RANDOMS + 1)).tolist() if groups else []
+    return [Drop(before, first, tuple(rest)) for first, *rest in rows]
+
+
+def random_masks(inside: Mask, like: Mask, rng: np.random.Generator) -> list[Mask]:
+    """Draw `RANDOMS` random masks within `inside`, each as large as `like` is there."""
+    return [random_mask(inside, int((like & inside).sum()), rng) for _ in range(RANDOMS)]
+
 
 Measures = dict[str, float | None]
 
@@ -33,7 +86,7 @@ def measure(
     classifier: Classifier | None = None,
     seed: int = 0,
 ) -> Faithfulness:
-    """How well the regions that the cues name match the heat and matter to the classifier.
+    """Measure how well the named regions match the heat and matter to the classifier.
 
     Negated cues name nothing. A measure that is undefined (no heat, no region named, the whole
     face named, no classifier) is None.
@@ -44,7 +97,7 @@ def measure(
         named), `precision`, `recall` and `f1` of the named against the hot regions,
         `comprehensiveness` (probability lost when the named regions are hidden), `sufficiency`
         (probability when only they are left), `coverage` (share of the face named), `au_cosine` and
-        `au_share` (see `alignment.align`). Controls: "other texts" (as many other regions), "mean
+        `au_share` (see `unit_maps.match`). Controls: "other texts" (as many other regions), "mean
         face" (a map that is hot in the middle), "random regions" (as large), "other labels".
     """
     named = named_regions(cues, face)
@@ -70,39 +123,40 @@ def measure(
         controls["other texts"] |= _mean(causal[1:split])
         controls["random regions"] |= _mean(causal[split:])
     measures["coverage"] = float((region_mask(face, named) & inside).sum() / inside.sum())
-    _add_alignment(face, heatmap, measures, controls)
+    _add_unit_match(face, heatmap, measures, controls)
     return Faithfulness({**dict.fromkeys(CAUSAL), **measures}, controls)
 
 
 def named_regions(cues: Iterable[Cue], face: Face) -> tuple[str, ...]:
-    """Regions that the text claims to show something, in the order of the face's masks."""
+    """List the regions that the text claims to show something, in the order of the masks."""
     said = {c.region for c in cues if not c.negated}
     return tuple(r for r, mask in face.regions.items() if r in said and mask.any())
 
 
 def auroc(scores: NDArray[np.floating], positive: Mask) -> float | None:
-    """Area under the ROC curve by rank statistics; ties count half, None without both classes.
+    """Compute the area under the ROC curve; ties count half, None without both classes.
 
     Mann-Whitney: (sum of ranks of the positives - n(n + 1) / 2) / (n m).
     """
-    flat, truth = np.ravel(scores), np.ravel(positive)
+    from scipy.stats import rankdata
+
+    truth = np.ravel(positive)
     n, m = int(truth.sum()), int((~truth).sum())
     if n == 0 or m == 0:
         return None
-    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[truth].sum() - n * (n + 1) / 2) / (n * m))
+    ranks = rankdata(scores)  # flattened
+    return float((ranks[truth].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def hot_regions(face: Face, heat: NDArray[np.floating], inside: Mask) -> set[str]:
-    """Regions whose mean heat is above the mean of the face."""
+    """List the regions whose mean heat is above the mean of the face."""
     chance = float(heat[inside].mean())
     means = {name: float(heat[mask].mean()) for name, mask in face.regions.items() if mask.any()}
     return {name for name, mean in means.items() if mean > chance}
 
 
 def centre_map(inside: Mask) -> NDArray[np.float64]:
-    """A map that is hot in the middle of the face, whatever the face shows."""
+    """Draw a Gaussian in the middle of the face, as a map that ignores what the face shows."""
     y, x = np.nonzero(inside)
     sigma = 0.25 * np.sqrt(len(y))  # half the side of a square as large
     rows, columns = np.indices(inside.shape)
@@ -126,7 +180,7 @@ def _heat_measures(
 
 
 def _mask_measures(heat: NDArray[np.floating] | None, mask: Mask, inside: Mask) -> Measures:
-    """AUROC, lift and pointing hit of one mask within the face."""
+    """Compute AUROC, lift and pointing hit of one mask within the face."""
     area = float(mask[inside].mean())
     total = 0.0 if heat is None else float(heat[inside].sum())
     if heat is None or total <= 0 or area in (0.0, 1.0):
@@ -142,7 +196,7 @@ def _mask_measures(heat: NDArray[np.floating] | None, mask: Mask, inside: Mask) 
 def _causal(
     classifier: Classifier, face: Face, masks: Sequence[Mask], label: str
 ) -> list[Measures]:
-    """Comprehensiveness and sufficiency of each mask, all in one call of the classifier."""
+    """Measure comprehensiveness and sufficiency of each mask, in one call of the classifier."""
     both = [hidden for mask in masks for hidden in (mask, ~mask)]
     before, after = probabilities(classifier, face, both, label)
     return [
@@ -154,25 +208,25 @@ def _causal(
 def _other_texts(
     named: Sequence[str], face: Face, rng: np.random.Generator
 ) -> list[tuple[str, ...]]:
-    """Every other choice of as many regions, in random order: what other texts would name."""
+    """List every other choice of as many regions in random order, as other texts would name."""
     choices = [c for c in combinations(face.regions, len(named)) if set(c) != set(named)]
     return [choices[i] for i in rng.permutation(len(choices))] if named else []
 
 
 def _mean(rows: Iterable[Measures]) -> Measures:
-    """The mean of each measure over the rows in which it is defined."""
+    """Average each measure over the rows in which it is defined."""
     table = list(rows)
     keys = dict.fromkeys(key for row in table for key in row)
     columns = {key: [v for row in table if (v := row.get(key)) is not None] for key in keys}
     return {key: float(np.mean(values)) if values else None for key, values in columns.items()}
 
 
-def _add_alignment(
+def _add_unit_match(
     face: Face, heatmap: Heatmap | None, measures: Measures, controls: dict[str, Measures]
 ) -> None:
-    found = align(face, heatmap) if heatmap else {}
-    measures |= {"au_cosine": found.get("cosine"), "au_share": found.get("share")}
+    agreement = match(face, heatmap) if heatmap else {}
+    measures |= {"au_cosine": agreement.get("cosine"), "au_share": agreement.get("share")}
     controls["other labels"] = {
-        "au_cosine": found.get("cosine_others"),
-        "au_share": found.get("share_others"),
+        "au_cosine": agreement.get("cosine_others"),
+        "au_share": agreement.get("share_others"),
     }

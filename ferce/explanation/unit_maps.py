@@ -1,4 +1,4 @@
-"""Does the heat lie where the action units of a label live: maps drawn from the landmarks."""
+"""Maps of where a label's action units lie, drawn from landmarks, and their match with heat."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,7 +20,7 @@ _GRID = 56
 
 
 def unit_map(face: Face, weights: Mapping[int, float]) -> Map:
-    """(S, S) map >= 0 of where action units live, each weighted; peak of one unit is 1.
+    """Draw where action units lie, (S, S) >= 0, each weighted; the peak of one unit is 1.
 
     After Belharbi et al., FG 2024 (discs on landmarks, blurred), but on 478 landmarks and scaled by
     the distance between the eyes.
@@ -36,7 +36,7 @@ def unit_map(face: Face, weights: Mapping[int, float]) -> Map:
 
 
 def label_map(face: Face, label: str) -> Map:
-    """(S, S) map of a label: its core units at 1, its variants at the share of people showing them.
+    """Draw a label's units, (S, S): core units at 1, variants at the share who show them.
 
     Raises:
         ValueError: the label has no action units, or the face no landmarks.
@@ -47,8 +47,8 @@ def label_map(face: Face, label: str) -> Map:
     return unit_map(face, dict.fromkeys(row.core, 1.0) | dict(row.variants))
 
 
-def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
-    """How well the heat matches the action units of the map's label, against other labels.
+def match(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
+    """Compare the heat with the action units of the map's label, and of other labels.
 
     Returns:
         `cosine` of the heat with the label's map, 0..1, and `share` of the heat where that map is
@@ -60,7 +60,7 @@ def align(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
     if heatmap.empty or face.landmarks is None or heatmap.label not in kind:
         return dict.fromkeys(names)
     heat, small = _small(heatmap.values), _shrunk(face)
-    rows = {name: _match(heat, label_map(small, name)) for name in kind}
+    rows = {name: _cosine_and_share(heat, label_map(small, name)) for name in kind}
     own = rows.pop(heatmap.label)
     others = np.mean(list(rows.values()), axis=0)
     return dict(zip(names, (*own, *map(float, others)), strict=True))
@@ -74,14 +74,14 @@ def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shrunk(face: Face) -> Face:
-    """The face on a crop of `_GRID` pixels, for its landmarks only."""
+    """Shrink the face to a crop of `_GRID` pixels, for its landmarks only."""
     side = min(_GRID, face.size)
     blank = np.zeros((side, side, 3), np.uint8)
     return Face(crop=blank, landmarks=face.landmarks, to_crop=face.to_crop * (side / face.size))
 
 
-def _match(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:
-    """Cosine of the two maps, and the share of heat in the drawn map's upper half."""
+def _cosine_and_share(heat: NDArray[np.float32], drawn: Map) -> tuple[float, float]:
+    """Compute the cosine of the two maps, and the heat's share in the drawn map's upper half."""
     norm = float(np.linalg.norm(heat) * np.linalg.norm(drawn))
     cosine = float((heat * drawn).sum()) / norm if norm > 0 else 0.0
     return cosine, float(heat[drawn >= drawn.max() / 2].sum() / heat.sum())
@@ -98,7 +98,7 @@ def _axis(size: int) -> NDArray[np.float64]:
 
 
 def _discs(points: Points, size: int, sigma: float) -> Map:
-    """The largest of Gaussians around the points, (S, S), peak 1."""
+    """Draw the largest of Gaussians around the points, (S, S), peak 1."""
     axis = _axis(size)
     x = np.exp(-((axis[None] - points[:, :1]) ** 2) / (2 * sigma**2))
     y = np.exp(-((axis[None] - points[:, 1:]) ** 2) / (2 * sigma**2))

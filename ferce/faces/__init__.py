@@ -1,1 +1,1 @@
-"""Faces of a photograph: detected, levelled, cropped, measured, and hidden in parts."""
+"""Faces of a photo: detected, levelled, cropped, measured, and hidden in parts."""

@@ -1,8 +1,8 @@
-"""Faces of a photograph: found with MediaPipe's FaceLandmarker, levelled, cropped and measured."""
+"""Detect faces with MediaPipe's FaceLandmarker, level and crop them, and measure them."""
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -10,24 +10,24 @@ from typing import Any, Self
 import numpy as np
 
 from ferce.core.types import Box, Face, Pixels, Points, Quality
-from ferce.faces.geometry import alignment, inverse, overlap, region_masks, roll_of, warp
+from ferce.faces.geometry import alignment, overlap, region_masks, roll_of, warp
 from ferce.faces.quality import problem, sharpness
 from ferce.facs.prototypes import evidence
 
 __all__ = ["CROP", "FaceDetector", "problem", "sharpness"]
 
 CROP = 224  # side of a crop in pixels
-PRESENCE = 0.5  # least confidence that a found mesh is a face
+PRESENCE = 0.5  # least confidence that a mesh is a face
 BORDERS = (0.0, 0.25, 0.5)  # shares of the longer side added around a photo without a face
 TILE, TILED_SIDE = 360, 1800  # small faces are looked for in tiles of the photo at this size
 LARGE = 0.2  # a face of this share of the longer side means that no tiles are needed
-REFINED_ROLL = 35.0  # degrees from which the mesh is found again on the levelled crop
+REFINED_ROLL = 35.0  # degrees from which the mesh is detected again on the levelled crop
 SAME_FACE = 0.3  # intersection over union from which two boxes are one face
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """A mesh in photo pixels with its blendshapes and the pose in degrees (yaw, pitch)."""
+class _Detection:
+    """A mesh in photo pixels with its blendshapes and the pose (yaw, pitch) in degrees."""
 
     mesh: Points
     blendshapes: dict[str, float]
@@ -62,38 +62,38 @@ class FaceDetector:
         self._model = Path(model) if model else _packaged_model()
         if not self._model.is_file():
             raise FileNotFoundError(
-                f"Expected a face_landmarker.task at {self._model}; found none."
+                f"Expected a face_landmarker.task at {self._model}; there is no such file."
             )
         self._lock = threading.Lock()
         self._landmarker: Any = None
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 photo, largest first; unreadable ones carry a `problem`."""
+        """Detect faces in a (H, W, 3) uint8 photo, largest first; bad ones have a `problem`."""
         _require_pixels(photo)
         return self._faces(photo, self._search(photo))
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
-        """Faces of a frame among others by one quick look, largest first.
+        """Detect faces of a video frame in one pass, largest first.
 
-        There is no second look with borders or turns as in `detect`, only one around each box of
-        `near` (where a face was in the frame before) in which none was found, and with `small` one
-        in tiles for small faces beside large ones.
+        Borders and turns, which `detect` tries, are left out. Detection runs again only around each
+        box of `near` (where a face was in the frame before) that has no face now, and with `small`
+        in tiles, for small faces beside large ones.
         """
         _require_pixels(frame)
-        found = self._mesh(frame)
+        detections = self._mesh(frame)
         if small and max(frame.shape[:2]) > TILE:
-            found = _distinct(found + self._tiled(frame))
+            detections = _distinct(detections + self._tiled(frame))
         for box in near:
-            if all(overlap(one.box, box) < SAME_FACE for one in found):
-                found += self._around(frame, box)
-        return self._faces(frame, _distinct(found))
+            if all(overlap(one.box, box) < SAME_FACE for one in detections):
+                detections += self._around(frame, box)
+        return self._faces(frame, _distinct(detections))
 
-    def _faces(self, photo: Pixels, found: list[_Found]) -> list[Face]:
-        largest = sorted(found, key=lambda one: -one.size)[: self.max_faces]
+    def _faces(self, photo: Pixels, detections: list[_Detection]) -> list[Face]:
+        largest = sorted(detections, key=lambda one: -one.size)[: self.max_faces]
         return [_face(photo, one) for one in largest]
 
-    def _around(self, frame: Pixels, box: Box) -> list[_Found]:
-        """Faces in the square about a box, three times its size."""
+    def _around(self, frame: Pixels, box: Box) -> list[_Detection]:
+        """Detect faces in the square about a box, three times its size."""
         x0, y0, x1, y1 = box
         half = 1.5 * max(x1 - x0, y1 - y0)
         left, top = (max(round((a + b) / 2 - half), 0) for a, b in ((x0, x1), (y0, y1)))
@@ -113,59 +113,61 @@ class FaceDetector:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _search(self, photo: Pixels) -> list[_Found]:
-        """As it is, else with a border, else turned; then in tiles for small faces."""
-        found: list[_Found] = []
+    def _search(self, photo: Pixels) -> list[_Detection]:
+        """Detect in the photo, else with a border, else turned; then in tiles for small faces."""
+        detections: list[_Detection] = []
         for border in BORDERS:
-            found = self._bordered(photo, border)
-            if found:
+            detections = self._bordered(photo, border)
+            if detections:
                 break
-        if all(_tilted(one) for one in found):  # none at all, or meshes forced on a lying face
-            found = self._turned(photo) or found
+        if all(_tilted(one) for one in detections):  # none at all, or meshes forced on a lying face
+            detections = self._turned(photo) or detections
         longer = max(photo.shape[:2])
-        if longer > TILE and all(one.size < LARGE * longer for one in found):
-            found = _distinct(found + self._tiled(photo))
-        return [self._refined(photo, one) for one in found]
+        if longer > TILE and all(one.size < LARGE * longer for one in detections):
+            detections = _distinct(detections + self._tiled(photo))
+        return [self._refined(photo, one) for one in detections]
 
-    def _bordered(self, photo: Pixels, border: float) -> list[_Found]:
+    def _bordered(self, photo: Pixels, border: float) -> list[_Detection]:
         pad = round(border * max(photo.shape[:2]))
         if not pad:
             return self._mesh(photo)
         widths = ((pad, pad), (pad, pad), (0, 0))
         return [_moved(one, -pad, -pad) for one in self._mesh(np.pad(photo, widths))]
 
-    def _tiled(self, photo: Pixels) -> list[_Found]:
-        """Faces of half-overlapping tiles; MediaPipe misses faces below 13 % of the side."""
+    def _tiled(self, photo: Pixels) -> list[_Detection]:
+        """Detect in half-overlapping tiles; MediaPipe misses faces below 13 % of the side."""
         small, scale = _shrunk(photo, TILED_SIDE)
-        found = []
+        detections = []
         for y in range(0, max(small.shape[0] - TILE // 2, 1), TILE // 2):
             for x in range(0, max(small.shape[1] - TILE // 2, 1), TILE // 2):
                 tile = small[y : y + TILE, x : x + TILE]
-                found += [_moved(f, x, y) for f in self._mesh(tile) if _inside(f, tile)]
-        return [_scaled(one, scale) for one in found]
+                detections += [_moved(f, x, y) for f in self._mesh(tile) if _inside(f, tile)]
+        return [_scaled(one, scale) for one in detections]
 
-    def _refined(self, photo: Pixels, found: _Found) -> _Found:
-        """A mesh found far from upright is found once more on the levelled face."""
-        if not _tilted(found):
-            return found
-        matrix = alignment(found.mesh, TILE, margin=2.0)
+    def _refined(self, photo: Pixels, detection: _Detection) -> _Detection:
+        """Detect a mesh that is far from upright again, on the levelled face."""
+        if not _tilted(detection):
+            return detection
+        import cv2
+
+        matrix = alignment(detection.mesh, TILE, margin=2.0)
         upright = self._mesh(warp(photo, matrix, TILE))
         if not upright:
-            return found
-        back = inverse(matrix)
+            return detection
+        back = cv2.invertAffineTransform(matrix)
         mesh = upright[0].mesh.copy()
         mesh[:, :2] = mesh[:, :2] @ back[:, :2].T + back[:, 2]
         mesh[:, 2] *= np.sqrt(abs(np.linalg.det(back[:, :2])))
-        return _Found(mesh, upright[0].blendshapes, upright[0].pose)
+        return replace(upright[0], mesh=mesh)
 
-    def _turned(self, photo: Pixels) -> list[_Found]:
-        """Photos that lie on their side or stand on their head: the turn with the most upright."""
+    def _turned(self, photo: Pixels) -> list[_Detection]:
+        """Detect in the photo turned by quarters; keep the turn with the most upright face."""
         turns = [(self._mesh(np.rot90(photo, quarter)), quarter) for quarter in (1, 2, 3)]
-        found, quarter = min(turns, key=lambda turn: _uprightness(turn[0]))
-        upright = [one for one in found if not _tilted(one)]
+        detections, quarter = min(turns, key=lambda turn: _uprightness(turn[0]))
+        upright = [one for one in detections if not _tilted(one)]
         return [_unturned(one, quarter, photo.shape[:2]) for one in upright]
 
-    def _mesh(self, picture: Pixels) -> list[_Found]:
+    def _mesh(self, picture: Pixels) -> list[_Detection]:
         import mediapipe as mp
 
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
@@ -180,7 +182,7 @@ class FaceDetector:
             result.facial_transformation_matrixes,
             strict=True,
         )
-        return [_found(*part, width=width, height=height) for part in parts]
+        return [_detection(*part, width=width, height=height) for part in parts]
 
 
 def _require_pixels(photo: Pixels) -> None:
@@ -210,21 +212,23 @@ def _open(model: Path, max_faces: int) -> Any:
     return vision.FaceLandmarker.create_from_options(options)
 
 
-def _found(landmarks: Any, blendshapes: Any, matrix: Any, *, width: int, height: int) -> _Found:
+def _detection(
+    landmarks: Any, blendshapes: Any, matrix: Any, *, width: int, height: int
+) -> _Detection:
     mesh = np.array([(p.x * width, p.y * height, p.z * width) for p in landmarks], np.float32)
     scores = {b.category_name: float(b.score) for b in blendshapes if b.category_name != "_neutral"}
     x, y, z = np.asarray(matrix)[:3, 2]  # where the face's own z axis, its normal, points
     pose = (float(np.degrees(np.arctan2(x, z))), float(np.degrees(np.arctan2(y, z))))
-    return _Found(mesh, scores, pose)
+    return _Detection(mesh, scores, pose)
 
 
-def _moved(found: _Found, x: float, y: float) -> _Found:
+def _moved(detection: _Detection, x: float, y: float) -> _Detection:
     shift = np.array([x, y, 0], np.float32)
-    return _Found(found.mesh + shift, found.blendshapes, found.pose)
+    return replace(detection, mesh=detection.mesh + shift)
 
 
 def _shrunk(photo: Pixels, longest: int) -> tuple[Pixels, float]:
-    """The photo with its longer side at most `longest`, and photo pixels per new pixel."""
+    """Shrink the photo to at most `longest`; return it and photo pixels per new pixel."""
     import cv2
 
     scale = max(max(photo.shape[:2]) / longest, 1.0)
@@ -232,56 +236,56 @@ def _shrunk(photo: Pixels, longest: int) -> tuple[Pixels, float]:
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
-def _scaled(found: _Found, scale: float) -> _Found:
-    return _Found((found.mesh * scale).astype(np.float32), found.blendshapes, found.pose)
+def _scaled(detection: _Detection, scale: float) -> _Detection:
+    return replace(detection, mesh=(detection.mesh * scale).astype(np.float32))
 
 
-def _unturned(found: _Found, quarter: int, shape: tuple[int, int]) -> _Found:
-    """Back to the photo's pixels after `np.rot90(photo, quarter)`."""
+def _unturned(detection: _Detection, quarter: int, shape: tuple[int, int]) -> _Detection:
+    """Map a detection back to the photo's pixels from `np.rot90(photo, quarter)`."""
     height, width = shape
-    x, y, z = found.mesh.T
+    x, y, z = detection.mesh.T
     turned = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[quarter]
-    return _Found(np.stack([*turned, z], 1).astype(np.float32), found.blendshapes, found.pose)
+    return replace(detection, mesh=np.stack([*turned, z], 1).astype(np.float32))
 
 
-def _tilted(found: _Found) -> bool:
-    return bool(abs(np.degrees(roll_of(found.mesh))) > REFINED_ROLL)
+def _tilted(detection: _Detection) -> bool:
+    return bool(abs(np.degrees(roll_of(detection.mesh))) > REFINED_ROLL)
 
 
-def _uprightness(found: list[_Found]) -> float:
-    """Smallest tilt in radians; infinite when there is no face."""
-    return min((abs(roll_of(one.mesh)) for one in found), default=float("inf"))
+def _uprightness(detections: list[_Detection]) -> float:
+    """Return the smallest tilt in radians; infinite when there is no face."""
+    return min((abs(roll_of(one.mesh)) for one in detections), default=float("inf"))
 
 
-def _inside(found: _Found, tile: Pixels) -> bool:
-    """A face cut by the edge of its tile is left to the neighbour or the whole photo."""
-    x0, y0, x1, y1 = found.box
+def _inside(detection: _Detection, tile: Pixels) -> bool:
+    """Tell whether a face is whole in its tile; a cut one is left to the neighbouring tile."""
+    x0, y0, x1, y1 = detection.box
     return x0 > 0 and y0 > 0 and x1 < tile.shape[1] and y1 < tile.shape[0]
 
 
-def _distinct(found: list[_Found]) -> list[_Found]:
-    kept: list[_Found] = []
-    for one in found:
+def _distinct(detections: list[_Detection]) -> list[_Detection]:
+    kept: list[_Detection] = []
+    for one in detections:
         if all(overlap(one.box, other.box) < SAME_FACE for other in kept):
             kept.append(one)
     return kept
 
 
-def _face(photo: Pixels, found: _Found) -> Face:
-    matrix = alignment(found.mesh, CROP)
+def _face(photo: Pixels, detection: _Detection) -> Face:
+    matrix = alignment(detection.mesh, CROP)
     crop = warp(photo, matrix, CROP)
-    points = np.asarray(found.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], np.float32)
-    yaw, pitch = found.pose
-    roll = float(np.degrees(roll_of(found.mesh)))
-    quality = Quality(found.size, sharpness(crop), yaw, pitch, roll)
+    points = np.asarray(detection.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], np.float32)
+    yaw, pitch = detection.pose
+    roll = float(np.degrees(roll_of(detection.mesh)))
+    quality = Quality(detection.size, sharpness(crop), yaw, pitch, roll)
     return Face(
         crop=crop,
-        box=found.box,
-        landmarks=found.mesh,
+        box=detection.box,
+        landmarks=detection.mesh,
         to_crop=matrix,
         regions=region_masks(points, CROP),
-        units=evidence(found.blendshapes, found.mesh, yaw),
-        blendshapes=found.blendshapes,
+        units=evidence(detection.blendshapes, detection.mesh, yaw),
+        blendshapes=detection.blendshapes,
         quality=quality,
         problem=problem(quality),
     )

@@ -1,4 +1,4 @@
-"""Which landmarks outline which region, and the affine map from photo to aligned crop."""
+"""Outlines of the face's regions, and the similarity from photo to aligned crop."""
 
 from types import MappingProxyType
 
@@ -39,7 +39,7 @@ _HULLS: MappingProxyType[str, tuple[tuple[int, ...], ...]] = MappingProxyType(
 
 
 def region_masks(points: Points, size: int) -> dict[str, Mask]:
-    """Masks of the six regions, which do not overlap.
+    """Draw masks of the six regions, which do not overlap.
 
     Args:
         points: (478, 2) landmarks in crop pixels.
@@ -63,13 +63,13 @@ def region_masks(points: Points, size: int) -> dict[str, Mask]:
 
 
 def roll_of(points: Points) -> float:
-    """Angle of the line between the eye centres in radians; positive leans clockwise on screen."""
+    """Return the roll of the line between the eye centres in radians; positive is clockwise."""
     right, left = points[list(RIGHT_EYE), :2].mean(0), points[list(LEFT_EYE), :2].mean(0)
     return float(np.arctan2(left[1] - right[1], left[0] - right[0]))
 
 
 def alignment(points: Points, size: int, margin: float = MARGIN) -> NDArray[np.float64]:
-    """The similarity that levels the eyes and puts the mesh in the middle of a square crop.
+    """Compute the similarity that levels the eyes and centres the mesh in a square crop.
 
     Args:
         points: (478, 2 or 3) landmarks in photo pixels; (0, 0) is the corner of the first pixel.
@@ -91,21 +91,15 @@ def alignment(points: Points, size: int, margin: float = MARGIN) -> NDArray[np.f
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
+    """Compute the intersection over union of two boxes, 0..1."""
     (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
     inner = max(min(ax1, bx1) - max(ax0, bx0), 0.0) * max(min(ay1, by1) - max(ay0, by0), 0.0)
     union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inner
     return inner / union if union > 0 else 0.0
 
 
-def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The (2, 3) affine map that undoes `matrix`."""
-    back = np.linalg.inv(matrix[:, :2])
-    return np.hstack([back, -back @ matrix[:, 2:]])
-
-
 def warp(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """The (S, S, 3) crop under `matrix`; outside the photo the border pixels repeat.
+    """Cut the (S, S, 3) crop under `matrix`; outside the photo the border pixels repeat.
 
     Sources much larger than the crop are shrunk by area first, so that nothing aliases.
     """

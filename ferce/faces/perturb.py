@@ -1,4 +1,4 @@
-"""Hide parts of a face: pixels are blurred away, action units seen there become unknown."""
+"""Hide parts of a face: blur their pixels and make action units seen there unknown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,22 +19,8 @@ GRAIN = 0.12
 _WIDE = 8.0  # sigma in pixels from which a blur is done on a smaller picture
 
 
-def hide_regions(face: Face, names: Iterable[str]) -> Face:
-    """The face with the named regions hidden.
-
-    Raises:
-        ValueError: the face has no mask of a named region.
-    """
-    return hide_mask(face, region_mask(face, names))
-
-
-def hide_mask(face: Face, mask: Mask) -> Face:
-    """The face with the (S, S) bool `mask` hidden; see `hide_masks`."""
-    return hide_masks(face, [mask])[0]
-
-
 def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
-    """One face a mask, each hidden there; the crop is blurred once for all.
+    """Hide each mask in its own copy of the face; the crop is blurred once for all.
 
     Pixels under a mask are blurred (sigma `BLUR`), with a soft edge outside it. The confidence of
     an action unit falls with the share of its region that is covered and is 0 from one half on.
@@ -47,7 +33,7 @@ def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
 
 
 def region_mask(face: Face, names: Iterable[str]) -> Mask:
-    """(S, S) bool union of the named regions; raises ValueError when the face lacks one."""
+    """Unite the masks of the named regions, (S, S) bool; ValueError when the face lacks one."""
     union = np.zeros((face.size, face.size), np.bool_)
     for name in names:
         if name not in face.regions:
@@ -58,7 +44,7 @@ def region_mask(face: Face, names: Iterable[str]) -> Mask:
 
 
 def face_mask(face: Face) -> Mask:
-    """(S, S) bool inside of the face's outline; the whole crop for a face without landmarks."""
+    """Fill the face's outline, (S, S) bool; the whole crop for a face without landmarks."""
     if face.landmarks is None:
         return np.ones((face.size, face.size), np.bool_)
     import cv2
@@ -69,7 +55,7 @@ def face_mask(face: Face) -> Mask:
 
 
 def random_mask(inside: Mask, area: int, rng: np.random.Generator) -> Mask:
-    """A random blotch of exactly min(area, inside) pixels within the (S, S) bool `inside`."""
+    """Draw a random region of exactly min(area, inside) pixels within the (S, S) bool `inside`."""
     import cv2
 
     size = inside.shape[0]
@@ -101,7 +87,7 @@ def _hidden(face: Face, mask: Mask, blurred: Pixels) -> Face:
 
 
 def _soft(mask: Mask) -> NDArray[np.float32]:
-    """1 inside the mask, falling to 0 over the feather outside it."""
+    """Feather the mask: 1 inside, falling to 0 outside it."""
     edge = _blur(mask.astype(np.uint8) * 255, FEATHER * mask.shape[0]).astype(np.float32)
     edge *= 2 / 255
     edge[mask] = 1
@@ -109,7 +95,7 @@ def _soft(mask: Mask) -> NDArray[np.float32]:
 
 
 def _dimmed(units: Units, covered: Mapping[str, float]) -> Units:
-    """The units with their confidence lowered by the share of their region that is covered."""
+    """Lower the units' confidence by the share of their region that is covered."""
     dimmed = dict(units)
     for number, unit in units.items():
         share = covered.get(UNITS[number].region, 0.0) if number in UNITS else 0.0
@@ -120,7 +106,7 @@ def _dimmed(units: Units, covered: Mapping[str, float]) -> Units:
 
 
 def _blur(values: NDArray[Any], sigma: float) -> Any:
-    """Gaussian blur; a wide one is done at a quarter of the size, where it is 16 times faster."""
+    """Blur by a Gaussian; a wide one at a quarter of the size, where it is 16 times faster."""
     import cv2
 
     if sigma > _WIDE and min(values.shape[:2]) >= 4 * _WIDE:

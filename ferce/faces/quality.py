@@ -1,4 +1,4 @@
-"""Whether a face can be read at all: its size, its sharpness and how far the head is turned."""
+"""Quality of a face: whether its size, its sharpness and the head's turn allow a reading."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ MAX_YAW, MAX_PITCH = 60.0, 45.0  # degrees; beyond, the mesh is a guess
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
-    """Share of fine detail: variance of the Laplacian over that of the grey values, at 64 px.
+    """Measure fine detail: variance of the Laplacian over that of the grey values, at 64 px.
 
     About 0.02-0.15 for photos, below 0.01 when blurred beyond reading; does not depend on contrast.
     After Pech-Pacheco et al. 2000 (variance of the Laplacian), normalised.
@@ -26,7 +26,7 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
 
 
 def problem(quality: Quality) -> str | None:
-    """Why a face of this quality must not be read, one sentence; None when it may."""
+    """Say in one sentence why a face of this quality must not be read; None when it may."""
     if quality.size < MIN_FACE:
         return (
             f"The face is too small to read: {quality.size:.0f} pixels across where at least "

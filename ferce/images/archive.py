@@ -1,4 +1,4 @@
-"""The photos of a ZIP, read one by one into memory; nothing is ever unpacked to disk."""
+"""Read the photos of a ZIP one by one into memory; nothing is ever unpacked to disk."""
 
 import stat
 import zipfile
@@ -19,12 +19,12 @@ _ENCRYPTED = 0x1  # bit of the flags
 
 
 class ArchiveError(ValueError):
-    """One clear sentence for the user: which archive, what is wrong with it, what to do."""
+    """A ZIP that is not accepted: which one, what is wrong and what to do, in one sentence."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is accepted, judged from the table of contents before anything is decompressed.
+    """Limits on a ZIP, judged from its table of contents before anything is decompressed.
 
     `max_directory` bounds that table in bytes, `max_total` the bytes of all members, `max_ratio`
     how many times larger they may be than the archive once they are over `free_total` bytes: photos
@@ -50,7 +50,7 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as a ZIP does, whatever it is called."""
+    """Tell whether a file begins as a ZIP does, whatever its suffix."""
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
 
@@ -86,7 +86,7 @@ class Archive:
         self._zip.close()
 
     def read(self, name: str) -> bytes:
-        """The bytes of a member that has no `problem`.
+        """Return the bytes of a member that has no `problem`.
 
         Raises:
             ArchiveError: its data are broken or not what the table of contents says.
@@ -150,11 +150,11 @@ def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]
 
 
 def _leads_out(name: str) -> bool:
-    """Absolute, with a drive, with a step upwards, or with a null byte."""
+    """Tell whether a name is absolute, has a drive, a step upwards or a null byte."""
     plain = name.replace("\\", "/")
     return plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/") or "\0" in name
 
 
 def _hidden(name: str) -> bool:
-    """What systems put beside the photos: `__MACOSX`, `.DS_Store`."""
+    """Tell whether a file is what systems put beside the photos: `__MACOSX`, `.DS_Store`."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

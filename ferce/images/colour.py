@@ -1,4 +1,4 @@
-"""A decoded image of any mode as upright RGB: orientation, profile, transparency, 16 bits."""
+"""Convert a decoded image of any mode to upright RGB: orientation, profile, alpha, 16 bits."""
 
 import struct
 from io import BytesIO
@@ -67,14 +67,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def on_white(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
-    """The picture laid on white by its alpha channel."""
+    """Lay the picture on white by its alpha channel."""
     canvas = Image.new("RGB", rgb.size, "white")
     canvas.paste(rgb, mask=alpha)
     return canvas
 
 
 def _deep_grey(image: Image.Image) -> NDArray[Any]:
-    """Grey values (H, W) of a 16-bit or float image; a TIFF may hold 12 bits, or white as zero."""
+    """Read grey values (H, W) of 16 bits or floats; a TIFF may hold 12 bits, or white as zero."""
     values: NDArray[Any] = np.asarray(image)
     if values.dtype.kind == "f":
         return values

@@ -1,7 +1,8 @@
-"""From the bytes of a file to decoded pixels, with Pillow's own readers, never its registry."""
+"""Decode the bytes of a file to pixels, with Pillow's own readers, never its registry."""
 
 import struct
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
 from PIL import (
@@ -17,7 +18,6 @@ from PIL import (
 
 from ferce.core.types import Pixels
 from ferce.images.colour import to_rgb
-from ferce.images.png import still_png
 from ferce.images.refusal import Limits, Refusal, check_size, sniff
 from ferce.images.tiff import TiffTamer, tiles_are_sound
 
@@ -27,13 +27,13 @@ _MAX_GIF_HEADER = 2 * 2**20  # bytes; Pillow gathers comments in quadratic time
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Read IHDR ourselves: Pillow fills a canvas while opening some animated PNGs."""
+    """Read width and height from IHDR: Pillow fills a canvas to open some animated PNGs."""
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read the canvas ourselves: libwebp allocates two of them while opening."""
+    """Read the canvas size from the header: libwebp allocates two canvases to open a file."""
     chunk = data[12:16]
     if chunk == b"VP8X":
         bits = int.from_bytes(data[24:30], "little")
@@ -46,7 +46,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
-    """Canvas, grown by the first frame as Pillow grows it (Pillow fills it while opening)."""
+    """Read the canvas size, grown by the first frame; Pillow would fill the canvas to open it."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     place = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while data[place] != ord(","):
@@ -70,7 +70,7 @@ def _after_gif_block(data: bytes, place: int) -> int:
 
 
 def _jpeg_size(data: bytes) -> None:
-    """Check that the picture ends and has few scans; its size is safe to leave to Pillow."""
+    """Check that the picture ends and has few scans; Pillow reads the size itself safely."""
     place = _jpeg_scan(data)
     end = data.find(b"\xff\xd9", place)
     if end < 0:
@@ -80,7 +80,7 @@ def _jpeg_size(data: bytes) -> None:
 
 
 def _jpeg_scan(data: bytes) -> int:
-    """Where the first scan begins, past all segments and the thumbnails within them."""
+    """Find the offset of the first scan, past all segments and the thumbnails within them."""
     place = 2
     for _ in range(_MAX_SEGMENTS):
         marker = data[place + 1]
@@ -106,7 +106,7 @@ HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """JPEG without the look for a resolution in EXIF, which warns when EXIF is broken."""
+    """JPEG reader that skips the resolution in EXIF, since Pillow warns when EXIF is broken."""
 
     def _read_dpi_from_exif(self) -> None:
         pass
@@ -183,3 +183,62 @@ def _undecodable(kind: str) -> Refusal:
         f"looks like a {kind} but cannot be decoded, because it is cut off, damaged or of an "
         "unusual kind; export or copy it again"
     )
+
+
+_PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND"})
+# PNG 1.2, 8.2: first column, first row, column step, row step of the seven passes
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+
+
+def still_png(data: bytes) -> bytes:
+    """Keep only the chunks of the still picture, after checking that all its rows are there.
+
+    Without animation and text Pillow has nothing to warn about. It would fill missing rows black.
+    """
+    kept, rows = [data[:8]], []
+    for name, start, end in _png_chunks(data):
+        if name in _PNG_CHUNKS:
+            kept.append(data[start:end])
+        if name == b"IDAT":
+            rows.append(data[start + 8 : end - 4])
+    if not _inflates_to(rows, _png_row_bytes(data)):
+        raise EOFError("rows are missing")
+    return b"".join(kept)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and end of each chunk up to IEND; struct.error when the file is cut."""
+    place, name = 8, b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, place)
+        yield name, place, place + 12 + length
+        place += 12 + length
+
+
+def _png_row_bytes(data: bytes) -> int:
+    """Count the bytes of all rows with their filter bytes, uncompressed (PNG 1.2, 2.3 and 2.6)."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    total = 0
+    for x, y, step_x, step_y in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -((x - width) // step_x), -((y - height) // step_y)
+        total += rows * (1 + (columns * bits + 7) // 8) if columns > 0 else 0
+    return total
+
+
+def _inflates_to(parts: Sequence[bytes], length: int) -> bool:
+    """Tell whether the parts inflate to at least `length` bytes, holding 1 MiB at a time."""
+    inflater = zlib.decompressobj()
+    for part in parts:
+        while part and length > 0 and not inflater.eof:
+            length -= len(inflater.decompress(part, 2**20))
+            part = inflater.unconsumed_tail
+    return length - len(inflater.flush()) <= 0

@@ -1,4 +1,4 @@
-"""Open one photo, or refuse it."""
+"""Load one photo as RGB pixels, or refuse it."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ from ferce.images.refusal import (
 
 
 def read(source: object, max_bytes: int) -> bytes:
-    """All bytes of the source; refused when there are none, or more than allowed."""
+    """Read all bytes of the source; refuse an empty one, or one longer than `max_bytes`."""
     data = _start(source, max_bytes)
     if not data:
         raise Refusal("is empty; export or copy it again")
@@ -92,7 +92,7 @@ def _too_long(limit: int, size: int | None = None) -> Refusal:
 
 
 def from_array(array: NDArray[Any], limits: Limits) -> Pixels:
-    """(H, W, 3) of (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); a copy, transparency on white."""
+    """Convert (H, W) or (H, W, 1, 3 or 4) to (H, W, 3) uint8; a copy, transparency on white."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise Refusal(f"must have shape (H, W), (H, W, 3) or (H, W, 4), not {array.shape[:6]}")

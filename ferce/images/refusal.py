@@ -1,4 +1,4 @@
-"""What a photo is refused with: one sentence that begins with the photo's name."""
+"""Limits, formats and error messages: why a photo is refused, as one sentence."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Limits:
-    """What is accepted; a photo beyond any of these is refused before its pixels are decoded."""
+    """Limits on a photo, checked before its pixels are decoded."""
 
     max_bytes: int = 40 * 2**20
     max_pixels: int = 60_000_000  # 180 MB as RGB; phones of 2024 write 12 to 50 million by default
@@ -102,11 +102,11 @@ IS_URL = "is a web address; save the photo to disk and name the file"
 
 
 class ImageError(ValueError):
-    """One clear sentence for the user: which photo, what is wrong with it, what to do."""
+    """A photo that cannot be read: which one, what is wrong and what to do, in one sentence."""
 
 
 class Refusal(Exception):  # noqa: N818 - becomes an ImageError once the photo's name is known
-    """What is wrong, as the end of a sentence that begins with the photo's name."""
+    """The reason of a refusal, as the end of a sentence that begins with the photo's name."""
 
 
 def printable(name: str) -> str:
@@ -116,7 +116,7 @@ def printable(name: str) -> str:
 
 
 def name_of(source: object) -> str:
-    """How the sentence calls the photo: the last part of its path, never the folders."""
+    """Return the photo's name for an error message: the last part of its path, never folders."""
     path = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     if isinstance(path, str | os.PathLike):
         text = os.fsdecode(path)

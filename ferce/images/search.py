@@ -18,13 +18,13 @@ def find(paths_or_globs: Sequence[str]) -> list[Path]:
     Raises:
         ImageError: A name is a web address, or names no photo.
     """
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for name in paths_or_globs:
         photos = _find_one(name)
         if not photos:
             raise ImageError(f"{printable(name)} names no photo; check the path and its suffix.")
-        found.update(dict.fromkeys(photos))
-    return list(found)
+        paths.update(dict.fromkeys(photos))
+    return list(paths)
 
 
 def _find_one(name: str) -> list[Path]:

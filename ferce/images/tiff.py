@@ -1,4 +1,4 @@
-"""TIFF: directories without what Pillow warns about or chokes on, and tiles without a gap."""
+"""TIFF: mute directory entries that Pillow warns about or fails on, and check the tiles."""
 
 import math
 import struct
@@ -23,7 +23,7 @@ _NUMBERS = {
 
 
 class TiffTamer:
-    """Mutes the directory entries of a TIFF that Pillow would warn about or choke on.
+    """A TIFF's bytes, in which the entries that Pillow warns about or fails on are muted.
 
     An entry is muted (its type set to 0, which readers skip) when its values lie outside the file,
     when it has more values than its tag allows, when it points to a broken sub-directory, or when
@@ -37,13 +37,13 @@ class TiffTamer:
         self.seen: set[int] = set()  # where directories begin; each is visited once
 
     def tamed(self) -> bytes:
-        """The file with those entries muted; struct.error when its first directory is broken."""
+        """Return the file with those entries muted; struct.error when it has no sound directory."""
         (first,) = struct.unpack_from(self.order + "I", self.data, 4)
         self._tame(first)
         return bytes(self.data)
 
     def _tame(self, start: int) -> None:
-        """Mute in place; struct.error when the directory itself does not fit the file."""
+        """Mute a directory's entries in place; struct.error when it does not fit the file."""
         self.seen.add(start)
         (count,) = struct.unpack_from(self.order + "H", self.data, start)
         end = start + 2 + 12 * count
@@ -74,7 +74,7 @@ class TiffTamer:
 
 
 def tiles_are_sound(image: Image.Image, max_pixels: int) -> bool:
-    """Whether a TIFF's tiles are ones Pillow reads, no larger than allowed, without a gap."""
+    """Tell whether a TIFF's tiles are ones Pillow reads, not too large, without a gap."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile) or not image.tile:
         return True
     tags = image.tag_v2

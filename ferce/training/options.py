@@ -52,16 +52,17 @@ def add_run(made: argparse.ArgumentParser, output: Path) -> None:
     )
 
 
-def run(script: str, main: Callable[[], None]) -> None:
+def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
     """Call a script's main function; a mistake of the user ends it with one sentence.
 
     Args:
         script: name that stands before the sentence.
         main: takes its arguments from the command line.
+        more: further errors of which each is one clear sentence.
     """
     try:
         main()
-    except (TrainingError, DataError, CheckpointError) as error:
+    except (TrainingError, DataError, CheckpointError, *more) as error:
         sys.exit(f"{script}: {error}")
 
 

@@ -15,6 +15,11 @@ from ferce.ui.arguments import UsageError
 from ferce.ui.outputs import with_text
 
 OUTPUTS = ("json", "csv", "html", "plot")
+_NEEDS = {
+    "gradients": "looks inside a network",
+    "attention": "looks inside a network",
+    "queries": "looks at the queries of a Q-Former",
+}
 
 
 def check(arguments: Namespace) -> None:
@@ -37,9 +42,7 @@ def _check_method(method: str | None, classifier: str) -> None:
         return
     if method not in METHODS:
         raise UsageError(f"Unknown method {method!r}. Known methods: auto, {', '.join(METHODS)}.")
-    kind = models.KINDS[spec.parse(classifier).kind]
-    if METHODS[method].need not in ("any classifier", *kind.opens):
-        raise _closed(method, classifier)
+    _require(method, classifier, models.KINDS[spec.parse(classifier).kind].opens)
 
 
 def check_opened(method: str | None, classifier: Classifier) -> None:
@@ -48,17 +51,17 @@ def check_opened(method: str | None, classifier: Classifier) -> None:
     Raises:
         UsageError: which methods there are.
     """
-    needs = "any classifier" if method in (None, "auto") else METHODS[str(method)].need
-    if needs != "any classifier" and not isinstance(classifier, Explainable):
-        raise _closed(str(method), classifier.name)
+    if method not in (None, "auto") and not isinstance(classifier, Explainable):
+        _require(str(method), classifier.name, ())
 
 
-def _closed(method: str, classifier: str) -> UsageError:
-    free = [name for name, row in METHODS.items() if row.need == "any classifier"]
-    return UsageError(
-        f"Method {method!r} looks inside a network, which {classifier!r} does not open; use one "
-        f"of: auto, {', '.join(free)}."
-    )
+def _require(method: str, classifier: str, opens: Sequence[str]) -> None:
+    able = [name for name, row in METHODS.items() if row.need in ("any classifier", *opens)]
+    if method not in able:
+        raise UsageError(
+            f"Method {method!r} {_NEEDS[METHODS[method].need]}, which {classifier!r} does not "
+            f"open; use one of: auto, {', '.join(able)}."
+        )
 
 
 def options(arguments: Namespace) -> Options:

@@ -1,1 +1,1 @@
-"""Photo-real and clay faces with chosen action units, from a 3-D kit and neutral portraits."""
+"""Render photo-real and clay faces with chosen action units, from a 3-D kit and portraits."""

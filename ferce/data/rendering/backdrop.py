@@ -1,4 +1,4 @@
-"""What is behind and around a face: hair and room that follow its outline, or a painted wall."""
+"""Draw what is behind and around a face: hair and room that follow its outline, or a wall."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.types import Pixels
 from ferce.data.rendering.kit import Floats
 
-Image = NDArray[np.uint8]
 CELL = 8  # pixels of one cell of the displacement field
 ROUNDS = 260  # over-relaxation sweeps; a 64 x 64 field is still within 0.1 px
 
 
-def follow(image: Image, targets: Floats, sources: Floats) -> Floats:
-    """Warp a picture so that `targets` (N, 2) show what lies at `sources`, smoothly, edges held."""
+def warp_rim(image: Pixels, targets: Floats, sources: Floats) -> Floats:
+    """Warp a picture so that `targets` (N, 2) show what lies at `sources`, with edges held."""
     height, width = image.shape[:2]
     field = displacement(targets, sources - targets, height, width)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
@@ -25,7 +25,7 @@ def follow(image: Image, targets: Floats, sources: Floats) -> Floats:
 
 
 def displacement(places: Floats, moves: Floats, height: int, width: int) -> Floats:
-    """Harmonic field (H, W, 2): the given moves at places, none at the picture's edge."""
+    """Solve the harmonic field (H, W, 2): given moves at places, none at the picture's edge."""
     rows, columns = height // CELL, width // CELL
     cell = np.floor(places / CELL).astype(int)
     inside = ((cell >= 0) & (cell < (columns, rows))).all(1)
@@ -59,7 +59,7 @@ def _relax(field, fixed, rounds):  # type: ignore[no-untyped-def]  # noqa: ANN00
 
 
 def outline_targets(rim: Floats, hidden: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Floats:
-    """Where the rim of the face is seen: hidden points move to the silhouette in their row.
+    """Move hidden points of the face's rim to the silhouette in their row.
 
     rim (N, 2) pixels; hidden (N,): turned away from the viewer; mask (H, W): covered by the face.
     """
@@ -76,7 +76,7 @@ def outline_targets(rim: Floats, hidden: NDArray[np.bool_], mask: NDArray[np.boo
 
 
 def wall(size: int, rng: np.random.Generator) -> Floats:
-    """A soft painted backdrop, (S, S, 3): two muted colours in large blotches, and a vignette."""
+    """Paint a soft backdrop, (S, S, 3): two muted colours in large blotches, and a vignette."""
     base = rng.uniform(40, 215)
     first, second = base + rng.normal(0, 16, 3), base + rng.normal(0, 30) + rng.normal(0, 20, 3)
     cells = rng.uniform(0, 1, (int(rng.integers(2, 6)), int(rng.integers(2, 6)))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Painted heads that need no photograph: skin, lips, brows, hair and eyes on the kit alone."""
+"""Draw painted (clay) heads without a photograph: skin, lips, brows, hair and eyes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.types import Pixels
 from ferce.data.rendering.kit import Floats, Kit
-from ferce.data.rendering.light import Light
-from ferce.data.rendering.mouth import depth_shade, mouth_colours
-from ferce.data.rendering.raster import Camera, cover, vertex_normals
+from ferce.data.rendering.raster import Camera, Light, cover, vertex_normals
 from ferce.data.rendering.regions import EYE, FLESH, SOCKET, TEETH, Regions
+from ferce.data.rendering.texture import depth_shade, mouth_colours
 from ferce.data.rendering.wrinkles import sample_map, shading_map
-
-Image = NDArray[np.uint8]
 
 SKINS = np.array(  # light to dark, RGB
     [
@@ -35,7 +33,7 @@ IRIS, PUPIL = 0.47, 0.18  # radii, share of the eyeball's
 
 @dataclass(frozen=True)
 class Paint:
-    """The colours of one painted person, RGB 0..255."""
+    """Colours of one painted person, RGB 0..255."""
 
     skin: Floats
     hair: Floats
@@ -48,7 +46,7 @@ class Paint:
 
 
 def random_paint(seed: int) -> Paint:
-    """The colours of person number `seed`, light or dark skin alike."""
+    """Draw the colours of person number `seed`, light or dark skin alike."""
     rng = np.random.default_rng([seed, 3])
     tone = rng.uniform(0, len(SKINS) - 1.01)
     low = int(tone)
@@ -76,7 +74,7 @@ def render_clay(
     camera: Camera,
     paint: Paint,
     scene: Scene,
-) -> Image:
+) -> Pixels:
     """Draw a painted head over a plain backdrop: (S, S, 3) RGB at the scene's size."""
     normals = vertex_normals(np.ascontiguousarray(vertices @ camera.rotation.T), kit.triangles)
     seen = cover(camera.project(vertices), kit.triangles, scene.size, scene.size)
@@ -89,13 +87,13 @@ def render_clay(
     folds = sample_map(shading_map(scene.folds, scene.light.direction), layers[..., 10:12])
     grain = (folds * _pores(scene.size, paint.seed))[shown]
     material = regions.material[kit.triangles[seen.triangle[shown], 0]]
-    picture[shown] = _shade(layers[shown], material, grain, (paint, scene))
+    picture[shown] = _shade(layers[shown], material, grain, paint, scene)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What surrounds a painted head: light, folds of skin, backdrop (S, S, 3)."""
+    """Surroundings of a painted head: light, folds of skin, backdrop (S, S, 3)."""
 
     light: Light
     folds: Floats
@@ -103,12 +101,12 @@ class Scene:
 
     @property
     def size(self) -> int:
-        """Pixels a side."""
+        """Side in pixels."""
         return len(self.backdrop)
 
 
 def vertex_colours(kit: Kit, regions: Regions, paint: Paint) -> Floats:
-    """(V, 3) unlit colours."""
+    """Colour the vertices without light, (V, 3)."""
     out = np.tile(paint.skin, (len(kit.vertices), 1))
     layers = ((regions.lips, paint.lips, 0.8), (regions.brows, paint.hair, paint.brow_strength))
     for mask, colour, strength in (
@@ -124,10 +122,9 @@ def vertex_colours(kit: Kit, regions: Regions, paint: Paint) -> Floats:
 
 
 def _shade(
-    layers: Floats, material: NDArray[np.int32], grain: Floats, look: tuple[Paint, Scene]
+    layers: Floats, material: NDArray[np.int32], grain: Floats, paint: Paint, scene: Scene
 ) -> Floats:
-    """Colours (N, 3) of covered pixels, from interpolated values (N, 12) and relief (N,)."""
-    paint, scene = look
+    """Shade covered pixels from interpolated values (N, 12) and relief (N,); colours (N, 3)."""
     normals = layers[:, :3] / (np.linalg.norm(layers[:, :3], axis=1, keepdims=True) + 1e-6)
     lit = scene.light.shade(normals)[:, None]
     facing = np.clip(normals @ _half_way(scene.light), 0, 1)[:, None]
@@ -142,14 +139,14 @@ def _shade(
 
 
 def _half_way(light: Light) -> Floats:
-    """Unit vector between the lamp and the viewer (Blinn, SIGGRAPH 1977)."""
+    """Compute the unit vector between the lamp and the viewer (Blinn, SIGGRAPH 1977)."""
     lamp = np.asarray(light.direction, np.float32)
     half = lamp / (np.linalg.norm(lamp) + 1e-6) + np.array([0, 0, 1], np.float32)
     return np.asarray(half / np.linalg.norm(half), np.float32)
 
 
 def _pores(size: int, seed: int) -> Floats:
-    """(S, S) blotches and grain of skin, about 1."""
+    """Draw blotches and grain of skin, (S, S), about 1."""
     rng = np.random.default_rng([seed, 5])
     out = np.ones((size, size), np.float32)
     for cells, amount in ((24, 0.03), (max(size // 4, 2), 0.02)):
@@ -159,7 +156,7 @@ def _pores(size: int, seed: int) -> Floats:
 
 
 def _eye_colours(gaze: Floats, iris: Floats) -> Floats:
-    """Direction from the eyeball's centre (..., 3) -> colour."""
+    """Colour directions (..., 3) from the eyeball's centre."""
     away = np.hypot(gaze[..., 0], gaze[..., 1]) + (gaze[..., 2] < 0) * 9
     inside = np.clip((IRIS - away) / 0.05, 0, 1)[..., None]
     ring = np.clip((away - (IRIS - 0.13)) / 0.13, 0, 1)[..., None]

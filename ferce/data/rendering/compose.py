@@ -1,4 +1,4 @@
-"""From a recipe to a picture: render, cover, frame, grade, degrade."""
+"""Make the picture of a recipe: render, cover, frame, grade, degrade."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ferce.core.types import Pixels
 from ferce.data.rendering.backdrop import wall
 from ferce.data.rendering.clay import HAIRS, Scene, random_paint, render_clay
 from ferce.data.rendering.correspondence import MESH, Correspondence, load_correspondence
 from ferce.data.rendering.degrade import DEGRADATIONS, grade
-from ferce.data.rendering.express import gaze_weights, shape_weights, unit_sides
+from ferce.data.rendering.express import expression_weights, unit_sides
 from ferce.data.rendering.fit import SIZE
 from ferce.data.rendering.kit import Floats, Kit, cached_kit
-from ferce.data.rendering.light import STUDIO
-from ferce.data.rendering.occluders import OCCLUDERS, Sitter
+from ferce.data.rendering.occluders import OCCLUDERS, CoveredFace
 from ferce.data.rendering.person import PIVOT, Credit, Person, load_person, turn_eyes, turn_head
-from ferce.data.rendering.photo import Look, render_photo
+from ferce.data.rendering.photo import Appearance, render_photo
 from ferce.data.rendering.plan import CLAY, Recipe
-from ferce.data.rendering.raster import Camera, rotation
+from ferce.data.rendering.raster import STUDIO, Camera, rotation
 from ferce.data.rendering.regions import Regions, paint_regions
 from ferce.data.rendering.wrinkles import height_map
 
-Image = NDArray[np.uint8]
 CLAY_CREDIT = Credit(
     "", "ICT-FaceKit", "MIT", "ICT-FaceKit, (c) 2020 USC Institute for Creative Technologies", ""
 )
@@ -35,21 +33,21 @@ RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)  # corners, face mesh indices
 
 
 @dataclass(frozen=True)
-class Studio:
-    """Where the kit's cache, the fitted people and the landmark table lie."""
+class AssetPaths:
+    """Paths of the kit's cache, the fitted people and the landmark table."""
 
     kit: Path
     people: Path
     match: Path
 
-    def load(self) -> Bench:
-        """Everything in memory, once a process."""
-        return _bench(self)
+    def load(self) -> Assets:
+        """Load everything into memory, once in each process."""
+        return _assets(self)
 
 
 @dataclass(frozen=True)
-class Bench:
-    """The loaded studio."""
+class Assets:
+    """The loaded kit, its regions and the landmark table."""
 
     kit: Kit
     regions: Regions
@@ -57,15 +55,15 @@ class Bench:
     people: Path
 
     def person(self, name: str) -> Person:
-        """A fitted person by name; the last few stay in memory."""
+        """Load a fitted person by name; the last few stay in memory."""
         return _person(self.people / f"{name}.npz")
 
 
 @dataclass(frozen=True)
-class Shot:
-    """A picture before framing, and where it shows what."""
+class Unframed:
+    """A rendered picture before framing, and where it shows what."""
 
-    image: Image
+    image: Pixels
     points: Floats  # (V, 3) pixels
     angles: tuple[float, float, float]
     credit: Credit
@@ -74,9 +72,11 @@ class Shot:
 
 
 @functools.lru_cache(maxsize=2)
-def _bench(studio: Studio) -> Bench:
-    kit = cached_kit(str(studio.kit))
-    return Bench(kit, paint_regions(kit), load_correspondence(studio.match), studio.people)
+def _assets(asset_paths: AssetPaths) -> Assets:
+    kit = cached_kit(str(asset_paths.kit))
+    return Assets(
+        kit, paint_regions(kit), load_correspondence(asset_paths.match), asset_paths.people
+    )
 
 
 @functools.lru_cache(maxsize=24)
@@ -84,33 +84,33 @@ def _person(path: Path) -> Person:
     return load_person(path)
 
 
-def render(bench: Bench, recipe: Recipe, size: int) -> tuple[Image, dict[str, Any]]:
-    """The picture (size, size, 3) RGB of a recipe, and its line of metadata without a file name."""
+def render(assets: Assets, recipe: Recipe, size: int) -> tuple[Pixels, dict[str, Any]]:
+    """Render a recipe: picture (size, size, 3) RGB, and metadata without a file name."""
     rng = np.random.default_rng([*recipe.seed, 1])
-    shot = (shoot_clay if recipe.subject.style == CLAY else shoot_photo)(bench, recipe)
-    image = shot.image
+    unframed = (draw_clay if recipe.subject.style == CLAY else draw_photo)(assets, recipe)
+    image = unframed.image
     if recipe.occluder:
-        sitter = Sitter(bench.kit, shot.points, shot.skin, shot.hair)
-        image = OCCLUDERS[recipe.occluder](image, sitter, rng)
-    image = frame(image, shot.points[bench.match.vertex[:MESH], :2], recipe, size)
+        covered = CoveredFace(assets.kit, unframed.points, unframed.skin, unframed.hair)
+        image = OCCLUDERS[recipe.occluder](image, covered, rng)
+    image = frame(image, unframed.points[assets.match.vertex[:MESH], :2], recipe, size)
     image = grade(image, rng)
     for name, strength in recipe.degradations:
         image = DEGRADATIONS[name](image, strength, rng)
-    return image, describe(recipe, shot)
+    return image, describe(recipe, unframed)
 
 
-def shoot_photo(bench: Bench, recipe: Recipe) -> Shot:
-    """A fitted person."""
-    person = bench.person(recipe.subject.name)
+def draw_photo(assets: Assets, recipe: Recipe) -> Unframed:
+    """Draw a fitted person."""
+    person = assets.person(recipe.subject.name)
     seed = int.from_bytes(recipe.subject.name.encode()[-6:])
-    look = Look(recipe.activations, recipe.pose, recipe.light, recipe.folds, seed)
-    drawn = render_photo(bench.kit, bench.regions, person, look)
+    appearance = Appearance(recipe.activations, recipe.pose, recipe.light, recipe.folds, seed)
+    drawn = render_photo(assets.kit, assets.regions, person, appearance)
     hair = hair_colour(person, seed)
-    return Shot(drawn.image, drawn.points, drawn.angles, person.credit, person.skin, hair)
+    return Unframed(drawn.image, drawn.points, drawn.angles, person.credit, person.skin, hair)
 
 
 def hair_colour(person: Person, seed: int) -> Floats:
-    """The colour above the forehead where that is dark enough to be hair, else a likely one."""
+    """Read the colour above the forehead where it is dark enough for hair, else guess one."""
     x, y = np.clip((person.landmarks[10] - (0, 0.09 * SIZE)).astype(int), 0, SIZE - 1)
     seen = np.asarray(person.image[y, x], np.float32)
     if seen.mean() < 80:
@@ -119,15 +119,12 @@ def hair_colour(person: Person, seed: int) -> Floats:
     return np.asarray(likely, np.float32)
 
 
-def shoot_clay(bench: Bench, recipe: Recipe) -> Shot:
-    """A painted head; everything about it follows from its name."""
-    kit, number = bench.kit, int(recipe.subject.name.split("_")[-1])
+def draw_clay(assets: Assets, recipe: Recipe) -> Unframed:
+    """Draw a painted head; everything about it follows from its name."""
+    kit, number = assets.kit, int(recipe.subject.name.split("_")[-1])
     paint, rng = random_paint(number), np.random.default_rng([number, 17])
     identity = rng.normal(0, 0.75, len(kit.identity)).astype(np.float32)
-    weights = shape_weights(kit, recipe.activations)
-    for name, value in gaze_weights(*recipe.pose.gaze).items():
-        if name in kit.index:
-            weights[name] = weights.get(name, 0.0) + value
+    weights = expression_weights(kit, recipe.activations, recipe.pose.gaze)
     shape = turn_eyes(kit, kit.head(identity) + kit.offset(weights), recipe.pose.gaze)
     turn = rotation(recipe.pose.yaw, recipe.pose.pitch, recipe.pose.roll)
     camera = Camera(np.eye(3, dtype=np.float32), SIZE / 27, (SIZE / 2, SIZE * 0.52))
@@ -136,13 +133,13 @@ def shoot_clay(bench: Bench, recipe: Recipe) -> Shot:
     scene = Scene(
         recipe.light or STUDIO, folds, wall(SIZE, np.random.default_rng([*recipe.seed, 2]))
     )
-    image = render_clay(kit, bench.regions, view, camera, paint, scene)
+    image = render_clay(kit, assets.regions, view, camera, paint, scene)
     angles = (recipe.pose.yaw, recipe.pose.pitch, recipe.pose.roll)
-    return Shot(image, camera.project(view), angles, CLAY_CREDIT, paint.skin, paint.hair)
+    return Unframed(image, camera.project(view), angles, CLAY_CREDIT, paint.skin, paint.hair)
 
 
-def frame(image: Image, mesh: Floats, recipe: Recipe, size: int) -> Image:
-    """A square round the face mesh (468, 2), eyes level save for the recipe's roll."""
+def frame(image: Pixels, mesh: Floats, recipe: Recipe, size: int) -> Pixels:
+    """Cut a square round the face mesh (468, 2), eyes level save for the recipe's roll."""
     right, left = mesh[list(RIGHT_EYE)].mean(0), mesh[list(LEFT_EYE)].mean(0)
     tilt = float(np.degrees(np.arctan2(left[1] - right[1], left[0] - right[0])))
     around = cv2.getRotationMatrix2D((0, 0), tilt + recipe.pose.roll, 1.0)[:, :2]
@@ -159,9 +156,11 @@ def frame(image: Image, mesh: Floats, recipe: Recipe, size: int) -> Image:
     return np.asarray(moved, np.uint8)
 
 
-def describe(recipe: Recipe, shot: Shot) -> dict[str, Any]:
-    """One line of metadata.jsonl."""
-    yaw, pitch, roll = (round(a, 1) + 0.0 for a in (*shot.angles[:2], recipe.pose.roll))  # no -0.0
+def describe(recipe: Recipe, unframed: Unframed) -> dict[str, Any]:
+    """Return one line of metadata.jsonl."""
+    yaw, pitch, roll = (
+        round(a, 1) + 0.0 for a in (*unframed.angles[:2], recipe.pose.roll)
+    )  # no -0.0
     light = recipe.light and {
         "ambient": round(recipe.light.ambient, 3),
         "direction": [round(v, 3) for v in recipe.light.direction],
@@ -171,7 +170,7 @@ def describe(recipe: Recipe, shot: Shot) -> dict[str, Any]:
         "expression": recipe.expression,
         "kind": recipe.kind,
         "action_units": [a.as_dict() for a in recipe.activations],
-        "person": shot.credit.subject or recipe.subject.name,
+        "person": unframed.credit.subject or recipe.subject.name,
         "split": recipe.subject.split,
         "style": recipe.subject.style,
         "yaw": yaw,
@@ -180,9 +179,9 @@ def describe(recipe: Recipe, shot: Shot) -> dict[str, Any]:
         "light": light,
         "occluder": recipe.occluder,
         "degradation": [{"name": n, "strength": s} for n, s in recipe.degradations],
-        "source": shot.credit.source,
-        "licence": shot.credit.licence,
-        "attribution": shot.credit.attribution,
+        "source": unframed.credit.source,
+        "licence": unframed.credit.licence,
+        "attribution": unframed.credit.attribution,
         "seed": recipe.seed[0],
         "index": recipe.index,
     }

@@ -1,4 +1,4 @@
-"""Which vertex of the kit is which landmark of the face mesh: found by detecting painted heads."""
+"""Match landmarks of the face mesh to vertices of the kit, by detecting painted heads."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.types import Pixels
 from ferce.data.rendering.clay import Scene, random_paint, render_clay
 from ferce.data.rendering.kit import Floats, Ints, Kit
-from ferce.data.rendering.light import STUDIO
-from ferce.data.rendering.raster import Camera, rotation, vertex_normals
+from ferce.data.rendering.raster import STUDIO, Camera, rotation, vertex_normals
 from ferce.data.rendering.regions import Regions
 from ferce.data.rendering.wrinkles import height_map
 
-Image = NDArray[np.uint8]
 # A face mesh reader: RGB picture -> (478, 2) landmarks in pixels and 52 blendshapes, or None.
-Reader = Callable[[Image], "tuple[Floats, dict[str, float]] | None"]
+Reader = Callable[[Pixels], "tuple[Floats, dict[str, float]] | None"]
 
 MESH = 468  # landmarks of the skin; 468-477 are the irises, which turn with the gaze
 SIZE = 384  # pixels of the test pictures; errors are in these pixels
@@ -28,7 +27,7 @@ TRUSTED = 5.0  # landmarks with a larger mean error are not fitted
 
 @dataclass(frozen=True)
 class Correspondence:
-    """vertex (478,) and mean error (478,) in pixels of a 384 px picture."""
+    """Vertex (478,) of each landmark and its mean error (478,) in pixels of a 384 px picture."""
 
     vertex: Ints
     error: Floats
@@ -52,9 +51,9 @@ def load_correspondence(path: Path) -> Correspondence:
 def find_correspondence(
     kit: Kit, regions: Regions, reader: Reader, count: int = 40
 ) -> Correspondence:
-    """For each landmark the vertex that lies nearest on average over `count` painted heads."""
+    """Find for each landmark the vertex nearest on average over `count` painted heads."""
     face = int(kit.part("face").sum())
-    total, found = np.zeros((478, face)), 0
+    total, detected = np.zeros((478, face)), 0
     for i in range(count):
         picture, points, normals = _test_head(kit, regions, i)
         read = reader(picture)
@@ -62,18 +61,18 @@ def find_correspondence(
             continue
         away = np.linalg.norm(read[0][:, None, :2] - points[None, :face], axis=2)
         total += np.minimum(away + 6 * (normals[:face, 2] < 0.05), CAP)
-        found += 1
-    if found < count / 2:
+        detected += 1
+    if detected < count / 2:
         raise RuntimeError(
-            f"expected the face reader to find {count} painted heads, it found {found}; "
+            f"expected the face reader to find {count} painted heads, it found {detected}; "
             "check that it takes RGB pictures"
         )
-    mean = total / found
+    mean = total / detected
     return Correspondence(mean.argmin(1).astype(np.int32), mean.min(1).astype(np.float32))
 
 
-def _test_head(kit: Kit, regions: Regions, seed: int) -> tuple[Image, Floats, Floats]:
-    """A painted head, the places of its vertices (V, 2) and their normals (V, 3)."""
+def _test_head(kit: Kit, regions: Regions, seed: int) -> tuple[Pixels, Floats, Floats]:
+    """Draw a painted head; return also its vertices in pixels (V, 2) and normals (V, 3)."""
     rng = np.random.default_rng([seed, 11])
     turn = rotation(rng.normal(0, 4.5), rng.normal(0, 3), 0)
     camera = Camera(turn, SIZE / 26, (SIZE / 2, SIZE * 0.53))

@@ -1,4 +1,4 @@
-"""Action units to shapes of the kit: which to sample, and how far each moves the face."""
+"""Turn action units into shapes of the kit: which to sample, how far each moves the face."""
 
 from __future__ import annotations
 
@@ -72,24 +72,24 @@ class Activation:
 
     @property
     def intensity(self) -> float:
-        """The stronger side."""
+        """Intensity of the stronger side."""
         return max(self.left, self.right)
 
     def as_dict(self) -> dict[str, float | int]:
-        """For metadata.jsonl."""
+        """Return the values for metadata.jsonl."""
         sides = {"intensity": self.intensity, "left": self.left, "right": self.right}
         return {"unit": self.unit, **{k: round(v, 3) for k, v in sides.items()}}
 
 
 def clashes(unit: int, others: Iterable[int]) -> bool:
-    """Whether a unit cannot be shown together with one of the others."""
+    """Tell whether a unit cannot be shown together with one of the others."""
     return any(o in CONFLICTS.get(unit, ()) or unit in CONFLICTS.get(o, ()) for o in others)
 
 
 def sample_label(
     label: str, rng: np.random.Generator, strength: tuple[float, float]
 ) -> list[Activation]:
-    """The label's core, its variants at their frequency, now and then a weak extra unit."""
+    """Sample a label's core, its variants at their frequency, sometimes a weak extra unit."""
     prototype = PROTOTYPES[label]
     chosen = list(prototype.core)
     for unit, share in prototype.variants.items():
@@ -100,11 +100,11 @@ def sample_label(
     for unit in NOISE:
         if rng.random() < 0.05 and not clashes(unit, values):
             values.setdefault(unit, rng.uniform(0.05, 0.25))
-    return [lopsided(u, float(v), rng) for u, v in sorted(values.items())]
+    return [asymmetric(u, float(v), rng) for u, v in sorted(values.items())]
 
 
 def sample_random(rng: np.random.Generator) -> list[Activation]:
-    """One to five units drawn freely; a sided unit stands on one side alone one time in four."""
+    """Sample one to five units; a sided unit is on one side only one time in four."""
     weights = np.array([0.35 if u in RARE else 1.0 for u in SHAPES])
     order = rng.choice(list(SHAPES), size=len(SHAPES), replace=False, p=weights / weights.sum())
     chosen: list[int] = []
@@ -114,22 +114,22 @@ def sample_random(rng: np.random.Generator) -> list[Activation]:
     return [_one_sided(u, float(rng.uniform(0.25, 1)), rng) for u in sorted(chosen)]
 
 
-def lopsided(unit: int, value: float, rng: np.random.Generator) -> Activation:
-    """An activation with the small differences between the sides that faces have."""
+def asymmetric(unit: int, value: float, rng: np.random.Generator) -> Activation:
+    """Make an activation with the small differences between the sides that faces have."""
     tilt = float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)) if UNITS[unit].sided else 0.0
     left, right = np.clip([value * (1 + tilt), value * (1 - tilt)], 0, 1)
     return Activation(unit, float(left), float(right))
 
 
 def _one_sided(unit: int, value: float, rng: np.random.Generator) -> Activation:
-    both = lopsided(unit, value, rng)
+    both = asymmetric(unit, value, rng)
     if not UNITS[unit].sided or unit == 43 or rng.random() > 0.25:
         return both
     return Activation(unit, value, 0.0) if rng.random() < 0.5 else Activation(unit, 0.0, value)
 
 
 def shape_weights(kit: Kit, activations: Iterable[Activation]) -> dict[str, float]:
-    """Weights of the kit's shapes: {"mouthSmile_L": 0.8, ...}."""
+    """Weigh the kit's shapes for action units: {"mouthSmile_L": 0.8, ...}."""
     out: dict[str, float] = {}
     given = list(activations)
     raised = any(a.unit == 1 for a in given)
@@ -155,7 +155,7 @@ def _add(out: dict[str, float], kit: Kit, shape: str, weight: float, act: Activa
 
 
 def _close_lips(out: dict[str, float]) -> None:
-    """The lower lip follows a raised upper lip when nothing parts them, so that no teeth show."""
+    """Raise the lower lip after the upper one when nothing parts them, so no teeth show."""
     lift = max(
         out.get("mouthUpperUp" + s, 0.0) + 0.4 * out.get("noseSneer" + s, 0.0)
         for s in (LEFT, RIGHT)
@@ -167,7 +167,7 @@ def _close_lips(out: dict[str, float]) -> None:
 
 
 def _hold_upper_lip(out: dict[str, float], side: str) -> None:
-    """Several units lift the upper lip; hold the sum, or the gums show."""
+    """Limit the sum of units that lift the upper lip, so that no gums show."""
     lift = sum(out.get(k + side, 0.0) * w for k, w in UPPER_LIFT.items())
     over = lift - LIFT_LIMIT
     if over <= 0:
@@ -179,8 +179,19 @@ def _hold_upper_lip(out: dict[str, float], side: str) -> None:
         out["noseSneer" + side] = min(out["noseSneer" + side], 0.95)
 
 
+def expression_weights(
+    kit: Kit, activations: Iterable[Activation], gaze: tuple[float, float]
+) -> dict[str, float]:
+    """Weigh the kit's shapes for action units and for the lids that follow a gaze."""
+    weights = shape_weights(kit, activations)
+    for name, value in gaze_weights(*gaze).items():
+        if name in kit.index:
+            weights[name] = weights.get(name, 0.0) + value
+    return weights
+
+
 def gaze_weights(right: float, up: float) -> dict[str, float]:
-    """Lid shapes that go with a gaze, -1..1 to the picture's right and up."""
+    """Weigh the lid shapes that go with a gaze, -1..1 to the picture's right and up."""
     return {
         "eyeLookOut_L": max(right, 0.0),
         "eyeLookIn_R": max(right, 0.0),
@@ -194,5 +205,5 @@ def gaze_weights(right: float, up: float) -> dict[str, float]:
 
 
 def unit_sides(activations: Iterable[Activation]) -> dict[int, tuple[float, float]]:
-    """{unit: (left, right)}, as the wrinkle layer takes it."""
+    """Return {unit: (left, right)}, as the wrinkle layer takes it."""
     return {a.unit: (a.left, a.right) for a in activations}

@@ -14,16 +14,13 @@ from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 from scipy.interpolate import RBFInterpolator
 
+from ferce.core.types import Pixels
 from ferce.data.rendering.correspondence import Correspondence, Reader
 from ferce.data.rendering.kit import Floats, Kit
-from ferce.data.rendering.light import Light, read_light
-from ferce.data.rendering.person import Credit, Person
-from ferce.data.rendering.portraits import Portrait
-from ferce.data.rendering.raster import Camera, vertex_normals
+from ferce.data.rendering.person import Credit, Person, Portrait
+from ferce.data.rendering.raster import Camera, Light, read_light, vertex_normals
 from ferce.data.rendering.regions import SKIN, Regions, eyeballs
 from ferce.data.rendering.texture import skin_colour
-
-Image = NDArray[np.uint8]
 
 SIZE = 512  # pixels of the cut portrait
 MARGIN = 1.7  # its side, in sides of the face mesh
@@ -37,7 +34,7 @@ RELAXED = ("mouthSmile", "mouthFrown", "jawOpen")  # taken off to get the restin
 
 @dataclass(frozen=True)
 class Limits:
-    """What counts as a neutral, readable portrait (blendshapes 0..1)."""
+    """Limits of a neutral, readable portrait (blendshapes 0..1)."""
 
     smile: float = 0.7  # with closed lips: the fit takes it off, and the rest face is read again
     jaw: float = 0.08
@@ -52,7 +49,7 @@ class Limits:
 
 
 class Unfit(Exception):  # noqa: N818 -- a verdict on a portrait, not a fault
-    """The portrait cannot be used; the text says why."""
+    """A portrait that cannot be used; the text says why."""
 
 
 def fit_portrait(
@@ -85,20 +82,20 @@ def fit_portrait(
 
 
 def credit(portrait: Portrait) -> Credit:
-    """Who and whence; without a split a hash of the name gives one (15 % test, 10 % val)."""
+    """Name source and licence; without a split a hash gives one (15 % test, 10 % val)."""
     split = portrait.split or hashed_split(portrait.subject)
     names = (portrait.subject, portrait.source, portrait.licence, portrait.attribution)
     return Credit(*names, split, portrait.path.name)
 
 
 def hashed_split(subject: str) -> str:
-    """The same split for the same subject, on every machine."""
+    """Choose a split by a hash of the subject, the same on every machine."""
     share = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:4]) / 2**32
     return "test" if share < 0.15 else "val" if share < 0.25 else "train"
 
 
-def read_photo(path: Path) -> Image:
-    """RGB, turned upright."""
+def read_photo(path: Path) -> Pixels:
+    """Read a photo as upright RGB."""
     try:
         with PILImage.open(path) as picture:
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
@@ -127,8 +124,8 @@ def check_neutral(shapes: Mapping[str, float], points: Floats, limits: Limits) -
             raise Unfit(reason)
 
 
-def cut(photo: Image, points: Floats) -> tuple[Image, Floats]:
-    """A square round the mesh, 512 px, and the landmarks in it."""
+def cut(photo: Pixels, points: Floats) -> tuple[Pixels, Floats]:
+    """Cut a square round the mesh, 512 px; return it and the landmarks in it."""
     low, high = points.min(0), points.max(0)
     scale = SIZE / (float((high - low).max()) * MARGIN)
     shift = SIZE / 2 - scale * (low + high) / 2
@@ -141,9 +138,9 @@ def cut(photo: Image, points: Floats) -> tuple[Image, Floats]:
 
 
 def solve(
-    image: Image, points: Floats, kit: Kit, regions: Regions, match: Correspondence
+    image: Pixels, points: Floats, kit: Kit, regions: Regions, match: Correspondence
 ) -> Person:
-    """Shape, pose, texture places and light of one cut portrait."""
+    """Fit shape, pose, texture places and light to one cut portrait."""
     used = match.trusted
     vertex, weight = match.vertex[used], 1 / (1 + match.error[used])
     identity, expression, camera = fit_shape(kit, vertex, weight / weight.mean(), points[used])
@@ -169,7 +166,7 @@ def solve(
 
 
 def fit_pose(shape: Floats, points: Floats) -> Camera:
-    """Scaled orthographic view of 3-D points (N, 3) that best gives points (N, 2), y down."""
+    """Fit the scaled orthographic view of points (N, 3) that best gives (N, 2), y down."""
     flat = points * np.array([1, -1], np.float32)
     mean3, mean2 = shape.mean(0), flat.mean(0)
     rows = np.linalg.lstsq(shape - mean3, flat - mean2, rcond=None)[0].T
@@ -184,24 +181,24 @@ def fit_pose(shape: Floats, points: Floats) -> Camera:
 def fit_shape(
     kit: Kit, vertex: NDArray[np.int32], weight: Floats, points: Floats, rounds: int = 8
 ) -> tuple[Floats, dict[str, float], Camera]:
-    """Alternate pose and ridge-regularised coefficients; returns identity, expression, camera."""
+    """Fit pose and ridge-regularised coefficients in turn; identity, expression, camera."""
     free = [i for name in FREE for i in _columns(kit, name)]
     basis = np.concatenate([kit.identity[:, vertex], kit.expression[free][:, vertex]])  # (K, L, 3)
     people = len(kit.identity)
     prior = np.r_[np.full(people, 1 / 1.5), np.full(len(free), 1 / 0.35)]
-    found = np.zeros(len(basis), np.float32)
+    weights = np.zeros(len(basis), np.float32)
     for _ in range(rounds):
-        camera = fit_pose(kit.vertices[vertex] + np.tensordot(found, basis, 1), points)
+        camera = fit_pose(kit.vertices[vertex] + np.tensordot(weights, basis, 1), points)
         flat = camera.scale * np.einsum("ij,klj->kli", camera.rotation[:2], basis) * [1, -1]
         design = (flat * weight[:, None]).reshape(len(basis), -1).T / NOISE
         base = camera.project(kit.vertices[vertex])[:, :2]
         rest = ((points - base) * weight[:, None]).ravel() / NOISE
         solved = np.linalg.solve(design.T @ design + np.diag(prior**2), design.T @ rest)
         solved[people:] = np.clip(solved[people:], 0, 1)
-        found = solved.astype(np.float32)
+        weights = solved.astype(np.float32)
     names = [kit.expression_names[i] for i in free]
-    shown = {n: float(v) for n, v in zip(names, found[people:], strict=True) if v > 1e-3}
-    return found[:people], shown, camera
+    shown = {n: float(v) for n, v in zip(names, weights[people:], strict=True) if v > 1e-3}
+    return weights[:people], shown, camera
 
 
 def _columns(kit: Kit, name: str) -> list[int]:
@@ -209,7 +206,7 @@ def _columns(kit: Kit, name: str) -> list[int]:
 
 
 def _warp(kit: Kit, seen: Floats, vertex: NDArray[np.int32], miss: Floats) -> Floats:
-    """Texture places: projected vertices pulled onto the landmarks, smoothly in between."""
+    """Pull projected vertices onto the landmarks, smoothly in between; texture places."""
     _, first = np.unique(vertex, return_index=True)
     pull = RBFInterpolator(seen[vertex][first], miss[first], kernel="linear", smoothing=20.0)
     out = seen.copy()
@@ -221,9 +218,9 @@ def _warp(kit: Kit, seen: Floats, vertex: NDArray[np.int32], miss: Floats) -> Fl
 
 
 def _light(
-    image: Image, kit: Kit, regions: Regions, vertices: Floats, places: Floats, camera: Camera
+    image: Pixels, kit: Kit, regions: Regions, vertices: Floats, places: Floats, camera: Camera
 ) -> Light:
-    """The light that best explains the brightness of the skin."""
+    """Estimate the light that best explains the brightness of the skin."""
     turned = np.ascontiguousarray(vertices @ camera.rotation.T)
     normals = vertex_normals(turned, kit.triangles)
     plain = (regions.lips + regions.brows == 0) & (regions.material == SKIN)

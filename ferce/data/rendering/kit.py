@@ -1,4 +1,4 @@
-"""The 3-D face model: an ICT-FaceKit checkout (OBJ files) or the npz cache made from one.
+"""Load the 3-D face model: an ICT-FaceKit checkout (OBJ files) or the npz cache of one.
 
 ICT-FaceKit is MIT, (c) 2020 USC Institute for Creative Technologies; Li et al., "Learning Formation
 of Physically-Based Face Attributes", CVPR 2020, arXiv 2004.03458. Nothing of it ships with ferce.
@@ -78,13 +78,13 @@ class Kit:
         object.__setattr__(self, "index", {n: i for i, n in enumerate(self.expression_names)})
 
     def head(self, weights: Floats) -> Floats:
-        """Neutral head of a person. weights (<=I,) -> (V, 3) cm."""
+        """Build a person's neutral head from weights (<=I,): (V, 3) cm."""
         basis = self.identity[: len(weights)].reshape(len(weights), -1)
         moved = np.asarray(weights, np.float32) @ basis
         return self.vertices + moved.reshape(self.vertices.shape)
 
     def offset(self, weights: Mapping[str, float]) -> Floats:
-        """Sum of expression shapes, (V, 3) cm; a name without _L/_R moves both sides."""
+        """Sum expression shapes, (V, 3) cm; a name without _L/_R moves both sides."""
         row = np.zeros(len(self.expression_names), np.float32)
         for name, value in weights.items():
             for i in self.columns(name):
@@ -94,15 +94,15 @@ class Kit:
         return (row[used] @ basis).reshape(self.vertices.shape)
 
     def columns(self, name: str) -> list[int]:
-        """Indices of an expression shape: one, or its two sides."""
-        found = [self.index[n] for n in (name, name + "_L", name + "_R") if n in self.index]
-        if not found:
+        """List the indices of an expression shape: one, or its two sides."""
+        indices = [self.index[n] for n in (name, name + "_L", name + "_R") if n in self.index]
+        if not indices:
             known = ", ".join(self.expression_names)
             raise KeyError(f"no expression shape {name!r} in this kit; it has: {known}")
-        return found
+        return indices
 
     def part(self, *prefixes: str) -> NDArray[np.bool_]:
-        """(V,) True on vertices of every part whose name begins with one of the prefixes."""
+        """Mark, (V,), vertices of every part whose name begins with one of the prefixes."""
         hits = [i for i, n in enumerate(self.part_names) if n.startswith(prefixes)]
         return np.asarray(np.isin(self.vertex_part, hits))
 
@@ -123,7 +123,7 @@ def load_kit(path: str | Path) -> Kit:
 
 @functools.lru_cache(maxsize=2)
 def cached_kit(path: str) -> Kit:
-    """load_kit, once a process."""
+    """Load a kit once in each process."""
     return load_kit(path)
 
 
@@ -196,13 +196,13 @@ def _part_of(ids: NDArray[Any], column: int) -> NDArray[np.uint8]:
 
 
 def read_vertices(path: Path) -> NDArray[np.float64]:
-    """(V, 3) vertex positions of an OBJ file."""
+    """Read vertex positions (V, 3) of an OBJ file."""
     with path.open() as lines:
         return np.array([line.split()[1:4] for line in lines if line.startswith("v ")], np.float64)
 
 
 def read_triangles(path: Path) -> tuple[Ints, NDArray[np.int64]]:
-    """Polygons fan-split: (T, 3) vertex ids and (T,) the polygon each came from."""
+    """Split polygons into fans: (T, 3) vertex ids and (T,) the polygon each came from."""
     triangles: list[tuple[int, int, int]] = []
     polygon: list[int] = []
     with path.open() as lines:

@@ -1,21 +1,105 @@
-"""A fitted person: the shape of the head in one portrait, and the portrait as its texture."""
+"""Portraits in a folder, and people fitted to them: head shape, and portrait as texture."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+from ferce.core.types import Pixels
+from ferce.data.record import SPLITS
 from ferce.data.rendering.kit import Floats, Kit
-from ferce.data.rendering.light import Light
-from ferce.data.rendering.raster import Camera, rotation
+from ferce.data.rendering.raster import Camera, Light, rotation
 from ferce.data.rendering.regions import ball_centre, eyeballs
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One picture of one person, with its source and licence."""
+
+    path: Path
+    subject: str
+    source: str = "folder"
+    licence: str = "unknown"
+    attribution: str = ""
+    split: str = ""  # train, val, test, or empty: chosen by a hash of the subject
+
+    def __post_init__(self) -> None:
+        if self.split and self.split not in SPLITS:
+            raise ValueError(f"{self.path}: expected split {SPLITS} or none, came {self.split!r}")
+
+
+def list_portraits(
+    folder: str | Path, manifest: str | Path | None = None, sources: Iterable[str] = ()
+) -> list[Portrait]:
+    """List the portraits of a folder, in name order.
+
+    A manifest is a CSV with a column `file` (relative to the folder) and any of subject, source,
+    licence, attribution, split; only files named there are used, and only the given sources.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"expected a folder of portraits, came {folder}")
+    if manifest is None:
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        return [Portrait(p, p.stem) for p in paths]
+    wanted = set(sources)
+    portraits = [
+        p for p in read_manifest(folder, Path(manifest)) if not wanted or p.source in wanted
+    ]
+    if not portraits:
+        raise ValueError(f"{manifest}: no row has a source in {sorted(wanted)}")
+    return portraits
+
+
+def read_manifest(folder: Path, manifest: Path) -> list[Portrait]:
+    """Read the rows of a manifest CSV, sorted by file name."""
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    if not rows or "file" not in rows[0]:
+        columns = list(rows[0]) if rows else []
+        raise ValueError(f"{manifest}: expected a column `file`, came {columns}")
+    return [_portrait(folder, row) for row in sorted(rows, key=lambda r: r["file"])]
+
+
+def _portrait(folder: Path, row: dict[str, str]) -> Portrait:
+    path = folder / row["file"]
+    return Portrait(
+        path,
+        row.get("subject") or path.stem,
+        row.get("source") or "folder",
+        row.get("licence") or "unknown",
+        row.get("attribution") or "",
+        row.get("split") or "",
+    )
+
+
+def hold_out_last(portraits: list[Portrait], source: str, count: int) -> list[Portrait]:
+    """Give the last `count` subjects of a source (by id) to the test split."""
+    subjects = sorted({p.subject for p in portraits if p.source == source})
+    held = set(subjects[-count:]) if count else set()
+    return [_moved(p, "test") if p.source == source and p.subject in held else p for p in portraits]
+
+
+def _moved(portrait: Portrait, split: str) -> Portrait:
+    return Portrait(
+        portrait.path,
+        portrait.subject,
+        portrait.source,
+        portrait.licence,
+        portrait.attribution,
+        split,
+    )
+
 
 PIVOT = np.array([0.0, 0.0, 5.0], np.float32)  # cm on the mean head: the face stays in the frame
 GAZE_REACH = 22.0  # degrees of eyeball rotation for a gaze of 1
@@ -52,19 +136,16 @@ def turn_eyes(kit: Kit, vertices: Floats, gaze: tuple[float, float]) -> Floats:
 
 
 def angles(turn: Floats) -> tuple[float, float, float]:
-    """Yaw, pitch, roll in degrees of a rotation made by `rotation`."""
+    """Compute yaw, pitch, roll in degrees of a rotation made by `rotation`."""
     yaw = np.degrees(np.arcsin(np.clip(-turn[2, 0], -1, 1)))
     pitch = -np.degrees(np.arctan2(turn[2, 1], turn[2, 2]))
     roll = np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))
     return float(yaw), float(pitch), float(roll)
 
 
-Image = NDArray[np.uint8]
-
-
 @dataclass(frozen=True)
 class Credit:
-    """Who a picture shows and under which terms."""
+    """Person and terms of use of a picture."""
 
     subject: str
     source: str
@@ -76,10 +157,10 @@ class Credit:
 
 @dataclass(frozen=True)
 class Person:
-    """What rendering needs; all places in pixels of `image`, the cut portrait."""
+    """A fitted person; all places in pixels of `image`, the cut portrait."""
 
     credit: Credit
-    image: Image  # (S, S, 3) RGB
+    image: Pixels  # (S, S, 3) RGB
     landmarks: Floats  # (478, 2)
     vertices: Floats  # (V, 3) cm, the head as it is in the portrait
     rest: Floats  # (V, 3) cm, the same head without the slight expression it has there
@@ -92,7 +173,7 @@ class Person:
 
 
 def save_person(person: Person, path: Path) -> None:
-    """Write one npz; the portrait inside as PNG."""
+    """Write one npz, with the portrait inside as PNG."""
     buffer = io.BytesIO()
     PILImage.fromarray(person.image).save(buffer, "PNG")
     arrays: dict[str, Any] = {
@@ -136,6 +217,6 @@ def load_person(path: Path) -> Person:
 
 
 def load_credit(path: Path) -> Credit:
-    """Only the credit of a saved person."""
+    """Read only the credit of a saved person."""
     with np.load(path) as z:
         return Credit(**json.loads(str(z["credit"])))

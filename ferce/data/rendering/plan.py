@@ -1,4 +1,4 @@
-"""Which pictures to make: a recipe an index, the same for the same seed, whoever renders it."""
+"""Plan the pictures of a data set: one recipe an index, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.data.record import SPLITS
 from ferce.data.rendering.degrade import DEGRADATIONS
 from ferce.data.rendering.express import Activation, sample_label, sample_random
 from ferce.data.rendering.fit import hashed_split
-from ferce.data.rendering.light import Light, random_light
 from ferce.data.rendering.occluders import OCCLUDERS
 from ferce.data.rendering.person import Pose
-from ferce.data.rendering.portraits import SPLITS
+from ferce.data.rendering.raster import Light, random_light
 
 PHOTO, CLAY = "photo", "clay"
 LABELS: dict[str, tuple[str, ...]] = {
@@ -38,7 +38,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a data set is to hold; shares are of all pictures."""
+    """Settings of a data set; shares are of all pictures."""
 
     count: int = 1000
     seed: int = 0
@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One picture."""
+    """All that one picture is made from."""
 
     index: int
     seed: tuple[int, int]  # of everything random that is left: occluder, degradation, colours
@@ -85,65 +85,66 @@ class Recipe:
 
     @property
     def label(self) -> str | None:
-        """The compound class, or None."""
+        """Compound class, or None."""
         return self.expression if self.kind == "compound" else None
 
 
 def clay_subjects(count: int) -> list[Subject]:
-    """Painted people clay_0000 .., split by a hash of the name."""
+    """List painted people clay_0000 .., split by a hash of the name."""
     names = [f"clay_{i:04d}" for i in range(count)]
     return [Subject(n, CLAY, hashed_split(n)) for n in names]
 
 
 def plan(settings: Settings, subjects: Sequence[Subject]) -> list[Recipe]:
-    """All recipes of a data set; a longer plan begins with the recipes of a shorter one.
+    """Plan all recipes of a data set; a longer plan begins with those of a shorter one.
 
     The labels of a kind come in turn within each split, so that each is there equally often.
     """
-    cast = _cast(subjects)
-    if not cast:
+    people = _grouped(subjects)
+    if not people:
         raise ValueError("expected people to render, came none; fit portraits or allow clay heads")
     turns: Counter[tuple[str, str]] = Counter()
     out = []
     for index in range(settings.count):
         rng = np.random.default_rng([settings.seed, index])
-        subject = _choose(settings, cast, rng)
+        subject = _choose(settings, people, rng)
         kind = str(rng.choice(KINDS, p=settings.kinds))
         labels = LABELS[kind]
         expression = labels[turns[subject.split, kind] % len(labels)] if labels else None
         turns[subject.split, kind] += 1
-        out.append(_recipe(settings, index, (subject, kind, expression), rng))
+        out.append(_recipe(settings, index, subject, kind, expression, rng))
     return out
 
 
-Cast = dict[tuple[str, str], list[Subject]]
+PeopleByGroup = dict[tuple[str, str], list[Subject]]
 
 
-def _cast(subjects: Sequence[Subject]) -> Cast:
-    """People by (split, style)."""
-    out: Cast = {}
+def _grouped(subjects: Sequence[Subject]) -> PeopleByGroup:
+    """Group people by (split, style)."""
+    out: PeopleByGroup = {}
     for subject in subjects:
         out.setdefault((subject.split, subject.style), []).append(subject)
     return out
 
 
-def _choose(settings: Settings, cast: Cast, rng: np.random.Generator) -> Subject:
-    """Split by its share, style by its share, then any person; empty groups are passed over."""
-    there = [s for s in SPLITS if any(key[0] == s for key in cast)]
+def _choose(settings: Settings, people: PeopleByGroup, rng: np.random.Generator) -> Subject:
+    """Choose a split and a style by their shares, then any person; empty groups are skipped."""
+    there = [s for s in SPLITS if any(key[0] == s for key in people)]
     shares = np.array([settings.splits[SPLITS.index(s)] for s in there]) + 1e-9
     split = str(rng.choice(there, p=shares / shares.sum()))
     style = CLAY if rng.random() < settings.clay else PHOTO
-    people = cast.get((split, style)) or cast[split, PHOTO if style == CLAY else CLAY]
-    return people[int(rng.integers(len(people)))]
+    group = people.get((split, style)) or people[split, PHOTO if style == CLAY else CLAY]
+    return group[int(rng.integers(len(group)))]
 
 
 def _recipe(
     settings: Settings,
     index: int,
-    theme: tuple[Subject, str, str | None],
+    subject: Subject,
+    kind: str,
+    expression: str | None,
     rng: np.random.Generator,
 ) -> Recipe:
-    subject, kind, expression = theme
     return Recipe(
         index=index,
         seed=(settings.seed, index),
@@ -152,7 +153,7 @@ def _recipe(
         expression=expression,
         activations=_act(expression, settings.strength, rng),
         pose=_pose(settings, rng),
-        light=_lamp(settings.relit, rng),
+        light=_lighting(settings.relit, rng),
         folds=float(rng.uniform(0.35, 1.1)),
         occluder=str(rng.choice(list(OCCLUDERS))) if rng.random() < settings.occluded else None,
         degradations=_degradations(settings.degraded, rng),
@@ -161,7 +162,7 @@ def _recipe(
     )
 
 
-def _lamp(share: float, rng: np.random.Generator) -> Light | None:
+def _lighting(share: float, rng: np.random.Generator) -> Light | None:
     return random_light(rng, float(rng.uniform(0.2, 1))) if rng.random() < share else None
 
 
@@ -182,7 +183,7 @@ def _pose(settings: Settings, rng: np.random.Generator) -> Pose:
 
 
 def _degradations(share: float, rng: np.random.Generator) -> tuple[tuple[str, float], ...]:
-    """None, one, or now and then two."""
+    """Choose none, one, or sometimes two degradations."""
     if rng.random() >= share:
         return ()
     names = rng.choice(list(DEGRADATIONS), size=2 if rng.random() < 0.25 else 1, replace=False)

@@ -1,4 +1,4 @@
-"""Once before rendering: the kit's cache, the landmark table, the fitted people."""
+"""Prepare rendering: the kit's cache, the landmark table, the fitted people."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.protocols import Detector
-from ferce.data.rendering.compose import Studio
+from ferce.data.rendering.compose import AssetPaths
 from ferce.data.rendering.correspondence import Reader, find_correspondence, load_correspondence
 from ferce.data.rendering.fit import Limits, Unfit, fit_portrait
 from ferce.data.rendering.kit import Kit, cached_kit, save_cache
-from ferce.data.rendering.person import Person, Pose, load_credit, save_person
-from ferce.data.rendering.photo import Look, render_photo
+from ferce.data.rendering.person import Person, Portrait, Pose, load_credit, save_person
+from ferce.data.rendering.photo import Appearance, render_photo
 from ferce.data.rendering.plan import PHOTO, Subject
-from ferce.data.rendering.portraits import Portrait
 from ferce.data.rendering.regions import Regions, paint_regions
 
 REFUSED = "refused.csv"
@@ -25,7 +24,7 @@ RESTING = 0.3  # largest smile blendshape of a face drawn at rest
 
 
 def mesh_reader(detector: Detector) -> Reader:
-    """The largest face's mesh (478, 2) and blendshapes, as the fitting wants them."""
+    """Wrap a detector to read the largest face's mesh (478, 2) and blendshapes."""
 
     def read(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, float]] | None:
         faces = detector.detect(picture)
@@ -36,37 +35,40 @@ def mesh_reader(detector: Detector) -> Reader:
     return read
 
 
-def open_studio(kit: Path, cache: Path, reader: Reader) -> Studio:
+def prepare_assets(kit: Path, cache: Path, reader: Reader) -> AssetPaths:
     """Make what is missing in the cache folder: npz of the kit, landmark table."""
-    studio = studio_at(kit, cache)
-    studio.people.mkdir(parents=True, exist_ok=True)
-    if not studio.kit.is_file():
-        save_cache(kit, studio.kit)
-    if not studio.match.is_file():
-        loaded = cached_kit(str(studio.kit))
-        find_correspondence(loaded, paint_regions(loaded), reader).save(studio.match)
-    return studio
+    asset_paths = asset_paths_in(kit, cache)
+    asset_paths.people.mkdir(parents=True, exist_ok=True)
+    if not asset_paths.kit.is_file():
+        save_cache(kit, asset_paths.kit)
+    if not asset_paths.match.is_file():
+        loaded = cached_kit(str(asset_paths.kit))
+        find_correspondence(loaded, paint_regions(loaded), reader).save(asset_paths.match)
+    return asset_paths
 
 
-def studio_at(kit: Path, cache: Path) -> Studio:
-    """Where a cache folder keeps things; a kit that is an npz already stays where it is."""
+def asset_paths_in(kit: Path, cache: Path) -> AssetPaths:
+    """Return the paths in a cache folder; a kit that is an npz already stays where it is."""
     packed = kit if kit.suffix == ".npz" else cache / "kit.npz"
-    return Studio(packed, cache / "people", cache / "landmarks.npz")
+    return AssetPaths(packed, cache / "people", cache / "landmarks.npz")
 
 
 def fit_people(
-    portraits: Iterable[Portrait], studio: Studio, reader: Reader, limits: Limits | None = None
+    portraits: Iterable[Portrait],
+    asset_paths: AssetPaths,
+    reader: Reader,
+    limits: Limits | None = None,
 ) -> Iterator[tuple[Portrait, str]]:
-    """Fit portraits that were not seen before; yields each with "" or why it was refused.
+    """Fit portraits that were not seen before; yield each with "" or why it was refused.
 
     Refusals are kept in refused.csv beside the people, so that they are not tried again.
     """
-    kit = cached_kit(str(studio.kit))
-    regions, match = paint_regions(kit), load_correspondence(studio.match)
-    known = refusals(studio.people)
+    kit = cached_kit(str(asset_paths.kit))
+    regions, match = paint_regions(kit), load_correspondence(asset_paths.match)
+    known = refusals(asset_paths.people)
     for portrait in portraits:
         target, reason = (
-            studio.people / f"{portrait.path.stem}.npz",
+            asset_paths.people / f"{portrait.path.stem}.npz",
             known.get(portrait.path.name, ""),
         )
         if not target.is_file() and not reason:
@@ -76,17 +78,17 @@ def fit_people(
                 save_person(person, target)
             except Unfit as error:
                 reason = str(error)
-                _refuse(studio.people, portrait, reason)
+                _refuse(asset_paths.people, portrait, reason)
         yield portrait, reason
 
 
 def check_rest(kit: Kit, regions: Regions, person: Person, reader: Reader) -> None:
-    """Draw the person at rest and read the drawing: it must be found, and must not smile.
+    """Check that a drawing of the person at rest is detected and does not smile.
 
     Raises:
         Unfit: it is not so.
     """
-    read = reader(render_photo(kit, regions, person, Look(pose=Pose(yaw=person.yaw))).image)
+    read = reader(render_photo(kit, regions, person, Appearance(pose=Pose(yaw=person.yaw))).image)
     if read is None:
         raise Unfit("not found when drawn")
     if max(read[1].get("mouthSmile" + s, 0.0) for s in ("Left", "Right")) > RESTING:
@@ -94,7 +96,7 @@ def check_rest(kit: Kit, regions: Regions, person: Person, reader: Reader) -> No
 
 
 def refusals(people: Path) -> dict[str, str]:
-    """File name -> why it was refused."""
+    """Read file name -> why it was refused."""
     path = people / REFUSED
     if not path.is_file():
         return {}
@@ -112,8 +114,8 @@ def _refuse(people: Path, portrait: Portrait, reason: str) -> None:
         writer.writerow((portrait.path.name, portrait.subject, portrait.source, reason))
 
 
-def fitted_subjects(portraits: Iterable[Portrait], studio: Studio) -> list[Subject]:
-    """Those portraits that have been fitted, as people to render; one split a subject."""
-    found = [studio.people / f"{p.path.stem}.npz" for p in portraits]
-    there = [p for p in found if p.is_file()]
+def fitted_subjects(portraits: Iterable[Portrait], asset_paths: AssetPaths) -> list[Subject]:
+    """List fitted portraits as people to render; one split a subject."""
+    paths = [asset_paths.people / f"{p.path.stem}.npz" for p in portraits]
+    there = [p for p in paths if p.is_file()]
     return [Subject(p.stem, PHOTO, load_credit(p).split) for p in sorted(there)]

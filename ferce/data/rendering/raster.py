@@ -1,4 +1,4 @@
-"""A small z-buffer rasteriser: triangles to pixels, vertex values to pixel values."""
+"""Rasterise triangles with a z-buffer, and light them by first-order spherical harmonics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+from ferce.data.rendering.kit import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Camera:
     shift: tuple[float, float]  # pixels
 
     def project(self, vertices: Floats) -> Floats:
-        """(V, 3) cm -> (V, 3): x, y in pixels (y down), z in pixels, larger is nearer."""
+        """Project (V, 3) cm to (V, 3): x, y in pixels (y down), z in pixels, larger is nearer."""
         points = vertices @ (self.rotation.T * np.float32(self.scale))
         points[:, 0] += self.shift[0]
         points[:, 1] = self.shift[1] - points[:, 1]
@@ -30,21 +29,21 @@ class Camera:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What each pixel shows: triangle id (-1 = nothing) and two barycentric weights, all (H, W)."""
+    """Triangle id of each pixel (-1 = none) and two barycentric weights, all (H, W)."""
 
     triangle: Ints
     first: Floats
     second: Floats
 
     def spread(self, triangles: Ints, values: Floats) -> Floats:
-        """Vertex values (V, K) -> pixel values (H, W, K), 0 where nothing is seen."""
+        """Interpolate vertex values (V, K) to pixels (H, W, K), 0 where nothing is seen."""
         values = np.ascontiguousarray(values, np.float32)
         out: Floats = _spread(self.triangle, self.first, self.second, triangles, values)
         return out
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Floats:
-    """Degrees -> (3, 3); yaw > 0 faces the picture's right, pitch > 0 up, roll > 0 tilts left."""
+    """Build (3, 3) from degrees; yaw > 0 faces right, pitch > 0 up, roll > 0 tilts left."""
     cy, cp, cr = np.cos(np.radians([yaw, pitch, roll]))
     sy, sp, sr = np.sin(np.radians([yaw, -pitch, roll]))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -105,7 +104,7 @@ def _spread(seen, first, second, triangles, values):  # type: ignore[no-untyped-
 
 @nb.njit(cache=True, fastmath=True, nogil=True)
 def vertex_normals(vertices, triangles):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(V, 3), (T, 3) -> (V, 3) unit normals, triangles weighted by area."""
+    """Compute unit normals (V, 3) of triangles (T, 3), weighted by area."""
     out = np.zeros_like(vertices)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -118,3 +117,68 @@ def vertex_normals(vertices, triangles):  # type: ignore[no-untyped-def]  # noqa
     for i in range(out.shape[0]):
         out[i] /= np.sqrt(out[i, 0] ** 2 + out[i, 1] ** 2 + out[i, 2] ** 2) + 1e-9
     return out
+
+
+FLOOR = 0.18  # the darkest shade, so that a ratio of two shades stays bounded
+
+
+@dataclass(frozen=True)
+class Light:
+    """First-order spherical harmonics: shade = ambient + normal . direction."""
+
+    ambient: float
+    direction: tuple[float, float, float]  # x = the picture's right, y up, z to the viewer
+
+    def shade(self, normals: NDArray[np.float32]) -> Floats:
+        """Compute brightness (...) of unit normals (..., 3), about 1 towards the viewer."""
+        lit = self.ambient + normals @ np.asarray(self.direction, np.float32)
+        return np.asarray(np.maximum(lit, FLOOR), np.float32)
+
+
+STUDIO = Light(0.45, (0.0, 0.22, 0.5))
+
+
+def read_light(brightness: Floats, normals: Floats) -> Light:
+    """Fit light to brightness (N,) and normals (N, 3) by least squares without outliers.
+
+    Brows, beards and highlights are not skin in even light, so the worst quarter is left out.
+    """
+    level = brightness / max(float(np.median(brightness)), 1.0)
+    design = np.concatenate([np.ones((len(normals), 1), np.float32), normals], axis=1)
+    prior = np.array([STUDIO.ambient, *STUDIO.direction])
+    weights = np.ones(len(level))
+    for _ in range(3):
+        solved = _ridge(design * weights[:, None], (level - design @ prior) * weights) + prior
+        miss = np.abs(level - design @ solved)
+        weights = (miss <= np.quantile(miss, 0.75)).astype(float)
+    x, y, z = np.clip(solved[1:], -0.6, 0.7)
+    return Light(float(np.clip(solved[0], 0.2, 0.9)), (float(x), float(y), float(z)))
+
+
+def _ridge(design: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
+    strength = 0.05 * len(design)
+    gram = design.T @ design + strength * np.eye(design.shape[1])
+    return np.asarray(np.linalg.solve(gram, design.T @ rest))
+
+
+def random_light(rng: np.random.Generator, strength: float) -> Light:
+    """Draw a light from the upper front; strength 0 = studio, 1 = one hard lamp from a side."""
+    side, up = rng.normal(0, 0.55 * strength), rng.normal(0.22, 0.22 * strength)
+    ambient = float(np.clip(0.5 - 0.18 * strength * rng.random(), 0.25, 0.6))
+    front = float(np.sqrt(max(0.3 - side**2 * 0.3, 0.05)))
+    return Light(ambient, (float(np.clip(side, -0.6, 0.6)), float(np.clip(up, -0.2, 0.55)), front))
+
+
+def expression_ratio(old: Floats, new: Floats, contrast: float = 1.5) -> Floats:
+    """Compute how much brighter skin becomes as it bends: (new / old) ** contrast, bounded.
+
+    A photograph's own pores and creases stay in the texture, so only the ratio is painted.
+    """
+    ratio = (new / old) ** contrast
+    bright = 1 + 0.3 * np.tanh((ratio - 1) / 0.6)
+    return np.asarray(np.where(ratio > 1, bright, np.maximum(ratio, 0.42)), np.float32)
+
+
+def relight_ratio(old: Floats, new: Floats) -> Floats:
+    """Compute how much brighter skin becomes as the lamp moves, held to 0.5 .. 1.4."""
+    return np.asarray(np.clip(new / old, 0.5, 1.4), np.float32)

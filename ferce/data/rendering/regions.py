@@ -1,4 +1,4 @@
-"""Where things are on the mean head: materials, lips, brows, hair, teeth, the face's rim."""
+"""Regions of the mean head: materials, lips, brows, hair, teeth, the face's rim."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def paint_regions(kit: Kit) -> Regions:
 
 
 def eyeballs(kit: Kit) -> list[NDArray[np.bool_]]:
-    """The (V,) masks of the subject's left and right eyeball."""
+    """Mark, (V,) each, the subject's left and right eyeball."""
     return [kit.part(*names) for names in EYEBALLS]
 
 
@@ -69,7 +69,7 @@ def _material(kit: Kit) -> Ints:
 
 
 def _lips(kit: Kit) -> Floats:
-    """Inside the outer lip line (landmarks 48-59), on the front, with a 1 mm soft edge."""
+    """Mark the inside of the outer lip line (landmarks 48-59), with a 1 mm soft edge."""
     mouth = kit.vertices[kit.landmarks68[48:60]]
     line = cv2.convexHull(mouth[:, :2].astype(np.float32))
     near = kit.part("face") & (kit.vertices[:, 2] > mouth[:, 2].min() - 1.2)
@@ -91,7 +91,7 @@ def _brows(kit: Kit) -> Floats:
 
 
 def line_distance(points: NDArray[Any], line: NDArray[Any]) -> Floats:
-    """Distance of points (N, 2) from a polyline (M, 2)."""
+    """Compute the distance of points (N, 2) from a polyline (M, 2)."""
     best = np.full(len(points), np.inf)
     for a, b in itertools.pairwise(line):
         along = np.clip(((points - a) @ (b - a)) / ((b - a) @ (b - a) + 1e-12), 0, 1)
@@ -100,7 +100,7 @@ def line_distance(points: NDArray[Any], line: NDArray[Any]) -> Floats:
 
 
 def _scalp(kit: Kit) -> Floats:
-    """Hair: above a rounded hairline, and behind the ears; centimetres on the mean head."""
+    """Mark hair above a rounded hairline and behind the ears, in cm on the mean head."""
     x, y, z = kit.vertices.T
     line = 9.4 - 0.035 * x**2 + 0.25 * np.sin(1.3 * x)
     behind = (z < -1.5) & (y > 0) & (np.abs(x) < 7.9)
@@ -109,7 +109,7 @@ def _scalp(kit: Kit) -> Floats:
 
 
 def _teeth(kit: Kit) -> Ints:
-    """Each tooth is a connected piece of the teeth meshes."""
+    """Number the teeth: each is a connected piece of the teeth meshes."""
     inside = kit.part("teeth")
     edges = kit.triangles[inside[kit.triangles].all(1)]
     count = len(kit.vertices)
@@ -132,7 +132,7 @@ def _gaze(kit: Kit) -> Floats:
 
 
 def ball_centre(points: Floats) -> Floats:
-    """Centre of an eyeball: half its width behind its front, since the back is open."""
+    """Compute an eyeball's centre, half its width behind its front, since its back is open."""
     low, high = points.min(0), points.max(0)
     centre = (low + high) / 2
     centre[2] = high[2] - (high[0] - low[0]) / 2
@@ -145,7 +145,7 @@ def _partner(kit: Kit) -> Ints:
 
 
 def _front(kit: Kit) -> Ints:
-    """Triangles of the narrow face, sockets of the eyes, mouth, teeth and eyeballs."""
+    """Select triangles of the narrow face, sockets of the eyes, mouth, teeth and eyeballs."""
     face = (kit.triangles < kit.narrow).all(1)
     behind = kit.part("mouth", "eye_socket", "gums", "teeth", "sclera")
     rest = behind[kit.triangles].any(
@@ -155,7 +155,7 @@ def _front(kit: Kit) -> Ints:
 
 
 def _rim(kit: Kit, front: Ints) -> Ints:
-    """Vertices on edges that belong to one triangle only, in the loop that spans the face."""
+    """List vertices on edges of one triangle only, in the loop that spans the face."""
     face = front[(front < kit.narrow).all(1)]
     edges = np.sort(np.concatenate([face[:, [0, 1]], face[:, [1, 2]], face[:, [2, 0]]]), axis=1)
     unique, times = np.unique(edges, axis=0, return_counts=True)

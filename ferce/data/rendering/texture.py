@@ -1,4 +1,4 @@
-"""What a photograph cannot show: eyeballs behind lids, lids without eyes, the inside of lips."""
+"""Paint what a photograph cannot show: eyeballs, lids, the inside of lips and mouth, teeth."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.data.rendering.kit import Floats
-from ferce.data.rendering.regions import Regions
-
-Image = NDArray[np.uint8]
+from ferce.core.types import Pixels
+from ferce.data.rendering.kit import Floats, Kit
+from ferce.data.rendering.regions import FLESH, TEETH, Regions
 
 # MediaPipe face mesh indices: eye openings (subject's right, left), irises, inner lips.
 EYE_RINGS = (
@@ -25,7 +24,7 @@ SKIN_SPOTS = (50, 280, 205, 425, 117, 346)  # cheeks: where the skin colour is r
 
 
 def polygon(shape: tuple[int, ...], points: NDArray[Any], grow: int = 0) -> Floats:
-    """Filled polygon, (H, W) 0..1 with soft edges, grown or shrunk by whole pixels."""
+    """Fill a polygon, (H, W) 0..1 with soft edges, grown or shrunk by whole pixels."""
     mask = np.zeros(shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.round(points * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
     if grow:
@@ -34,16 +33,16 @@ def polygon(shape: tuple[int, ...], points: NDArray[Any], grow: int = 0) -> Floa
     return np.asarray(mask / 255.0, np.float32)
 
 
-def lid_texture(image: Image, points: Floats) -> Image:
-    """The photograph with skin grown over the eye openings, so that lids can move."""
+def lid_texture(image: Pixels, points: Floats) -> Pixels:
+    """Grow skin over the eye openings of the photograph, so that lids can move."""
     hole = np.zeros(image.shape[:2], np.uint8)
     for ring in EYE_RINGS:
         hole |= (polygon(image.shape, points[list(ring)], 1) > 0.4).astype(np.uint8)
     return np.asarray(cv2.inpaint(image, hole, 4, cv2.INPAINT_TELEA), np.uint8)
 
 
-def eye_texture(image: Image, points: Floats) -> Image:
-    """The photograph with whole eyeballs: what lids hide is painted in the eye's own colours."""
+def eye_texture(image: Pixels, points: Floats) -> Pixels:
+    """Paint whole eyeballs into the photograph, in the eye's own colours."""
     out = image.copy()
     for ring, iris in zip(EYE_RINGS, IRISES, strict=True):
         opening = points[list(ring)]
@@ -58,15 +57,15 @@ def eye_texture(image: Image, points: Floats) -> Image:
 
 
 def _window(shape: tuple[int, ...], points: Floats, pad: float) -> tuple[Any, Floats]:
-    """Slices of the box round some points, and its corner (x, y)."""
+    """Return slices of the box round some points, and its corner (x, y)."""
     limit = np.array(shape[1::-1])
     low = np.clip((points.min(0) - pad).astype(int), 0, limit)
     high = np.clip((points.max(0) + pad).astype(int), 0, limit)
     return np.s_[low[1] : high[1], low[0] : high[0]], low.astype(np.float32)
 
 
-def _paint_eye(image: Image, opening: Floats, iris: Floats) -> Floats:
-    """Sclera, iris with a dark outer ring, and pupil, (H, W, 3)."""
+def _paint_eye(image: Pixels, opening: Floats, iris: Floats) -> Floats:
+    """Paint sclera, iris with a dark outer ring, and pupil, (H, W, 3)."""
     centre, radius = iris[0], float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
     ys, xs = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     away = np.hypot(xs - centre[0], ys - centre[1])
@@ -79,8 +78,8 @@ def _paint_eye(image: Image, opening: Floats, iris: Floats) -> Floats:
     return np.asarray(paint * (1 - pupil) + 14 * pupil, np.float32)
 
 
-def _eye_colours(image: Image, opening: NDArray[np.bool_], away: Floats) -> tuple[Floats, Floats]:
-    """Medians of the white (its brighter half) and of the iris; plain colours where unseen."""
+def _eye_colours(image: Pixels, opening: NDArray[np.bool_], away: Floats) -> tuple[Floats, Floats]:
+    """Read the white (its brighter half) and the iris as medians; plain colours if unseen."""
     white, colour = np.array([188.0, 180.0, 175.0]), np.array([72.0, 52.0, 40.0])
     iris, sclera = opening & (away > 0.5) & (away < 0.85), opening & (away > 1.25)
     if iris.sum() > 8:
@@ -93,7 +92,7 @@ def _eye_colours(image: Image, opening: NDArray[np.bool_], away: Floats) -> tupl
 
 
 def tuck_lips(regions: Regions, places: Floats, points: Floats) -> Floats:
-    """Texture places (V, 2) with the hidden inside of each lip mirrored back onto that lip."""
+    """Mirror the hidden inside of each lip back onto that lip, in texture places (V, 2)."""
     upper, lower = points[list(UPPER_INNER_LIP)], points[list(LOWER_INNER_LIP)]
     line = (upper + lower) / 2
     lip = np.flatnonzero(regions.lips > 0)
@@ -107,7 +106,54 @@ def tuck_lips(regions: Regions, places: Floats, points: Floats) -> Floats:
     return out
 
 
-def skin_colour(image: Image, points: Floats) -> Floats:
-    """Median colour of the cheeks, (3,) RGB."""
+def skin_colour(image: Pixels, points: Floats) -> Floats:
+    """Read the median colour of the cheeks, (3,) RGB."""
     spots = np.clip(points[list(SKIN_SPOTS)].astype(int), 0, np.array(image.shape[1::-1]) - 1)
     return np.asarray(np.median(image[spots[:, 1], spots[:, 0]], axis=0), np.float32)
+
+
+FLESH_COLOUR = np.array([142.0, 62.0, 60.0])  # gums and tongue in plain light, RGB
+ENAMEL = np.array([236.0, 227.0, 214.0])
+
+
+def depth_shade(kit: Kit, vertices: Floats) -> Floats:
+    """Compute light that reaches into the mouth, (V,): 1 at the lips, 0.1 three cm behind."""
+    mouth = kit.vertices[kit.landmarks68[48:60]]
+    moved = vertices[:, 2] - (vertices[kit.landmarks68[48:60], 2].mean() - 2.9)
+    sides = np.abs(vertices[:, 0]) / (np.abs(mouth[:, 0]).max() + 1e-6)
+    return np.asarray(
+        np.clip(moved / 2.3, 0.1, 1) * np.clip(1.35 - 0.5 * sides, 0.35, 1), np.float32
+    )
+
+
+def mouth_colours(kit: Kit, regions: Regions, seed: int, exposure: float) -> Floats:
+    """Colour flesh and teeth, (V, 3), 0 elsewhere; exposure is the picture's, 0..1."""
+    rng = np.random.default_rng([seed, 7])
+    out = np.zeros((len(kit.vertices), 3), np.float32)
+    out[regions.material == FLESH] = FLESH_COLOUR * exposure * rng.uniform(0.9, 1.1)
+    teeth = regions.material == TEETH
+    if not teeth.any():
+        return out
+    shade = ENAMEL * rng.uniform([0.96, 0.95, 0.9], [1.02, 1.02, 1.02])
+    each = rng.normal(1, 0.035, int(regions.tooth.max()) + 1)
+    warm = rng.normal(1, 0.02, len(each))
+    number = regions.tooth[teeth]
+    tint = np.stack([each, each, each * warm], axis=1)[number]
+    out[teeth] = shade * tint * max(exposure, 0.72) * _gum_line(kit, regions)[teeth][:, None]
+    return out
+
+
+def _gum_line(kit: Kit, regions: Regions) -> Floats:
+    """Darken each tooth towards its root and the gaps to its neighbours, (V,)."""
+    out = np.ones(len(kit.vertices), np.float32)
+    for name, root in (("teeth_upper", 1.0), ("teeth_lower", -1.0)):
+        row = kit.part(name)
+        for number in np.unique(regions.tooth[row]):
+            one = np.flatnonzero(row & (regions.tooth == number))
+            x, y, _ = (kit.vertices[one] - kit.vertices[one].mean(0)).T
+            up = root * y / (np.ptp(y) + 1e-6)
+            gap = np.abs(x) / (np.ptp(x) / 2 + 1e-6)
+            out[one] = (1 - 0.3 * np.clip(up, 0, 0.5)) * (
+                1 - 0.38 * np.clip(gap - 0.55, 0, 0.45) / 0.45
+            )
+    return out

@@ -1,4 +1,4 @@
-"""Folds of skin that a coarse mesh cannot bend: a height map over the face, driven by action units.
+"""Draw folds of skin that a coarse mesh cannot bend, as a height map driven by action units.
 
 Every fold is a curve on the mean head, placed by the 68 landmarks. A map of heights is the sum of
 the active folds; its slope against the light and its depth darken or brighten the skin.
@@ -42,7 +42,7 @@ Marks = NDArray[np.float64]  # (68, 2) landmarks of the mean head, cm
 
 
 def _line(*points: tuple[float, float]) -> NDArray[np.float64]:
-    """A smooth curve through points."""
+    """Draw a smooth curve through points."""
     given = np.array(points, float)
     steps = np.linspace(0, len(given) - 1, 24)
     degree = min(len(given) - 1, 3)
@@ -51,7 +51,7 @@ def _line(*points: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def forehead(marks: Marks, rng: np.random.Generator, start: float, stop: float) -> Folds:
-    """Two to four lines above a brow, between two shares of its width from the middle."""
+    """Draw two to four lines above a brow, between two shares of its width from the middle."""
     inner, outer = marks[22], marks[26]
     count = int(rng.integers(3, 5))
     reach = outer[0]
@@ -67,17 +67,17 @@ def forehead(marks: Marks, rng: np.random.Generator, start: float, stop: float) 
 
 
 def inner_brow(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU1: lines in the middle of the forehead."""
+    """Draw AU1: lines in the middle of the forehead."""
     return forehead(marks, rng, -0.08, 0.45)
 
 
 def outer_brow(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU2: lines above the outer half of the brow."""
+    """Draw AU2: lines above the outer half of the brow."""
     return forehead(marks, rng, 0.4, 0.92)
 
 
 def frown(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU4: an upright crease beside the middle, the corrugator's slant, a bar at the nose root."""
+    """Draw AU4: an upright crease beside the middle, the corrugator's slant, the nose root."""
     x, y = marks[22][0], marks[22][1]
     lean = rng.normal(0, 0.06)
     crease = _line((0.52 + lean, y - 0.9), (0.5 + lean, y - 0.1), (0.6 + lean, y + 0.95))
@@ -88,7 +88,7 @@ def frown(marks: Marks, rng: np.random.Generator) -> Folds:
 
 
 def crows_feet(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU6: rays from the outer eye corner, and the pouch under the eye."""
+    """Draw AU6: rays from the outer eye corner, and the pouch under the eye."""
     cx, cy = marks[45] + (0.45, 0.05)
     rays = []
     for angle in np.radians([28, 4, -20, -42]) + rng.normal(0, 0.06, 4):
@@ -105,14 +105,14 @@ def crows_feet(marks: Marks, rng: np.random.Generator) -> Folds:
 
 
 def lid_crease(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU7: a line close under the lower lid."""
+    """Draw AU7: a line close under the lower lid."""
     y = marks[46][1] - 0.35 + rng.normal(0, 0.03)
     line = _line((marks[42][0], y + 0.12), (marks[47][0], y - 0.12), (marks[45][0], y + 0.2))
     return [Fold(line, 0.08, 0.6, 0.9)]
 
 
 def nose_root(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU9: bars across the root of the nose and slanting lines on its side."""
+    """Draw AU9: bars across the root of the nose and slanting lines on its side."""
     top, out = marks[27][1], []
     for k in range(3):
         y = top + 0.55 - 0.42 * k + rng.normal(0, 0.03)
@@ -127,7 +127,7 @@ def nose_root(marks: Marks, rng: np.random.Generator) -> Folds:
 
 
 def nasolabial(start: float, stop: float, depth: float) -> Callable[..., Folds]:
-    """AU10, 11, 12: a part of the fold from the nose wing round the mouth corner."""
+    """Draw AU10, 11, 12: a part of the fold from the nose wing round the mouth corner."""
 
     def folds(marks: Marks, rng: np.random.Generator) -> Folds:
         wing, corner = marks[35], marks[54]
@@ -145,20 +145,20 @@ def nasolabial(start: float, stop: float, depth: float) -> Callable[..., Folds]:
 
 
 def dimple(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU14: a short upright arc beside the mouth corner."""
+    """Draw AU14: a short upright arc beside the mouth corner."""
     x, y = marks[54] + (0.45 + rng.normal(0, 0.03), 0.0)
     return [Fold(_line((x - 0.05, y + 0.55), (x + 0.15, y), (x - 0.05, y - 0.5)), 0.12, 0.8, 0.7)]
 
 
 def corner_drop(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU15: a line running down from the mouth corner."""
+    """Draw AU15: a line running down from the mouth corner."""
     x, y = marks[54]
     end = x + 0.55 + rng.normal(0, 0.05)
     return [Fold(_line((x + 0.15, y - 0.1), (x + 0.4, y - 0.8), (end, y - 1.7)), 0.13, 0.7, 0.7)]
 
 
 def chin(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU17: the crease under the lower lip and the dimpled ball of the chin."""
+    """Draw AU17: the crease under the lower lip and the dimpled ball of the chin."""
     y = marks[57][1] - 0.95
     crease = Fold(_line((-0.1, y), (0.6, y - 0.05), (1.25, y - 0.35)), 0.14, 0.7, 0.8)
     dots = []
@@ -170,7 +170,7 @@ def chin(marks: Marks, rng: np.random.Generator) -> Folds:
 
 
 def stretch(marks: Marks, rng: np.random.Generator) -> Folds:
-    """AU20: two upright arcs beyond the mouth corner."""
+    """Draw AU20: two upright arcs beyond the mouth corner."""
     x, y = marks[54]
     out = []
     for k in range(2):
@@ -200,7 +200,7 @@ FOLDS: Mapping[int, Callable[..., Folds]] = {
 def height_map(
     kit: Kit, units: Mapping[int, tuple[float, float]], seed: int, strength: float = 1.0
 ) -> Floats:
-    """Heights of all active folds, (rows, columns), valleys negative.
+    """Sum the heights of all active folds, (rows, columns), valleys negative.
 
     units: action unit -> (left, right) intensity 0..1, the subject's sides. The same seed gives a
     person the same folds in every picture; strength grows with age.
@@ -236,7 +236,7 @@ def _press(heights: Floats, fold: Fold, side: str, depth: float) -> None:
 
 
 def _distances(curve: NDArray[np.float64], box: tuple[int, int, int, int]) -> tuple[Floats, Floats]:
-    """Distance (cm) of every map pixel in a box from a curve, and how far along it (0..1)."""
+    """Measure each map pixel's distance (cm) from a curve, and its place along it (0..1)."""
     r0, r1, c0, c1 = box
     xs = LEFT + (np.arange(c0, c1) + 0.5) / PIXELS
     ys = TOP - (np.arange(r0, r1) + 0.5) / PIXELS
@@ -247,7 +247,7 @@ def _distances(curve: NDArray[np.float64], box: tuple[int, int, int, int]) -> tu
 
 
 def shading_map(heights: Floats, light: tuple[float, float, float]) -> Floats:
-    """Brightness factor 0.5 .. 1.22 of a height map under a light (x right, y up, z front)."""
+    """Compute the brightness factor 0.5 .. 1.22 of a height map (x right, y up, z front)."""
     smooth = cv2.GaussianBlur(heights, (0, 0), 0.8)
     slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     slope_y = -cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)  # rows grow downwards

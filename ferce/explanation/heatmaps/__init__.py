@@ -1,4 +1,4 @@
-"""Heat maps: where a classifier looks for a label, by a method chosen by name."""
+"""Heat maps: which parts of a face a classifier uses for a label, by a method named in METHODS."""
 
 from ferce.explanation.heatmaps.methods import METHODS, central, explain, region_shares
 

@@ -1,4 +1,4 @@
-"""Where a vision transformer attends: rollout, and relevance for one label.
+"""Attention maps of vision transformers: rollout, and relevance for one label.
 
 The attention matrices are read from the pass itself, whichever of torch's attention functions the
 network calls; only the calling thread is watched. Imports torch: import it late.
@@ -23,7 +23,7 @@ _SOFTMAX = (torch.softmax, torch.Tensor.softmax, torch.nn.functional.softmax)
 
 
 class _Watch(TorchFunctionMode):  # type: ignore[misc]
-    """Collects every attention matrix (N, heads, T, T) of the passes made while it is open."""
+    """A torch function mode that records attention matrices (N, heads, T, T) while it is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
 
 
 def _matrix(given: Mapping[str, Any]) -> Any:
-    """The weights (N, heads, T, T) that the fused function keeps to itself."""
+    """Compute the attention weights (N, heads, T, T) that the fused function does not return."""
     query, mask, scale = given["query"], given.get("attn_mask"), given.get("scale")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     logits = query @ _grouped(given, "key").transpose(-2, -1) * scale
@@ -60,14 +60,14 @@ def _matrix(given: Mapping[str, Any]) -> Any:
 
 
 def _grouped(given: Mapping[str, Any], name: str) -> Any:
-    """Keys or values with as many heads as the queries have (grouped-query attention)."""
+    """Repeat keys or values to as many heads as the queries have (grouped-query attention)."""
     if not given.get("enable_gqa"):
         return given[name]
     return given[name].repeat_interleave(given["query"].shape[-3] // given[name].shape[-3], -3)
 
 
 def compute(view: View, tensor: Any, goal: Target, method: str) -> NDArray[np.float32]:
-    """Raw maps of "attention-rollout" or "attention-relevance".
+    """Compute raw maps of "attention-rollout" or "attention-relevance".
 
     Args:
         view: the opened transformer, in evaluation mode.
@@ -94,7 +94,7 @@ def compute(view: View, tensor: Any, goal: Target, method: str) -> NDArray[np.fl
 
 
 def reaches(view: View, tensor: Any) -> bool:
-    """Whether attention can be followed through the network; asked of each network once."""
+    """Tell whether attention can be followed through the network; tested once for each network."""
     if view.module not in _reaches:
         _reaches[view.module] = bool(_passed(view, tensor[:1])[1])
     return _reaches[view.module]
@@ -104,7 +104,7 @@ _reaches: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def _passed(view: View, tensor: Any) -> tuple[Any, list[Any], tuple[int, int]]:
-    """Scores (N, K), attention matrices and the grid (h, w) of one pass."""
+    """Run one pass; return scores (N, K), attention matrices and the grid (h, w)."""
     recorder, watch, thread = Recorder(view), _Watch(), threading.get_ident()
     ends: list[int] = []
 
@@ -126,7 +126,7 @@ def _passed(view: View, tensor: Any) -> tuple[Any, list[Any], tuple[int, int]]:
 
 
 def _global(weights: Sequence[Any], n: int, places: int) -> list[Any]:
-    """The matrices between all image tokens: `places` of them and at most 64 prefix tokens.
+    """Keep the matrices between all image tokens: `places` of them and up to 64 prefix tokens.
 
     None where the first attention already sees windows only, as in Swin: what is global in its last
     stage has been mixed within the windows before. A language model may follow an image tower.
@@ -138,7 +138,7 @@ def _global(weights: Sequence[Any], n: int, places: int) -> list[Any]:
 
 
 def _rollout(weights: Sequence[Any]) -> Any:
-    """(N, T, T) attention followed through the layers (Abnar & Zuidema 2020, arXiv:2005.00928)."""
+    """Multiply attention through the layers, (N, T, T) (Abnar & Zuidema 2020, arXiv:2005.00928)."""
     eye = torch.eye(weights[0].shape[-1], device=weights[0].device)
     flow = eye
     for matrix in weights:
@@ -147,7 +147,7 @@ def _rollout(weights: Sequence[Any]) -> Any:
 
 
 def _relevance(weights: Sequence[Any], grads: Sequence[Any]) -> Any:
-    """(N, T, T) relevance for the goal (Chefer, Gur & Wolf 2021, arXiv:2103.15679, eq. 5 and 6).
+    """Sum relevance, (N, T, T) (Chefer, Gur & Wolf 2021, arXiv:2103.15679, eq. 5 and 6).
 
     The identity that each token starts with is taken off again: it is there without any evidence.
     """
@@ -160,7 +160,7 @@ def _relevance(weights: Sequence[Any], grads: Sequence[Any]) -> Any:
 
 
 def _read(grad: Any) -> Any:
-    """(N, T) share of each token among those that the scores are read from.
+    """Compute each token's share, (N, T), among those that the scores are read from.
 
     The class token where the network has one that counts; every token where it pools them.
     """

@@ -31,7 +31,7 @@ BATCH = 32  # changed inputs a pass
 
 
 def target(view: View, label: str, against: str | None = None) -> Target:
-    """What is explained: the log-odds of `label`, or log P(label) - log P(against) where given.
+    """Build the scalar to explain: log-odds of `label`, or log P(label) - log P(against).
 
     A label's own score may rise for every label alike, and then its map shows what speaks for none
     of them; log-odds, the weighted contrast of Wang & Wang 2022 ("Why not other classes?",
@@ -59,31 +59,31 @@ def _columns(view: View, label: str) -> list[int]:
 
 
 class Recorder(ActivationsAndGradients):  # type: ignore[misc]
-    """Keeps activations and gradients of the layer, for passes of its own thread only."""
+    """Activations and gradients of the layer, for passes of its own thread only."""
 
     def __init__(self, view: View) -> None:
         self.thread = threading.get_ident()
         super().__init__(view.module, [view.layer], _as_map(view))
 
     def save_activation(self, module: Any, inputs: Any, output: Any) -> None:
-        """Forward hook: keep the activation."""
+        """Keep the activation; a forward hook."""
         if threading.get_ident() == self.thread:
             super().save_activation(module, inputs, output)
 
     def save_gradient(self, module: Any, inputs: Any, output: Any) -> None:
-        """Forward hook: ask for the gradient."""
+        """Ask for the gradient; a forward hook."""
         if threading.get_ident() == self.thread:
             super().save_gradient(module, inputs, output)
 
 
 def _as_map(view: View) -> Callable[[Any], Any]:
-    """The view's reshape in fp32, as numpy knows no bfloat16."""
+    """Apply the view's reshape in fp32, as numpy knows no bfloat16."""
     reshape = view.reshape
     return lambda values: (values if reshape is None else reshape(values)).float()
 
 
 class _Raw:
-    """Makes a class of the library return relu(map) (N, h, w) as computed, before any scaling."""
+    """Mixin by which a CAM of the library returns relu(map) (N, h, w) before any scaling."""
 
     activations_and_grads: Any
     uses_gradients: bool
@@ -115,14 +115,14 @@ class _Raw:
 
 
 class _Eigen(EigenCAM):  # type: ignore[misc]
-    """Eigen-CAM with the sign of the component settled; as such the SVD leaves it open."""
+    """Eigen-CAM with the sign of the component settled, which the SVD leaves open."""
 
     def get_cam_image(self, *given: Any) -> Any:
         return get_2d_projection_with_sign_correction(given[3])
 
 
 class _Probing(BaseCAM):  # type: ignore[misc]
-    """Weights found by passes with something changed for one channel at a time."""
+    """Base of CAMs whose channel weights come from passes with one channel changed at a time."""
 
     view: View
 
@@ -137,7 +137,7 @@ class _Probing(BaseCAM):  # type: ignore[misc]
             )
 
     def _weigh(self, image: Any, score: Target, activation: NDArray[np.float32]) -> Any:
-        """(C,) weights of one image (3, H, W) with activation (C, h, w)."""
+        """Weigh the channels, (C,), of one image (3, H, W) with activation (C, h, w)."""
         raise NotImplementedError
 
 
@@ -189,7 +189,7 @@ def _strongest(strength: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 class _without(AbstractContextManager["_without"]):  # noqa: N801
-    """While open, passes of this thread run with channel `channels[i]` of row i set to zero."""
+    """Context in which passes of this thread run with channel `channels[i]` of row i zeroed."""
 
     def __init__(self, view: View, channels: NDArray[np.intp]) -> None:
         self.view, self.channels, self.thread = view, channels, threading.get_ident()
@@ -232,7 +232,7 @@ CAMS: MappingProxyType[str, Callable[[View], Any]] = MappingProxyType(
 
 
 def compute(view: View, tensor: Any, goal: Target, method: str) -> NDArray[np.float32]:
-    """Raw maps of `method` (a key of `CAMS`).
+    """Compute raw maps of `method` (a key of `CAMS`).
 
     Args:
         view: the opened network, in evaluation mode.

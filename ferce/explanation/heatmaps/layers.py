@@ -1,4 +1,4 @@
-"""Which layer of a network carries the map, and how its activations become a grid."""
+"""Choose the layer of a network that carries the map, and reshape its activations to a grid."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ class Layer:
 
 
 def tokens(grid: tuple[int, int]) -> Reshape:
-    """(N, prefix + h * w, C) tokens, row by row, to a map; class, register and other tokens go."""
+    """Return a reshape of (N, prefix + h * w, C) tokens to (N, C, h, w), dropping the prefix."""
     height, width = grid
 
     def reshape(values: Any) -> Any:
@@ -29,12 +29,12 @@ def tokens(grid: tuple[int, int]) -> Reshape:
 
 
 def channels_last(values: Any) -> Any:
-    """(N, h, w, C) as Swin keeps it, to (N, C, h, w)."""
+    """Reshape (N, h, w, C), as Swin keeps it, to (N, C, h, w)."""
     return values.permute(0, 3, 1, 2)
 
 
 def of_timm(network: Any, example: Any) -> Layer:
-    """The layer of a timm network.
+    """Choose the layer of a timm network.
 
     A transformer with a class token hands only that token on from its last block, so its map is the
     input of the last attention (`blocks[-1].norm1`). Any other network is watched on `example`
@@ -53,7 +53,7 @@ def of_timm(network: Any, example: Any) -> Layer:
 
 
 def of_tower(tower: Any, name: str = "vision_model") -> Layer:
-    """The layer of a CLIP or SigLIP vision tower of transformers: the last attention's input."""
+    """Choose the layer of a CLIP or SigLIP tower of transformers: the last attention's input."""
     side = tower.config.image_size // tower.config.patch_size
     last = len(tower.encoder.layers) - 1
     module = tower.encoder.layers[last].layer_norm1
@@ -61,7 +61,7 @@ def of_tower(tower: Any, name: str = "vision_model") -> Layer:
 
 
 def _last_map(network: Any, example: Any) -> Layer:
-    """The last module whose output has places, not before the network's last stage."""
+    """Find the last module whose output keeps places, not before the network's last stage."""
     stage = network.feature_info[-1]["module"]
     for name, shape in reversed(_outputs(network, example)):
         if reshape := _places(network, shape, example.shape[-2:]):
@@ -75,7 +75,7 @@ def _last_map(network: Any, example: Any) -> Layer:
 
 
 def _outputs(network: Any, example: Any) -> list[tuple[str, Sequence[int]]]:
-    """(name, shape) of every module's tensor output, in the order in which the modules end."""
+    """List (name, shape) of every module's tensor output, in the order in which modules end."""
     import torch
 
     seen: list[tuple[str, Sequence[int]]] = []
@@ -99,14 +99,14 @@ def _outputs(network: Any, example: Any) -> list[tuple[str, Sequence[int]]]:
 
 
 def _passes_on(module: Any) -> bool:
-    """Whether the module hands its input on unchanged in evaluation mode."""
+    """Tell whether the module hands its input on unchanged in evaluation mode."""
     return type(module).__name__ in ("Identity", "Dropout", "Dropout2d", "DropPath")
 
 
 def _places(
     network: Any, shape: Sequence[int], image: Sequence[int]
 ) -> tuple[Reshape | None] | None:
-    """The reshape of an output of this shape in a tuple; None where it has no places left."""
+    """Return the reshape for an output of this shape, in a tuple; None where it has no places."""
     channels = getattr(network, "num_features", shape[-1])
     if len(shape) == 4 and getattr(network, "output_fmt", "NCHW") == "NHWC":
         return (channels_last,) if min(shape[1:3]) > 1 else None

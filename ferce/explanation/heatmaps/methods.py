@@ -1,4 +1,4 @@
-"""Heat maps: where a classifier looks for a label, by a method chosen by name; raw values."""
+"""Compute the heat map of a classifier for a label, by a method chosen by name; raw values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Need = Literal["any classifier", "gradients", "attention", "queries"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to make a heat map: what its values mean, and which classifiers it works for.
+    """One way to compute a heat map: what its values mean and what it needs of a classifier.
 
     `need` is "any classifier" (also one that reads action units only, since hiding a region hides
     its units), "gradients" (a `protocols.Explainable`), "attention" (one that is a transformer), or
@@ -127,7 +127,7 @@ def explain(
     method: str = "auto",
     against: str | None = None,
 ) -> Heatmap:
-    """Where `classifier` looks for `label` on `face`.
+    """Compute which parts of `face` `classifier` uses for `label`.
 
     Args:
         classifier: any; what a method needs of it stands in `METHODS`.
@@ -161,7 +161,7 @@ def explain(
 
 
 def choose(classifier: Classifier, face: Face) -> str:
-    """What "auto" stands for.
+    """Choose the method that "auto" stands for.
 
     Region occlusion for a classifier that decides by more than its network (`whole` is true), as
     only hiding shows all that it uses. Attention relevance for a transformer in which it can be
@@ -180,7 +180,7 @@ def choose(classifier: Classifier, face: Face) -> str:
 
 
 def _opened(classifier: Classifier) -> View | None:
-    """The classifier's view; None where it has none, or no layer that keeps places."""
+    """Open the classifier's view; None where it has none, or no layer that keeps places."""
     try:
         return classifier.view() if isinstance(classifier, Explainable) else None
     except ValueError:
@@ -188,7 +188,7 @@ def _opened(classifier: Classifier) -> View | None:
 
 
 def region_shares(values: NDArray[np.floating], regions: Mapping[str, Mask]) -> dict[str, float]:
-    """Share of the heat in each region, 0..1; zeros for an empty map.
+    """Compute the share of the heat in each region, 0..1; zeros for an empty map.
 
     Args:
         values: (S, S) not negative, crop pixels.
@@ -219,7 +219,7 @@ def _check(name: str, question: Question) -> None:
 
 
 def _through(view: View, question: Question, name: str) -> occlusion.Map:
-    """The map of one face through the network, enlarged to crop pixels with its values kept."""
+    """Compute the map of one face through the network, enlarged to crop pixels, values kept."""
     from ferce.explanation.heatmaps import attention, cam
 
     goal = cam.target(view, question.label, question.against)
@@ -229,7 +229,7 @@ def _through(view: View, question: Question, name: str) -> occlusion.Map:
 
 
 def _enlarged(small: NDArray[np.float32], size: int, part: float) -> occlusion.Map:
-    """(S, S) with the small map laid over the middle `part` of the crop."""
+    """Enlarge the small map over the middle `part` of the crop, (S, S)."""
     import cv2
 
     values = np.zeros((size, size), np.float32)
@@ -240,7 +240,7 @@ def _enlarged(small: NDArray[np.float32], size: int, part: float) -> occlusion.M
 
 
 def central(side: int, part: float) -> slice:
-    """The middle `part` (a share) of `side` pixels, as a network sees it that crops its input."""
+    """Return the middle `part` (a share) of `side` pixels, which a network that crops sees."""
     keep = max(round(side * part), 1)
     start = (side - keep) // 2
     return slice(start, start + keep)

@@ -1,4 +1,4 @@
-"""Where any classifier looks: hide parts of a face and see how far a probability falls."""
+"""Occlusion maps for any classifier: hide parts of a face, measure the fall of P(label)."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ DRAWS = 400  # random masks of RISE; the standard error of a pixel is sd(f) / 10
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Why does `classifier` see `label` in `face`, rather than `against` where that is given?"""
+    """A classifier, a face and the label to explain, against a second label where given."""
 
     classifier: Classifier
     face: Face
@@ -32,7 +32,7 @@ class Question:
     against: str | None = None
 
     def drops(self, masks: Iterable[Mask]) -> NDArray[np.float64]:
-        """(N,) fall of P(label) - P(against) when each (S, S) bool mask is hidden."""
+        """Measure the fall (N,) of P(label) - P(against) when each (S, S) bool mask is hidden."""
         hidden = (f for batch in _batches(masks) for f in perturb.hide_masks(self.face, batch))
         shown = itertools.chain([self.face], hidden)
         support = np.concatenate([self._support(faces) for faces in _batches(shown)])
@@ -51,14 +51,14 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def by_region(question: Question) -> Map:
-    """Each region's own drop, painted over its pixels: one row a region and the whole face."""
+    """Paint each region with its own drop; one face for each region and the whole face."""
     names = _regions(question.face)
     drops = question.drops(question.face.regions[name] for name in names)
     return paint(dict(zip(names, drops, strict=True)), question.face)
 
 
 def by_shapley(question: Question) -> Map:
-    """Each region's Shapley value, painted over its pixels: 2^(number of regions) rows are scored.
+    """Paint each region with its Shapley value; 2^(number of regions) faces are scored.
 
     Credits evidence that several regions share, which hiding one region alone cannot show. The
     values of all regions add up to the drop when every region is hidden (Shapley 1953; for models
@@ -72,7 +72,7 @@ def by_shapley(question: Question) -> Map:
 
 
 def shapley(name: str, worth: Mapping[frozenset[str], float]) -> float:
-    """Mean rise of the worth when `name` joins, over all orders in which the members can join.
+    """Compute the mean rise of the worth when `name` joins, over all orders of joining.
 
     Args:
         name: one member.
@@ -87,7 +87,7 @@ def shapley(name: str, worth: Mapping[frozenset[str], float]) -> float:
 
 
 def by_grid(question: Question) -> Map:
-    """Mean drop of the windows over each pixel: a window of two cells slides by one cell."""
+    """Average the drops of the windows over each pixel; a window of two cells slides by one."""
     windows = list(_windows(question.face.size))
     stack = np.stack(windows).astype(np.float64)
     mean = np.tensordot(question.drops(windows), stack, 1) / stack.sum(0)
@@ -95,7 +95,7 @@ def by_grid(question: Question) -> Map:
 
 
 def by_random_masks(question: Question) -> Map:
-    """RISE (Petsiuk, Das & Saenko 2018, arXiv:1806.07421) in its regression form.
+    """Compute RISE (Petsiuk, Das & Saenko 2018, arXiv:1806.07421) in its regression form.
 
     The value of a pixel is cov(drop, hidden) / var(hidden), the expected drop for that pixel: eq. 6
     without the constant that RISE adds everywhere. What chance explains (less than four standard
@@ -106,7 +106,7 @@ def by_random_masks(question: Question) -> Map:
 
 
 def _regress(drops: NDArray[np.float64], hidden: Mask) -> Map:
-    """(S, S) mean rise of `drops` (N,) where a pixel of `hidden` (N, S, S) is true."""
+    """Regress `drops` (N,) on each pixel of `hidden` (N, S, S); return the slopes (S, S)."""
     centred = hidden - hidden.mean(0, dtype=np.float32)
     variance = np.maximum(np.square(centred).mean(0), 1e-3)
     effect = np.tensordot(drops - drops.mean(), centred, 1) / len(drops) / variance
@@ -115,7 +115,7 @@ def _regress(drops: NDArray[np.float64], hidden: Mask) -> Map:
 
 
 def _random_masks(size: int, rng: np.random.Generator) -> Mask:
-    """(DRAWS, S, S) coarse coin tosses, enlarged bilinearly, shifted at random (RISE, 3.2)."""
+    """Draw (DRAWS, S, S) coarse random masks, enlarged bilinearly and shifted (RISE, 3.2)."""
     import cv2
 
     cell = math.ceil(size / CELLS)
@@ -128,7 +128,7 @@ def _random_masks(size: int, rng: np.random.Generator) -> Mask:
 
 
 def _windows(size: int) -> Iterator[Mask]:
-    """CELLS x CELLS masks that together cover every pixel."""
+    """Yield CELLS x CELLS masks that together cover every pixel."""
     edges = np.linspace(0, size, CELLS + 2).round().astype(int)
     for row, column in itertools.product(range(CELLS), repeat=2):
         mask = np.zeros((size, size), np.bool_)
@@ -146,7 +146,7 @@ def _regions(face: Face) -> tuple[str, ...]:
 
 
 def paint(amounts: Mapping[str, float], face: Face) -> Map:
-    """Regions filled with their amount, borders softened; a negative amount is drawn as none.
+    """Fill regions with their amount and soften the borders; negative amounts are drawn as 0.
 
     Where two soft borders meet, a pixel takes the weighted mean, so no pixel exceeds its regions.
     """
@@ -158,7 +158,7 @@ def paint(amounts: Mapping[str, float], face: Face) -> Map:
 
 
 def _soften(values: NDArray[np.floating], share: float) -> Map:
-    """Gaussian blur with a standard deviation of `share` of the side."""
+    """Blur by a Gaussian with a standard deviation of `share` of the side."""
     import cv2
 
     return np.asarray(cv2.GaussianBlur(np.float32(values), (0, 0), share * len(values)))

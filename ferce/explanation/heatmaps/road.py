@@ -1,4 +1,4 @@
-"""ROAD: what a network loses when the most, or the least, relevant pixels are filled in.
+"""ROAD: measure what a network loses when the most or least relevant pixels are filled in.
 
 Rong et al., ICML 2022 (arXiv 2202.00449). Filling in by the neighbours gives away nothing about the
 shape of what was removed. The equations of the fill are those of pytorch-grad-cam.
@@ -27,7 +27,7 @@ def road(
     seed: int = 0,
     percentiles: Sequence[int] = PERCENTILES,
 ) -> float:
-    """(P(label) without the least relevant - without the most relevant) / 2; higher is better.
+    """Compute (P(label) without the least - without the most relevant) / 2; higher is better.
 
     Args:
         view: the network, whose scores become probabilities by softmax.
@@ -56,7 +56,7 @@ def road(
 def fill(
     image: NDArray[np.float32], kept: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The (3, H, W) image with each pixel outside `kept` the weighted mean of its eight neighbours.
+    """Fill each pixel of (3, H, W) outside `kept` by the weighted mean of its 8 neighbours.
 
     Missing neighbours are unknowns of the same linear system; a little noise is added.
     """
@@ -66,16 +66,16 @@ def fill(
 
     mask = kept.astype(np.float32)
     system, values = NoisyLinearImputer.setup_sparse_system(mask, image, neighbors_weights)
-    found = spsolve(csc_matrix(system), values)  # (missing, 3)
+    solution = spsolve(csc_matrix(system), values)  # (missing, 3)
     made = image.copy()
-    made[:, ~kept] = found.T + NOISE * rng.standard_normal(found.T.shape)
+    made[:, ~kept] = solution.T + NOISE * rng.standard_normal(solution.T.shape)
     return made
 
 
 def _ranked(
     heat: NDArray[np.floating], part: float, shape: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(H, W) ranks 0..1 of the heat in what the network sees of the crop."""
+    """Rank the heat, (H, W) in 0..1, in the part of the crop that the network sees."""
     import cv2
 
     seen = central(heat.shape[0], part)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ferce.core.protocols import View
 from ferce.core.types import Face, Heatmap, Scores
@@ -21,27 +20,27 @@ LARGEST = 500_000_000  # parameters; the check holds a second copy of the networ
 
 @dataclass(frozen=True, eq=False)
 class Randomised:
-    """An `Explainable` classifier with every weight tensor shuffled; `original` is left alone."""
+    """An `Explainable` classifier with every weight tensor shuffled, beside its original."""
 
     original: Any
     opened: View
 
     @property
     def name(self) -> str:
-        """The spec of the original."""
+        """Spec of the original, marked as random."""
         return f"{self.original.name} with random weights"
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """Of the original; maps by gradients do not ask for them."""
+        """Return the original's scores; maps by gradients do not ask for them."""
         return self.original.scores(faces)  # type: ignore[no-any-return]
 
     def view(self) -> View:
-        """The network with random weights."""
+        """Return the network with random weights."""
         return self.opened
 
 
 def randomised(classifier: Any, seed: int = 0) -> Randomised:
-    """A copy whose weights are permuted within each tensor, so that their spread stays.
+    """Copy a classifier with weights permuted within each tensor, so that their spread stays.
 
     Raises:
         ValueError: the network is too large to hold twice.
@@ -61,20 +60,13 @@ def randomised(classifier: Any, seed: int = 0) -> Randomised:
 
 
 def likeness(heatmap: Heatmap, face: Face, other: Randomised) -> float | None:
-    """Spearman correlation of the map with that of the random network; near 0 is as it should be.
+    """Correlate the map (Spearman) with the random network's; near 0 is as it should be.
 
-    None when either map is empty.
+    None when either map is empty or flat.
     """
+    from scipy.stats import spearmanr
+
     again = heatmaps.explain(other, face, heatmap.label, heatmap.method)
-    if heatmap.empty or again.empty:
+    if heatmap.empty or again.empty or not np.ptp(heatmap.values) or not np.ptp(again.values):
         return None
-    return _spearman(heatmap.values, again.values)
-
-
-def _spearman(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
-    from scipy.stats import rankdata
-
-    one, two = rankdata(a.ravel()), rankdata(b.ravel())
-    if not one.std() or not two.std():
-        return None
-    return float(np.corrcoef(one, two)[0, 1])
+    return float(spearmanr(heatmap.values.ravel(), again.values.ravel()).statistic)

@@ -1,4 +1,4 @@
-"""Explanations: composed from measured units, parsed into claims, checked, and repaired."""
+"""Texts of explanations: composed from measured units, parsed, checked and repaired."""
 
 from ferce.explanation.text.composition import PHRASINGS, compose, phrasing_of
 from ferce.explanation.text.parsing import parse

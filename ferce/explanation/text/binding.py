@@ -1,4 +1,4 @@
-"""Which part of the face each state is said of."""
+"""Bind each state ("raised") to the part of the face ("brows") that it is said of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _FILLERS = words(
 
 @dataclass(frozen=True)
 class Item:
-    """Tokens [i, j) that are a part, a state, a name, a pronoun or another subject."""
+    """A part, a state, a name, a pronoun or another subject: tokens [i, j) of a sentence."""
 
     kind: str
     name: str
@@ -38,7 +38,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Bound:
-    """A state, its part (None where it needs none), what they mean and the tokens they span."""
+    """A state, its part (None where it needs none), their meaning and the tokens they span."""
 
     state: Item
     part: Item | None
@@ -50,7 +50,7 @@ class Bound:
 def bind(
     items: Sequence[Item], lemmas: Sequence[str], last: Item | None
 ) -> tuple[list[Bound], list[Item]]:
-    """The states with their parts, and the parts of which nothing is said.
+    """Bind the states of a sentence to their parts; return also the parts without a state.
 
     Args:
         items: of one sentence, in order.
@@ -75,7 +75,7 @@ class _Reader:
         self.owned: set[int] = set()
 
     def parts_of(self, state: Item) -> list[tuple[Item | None, str]]:
-        """(part, how it is tied) for a state; [] when it says nothing."""
+        """List (part, how it is tied) for a state; [] when it says nothing."""
         if state.name in WHOLE:
             return [(None, "alone")]
         behind, before = self._behind(state), self._before(state)
@@ -93,9 +93,9 @@ class _Reader:
         return []
 
     def shared(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Second parts of pairs like "raised brows and lids", which share the state."""
+        """List second parts of pairs like "raised brows and lids", which share the state."""
         owners = {p.i for _, p, _ in pairs if p is not None}
-        found: list[Pair] = []
+        second_pairs: list[Pair] = []
         for state, part, how in pairs:
             if part is None or how != "direct":
                 continue
@@ -103,11 +103,11 @@ class _Reader:
             joined = self.lemmas[part.j : second.i] in (["and"], ["or"])
             ruled = second.kind == "part" and (state.name, second.name) in RULES
             if joined and ruled and second.i not in owners:
-                found.append((state, second, "shared"))
-        return found
+                second_pairs.append((state, second, "shared"))
+        return second_pairs
 
     def _behind(self, state: Item) -> tuple[Item, str] | None:
-        """The part that follows the state: "raised brows", "raised and drawn brows"."""
+        """Find the part that follows the state: "raised brows", "raised and drawn brows"."""
         how, k, strange = "direct", state.j, 0
         while k < len(self.lemmas) and strange <= 2:
             item = self._at(k)
@@ -127,16 +127,16 @@ class _Reader:
         return None
 
     def _blocks(self, k: int, state: Item) -> bool:
-        """Whether the word keeps a state from the part behind it; "of" right behind does not."""
+        """Tell whether a word parts a state from what follows; "of" right behind does not."""
         word = self.lemmas[k]
         return word in _STOPS or (word in _PREPOSITIONS and k != state.j)
 
     def _is_strange(self, word: str) -> bool:
-        """Whether a word between state and part may be an adjective we do not know."""
+        """Tell whether a word between state and part may be an adjective not in the lexicon."""
         return not (word in _FILLERS or word in _PREPOSITIONS or word.endswith("ly"))
 
     def _chained(self, k: int) -> bool:
-        """Whether another state follows, which shares the part behind both."""
+        """Tell whether another state follows, which shares the part behind both."""
         while k < len(self.lemmas) and (
             self.lemmas[k].endswith("ly") or self.lemmas[k] in ("and", "somewhat")
         ):
@@ -145,7 +145,7 @@ class _Reader:
         return item is not None and item.kind == "state" and item.name not in ALONE
 
     def _before(self, state: Item) -> tuple[Item, str] | None:
-        """The part the state is said of: "the brows, slightly raised", "they are raised"."""
+        """Find the part the state is said of: "the brows, slightly raised", "they are raised"."""
         for item in reversed([x for x in self.items if x.j <= state.i]):
             if item.kind == "other":
                 return None
@@ -159,7 +159,7 @@ class _Reader:
         return None
 
     def _enumerated(self, part: Item, state: Item) -> bool:
-        """Whether a list goes on between part and state, as in "closed eyes and raised brows"."""
+        """Tell whether a list goes on between the two, as in "closed eyes and raised brows"."""
         between = self.lemmas[part.j : state.i]
         return bool({"and", ","}.intersection(between)) and "be" not in between
 
@@ -168,14 +168,14 @@ class _Reader:
         return before[-1] if before else self.last
 
     def _aside(self, part: Item) -> bool:
-        """Whether the part is only compared with: "unlike the mouth"."""
+        """Tell whether the part is only compared with: "unlike the mouth"."""
         k = part.i - 1
         while k >= 0 and self.lemmas[k] in _FILLERS:
             k -= 1
         return k >= 0 and self.lemmas[k] in ("unlike", "than")
 
     def _tie(self, part: Item, state: Item) -> str:
-        """Linked when nothing but links and other states stand between part and state."""
+        """Return "linked" when only links and other states stand between the two, else "far"."""
         k = part.j
         while k < state.i:
             item = self._at(k)
@@ -191,20 +191,20 @@ class _Reader:
         return "linked"
 
     def _group(self, state: Item, part: Item) -> list[tuple[Item | None, str]]:
-        """Parts listed before `part` that share its state: "the eyes and mouth are open"."""
-        found: list[tuple[Item | None, str]] = []
+        """List parts before `part` that share its state: "the eyes and mouth are open"."""
+        group: list[tuple[Item | None, str]] = []
         end = part.i
         for item in reversed([x for x in self.items if x.j <= part.i]):
             between = [w for w in self.lemmas[item.j : end] if w not in _FILLERS]
             if item.kind != "part" or not between or not set(between) <= {"and", "or", "nor", ","}:
                 break
             if (state.name, item.name) in RULES and not self._has_own(item):
-                found.append((item, "grouped"))
+                group.append((item, "grouped"))
             end = item.i
-        return found
+        return group
 
     def _has_own(self, part: Item) -> bool:
-        """Whether a state stands right before the part."""
+        """Tell whether a state stands right before the part."""
         k = part.i - 1
         while k >= 0 and self.lemmas[k] in _FILLERS:
             k -= 1
@@ -220,7 +220,7 @@ def replace_place(part: Item, place: Item) -> Item:
 
 
 def _spans(pairs: Sequence[Pair], lemmas: Sequence[str]) -> list[Bound]:
-    """Each state with its part in one span where they stand together, and no token in two spans."""
+    """Join each state with its part in one span where they stand together; none overlap."""
     order = sorted(pairs, key=lambda x: _distance(x[0], x[1]))
     owned: set[int] = set()
     made = []
@@ -240,7 +240,7 @@ def _spans(pairs: Sequence[Pair], lemmas: Sequence[str]) -> list[Bound]:
 
 
 def _trailing(state: Item) -> tuple[str, ...]:
-    """Particles that end a phrase behind its part: "presses the lips together"."""
+    """Return the particles that end a phrase behind its part: "presses the lips together"."""
     return ("wide",) if state.name == "wide open" else ("together", "up", "down", "shut")
 
 
@@ -257,7 +257,7 @@ def _distance(state: Item, part: Item | None) -> int:
 
 
 def _together(state: Item, part: Item, how: str, pairs: Sequence[Pair]) -> bool:
-    """Whether part and state may share a span: tied closely, with no other state between."""
+    """Tell whether part and state may share a span: close, with no other state between."""
     low, high = min(state.j, part.j), max(state.i, part.i)
     between = any(low <= s.i < high for s, _, _ in pairs if s.i != state.i)
     return how in ("direct", "linked") and part.kind == "part" and not between

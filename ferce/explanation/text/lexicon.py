@@ -1,4 +1,4 @@
-"""What words about a face mean: body parts, states, and the action units of each pair.
+"""Lexicon of facial movement: body parts, states, and the action units of each pair.
 
 Patterns run over lemmas joined by blanks. In them `~` is an optional side ("left") and `^` are
 optional determiners ("the", "both of her").
@@ -20,7 +20,7 @@ _SIDE = r"(?:(?:left|right)(?: hand)? )?"
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """The pattern with `~` and `^` filled in, matching whole lemmas."""
+    """Compile a pattern with `~` and `^` filled in, matching whole lemmas."""
     return re.compile(rf"\b(?:{pattern})\b".replace("~", _SIDE).replace("^", _DET))
 
 
@@ -152,23 +152,23 @@ UNMEASURED = compiled(f"{_STATES['unmeasured']}|{_STATES['tense']}")
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a part in a state says: these units are there, or not; no units is the region alone."""
+    """What a part in a state means: units present, or absent; no units means the region alone."""
 
     units: tuple[int, ...] = ()
     negated: bool = False
 
 
 def _rules(text: str) -> dict[tuple[str, str], Meaning]:
-    """Rules written as `state: part, part = units`; a minus says that the units are absent."""
-    found = {}
+    """Read rules written as `state: part, part = units`; a minus says the units are absent."""
+    rules = {}
     for row in filter(str.strip, text.splitlines()):
         state, rest = row.split(":")
         for clause in rest.split(";"):
             parts, numbers = clause.split("=")
             units = tuple(int(n) for n in numbers.replace("-", "").split())
             for part in parts.split(","):
-                found[state.strip(), part.strip()] = Meaning(units, "-" in numbers)
-    return found
+                rules[state.strip(), part.strip()] = Meaning(units, "-" in numbers)
+    return rules
 
 
 RULES = MappingProxyType(
@@ -262,13 +262,13 @@ MUSCLES = MappingProxyType(
 
 
 def _named() -> dict[re.Pattern[str], tuple[int, ...]]:
-    """FACS names; those that are also plain words ("eyes closed") only with a code behind."""
-    found: dict[re.Pattern[str], tuple[int, ...]] = {}
+    """Build patterns of FACS names; plain words ("eyes closed") only match before a code."""
+    patterns: dict[re.Pattern[str], tuple[int, ...]] = {}
     for number, row in UNITS.items():
         lemmas = " ".join(token.lemma for token in tokens(row.name))
         plain = not row.name.endswith(("er", "or"))
-        found[re.compile(rf"\b{lemmas}\b" + (r"(?= \()" if plain else ""))] = (number,)
-    return found
+        patterns[re.compile(rf"\b{lemmas}\b" + (r"(?= \()" if plain else ""))] = (number,)
+    return patterns
 
 
 NAMES = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Which action units a text claims, against those that were annotated."""
+"""Compare the action units that a text claims with those that were annotated."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ COUNTS = tuple(item.name for item in fields(Mentions))
 
 
 def compare(text: str, there: Collection[int], faint: Collection[int] = ()) -> Mentions:
-    """The text's claims against the annotation.
+    """Count the text's claims against the annotation.
 
     A phrase that means one of several units ("raised brows": AU1 or AU2) is one claim, right when
     any of them is there. Regions named without a movement claim nothing.

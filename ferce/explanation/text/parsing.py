@@ -1,4 +1,4 @@
-"""Text to cues: which action unit or region each claim is about, on which side, and whether denied.
+"""Parse text to cues: the action unit or region of each claim, its side, and if it is denied.
 
 A sentence is read as parts ("brows"), states ("raised") and the words that link them. A state
 belongs to the part right behind it, else to the part it is said of, and the pair is looked up in
@@ -60,7 +60,7 @@ _PATTERNS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
 
 
 def parse(text: str) -> tuple[Cue, ...]:
-    """The claims of a text about facial movements, in the order of the text.
+    """Parse the claims of a text about facial movements, in the order of the text.
 
     A phrase that names two units ("raised brows") gives one cue each over the same span; other
     spans never overlap. What is only supposed ("if the brows were raised"), general or figurative
@@ -69,8 +69,8 @@ def parse(text: str) -> tuple[Cue, ...]:
     cues: list[Cue] = []
     last: Item | None = None
     for part in _sentences(tokens(text)):
-        found, last = _read(text, part, last)
-        cues += found
+        fresh, last = _read(text, part, last)
+        cues += fresh
     return tuple(cues)
 
 
@@ -102,7 +102,7 @@ class _Claim:
 
 
 def _read(text: str, words: list[Token], last: Item | None) -> tuple[list[Cue], Item | None]:
-    """The cues of one sentence and its last part, which a pronoun of the next may mean."""
+    """Read the cues of one sentence and its last part, which a pronoun of the next may mean."""
     sentence = Sentence([w.lemma for w in words])
     items = _items(sentence)
     bound, free = bind(items, sentence.lemmas, last)
@@ -121,7 +121,7 @@ def _read(text: str, words: list[Token], last: Item | None) -> tuple[list[Cue], 
 
 
 def _items(sentence: Sentence) -> list[Item]:
-    """Parts, states, names, pronouns and other subjects in order; none overlaps another."""
+    """List parts, states, names, pronouns and other subjects in order; none overlap."""
     taken = sentence.marks([*idioms(sentence), *sentence.ranges(APART)])
     items: list[Item] = []
     for kind, name, pattern in _PATTERNS:
@@ -145,7 +145,7 @@ def _bound_claim(b: Bound) -> Iterator[_Claim]:
 
 
 def _absorbed(claims: Sequence[_Claim], lemmas: Sequence[str]) -> list[_Claim]:
-    """The claims, with "pulled up into a smile" read as the smile it ends in."""
+    """Merge claims such as "pulled up into a smile" into the last one, the smile."""
     made: list[_Claim] = []
     for claim in claims:
         gap = lemmas[made[-1].j : claim.i] if made else []
@@ -157,46 +157,46 @@ def _absorbed(claims: Sequence[_Claim], lemmas: Sequence[str]) -> list[_Claim]:
 
 
 def _named(sentence: Sentence, claims: Sequence[_Claim]) -> list[_Claim]:
-    """Claims of names and muscles: "cheek raiser", "zygomaticus major"."""
-    found: list[_Claim] = []
+    """List claims by name or muscle: "cheek raiser", "zygomaticus major"."""
+    named: list[_Claim] = []
     for pattern, units in NAMES.items():
         for i, j in sentence.ranges(pattern):
-            if not any(c.i < j and i < c.j for c in [*claims, *found]):
-                found.append(_Claim(i, j, i, units, UNITS[units[0]].region, False))
-    return found
+            if not any(c.i < j and i < c.j for c in [*claims, *named]):
+                named.append(_Claim(i, j, i, units, UNITS[units[0]].region, False))
+    return named
 
 
 def _codes(sentence: Sentence, claims: list[_Claim]) -> list[_Claim]:
-    """Claims of codes that no phrase of the sentence makes already.
+    """List claims by code that no phrase of the sentence makes already.
 
     Codes in brackets behind a phrase say which of its units are meant.
     """
-    found: list[_Claim] = []
+    coded: list[_Claim] = []
     for place, number in _numbers(sentence):
         said = [c for c in claims if number in c.units and c.i <= place]
-        if number in UNITS and not said and not any(number in c.units for c in found):
+        if number in UNITS and not said and not any(number in c.units for c in coded):
             near = [c for c in claims if c.j <= place]
             at = near[-1].at if near and "(" in sentence.lemmas[near[-1].j : place] else place
             start = _code_start(sentence.lemmas, place)
             claims[:] = [_beside(c, start, place) for c in claims]
-            found.append(_Claim(start, place + 1, at, (number,), UNITS[number].region, False))
+            coded.append(_Claim(start, place + 1, at, (number,), UNITS[number].region, False))
     for k, claim in enumerate(claims):
         bracket = _bracket(sentence, claim.j)
         kept = tuple(u for u in claim.units if u in bracket)
         if kept and len(claim.units) > 1:
             claims[k] = replace(claim, units=kept)
-    return found
+    return coded
 
 
 def _beside(claim: _Claim, start: int, place: int) -> _Claim:
-    """The claim with its span cut where a code that is a claim of its own stands within it."""
+    """Cut the claim's span where a code that is a claim of its own stands within it."""
     if not claim.i <= place < claim.j:
         return claim
     return replace(claim, i=claim.at) if claim.at > place else replace(claim, j=start)
 
 
 def _numbers(sentence: Sentence) -> Iterator[tuple[int, int]]:
-    """(token, unit) of each code: "AU1", "action units 1, 2 and 5"."""
+    """Yield (token, unit) of each code: "AU1", "action units 1, 2 and 5"."""
     for i, j in sentence.ranges(_CODES):
         for k in range(i, j):
             if sentence.lemmas[k].isdigit():
@@ -204,7 +204,7 @@ def _numbers(sentence: Sentence) -> Iterator[tuple[int, int]]:
 
 
 def _code_start(lemmas: Sequence[str], place: int) -> int:
-    """The "au" or "action unit" right before a number, which belong to its span."""
+    """Find the "au" or "action unit" right before a number, which belongs to its span."""
     if lemmas[place - 1] in ("au", "facs"):
         return place - 1
     if place > 1 and lemmas[place - 2 : place] == ["action", "unit"]:
@@ -213,7 +213,7 @@ def _code_start(lemmas: Sequence[str], place: int) -> int:
 
 
 def _bracket(sentence: Sentence, start: int) -> set[int]:
-    """The codes in brackets that open at token `start`."""
+    """Collect the codes in brackets that open at token `start`."""
     lemmas = sentence.lemmas
     if start >= len(lemmas) or lemmas[start] != "(" or ")" not in lemmas[start:]:
         return set()
@@ -222,7 +222,7 @@ def _bracket(sentence: Sentence, start: int) -> set[int]:
 
 
 def _covered(part: Item, claims: Sequence[_Claim]) -> bool:
-    """Whether the sentence says more of the part's region than its name."""
+    """Tell whether the sentence says more of the part's region than its name."""
     region = REGION[part.name]
     same = (c.region == region or any(region in UNITS[u].also for u in c.units) for c in claims)
     return part.name == "bare corner" or any(same)
@@ -234,7 +234,7 @@ def _cues(
     denied, unreal = negated(sentence), supposed(sentence)
     doubted = hedged(sentence, [(c.at, _end(c)) for c in claims])
     sides = Sides(sentence, [(c.i, c.j) for c in claims])
-    found, seen = [], set[tuple[int, str | None]]()
+    cues, seen = [], set[tuple[int, str | None]]()
     for k, claim in enumerate(claims):
         if unreal[claim.at]:
             continue
@@ -253,10 +253,10 @@ def _cues(
         if not claim.units and (start, claim.region) in seen:
             continue
         seen.add((start, claim.region))
-        found += [replace(cue, unit=u) for u in claim.units] or [cue]
-    return found
+        cues += [replace(cue, unit=u) for u in claim.units] or [cue]
+    return cues
 
 
 def _end(claim: _Claim) -> int:
-    """Where the words of a claim that a trailing "slightly" may follow end."""
+    """Return the end of the words that a trailing "slightly" may follow."""
     return max(claim.j, claim.at + 1)

@@ -1,4 +1,4 @@
-"""Answers to questions about a face, read from its measured action units."""
+"""Answer questions about a face from its measured action units."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _WORDS = MappingProxyType({"happy": "happiness|happy|joy|smiling face", "sad": "
 
 
 def reply(face: Face, question: str) -> str:
-    """The answer to a question, from the measured units; says so when they do not tell."""
+    """Answer a question from the measured units; say so when they do not tell."""
     if not any(u.confidence >= TRUSTED for u in face.units.values()):
         return f"{UNTOLD} No facial movement was measured on this face."
     text = " ".join(token.lemma for token in tokens(question))
@@ -42,15 +42,15 @@ def reply(face: Face, question: str) -> str:
 
 
 def _about_units(face: Face, cues: Sequence[Cue], choice: bool) -> str:
-    """Yes or no to what was asked, with what is there instead; a choice gets no yes or no."""
-    told = {u: _state(face, u, c.side) for c in cues for u in [c.unit or 0]}
-    present = [face.units[u] for u, there in told.items() if there]
-    untold = [u for u, there in told.items() if there is None]
+    """Answer yes or no and say what is there; a choice gets no yes or no."""
+    states = {u: _state(face, u, c.side) for c in cues for u in [c.unit or 0]}
+    present = [face.units[u] for u, there in states.items() if there]
+    untold = [u for u, there in states.items() if there is None]
     if present:
         said = joined(p.coded for p in phrases(present))
         denied = all(c.negated for c in cues)
         return f"{opened(said)}." if choice else f"{'No' if denied else 'Yes'}, {said}."
-    clear = [u for u, there in told.items() if there is False]
+    clear = [u for u, there in states.items() if there is False]
     if not clear:
         asked = joined((phrase((u,)).coded for u in untold), "or")
         return f"Whether {asked} cannot be told from this photo."
@@ -67,7 +67,7 @@ def _doubt(units: Sequence[int]) -> str:
 
 
 def _state(face: Face, unit: int, side: str | None) -> bool | None:
-    """Whether a unit is there (on a side); None when this photo does not tell."""
+    """Tell whether a unit is there (on a side); None when this photo does not show it."""
     seen = face.units.get(unit)
     if seen is None or seen.confidence < TRUSTED:
         return None
@@ -76,7 +76,7 @@ def _state(face: Face, unit: int, side: str | None) -> bool | None:
 
 
 def _instead(face: Face, cues: Sequence[Cue]) -> str:
-    """What the regions asked about do show."""
+    """Describe what the regions asked about do show."""
     regions = dict.fromkeys(c.region for c in cues if c.region)
     return " ".join(_about_region(face, r) for r in regions)
 
@@ -122,7 +122,7 @@ _OTHER_NAMES = {
 
 
 def _reading(face: Face) -> Prediction:
-    """What the action units alone resemble; the classifier's own reading is shown elsewhere."""
+    """Decide the label from the action units alone, without the classifier."""
     weighed = posterior([face.units])
     scores = Scores(weighed.classes(), weighed.neutral, weighed.single)
     return decide(scores, 0, face, "prototypes")
@@ -130,17 +130,17 @@ def _reading(face: Face) -> Prediction:
 
 def _expression(face: Face, text: str) -> str:
     del text
-    found = _reading(face)
-    if found.label is None:
+    reading = _reading(face)
+    if reading.label is None:
         return "By its measured movements the expression is unclear. " + _all(face, "")
-    label = found.label if found.label == NEUTRAL else NOUNS.get(found.label, found.label)
+    label = reading.label if reading.label == NEUTRAL else NOUNS.get(reading.label, reading.label)
     return f"By its measured movements the expression resembles *{label}*."
 
 
 def _combined(face: Face, text: str) -> str:
     del text
-    found = _reading(face)
-    parts = components(found.label) if found.label else ()
+    reading = _reading(face)
+    parts = components(reading.label) if reading.label else ()
     if len(parts) == 2:
         return f"Its measured movements resemble {joined(NOUNS[p] for p in parts)}."
     if parts:
@@ -149,12 +149,12 @@ def _combined(face: Face, text: str) -> str:
 
 
 def _component(face: Face, text: str) -> str:
-    """Which active units speak for the emotions that the question names."""
+    """List the active units that speak for the emotions that the question names."""
     asked = [p for p, words in _WORDS.items() if re.search(rf"\b(?:{words})\b", text)]
     answers = []
     for basic in asked:
-        found = [u for u in active(face.units) if fits(u.unit, basic)]
-        said = joined(p.coded for p in phrases(found))
+        fitting = [u for u in active(face.units) if fits(u.unit, basic)]
+        said = joined(p.coded for p in phrases(fitting))
         noun = NOUNS[basic]
         answers.append(
             f"For {noun}: {said}." if said else f"No measured movement speaks for {noun}."
@@ -163,17 +163,17 @@ def _component(face: Face, text: str) -> str:
 
 
 def _tension(face: Face, text: str) -> str:
-    """Where muscles are tight: units that draw together, tighten, press or stretch."""
+    """Describe where muscles are tight: units that draw together, tighten, press or stretch."""
     regions = [r for r in REGIONS if _names(text, r)]
-    found = [
+    tense = [
         u
         for u in active(face.units)
         if u.unit in _TENSION and (not regions or UNITS[u.unit].region in regions)
     ]
-    if not found:
+    if not tense:
         where = f" of the {joined(regions)}" if regions else ""
         return f"No clear tension shows in the measured movements{where}."
-    return f"Tension shows where {joined(p.clause for p in phrases(found))}."
+    return f"Tension shows where {joined(p.clause for p in phrases(tense))}."
 
 
 def _sides(face: Face, text: str) -> str:
@@ -192,10 +192,10 @@ def _all(face: Face, text: str) -> str:
 
 def _strongest(face: Face, text: str) -> str:
     del text
-    found: Sequence[UnitEvidence] = active(face.units)
-    if not found:
+    units: Sequence[UnitEvidence] = active(face.units)
+    if not units:
         return "No facial movement is clear enough to be named."
-    return f"Most clearly {phrases(found[:1])[0].coded}."
+    return f"Most clearly {phrases(units[:1])[0].coded}."
 
 
 _EMOTIONS = "|".join(_WORDS.values())

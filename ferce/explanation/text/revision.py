@@ -1,4 +1,4 @@
-"""Repair an explanation: what the face contradicts is taken out and named."""
+"""Repair an explanation: remove what the face contradicts, and name it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ _SEGMENT = re.compile(r"[^.!?;:]+(?:[.!?;:](?!\s|$)[^.!?;:]*)*[.!?;:]*\s*")
 
 
 def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, tuple[Cue, ...]]:
-    """The explanation without the claims that the face contradicts, and what was dropped.
+    """Remove the claims that the face contradicts; return also the cues that were dropped.
 
     Segments without such a claim stay word for word; of the others only supported claims are said
     again. Last sentences name what was left out. The new cues carry the verdicts of the old.
@@ -37,14 +37,14 @@ def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, 
 
 
 def _leaving(match: re.Match[str], cues: Iterable[Cue]) -> list[Cue]:
-    """The claims that a segment loses; next to one that is contradicted, those that are untold."""
+    """List the claims a segment loses: with a contradicted one also those not supported."""
     here = [c for c in cues if match.start() <= c.start < match.end()]
     wrong = any(c.seen == "contradicted" for c in here)
     return [c for c in here if c.seen != "supported"] if wrong else []
 
 
 def _segment(match: re.Match[str], cues: Iterable[Cue]) -> str:
-    """The segment, its claims that stand said anew, or nothing but its end mark."""
+    """Repeat the segment, or word its supported claims anew; else keep only its end mark."""
     body = match.group().strip()
     here = [c for c in cues if match.start() <= c.start < match.end()]
     if not _leaving(match, cues):
@@ -55,7 +55,7 @@ def _segment(match: re.Match[str], cues: Iterable[Cue]) -> str:
 
 
 def _rejoined(segments: Iterable[str]) -> str:
-    """Segments in a row; an emptied one hands its end mark to the one before."""
+    """Join segments; an emptied one hands its end mark to the one before."""
     made: list[str] = []
     for segment in segments:
         if len(segment) > 1:
@@ -68,7 +68,7 @@ def _rejoined(segments: Iterable[str]) -> str:
 
 
 def _named(dropped: Sequence[Cue]) -> list[str]:
-    """What was left out, said as the face shows it."""
+    """Word what was left out, as the face shows it."""
     wrong = [c for c in dropped if c.seen == "contradicted"]
     absent = [_noun(c) for c in _once(c for c in wrong if not c.negated)]
     present = [_clause(replace(c, negated=False)) for c in _once(c for c in wrong if c.negated)]
@@ -89,15 +89,15 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
 
 
 def _once(cues: Iterable[Cue]) -> list[Cue]:
-    """The first cue of each unit, region and side."""
-    found: dict[object, Cue] = {}
+    """Keep the first cue of each unit, region and side."""
+    first: dict[object, Cue] = {}
     for cue in cues:
-        found.setdefault((cue.unit, cue.region if cue.unit is None else None, cue.side), cue)
-    return list(found.values())
+        first.setdefault((cue.unit, cue.region if cue.unit is None else None, cue.side), cue)
+    return list(first.values())
 
 
 def _clause(cue: Cue) -> str:
-    """The claim as a clause: "the lips are parted", "the mouth moves"."""
+    """Word the claim as a clause: "the lips are parted", "the mouth moves"."""
     if cue.unit is None:
         return f"the {cue.region} {'show no' if cue.negated else 'show'} movement"
     clause = phrase((cue.unit,), cue.side, cue.hedged).clause
@@ -115,7 +115,7 @@ def _noun(cue: Cue) -> str:
 
 
 def _with_verdicts(fresh: Sequence[Cue], old: Sequence[Cue]) -> tuple[Cue, ...]:
-    """The new cues with the verdicts of the old ones on the same unit, region and side.
+    """Copy to new cues the verdicts of old ones on the same unit, region and side.
 
     A claim turned round ("no smile" for "a smile") has the opposite verdict.
     """

@@ -1,4 +1,4 @@
-"""How far a negation, a hedge or a condition reaches: marks on the tokens of one sentence."""
+"""Scope of negations, hedges, conditions and sides: marks on the tokens of one sentence."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ _CONTRAST = words("but yet however though although while whereas : — –")
 
 
 class Sentence:
-    """Lemmas of one sentence as a string, with the way back from characters to tokens."""
+    """Lemmas of one sentence as a string, with the token of each character."""
 
     def __init__(self, lemmas: Sequence[str]) -> None:
         self.lemmas = list(lemmas)
@@ -61,21 +61,21 @@ class Sentence:
         self._token = [i for i, word in enumerate(lemmas) for _ in range(len(word) + 1)]
 
     def ranges(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-        """Token ranges [i, j) where the pattern matches."""
+        """Yield token ranges [i, j) where the pattern matches."""
         for match in pattern.finditer(self.text):
             if match.end() > match.start():
                 yield self._token[match.start()], self._token[match.end() - 1] + 1
 
     def marks(self, ranges: Iterator[tuple[int, int]] | Sequence[tuple[int, int]]) -> Marks:
-        """True for the tokens within any of the ranges."""
-        found = [False] * len(self.lemmas)
+        """Mark the tokens within any of the ranges."""
+        marks = [False] * len(self.lemmas)
         for i, j in ranges:
-            found[i:j] = [True] * (j - i)
-        return found
+            marks[i:j] = [True] * (j - i)
+        return marks
 
 
 def negated(sentence: Sentence) -> Marks:
-    """True for the tokens that a negation denies."""
+    """Mark the tokens that a negation denies."""
     harmless = sentence.marks(sentence.ranges(_HARMLESS))
     reach: list[tuple[int, int]] = []
     for pattern, nominal in ((_CLAUSAL, False), (_NOMINAL, True)):
@@ -87,7 +87,7 @@ def negated(sentence: Sentence) -> Marks:
 
 
 def supposed(sentence: Sentence) -> Marks:
-    """True for the tokens that are only supposed: "if the brows were raised"."""
+    """Mark the tokens that are only supposed: "if the brows were raised"."""
     if _GENERAL.match(sentence.text):
         return [True] * len(sentence.lemmas)
     return sentence.marks(
@@ -96,7 +96,7 @@ def supposed(sentence: Sentence) -> Marks:
 
 
 def hedged(sentence: Sentence, states: Sequence[tuple[int, int]]) -> Marks:
-    """True for the tokens of states that are hedged.
+    """Mark the tokens of states that are hedged.
 
     A degree ("slightly") hedges the state it stands before, or right behind; a doubt ("perhaps")
     the rest of its clause.
@@ -112,7 +112,7 @@ def hedged(sentence: Sentence, states: Sequence[tuple[int, int]]) -> Marks:
 def _nearest(
     lemmas: Sequence[str], states: Sequence[tuple[int, int]], i: int, j: int
 ) -> list[tuple[int, int]]:
-    """The state that the degree at [i, j) belongs to."""
+    """Find the state that the degree at [i, j) belongs to."""
     ahead = [s for s in states if s[0] >= j]
     behind = [s for s in states if s[1] == i]
     within = [s for s in states if s[0] <= i and j <= s[1]]
@@ -125,13 +125,13 @@ def _nearest(
 
 
 def _until(lemmas: Sequence[str], start: int, stops: frozenset[str]) -> int:
-    """The first comma or stop from `start` on."""
+    """Find the first comma or stop from `start` on."""
     ends = (k for k in range(start, len(lemmas)) if lemmas[k] == "," or lemmas[k] in stops)
     return next(ends, len(lemmas))
 
 
 def _forward(lemmas: Sequence[str], start: int, nominal: bool) -> int:
-    """Where a negation or doubt that begins before token `start` ends."""
+    """Find the end of a negation or doubt that begins before token `start`."""
     for k in range(start, len(lemmas)):
         word = lemmas[k]
         if word in _STOP and not (word == "(" or (word == "with" and k == start)):
@@ -144,7 +144,7 @@ def _forward(lemmas: Sequence[str], start: int, nominal: bool) -> int:
 
 
 def _list_goes_on(lemmas: Sequence[str], start: int) -> bool:
-    """Whether what follows a comma is another item of a list that ends in "or"."""
+    """Tell whether what follows a comma is another item of a list that ends in "or"."""
     for word in lemmas[start:]:
         if word in ("or", "nor"):
             return True
@@ -154,7 +154,7 @@ def _list_goes_on(lemmas: Sequence[str], start: int) -> bool:
 
 
 def _begins_anew(lemmas: Sequence[str], start: int, nominal: bool) -> bool:
-    """Whether "and" is followed by something that the negation before it does not reach."""
+    """Tell whether "and" is followed by something that the negation does not reach."""
     rest = lemmas[start : start + 3]
     if not rest or rest[0] in _DETERMINER:
         return True
@@ -163,7 +163,7 @@ def _begins_anew(lemmas: Sequence[str], start: int, nominal: bool) -> bool:
 
 
 def _backward(lemmas: Sequence[str], end: int) -> int:
-    """Where the clause that ends before token `end` begins."""
+    """Find the start of the clause that ends before token `end`."""
     for k in range(end - 1, -1, -1):
         if lemmas[k] == "," or lemmas[k] in _STOP:
             return k + 1
@@ -183,7 +183,7 @@ _WORDS = frozenset(("left", "right"))
 
 
 class Sides:
-    """The sides said in one sentence, each given to the claim it stands nearest to."""
+    """Sides named in one sentence, each given to the nearest claim."""
 
     def __init__(self, sentence: Sentence, claims: Sequence[tuple[int, int]]) -> None:
         self.lemmas = sentence.lemmas
@@ -194,7 +194,7 @@ class Sides:
                 self.given.setdefault(nearest, self._said(i, j))
 
     def of(self, claim: int, part: tuple[int, int]) -> Side | None:
-        """The side of a claim whose part is the tokens [i, j); None for both or no side."""
+        """Return the side of a claim whose part is the tokens [i, j); None for both or no side."""
         i, j = part
         if i > 1 and self.lemmas[i - 1] == "and" and self.lemmas[i - 2] in _WORDS:
             return None  # "the left and right brows"
@@ -209,12 +209,12 @@ class Sides:
         return "left" if left != bool(_MIRRORED.intersection(words)) else "right"
 
     def _adverb(self, i: int, j: int) -> bool:
-        """Whether the phrase is no side of the face: "to the right at", "in the right light"."""
+        """Tell whether the phrase names no side of the face: "in the right light"."""
         del i
         return j < len(self.lemmas) and self.lemmas[j] in ("at", "now", "light", "moment")
 
     def _distance(self, claim: tuple[int, int], i: int, j: int) -> int:
-        """Tokens between; a phrase within its claim is nearest, one before it counts a bit more."""
+        """Measure the distance in tokens, doubled; -1 within the claim, 3 more before it."""
         if claim[0] <= i and j <= claim[1]:
             return -1
         return (i - claim[1]) * 2 if i >= claim[1] else (claim[0] - j) * 2 + 3
@@ -247,12 +247,12 @@ _GAZE = compiled(
 
 
 def idioms(sentence: Sentence) -> Iterator[tuple[int, int]]:
-    """Token ranges of fixed phrases in which a part or a state means something else."""
+    """Yield token ranges of fixed phrases in which a part or a state means something else."""
     return sentence.ranges(_IDIOMS)
 
 
 def empty_mentions(sentence: Sentence) -> Marks:
-    """True for tokens in clauses where a bare part ("her blue eyes") names no movement."""
+    """Mark clauses in which a bare part ("her blue eyes") names no movement."""
     marks = [False] * len(sentence.lemmas)
     for pattern in (_METAPHOR, _APPEARANCE, _HIDDEN, _GAZE):
         for i, _ in sentence.ranges(pattern):

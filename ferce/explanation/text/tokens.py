@@ -1,4 +1,4 @@
-"""Text as tokens with lemmas and exact character spans."""
+"""Split text into tokens with lemmas and exact character spans."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _TOKEN = re.compile(
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, for tables that read as prose."""
+    """Split a text into its set of words, for tables that read as prose."""
     return frozenset(text.split())
 
 
@@ -132,16 +132,16 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a text; "isn't" gives two, a hyphen inside a word none."""
-    found = []
+    """Split a text into tokens; "isn't" gives two, a hyphen inside a word none."""
+    result = []
     for match in _TOKEN.finditer(text):
         word = match.group().lower().replace("’", "'")
         if word in "*\"“”`#'" or (word in "-‐‑" and _inside(text, match.start())):
             continue
-        found.append(Token(_FORMS.get(word, word), match.start(), match.end()))
-    return found
+        result.append(Token(_FORMS.get(word, word), match.start(), match.end()))
+    return result
 
 
 def _inside(text: str, at: int) -> bool:
-    """Whether the hyphen at `at` joins two words."""
+    """Tell whether the hyphen at `at` joins two words."""
     return 0 < at < len(text) - 1 and text[at - 1].isalnum() and text[at + 1].isalnum()

@@ -1,4 +1,4 @@
-"""Two verdicts on each claim: is it seen in the face, and does the model use its region."""
+"""Check each claim twice: is it seen in the face, and does the model use its region."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from ferce.core.labels import NOUNS
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
-from ferce.explanation.deletion import Drop, drops, target
+from ferce.explanation.faithfulness import Drop, drops, target
 from ferce.explanation.text.lexicon import UNMEASURED
 from ferce.explanation.text.tokens import tokens
 from ferce.faces.perturb import face_mask, region_mask
@@ -26,7 +26,7 @@ def check(
     classifier: Classifier | None = None,
     seed: int = 0,
 ) -> tuple[Cue, ...]:
-    """The cues with `seen`, `used` and `evidence` filled in.
+    """Fill in `seen`, `used` and `evidence` of the cues.
 
     `seen` compares the claim with the face's action units. `used` hides the claim's region (all
     regions in one call of the classifier) and reads the heat there; where hiding shows nothing but
@@ -44,14 +44,14 @@ def check(
 
 
 def _seen(group: Sequence[Cue], face: Face) -> tuple[Verdict, str]:
-    """The verdict on cues that share one phrase: "raised brows" holds when AU1 or AU2 is there."""
+    """Judge cues that share one phrase: "raised brows" holds when AU1 or AU2 is there."""
     first = group[0]
     if first.unit is None:
         there, why = _region_there(first, face)
     else:
         answers = [_unit_there(cue, face.units.get(cue.unit or 0)) for cue in group]
-        found = [there for there, _ in answers]
-        there = True if True in found else None if None in found else False
+        states = [there for there, _ in answers]
+        there = True if True in states else None if None in states else False
         why = " ".join(reason for _, reason in answers)
     if there is None:
         return "cannot be told", why
@@ -59,7 +59,7 @@ def _seen(group: Sequence[Cue], face: Face) -> tuple[Verdict, str]:
 
 
 def _unit_there(cue: Cue, evidence: UnitEvidence | None) -> tuple[bool | None, str]:
-    """Whether the unit is there; None when this photo does not tell."""
+    """Tell whether the unit is there; None when this photo does not show it."""
     assert cue.unit is not None, "a cue of a unit has one"
     code = f"AU{cue.unit} ({UNITS[cue.unit].name})" if cue.unit in UNITS else f"AU{cue.unit}"
     if evidence is None:
@@ -77,19 +77,19 @@ def _unit_there(cue: Cue, evidence: UnitEvidence | None) -> tuple[bool | None, s
 
 
 def _region_there(cue: Cue, face: Face) -> tuple[bool | None, str]:
-    """Whether any unit of the region is active; None for movements that no unit measures."""
+    """Tell whether any unit of the region is active; None for movements no unit measures."""
     region = cue.region or "face"
     if UNMEASURED.search(" ".join(token.lemma for token in tokens(cue.text))):
         return None, "No measured action unit shows this movement."
     here = [u for u in face.units.values() if u.unit in UNITS and in_region(u.unit, region)]
-    told = [u for u in here if u.confidence >= TRUSTED]
-    moving = sorted((u for u in told if u.intensity >= ACTIVE), key=lambda u: -u.intensity)
+    readable = [u for u in here if u.confidence >= TRUSTED]
+    moving = sorted((u for u in readable if u.intensity >= ACTIVE), key=lambda u: -u.intensity)
     if moving:
         said = ", ".join(f"AU{u.unit} {u.intensity:.2f}" for u in moving[:3])
         return True, f"Active in the region of the {region}: {said}."
-    if not told:
+    if not readable:
         return None, f"No action unit of the {region} can be read here."
-    return False, f"None of the {len(told)} action units read in the {region} is active."
+    return False, f"None of the {len(readable)} action units read in the {region} is active."
 
 
 def _uses(
@@ -100,29 +100,29 @@ def _uses(
     classifier: Classifier | None,
     seed: int,
 ) -> dict[str, tuple[Use | None, str]]:
-    """Region -> whether the model uses it, and the numbers in words."""
+    """Judge for each region whether the model uses it, with the numbers in words."""
     regions = sorted({c.region for c in cues if c.region is not None} & set(face.regions))
     label = target(prediction, heatmap)
-    found: list[Drop | None] = [None] * len(regions)
+    measured: list[Drop | None] = [None] * len(regions)
     if classifier and regions:
         masks = [region_mask(face, [r]) for r in regions]
-        found = list(drops(classifier, face, masks, label, seed))
+        measured = list(drops(classifier, face, masks, label, seed))
     uses = {}
-    for region, drop in zip(regions, found, strict=True):
+    for region, drop in zip(regions, measured, strict=True):
         heat = heat_ratio(face, heatmap, region) if heatmap else None
         uses[region] = _use(region, label, drop, heat)
     return uses
 
 
 def heat_ratio(face: Face, heatmap: Heatmap, region: str) -> float | None:
-    """Mean heat in a region over mean heat in the face; 1 is chance, None without any heat."""
+    """Compute mean heat in a region over mean heat in the face; 1 is chance, None without heat."""
     values, inside = heatmap.values, face_mask(face) | face.regions[region]
     mean = float(values[inside].mean())
     return float(values[face.regions[region]].mean()) / mean if mean > 0 else None
 
 
 def _verdict(hiding: bool | None, heat: bool | None) -> Use:
-    """From whether hiding shows use and whether the heat does; None is not measured, or between."""
+    """Combine what hiding shows with what heat shows; None is not measured, or between."""
     if hiding or (hiding is None and heat):
         return "used"
     if heat is None and hiding is None:

@@ -1,4 +1,4 @@
-"""Action units in words: clauses ("the lips are parted") and noun phrases ("parted lips")."""
+"""Word action units as clauses ("the lips are parted") and noun phrases ("parted lips")."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ _MERGES = ((25, 26, 27), (25, 27), (26, 27), (1, 2), (12, 25), (23, 24), (25, 26
 
 @dataclass(frozen=True)
 class Phrase:
-    """One or more units said together, with their codes."""
+    """One or more units in one phrase, with their codes."""
 
     units: tuple[int, ...]
     clause: str
@@ -158,28 +158,28 @@ class Phrase:
 
     @property
     def codes(self) -> str:
-        """The codes in brackets, such as (AU1, AU2)."""
+        """Codes in brackets, such as (AU1, AU2)."""
         return "(" + ", ".join(f"AU{u}" for u in self.units) + ")"
 
     @property
     def subject(self) -> str:
-        """What a clause in "are" speaks of, such as "the lips are "; empty for others."""
+        """Subject of a clause in "are", such as "the lips are "; empty for others."""
         head, verb, _ = self.clause.partition(" are ")
         return head + verb if verb else ""
 
     @property
     def coded(self) -> str:
-        """The clause with its codes."""
+        """Clause with its codes."""
         return f"{self.clause} {self.codes}"
 
     @property
     def coded_noun(self) -> str:
-        """The noun phrase with its codes."""
+        """Noun phrase with its codes."""
         return f"{self.noun} {self.codes}"
 
 
 def phrase(units: tuple[int, ...], side: Side | None = None, slight: bool = False) -> Phrase:
-    """The wording of units that are said together.
+    """Word units that share one phrase.
 
     Raises:
         ValueError: there is no wording for them.
@@ -199,9 +199,9 @@ def phrase(units: tuple[int, ...], side: Side | None = None, slight: bool = Fals
     return Phrase(units, clause, noun, not noun.startswith(("a ", "an ")))
 
 
-def phrases(found: Sequence[UnitEvidence]) -> list[Phrase]:
-    """The units in words, from brows to chin, those that belong together merged."""
-    by_number = {u.unit: u for u in found}
+def phrases(units: Sequence[UnitEvidence]) -> list[Phrase]:
+    """Word the units, from brows to chin, those that belong together merged."""
+    by_number = {u.unit: u for u in units}
     left = set(by_number)
     made: list[Phrase] = []
     for group in [*_MERGES, *((n,) for n in UNITS)]:
@@ -214,7 +214,7 @@ def phrases(found: Sequence[UnitEvidence]) -> list[Phrase]:
 
 
 def _may_merge(group: tuple[int, ...], sides: set[Side | None]) -> bool:
-    """A merged wording for both sides must not hide that one side is stronger."""
+    """Tell whether units may share a phrase: it must not hide that one side is stronger."""
     return len(group) == 1 or sides == {None} or bool(FORMS[_NESTED.get(group, group)].one)
 
 
@@ -223,7 +223,7 @@ def _place(said: Phrase) -> tuple[int, int]:
 
 
 def joined(parts: Iterable[str], last: str = "and") -> str:
-    """The parts as a sentence lists them, such as "a, b and c"."""
+    """Join the parts as a sentence lists them, such as "a, b and c"."""
     items = list(parts)
     if len(items) < 2:
         return "".join(items)
@@ -231,5 +231,5 @@ def joined(parts: Iterable[str], last: str = "and") -> str:
 
 
 def opened(text: str) -> str:
-    """The text with a capital first letter."""
+    """Capitalise the first letter of the text."""
     return text[:1].upper() + text[1:]

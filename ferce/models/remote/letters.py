@@ -121,4 +121,6 @@ def _solver(count: int) -> NDArray[np.float64]:
     letter = np.tile(np.eye(size), (count, 1))
     label = np.eye(size)[orders(count).ravel()]
     order = np.repeat(np.eye(count), size, axis=0)
-    return np.asarray(np.linalg.pinv(np.hstack([letter, label, order]))[size : 2 * size])
+    # Two singular values are 0 but for rounding, which may exceed NumPy's own limit of 1e-15.
+    inverse = np.linalg.pinv(np.hstack([letter, label, order]), rtol=1e-10)
+    return np.asarray(inverse[size : 2 * size])

@@ -128,7 +128,7 @@ def choose_device(device: str) -> str:
     if device == "auto":
         return "cuda" if count else "cpu"
     if device.startswith("cuda") and int(device.partition(":")[2] or 0) >= count:
-        raise ValueError(f"There is no {device} here, of {count} GPUs; give another device.")
+        raise ValueError(f"torch finds no {device!r} among {count} GPUs; give auto or cpu.")
     return device
 
 

@@ -1,6 +1,5 @@
 """Names that transformers changed within 5.x, each used as the object at hand has it."""
 
-import functools
 import inspect
 import warnings
 from collections.abc import Container, Iterator
@@ -11,18 +10,17 @@ from typing import Any
 CACHES = ("cache", "past_key_values")
 
 
-@functools.cache
-def cache_argument(network_class: type) -> str:
+def cache_argument(network: Any) -> str:
     """Name the argument of a network's forward that takes the key-value cache.
 
     Raises:
         ValueError: it takes none.
     """
-    name = _cache_name(inspect.signature(network_class.forward).parameters)  # type: ignore[attr-defined]
+    name = _cache_name(inspect.signature(type(network).forward).parameters)
     if name is None:
         raise ValueError(
             f"Labels are scored with a network that takes a key-value cache ({', '.join(CACHES)}); "
-            f"{network_class.__name__} takes none."
+            f"{type(network).__name__} takes none."
         )
     return name
 

@@ -90,7 +90,7 @@ def read_prefix(model: Any, inputs: Mapping[str, Any]) -> CausalPrefix:
     Raises:
         ValueError: the model takes no key-value cache.
     """
-    argument = cache_argument(type(model))
+    argument = cache_argument(model)
     out = model(**inputs, use_cache=True, logits_to_keep=1)
 
     def step(ids: Any, cache: Any) -> Any:

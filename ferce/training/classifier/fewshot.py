@@ -24,10 +24,9 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import examples, progress
 from ferce.training.classifier import export, run, validation
 from ferce.training.classifier.batches import Faces, loader
-from ferce.training.classifier.network import Opened, open_network
+from ferce.training.classifier.network import Opened, open_network, require_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Examples
-from ferce.training.progress import TrainingError
 from ferce.training.settings import Json
 
 if TYPE_CHECKING:
@@ -48,9 +47,10 @@ def fit(
     """Fit the head that the plan names; gives what `metrics.json` holds.
 
     Raises:
-        TrainingError: the head does not go with the network.
+        TrainingError: the plan does not fit the data or the network.
     """
     begun = time.monotonic()
+    require_network(plan.network)
     plan = replace(plan, units=0.0)
     faces = examples.read(plan.data, plan, data)
     labels = examples.labels_of(faces, plan)
@@ -59,8 +59,6 @@ def fit(
     report(f"{faces.spec}: {len(faces.train)} faces to fit {plan.few_shot} on")
     if plan.network.startswith("clip:"):
         return _fit_clip(plan, output, faces)
-    if plan.few_shot == "cache":
-        raise TrainingError("The cache adapter needs a CLIP model: --network clip:owner/name.")
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=plan.device == "cpu")
@@ -130,15 +128,9 @@ def _features(
 
 
 def _fit_clip(plan: Plan, output: Path, faces: Examples) -> Json:
-    """Fit a head on CLIP's features, and save it as `clip:BASE+FOLDER` loads it.
-
-    Raises:
-        TrainingError: prototypes, which are for timm networks.
-    """
+    """Fit a head on CLIP's features, and save it as `clip:BASE+FOLDER` loads it."""
     from ferce.models import clip, clip_heads, spec
 
-    if plan.few_shot == "prototypes":
-        raise TrainingError("A CLIP model takes --few-shot linear or cache.")
     begun = time.monotonic()
     base = spec.parse(plan.network)
     model = clip.load(base, plan.device)

@@ -62,17 +62,11 @@ def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
     Raises:
         TrainingError: unknown, or one whose head cannot be shared with action units.
     """
-    import timm
-
+    require_network(plan.network)
     name = _default() if plan.network == "auto" else plan.network
     if Path(name).expanduser().is_dir():
         return _from_folder(Path(name).expanduser(), plan, labels, units)
     architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture):
-        raise TrainingError(
-            f"{name!r} is neither a network of timm {timm.__version__} nor a folder; "
-            "timm.list_models() names the networks."
-        )
     packaged = name == LITE and plan.network == "auto"
     if not tag and not packaged:
         network, arguments = _create(architecture, plan, len(labels))
@@ -85,6 +79,22 @@ def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
         network, arguments = _create(name, plan, len(labels), pretrained=True)
         origin = f"timm {name}"
     return _opened(network, plan, units, origin, arguments)
+
+
+def require_network(name: str) -> None:
+    """Refuse a name that is neither "auto", a folder, a CLIP model nor a network of timm.
+
+    Raises:
+        TrainingError: unknown.
+    """
+    import timm
+
+    named = name != "auto" and not name.startswith("clip:") and not Path(name).expanduser().is_dir()
+    if named and not timm.is_model(name.partition(".")[0]):
+        raise TrainingError(
+            f"{name!r} is neither a network of timm {timm.__version__} nor a folder; "
+            "timm.list_models() names the networks."
+        )
 
 
 def lite_weights(network: Module) -> dict[str, Tensor]:

@@ -93,3 +93,8 @@ class Plan(Settings):
             raise TrainingError(
                 f"freeze must be none, backbone or a number of layer groups; got {self.freeze!r}."
             )
+        clip = self.network.startswith("clip:")
+        if self.few_shot == "cache" and not clip:
+            raise TrainingError("The cache adapter needs a CLIP model: --network clip:owner/name.")
+        if clip and self.few_shot not in ("linear", "cache"):
+            raise TrainingError("A CLIP model takes --few-shot linear or cache.")

@@ -17,7 +17,7 @@ from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import export, validation
 from ferce.training.classifier.batches import Faces
 from ferce.training.classifier.losses import class_loss
-from ferce.training.classifier.network import Opened, carry_head, open_network
+from ferce.training.classifier.network import Opened, carry_head, open_network, require_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
@@ -63,6 +63,7 @@ def train(
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
+    require_network(plan.network)
     accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()

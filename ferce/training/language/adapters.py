@@ -3,14 +3,13 @@
 import re
 from typing import TYPE_CHECKING
 
-from torch.nn import Module, Parameter
-
 from ferce.models.vlm.renames import checkpoint_activations, peft_wraps
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from torch.nn import Module, Parameter
 
 # fc1 and fc2 are names of the vision tower's layers too, so each scope begins with its part.
 SCOPES = {
@@ -42,7 +41,7 @@ def pattern(scope: str) -> str:
     return "|".join(f"({SCOPES[name]})" for name in names)
 
 
-def attach(network: Module, plan: LanguagePlan) -> "PeftModel":
+def attach(network: "Module", plan: LanguagePlan) -> "PeftModel":
     """Attach LoRA to a network, whose adapted layers now learn and nothing else.
 
     Raises:
@@ -64,7 +63,7 @@ def attach(network: Module, plan: LanguagePlan) -> "PeftModel":
         return get_peft_model(network, config)
 
 
-def counts(network: Module) -> dict[str, tuple[int, int]]:
+def counts(network: "Module") -> dict[str, tuple[int, int]]:
     """Count parameters by part: (trainable, all); quantised weights count unpacked.
 
     Adapter parameters are of the part that they adapt.
@@ -84,7 +83,7 @@ def summary(made: dict[str, tuple[int, int]]) -> str:
     return f"trainable: {learning:,} of {every:,} ({learning / every:.2%}); " + ", ".join(parts)
 
 
-def _size(parameter: Parameter) -> int:
+def _size(parameter: "Parameter") -> int:
     """Count the numbers in a weight; NF4 packs two in a byte."""
     packed = type(parameter).__name__ == "Params4bit"
     return int(parameter.numel()) * (2 if packed else 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ferce.models import hub
 from ferce.models.vlm import blip2_mini
+from ferce.models.vlm.loading import ADAPTER_CONFIG
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
@@ -72,10 +73,17 @@ def export(
     config = wrapped.peft_config["default"]
     config.base_model_name_or_path, config.revision = base.name, base.revision
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
     processor.save_pretrained(folder)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
+
+
+def _drop_unset(config: Path) -> None:
+    """Drop options that are null: an older peft warns of each that it does not know."""
+    options = hub.read_json(config)
+    checkpoint.write_json(config, {key: v for key, v in options.items() if v is not None})
 
 
 @dataclass(frozen=True, eq=False)

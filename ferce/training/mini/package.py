@@ -19,8 +19,9 @@ from ferce.training.checkpoint import write_json
 from ferce.training.mini import album, answers, recipe, talk
 from ferce.training.mini.album import Album
 from ferce.training.mini.answers import DESCRIBED, PICTURED, Numbers
-from ferce.training.mini.recipe import TALK, Recipe
+from ferce.training.mini.recipe import Recipe
 from ferce.training.mini.stage import averaged
+from ferce.training.mini.stages import ALBUMS, TALK
 from ferce.training.settings import Json
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _calibration(backend: VisionLanguage, book: Album) -> Calibration:
 
 def _facts(plan: Recipe, backend: VisionLanguage, data: str) -> Json:
     """Describe what it learnt from and how, as a card wants it."""
-    books = [album.load(plan.folder / "albums" / name) for name in recipe.ALBUMS[:2]]
+    books = [album.load(plan.folder / "albums" / name) for name in ALBUMS[:2]]
     labels = Counter(
         book.samples[i].label or "unlabelled" for book in books for i in book.where("train")
     )

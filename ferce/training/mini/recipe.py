@@ -25,6 +25,7 @@ from ferce.training.mini import (
 )
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, averaged
+from ferce.training.mini.stages import ALBUMS, LEAST, TALK
 from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
     from ferce.models.vlm.chat import Chat
 
-ALBUMS = ("renders", "faces", "annotated")
-STAGES = ("tower", "speech", "bridge", "whole")  # of the small BLIP-2
-TALK = "talk"  # the one stage of the small FastVLM
-LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
 SETTLING = 384  # faces that settle the start of the FastVLM's projector
 GLANCED = 200  # faces that the FastVLM is asked about between steps
 DEFAULTS = {

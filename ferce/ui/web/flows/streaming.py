@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,14 +41,14 @@ class Stream:
 
     reader: Reader
     follower: Follower
+    clock: Callable[[], float]
     means: dict[int, Smoother] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    begun: float = field(default_factory=time.monotonic)
 
     def step(self, pixels: Pixels) -> list[Json]:
         """The faces of the next frame, largest first, as the page draws them."""
         with self.lock:
-            now = time.monotonic() - self.begun
+            now = self.clock()
             seen = self.follower.step(pixels, now)
             self.means = {one.number: self._mean(one.number) for one in seen}
             return [self._told(one, now, pixels) for one in seen]
@@ -72,9 +72,13 @@ class Stream:
 
 
 class Streams:
-    """The running cameras by a name that only their page knows. Safe to share between threads."""
+    """The running cameras by a name that only their page knows. Safe to share between threads.
 
-    def __init__(self) -> None:
+    `clock` gives seconds from any start; tests inject their own.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._open: OrderedDict[str, Stream] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -83,7 +87,7 @@ class Streams:
         name = secrets.token_urlsafe(16)
         with self._lock:
             follower = Follower(reader.detector, reader.classifier, _PATIENCE)
-            self._open[name] = Stream(reader, follower)
+            self._open[name] = Stream(reader, follower, self._clock)
             while len(self._open) > _MOST:
                 self._open.popitem(last=False)
         return name
