@@ -16,11 +16,11 @@ from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
 from ferce.training.language import features
+from ferce.training.language.conversation import BASIC, Conversation, Example, explanation_prompt
 from ferce.training.language.gallery import Gallery, Shown
-from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, padding, task_weights
-from ferce.training.language.speaker import Recall, Speaker
-from ferce.training.language.turns import BASIC, Script, Turn, explanation_prompt
-from ferce.training.overlap import common, rouge_l
+from ferce.training.language.loss_model import FeatureBlip2, LossModel
+from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, task_weights
+from ferce.training.language.validation import rouge_l
 from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The given NumPy array is not writable:UserWarning",
 )
 TURNS = [
-    Turn(0, "label", prompts.CLASSIFY, "happily surprised"),
-    Turn(1, "vqa", "Is the mouth open?", "yes, the lips are parted."),
-    Turn(2, "explanation", prompts.HOUSE, "The brows are raised and drawn together."),
+    Example(0, "label", prompts.CLASSIFY, "happily surprised"),
+    Example(1, "vqa", "Is the mouth open?", "yes, the lips are parted."),
+    Example(2, "explanation", prompts.HOUSE, "The brows are raised and drawn together."),
 ]
 UNITS = (UnitLabel(1, 0.9), UnitLabel(12, 0.8), UnitLabel(25, 0.7))
 
@@ -53,7 +53,7 @@ def told(backend, row):
 
 
 def whole(backend, tokeniser, rows):
-    pictures = [face(row.turn.number).crop for row in rows]
+    pictures = [face(row.example.number).crop for row in rows]
     return tokeniser.batch(rows, "cpu") | {"pixel_values": features.pixel_values(backend, pictures)}
 
 
@@ -102,56 +102,56 @@ def test_no_loss_on_padding(backend):
     for row, labels, mask in zip(rows, batch["labels"], batch["attention_mask"], strict=True):
         assert (labels[len(row.labels) :] == IGNORED).all()
         assert mask.sum() == len(row.ids)
-    speaker = Speaker(backend).eval()
+    loss_model = LossModel(backend).eval()
     with torch.no_grad():
-        together = speaker(whole(backend, tokeniser, rows))
-        wide = speaker(
+        together = loss_model(whole(backend, tokeniser, rows))
+        wide = loss_model(
             tokeniser.batch(rows, "cpu", width=90)
             | {"pixel_values": whole(backend, tokeniser, rows)["pixel_values"]}
         )
-        alone = torch.cat([speaker(whole(backend, tokeniser, [row])) for row in rows])
+        alone = torch.cat([loss_model(whole(backend, tokeniser, [row])) for row in rows])
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.allclose(together, wide, atol=1e-5)
 
 
 def test_the_loss_is_the_library_s(backend):
     """The library's own forward on the same ids and labels, one row at a time."""
-    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
+    tokeniser, loss_model = Tokeniser(backend), LossModel(backend).eval()
     for turn in TURNS:
         batch = whole(backend, tokeniser, [tokeniser.row(turn)])
         with torch.no_grad():
             known = backend.network(**batch).loss
-            assert speaker(batch)[0] == pytest.approx(float(known), abs=1e-5)
+            assert loss_model(batch)[0] == pytest.approx(float(known), abs=1e-5)
 
 
 def test_scoring_and_training_mean_the_same_tokens(backend):
     """Up to the end token, the loss of an answer is its log-likelihood as a label."""
-    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
-    recall = Recall(backend, speaker, tokeniser)
-    sight = lambda numbers: {  # noqa: E731
+    tokeniser, loss_model = Tokeniser(backend), LossModel(backend).eval()
+    backend = FeatureBlip2(backend, loss_model, tokeniser)
+    source = lambda numbers: {  # noqa: E731
         "pixel_values": features.pixel_values(backend, [face(n).crop for n in numbers])
     }
-    found = recall.score([0, 1, 2], sight, prompts.CLASSIFY, COMPOUNDS)
+    found = backend.score([0, 1, 2], source, prompts.CLASSIFY, COMPOUNDS)
     known = backend.log_likelihoods([face(n).crop for n in range(3)], COMPOUNDS)
     assert np.abs(found - known).max() < 1e-4
-    said = recall.say([0, 1], sight, [prompts.HOUSE, "Is the mouth open?"], 12)
+    said = backend.say([0, 1], source, [prompts.HOUSE, "Is the mouth open?"], 12)
     asked = [backend.question(prompts.HOUSE), backend.question("Is the mouth open?")]
     assert said == backend.reply([face(0).crop, face(1).crop], asked, 12)
 
 
 def test_a_row_without_its_placeholders_is_refused(backend):
-    tokeniser, speaker = Tokeniser(backend), Speaker(backend)
+    tokeniser, loss_model = Tokeniser(backend), LossModel(backend)
     batch = whole(backend, tokeniser, [tokeniser.row(TURNS[0])])
     batch["input_ids"] = batch["input_ids"].clone()
     batch["input_ids"][0, 0] = 5
     with pytest.raises(AssertionError, match="must have 6 placeholders"):
-        speaker(batch)
+        loss_model(batch)
     with pytest.raises(TrainingError, match="must hold 6 image placeholders; got 7"):
         tokeniser.prompt("what is <image> here")
 
 
 def test_the_picture_matters_and_its_path_learns(backend):
-    tokeniser, speaker = Tokeniser(backend), Speaker(backend).eval()
+    tokeniser, loss_model = Tokeniser(backend), LossModel(backend).eval()
     row = tokeniser.row(TURNS[0])
     one, other = (
         tokeniser.batch([row], "cpu")
@@ -159,9 +159,9 @@ def test_the_picture_matters_and_its_path_learns(backend):
         for seed in (0, 1)
     )
     with torch.no_grad():
-        assert abs(float(speaker(one) - speaker(other))) > 1e-3
+        assert abs(float(loss_model(one) - loss_model(other))) > 1e-3
     weight = backend.network.language_projection.weight.requires_grad_(True)
-    speaker(one).sum().backward()
+    loss_model(one).sum().backward()
     assert weight.grad.abs().sum() > 0
     weight.grad = None
     weight.requires_grad_(False)
@@ -170,7 +170,7 @@ def test_the_picture_matters_and_its_path_learns(backend):
 def test_too_long_rows_are_refused(folders):
     opt = Tokeniser(blip2.load(Spec("blip2", str(folders["opt"])), "cpu"))
     with pytest.raises(TrainingError, match="the language model reads 512"):
-        opt.row(Turn(3, "explanation", prompts.HOUSE, "the brows are raised " * 200))
+        opt.row(Example(3, "explanation", prompts.HOUSE, "the brows are raised " * 200))
 
 
 def test_weights_are_of_the_tasks(backend):
@@ -185,7 +185,7 @@ def test_weights_are_of_the_tasks(backend):
 def script(tmp_path: Path, truths, **options):
     items = items_of([coloured(i, label, UNITS) for i, label in enumerate(truths)], tmp_path)
     gallery = Gallery(items, options.pop("views", 2), "flip")
-    return Script(gallery, [Shown()] * len(gallery), truths, **options)
+    return Conversation(gallery, [Shown()] * len(gallery), truths, **options)
 
 
 def words(text):
@@ -207,7 +207,7 @@ def test_no_prompt_holds_a_true_label(tmp_path):
     wrong = [next(w for w in COMPOUNDS[i % 14 :] + COMPOUNDS if apart(w, t)) for i, t in
              enumerate(truths)]  # fmt: skip
     for epoch in range(3):
-        for turn in made.turns(epoch, wrong):
+        for turn in made.examples(epoch, wrong):
             truth = truths[turn.number // made.gallery.views]
             assert not names(truth) & set(words(turn.prompt)), turn
             assert truth not in turn.prompt.lower() or truth in BASICS, turn
@@ -220,8 +220,8 @@ def test_only_answers_of_the_label_task_depend_on_the_truth(tmp_path):
     """Prompts and answers of every other task stay as they are whatever the labels are."""
     truths = list(COMPOUNDS)
     predicted = [COMPOUNDS[(i * 5) % 14] for i in range(14)]
-    one = script(tmp_path / "a", truths).turns(1, predicted)
-    two = script(tmp_path / "b", truths[::-1]).turns(1, predicted)
+    one = script(tmp_path / "a", truths).examples(1, predicted)
+    two = script(tmp_path / "b", truths[::-1]).examples(1, predicted)
     assert [t for t in one if t.task != "label"] == [t for t in two if t.task != "label"]
     assert [t.prompt for t in one] == [t.prompt for t in two]
     assert [t.answer for t in two if t.task == "label"] == truths[::-1]
@@ -229,12 +229,12 @@ def test_only_answers_of_the_label_task_depend_on_the_truth(tmp_path):
 
 def test_explanations_are_of_the_predicted_label(tmp_path):
     made = script(tmp_path, ["happily surprised"], house=0.0, tasks=("explanation",))
-    (turn,) = made.turns(0, ["sadly angry"])
+    (turn,) = made.examples(0, ["sadly angry"])
     assert "sadly angry" in turn.prompt
     assert "sadly angry" in turn.answer
     assert "happily surprised" not in turn.prompt + turn.answer
     assert turn.prompt == explanation_prompt("sadly angry")
-    (house,) = script(tmp_path, ["happily sad"], house=0.999, tasks=("explanation",)).turns(
+    (house,) = script(tmp_path, ["happily sad"], house=0.999, tasks=("explanation",)).examples(
         0, ["sadly angry"]
     )
     assert house.prompt == prompts.HOUSE
@@ -243,8 +243,8 @@ def test_explanations_are_of_the_predicted_label(tmp_path):
 
 def test_uncoded_faces_are_not_explained(tmp_path):
     items = items_of([coloured(0, "happily sad", None)], tmp_path)
-    made = Script(Gallery(items), [Shown()], ["happily sad"])
-    tasks = {turn.task for turn in made.turns(0, ["sadly angry"])}
+    made = Conversation(Gallery(items), [Shown()], ["happily sad"])
+    tasks = {turn.task for turn in made.examples(0, ["sadly angry"])}
     assert tasks == {"label", "vqa"}
 
 
@@ -252,7 +252,7 @@ def test_the_basic_stage_asks_for_one_emotion_by_turns(tmp_path):
     made = script(
         tmp_path, ["happily surprised", "sad", "neutral"], stage="basic", tasks=("label",)
     )
-    answers = [[t.answer for t in made.turns(epoch, [""] * 3)] for epoch in range(2)]
+    answers = [[t.answer for t in made.examples(epoch, [""] * 3)] for epoch in range(2)]
     assert answers == [["happy", "sad"], ["surprised", "sad"]]
 
 
@@ -267,6 +267,12 @@ def test_flips_swap_the_sides_of_the_text(tmp_path):
 
 
 # Order.
+
+
+def padding(lengths, steps):
+    """The share of computed tokens that are padding."""
+    computed = sum(int(lengths[step].max()) * len(step) for step in steps)
+    return 1 - lengths.sum() / computed
 
 
 def test_grouping_takes_every_row_once_and_saves_padding():
@@ -301,9 +307,10 @@ def test_long_steps_are_cut_into_passes_that_fit():
     ],
 )
 def test_rouge_l_of_known_texts(text, reference, value):
-    assert rouge_l(text, [reference]) == pytest.approx(value)
+    assert rouge_l([text], [[reference]]) == pytest.approx(value)
 
 
 def test_rouge_l_takes_the_nearest_reference():
-    assert rouge_l("a b c", ["x y z", "a c", "a b"]) == pytest.approx(0.8)
-    assert common("abcbdab", "bdcaba") == 4  # Cormen et al., Introduction to Algorithms, 15.4
+    assert rouge_l(["a b c"], [["x y z", "a c", "a b"]]) == pytest.approx(0.8)
+    # a longest common subsequence of 4 words (Cormen et al., Introduction to Algorithms, 15.4)
+    assert rouge_l(["a b c b d a b"], [["b d c a b a"]]) == pytest.approx(8 / 13)

@@ -22,12 +22,14 @@ from ferce.models.calibration import softmax
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
 from ferce.training import checkpoint
-from ferce.training.language import adapters, features, loop, throughput
+from ferce.training.language import adapters, features, throughput
 from ferce.training.language import run as language
-from ferce.training.language.optimiser import Flat, optimiser
 from ferce.training.language.plan import LanguagePlan
+from ferce.training.language.task import LanguageTask
 from ferce.training.language.validation import shuffled
+from ferce.training.optimiser import adamw
 from ferce.training.progress import TrainingError
+from ferce.training.trainer import Trainer
 
 pytestmark = [
     pytest.mark.filterwarnings(w)
@@ -74,14 +76,14 @@ def run(plan, folder, data=None, **more):
 def losses_of(plan, folder, monkeypatch):
     """Loss of each step."""
     seen = []
-    note = loop.LanguageLoop._note
+    note = Trainer._note
 
-    def noted(self, loss):
-        seen.append(loss)
-        note(self, loss)
+    def noted(self, losses):
+        seen.append(losses["loss"])
+        note(self, losses)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.LanguageLoop, "_note", noted)
+        patched.setattr(Trainer, "_note", noted)
         run(plan, folder)
     return np.array(seen)
 
@@ -195,15 +197,15 @@ class KilledError(Exception):
 def test_a_killed_run_goes_on_exactly(plan, tmp_path, monkeypatch, dropout):
     told = replace(plan, epochs=2, save_every=2, dropout=dropout)
     run(told, tmp_path / "whole")
-    note = loop.LanguageLoop._note
+    note = Trainer._note
 
-    def die(self, loss):
-        note(self, loss)
+    def die(self, losses):
+        note(self, losses)
         if self.at.step == 13:
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.LanguageLoop, "_note", die)
+        patched.setattr(Trainer, "_note", die)
         with pytest.raises(KilledError):
             run(told, tmp_path / "broken")
     with pytest.raises(TrainingError, match="resume it, or give another"):
@@ -224,9 +226,9 @@ def test_two_stages(plan, tmp_path):
 
 
 def test_nan_stops_the_run_and_names_the_batch(plan, tmp_path, monkeypatch):
-    forward = loop.LanguageLoop._loss
+    loss = LanguageTask.loss
     monkeypatch.setattr(
-        loop.LanguageLoop, "_loss", lambda self, rows: forward(self, rows) * math.nan
+        LanguageTask, "loss", lambda self, rows: {"loss": loss(self, rows)["loss"] * math.nan}
     )
     with pytest.raises(TrainingError, match=r"became nan at step 0.*train/\d+ \((label|vqa|expl)"):
         run(plan, tmp_path / "run")
@@ -292,7 +294,7 @@ def test_8bit_states_go_into_a_checkpoint_and_back():
     weights = [torch.nn.Parameter(torch.randn(64, 128)) for _ in range(2)]
     with torch.no_grad():
         weights[1].copy_(weights[0])
-    made = [optimiser([w], LanguagePlan(optimiser="adamw8bit", lr=1e-2)) for w in weights]
+    made = [adamw([w], "adamw8bit", 1e-2, 0.0) for w in weights]
     grads = [torch.randn(64, 128) for _ in range(4)]
 
     def step(which, grad):
@@ -301,10 +303,10 @@ def test_8bit_states_go_into_a_checkpoint_and_back():
 
     for grad in grads[:2]:
         step(0, grad)
-    tensors, rest = checkpoint.optimiser_state(Flat(made[0]))
+    tensors, rest = checkpoint.optimiser_state(made[0])
     with torch.no_grad():
         weights[1].copy_(weights[0])
-    checkpoint.restore_optimiser(Flat(made[1]), tensors, json.loads(json.dumps(rest)))
+    checkpoint.restore_optimiser(made[1], tensors, json.loads(json.dumps(rest)))
     for grad in grads[2:]:
         step(0, grad)
         step(1, grad)
@@ -410,10 +412,10 @@ def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
 def test_throughput_compares_both_sides(plan, bases, monkeypatch):
     """In this process and for three steps: that it runs, not how fast."""
     told = replace(plan, data="demo", detect="auto", batch=4, views=1)
-    paces = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
-    made = throughput.Comparison(**paces)
-    assert paces["plain"].padding > paces["ours"].padding
-    assert min(paces["ours"].samples, paces["plain"].samples, made.faster) > 0
+    speeds = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
+    made = throughput.Comparison(**speeds)
+    assert speeds["plain"].padding > speeds["ours"].padding
+    assert min(speeds["ours"].samples, speeds["plain"].samples, made.faster) > 0
     assert "| ratio |" in made.table()
 
 

@@ -1,6 +1,7 @@
 """What the small BLIP-2 is made with: packed faces, variations, codes, questions, courses."""
 
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +16,18 @@ from ferce.data.questions import Ledger
 from ferce.evaluation import cues
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.prompts import QUESTIONNAIRE
+from ferce.training import checkpoint, progress
 from ferce.training.mini import (
-    account,
     album,
+    answers,
     code,
-    course,
     design,
-    house,
     jitter,
-    lines,
-    teacher,
+    questions,
+    stage,
+    tower,
 )
+from ferce.training.optimiser import orthogonal
 from ferce.training.progress import TrainingError
 
 SMILE, OPEN = UNIT_NUMBERS.index(12), UNIT_NUMBERS.index(25)
@@ -137,7 +139,7 @@ def test_a_fresh_network_has_5_million_parameters_and_no_flat_attention():
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path):
     with pytest.raises(TrainingError, match="timm folder or a safetensors file"):
-        teacher.Teacher(str(tmp_path / "none.safetensors"))
+        tower.Teacher(str(tmp_path / "none.safetensors"))
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
@@ -145,7 +147,7 @@ def test_a_teacher_that_is_not_there_is_named(tmp_path):
 def test_steps_of_muon_are_nearly_orthogonal(rows, columns, seed):
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
     matrix = matrix + 3 * torch.eye(rows, columns)  # no singular value near nothing
-    found = torch.linalg.svdvals(course.orthogonal(matrix))
+    found = torch.linalg.svdvals(orthogonal(matrix))
     assert found.min() > 0.3
     assert found.max() < 1.3
 
@@ -202,26 +204,26 @@ def test_doubt_keeps_facts_in_range_and_on_their_side():
 
 
 def host():
-    return house.Host(Ledger(), random.Random(0))
+    return questions.Questioner(Ledger(), random.Random(0))
 
 
 def test_cues_are_asked_with_the_answer_of_the_units():
-    face = house.Face(units({12: 0.9, 25: 0.2}))
+    face = questions.Face(units({12: 0.9, 25: 0.2}))
     (yes, told), *rest = list(host().cues(face))
-    assert yes in house.WORDED["smile"]
+    assert yes in questions.WORDED["smile"]
     assert told.startswith("Yes")
     assert not rest  # nothing is denied that was never affirmed
     assert face.state((25,)) is None  # hardly there
 
 
 def test_the_questionnaire_names_what_is_there_and_admits_what_is_covered():
-    asked = dict(host().questionnaire(house.Face(units({4: 0.9, 12: 0.9}))))
+    asked = dict(host().questionnaire(questions.Face(units({4: 0.9, 12: 0.9}))))
     assert "brow" in asked[QUESTIONNAIRE[2]]
     assert asked[QUESTIONNAIRE[6]] == "No."
-    assert "brows and the mouth" in asked[house.TENSION]
-    covered = dict(host().questionnaire(house.Face((), hidden=frozenset({"mouth"}))))
+    assert "brows and the mouth" in asked[questions.TENSION]
+    covered = dict(host().questionnaire(questions.Face((), hidden=frozenset({"mouth"}))))
     assert "covered" in covered[QUESTIONNAIRE[6]]
-    partly = dict(host().questionnaire(house.Face((), coded=frozenset({9}))))
+    partly = dict(host().questionnaire(questions.Face((), coded=frozenset({9}))))
     assert list(partly) == [QUESTIONNAIRE[4]]
 
 
@@ -229,12 +231,12 @@ def test_a_round_is_the_same_whenever_it_is_made(tmp_path):
     told = [sample(k, units({12: 0.9, 25: 0.8}, side="left")) for k in range(6)]
     told.append(replace(sample(7, units({12: 1.0})), coded=frozenset({12})))
     book = album.pack(aligned(told, tmp_path / "faces"), 7, tmp_path / "album")
-    one, again = (lines.spoken(book, book.where("train"), 3, 0) for _ in range(2))
-    assert one.turns == again.turns
-    assert {turn.task for turn in one.turns} == {"explanation", "vqa"}
-    partly = [t for t in one.turns if book.samples[one.faces[t.number // 2]].coded]
+    one, again = (questions.spoken(book, book.where("train"), 3, 0) for _ in range(2))
+    assert one.examples == again.examples
+    assert {turn.task for turn in one.examples} == {"explanation", "vqa"}
+    partly = [t for t in one.examples if book.samples[one.faces[t.number // 2]].coded]
     assert all("smil" in t.prompt or "lip corners" in t.prompt for t in partly)
-    for turn in one.turns:
+    for turn in one.examples:
         if turn.task == "explanation":  # odd numbers are the mirrored faces
             assert ("right lip corner" if turn.number % 2 else "left lip corner") in turn.answer
 
@@ -250,31 +252,52 @@ class Part(torch.nn.Module):
         return self.part["layer"](x)
 
 
-def stepped(path, stops):
-    """The averaged weights after 8 steps of a course that is cut off after each of `stops`."""
-    for stop in (*stops, 8):
-        torch.manual_seed(0 if not path.is_file() else stop)  # resuming has to undo another start
-        way = course.Course(Part(), course.Pace(steps=8, warm=2), path)
-        way.resume()
-        while way.step < stop:
-            faces = torch.full((2, 4), float(way.step + 1))
-            functional.mse_loss(way.net(faces), torch.eye(4)[:2]).backward()
-            way.advance()
-        way.save()
-    way.finish()
-    return way.net.state_dict()
+class Lesson(stage.StageTask):
+    """Learns a matrix from faces that are all of the step's number."""
+
+    def __init__(self, schedule, stop):
+        super().__init__("part", Part(), schedule)
+        self.stop = stop
+
+    def batches(self, first):
+        for step in range(first, 99):
+            if step == self.stop:
+                raise KeyboardInterrupt
+            yield torch.full((2, 4), float(step + 1))
+
+    def loss(self, faces):
+        return {"loss": functional.mse_loss(self.module(faces), torch.eye(4)[:2])}
 
 
-def test_a_course_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
-    whole = stepped(tmp_path / "a.safetensors", ())
-    parts = stepped(tmp_path / "b.safetensors", (3, 5))
+def stepped(folder, stops):
+    """The averaged weights after 8 steps of a stage that is cut off after each of `stops`."""
+    for number, stop in enumerate((*stops, 8)):
+        torch.manual_seed(number)  # resuming has to undo another start
+        task = Lesson(stage.Schedule(steps=8, warm=2, save=0), stop)
+        with suppress(KeyboardInterrupt):
+            stage.fit(task, folder, "cpu", progress.silent)
+    return task.module.state_dict()
+
+
+def test_a_stage_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+    whole = stepped(tmp_path / "a", ())
+    parts = stepped(tmp_path / "b", (3, 5))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    kept = course.averaged(tmp_path / "b.safetensors")
+    kept = stage.averaged(tmp_path / "b")
     assert all(torch.equal(whole[name], kept[name]) for name in whole)
 
 
+def test_a_stage_goes_on_with_another_number_of_steps(tmp_path):
+    said = []
+    for steps in (3, 5):
+        task = Lesson(stage.Schedule(steps=steps, warm=2, save=1e9), None)
+        stage.fit(task, tmp_path, "cpu", said.append)
+    assert said[1] == "part: going on from step 3"
+    assert checkpoint.load(tmp_path).state["position"]["step"] == 5
+
+
 def test_the_rate_rises_stays_and_falls():
-    pace = course.Pace(steps=100, warm=10, cool=0.4)
+    pace = stage.Schedule(steps=100, warm=10, cool=0.4)
     assert pace.factor(0) == pytest.approx(0.1)
     assert pace.factor(50) == 1
     assert pace.factor(80) == pytest.approx(0.5)
@@ -299,7 +322,7 @@ def test_named_units_are_counted_against_those_that_are_there(tmp_path):
     told = [sample(0, units({12: 0.9})), sample(1, units({4: 0.9, 25: 0.9})), sample(2, None)]
     book = album.pack(aligned(told, tmp_path / "faces"), 3, tmp_path / "album")
     voice = Describer(["The lip corners are pulled up.", "The nose is wrinkled.", ""])
-    found = account.measure(voice, book, np.arange(3))
+    found = answers.mentions(voice, book, np.arange(3))
     assert (found.precision, found.recall) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
     assert found.f1 == pytest.approx(0.4)
     assert found.swapped == 0

@@ -14,8 +14,8 @@ from tiny_fixtures import aligned, sample, units
 from ferce.core.types import Face
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.mini import album, recipe, stages, teacher
-from ferce.training.mini.course import Pace, averaged
+from ferce.training.mini import album, package, recipe, stages, tower
+from ferce.training.mini.stage import Schedule, averaged
 from ferce.training.progress import TrainingError
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ def faces(split, count):
 def done(tmp_path_factory):
     """A recipe whose stages have run, and the folder that it was exported to."""
     root = tmp_path_factory.mktemp("tiny")
-    paces = {stage: Pace(steps=2, batch=4, warm=1, save=1e9) for stage in stages.STAGES}
-    plan = recipe.Recipe(root, paces=paces, least=0.0, report=said.append)
+    schedules = {stage: Schedule(steps=2, batch=4, warm=1, save=1e9) for stage in stages.STAGES}
+    plan = recipe.Recipe(root, schedules=schedules, least=0.0, report=said.append)
     sets = {
         "renders": [*faces("train", 12), *faces("val", 30), *faces("test", 6)],
         "faces": [replace(s, coded=frozenset({4, 12, 25})) for s in faces("train", 6)],
@@ -43,7 +43,7 @@ def done(tmp_path_factory):
     plan = replace(plan, teacher=str(root / "teacher.safetensors"))
     for stage in stages.STAGES:
         recipe.run(plan, stage)
-    recipe.export(plan, root / "out")
+    package.export(plan, root / "out")
     return plan, root / "out"
 
 
@@ -55,21 +55,21 @@ def save_teacher(path):
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    save_file(timm.create_model(teacher.LITE).state_dict(), path)
+    save_file(timm.create_model(tower.LITE).state_dict(), path)
 
 
 def test_each_stage_tells_how_far_it_is_and_what_is_read(done):
     text = "\n".join(said)
     for stage in stages.STAGES:
-        assert f"{stage} step 2" in text
+        assert f"{stage} epoch 1, step 2" in text
     assert "queries alike" in text
     assert "swapped" in text
 
 
 def test_the_tower_of_the_bridge_is_the_one_that_was_taught(done):
     plan, _ = done
-    network, _ = recipe.assemble(plan, "bridge")
-    taught = averaged(plan.path("tower"))
+    network, _ = package.assemble(plan, "bridge")
+    taught = averaged(plan.checkpoints("tower"))
     for name, weight in network.vision_model.state_dict().items():
         assert torch.equal(weight, taught[f"tower.{name}"]), name
 
@@ -79,7 +79,7 @@ def test_the_package_is_small_and_is_loaded_as_the_app_does(done):
     files = [path for path in folder.iterdir() if path.is_file()]
     assert max(path.stat().st_size for path in files) < 10_000_000
     backend = blip2.load(Spec("blip2", str(folder)), "cpu")
-    network, _ = recipe.assemble(plan)
+    network, _ = package.assemble(plan)
     for name, weight in network.state_dict().items():
         assert torch.allclose(backend.network.state_dict()[name], weight, rtol=1e-3, atol=1e-4), (
             name
@@ -91,7 +91,7 @@ def test_the_package_is_small_and_is_loaded_as_the_app_does(done):
 
 def test_it_can_be_asked_how_well_it_answers(done):
     plan, folder = done
-    told = recipe.measured(plan, recipe.Asked(folder), "val")
+    told = package.measure(plan, package.Packaged(folder), "val")
     assert set(told) == {"renders", "annotated"}
     assert 0 <= told["renders"]["changed"] <= 1
     assert 0 <= told["renders"]["mention_f1"] <= 1

@@ -12,8 +12,8 @@ from ferce.core.labels import COMPOUNDS
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import packaged
-from ferce.training.mini import album, chat, code, talk, talk_recipe
-from ferce.training.mini.course import Pace
+from ferce.training.mini import album, chat, code, package, recipe, stages, talk
+from ferce.training.mini.stage import Schedule
 from ferce.training.progress import TrainingError
 
 MADE = ({12: 0.9, 25: 0.9}, {4: 0.9}, {1: 0.9, 2: 0.9, 5: 0.8}, {9: 0.9, 10: 0.6}, {43: 1.0}, {})
@@ -47,8 +47,9 @@ def plan(tmp_path_factory):
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
-    pace = Pace(steps=3, batch=4, warm=1, save=1e9)
-    return talk_recipe.Recipe(root, save_tower(root / "tower"), pace, said.append)
+    schedules = {stages.TALK: Schedule(steps=3, batch=4, warm=1, save=1e9)}
+    tower = save_tower(root / "tower")
+    return recipe.Recipe(root, tower=tower, schedules=schedules, report=said.append)
 
 
 said: list[str] = []
@@ -56,7 +57,8 @@ said: list[str] = []
 
 @pytest.fixture(scope="module")
 def opened(plan):
-    return talk_recipe.opened(plan)
+    albums = recipe.albums(plan)
+    return albums, recipe.open_chat(plan, albums)
 
 
 def test_a_row_is_what_the_app_asks(opened):
@@ -71,7 +73,7 @@ def test_a_row_is_what_the_app_asks(opened):
 
 def test_the_loss_is_that_of_plain_transformers(opened):
     albums, backend = opened
-    turns = talk.turns(albums, 0, 0).turns[:3]
+    turns = talk.spoken(albums, 0, 0).examples[:3]
     tokeniser = talk.ChatTokeniser(backend)
     batch = tokeniser.batch([tokeniser.row(turn) for turn in turns], "cpu")
     images = torch.randn(3, 3, chat.SIDE, chat.SIDE)
@@ -90,7 +92,7 @@ def test_the_loss_is_that_of_plain_transformers(opened):
 
 def test_labels_are_answers_and_never_asked(opened):
     albums, _ = opened
-    told = [turn for turn in talk.turns(albums, 0, 0).turns if turn.task == "label"]
+    told = [turn for turn in talk.spoken(albums, 0, 0).examples if turn.task == "label"]
     assert len(told) == 3 * sum(one.label is not None for one in faces("train", 12)) > 0
     assert {talk.NAMED.count(label) for label in COMPOUNDS} == {1}
     assert all(label not in turn.prompt for turn in told for label in COMPOUNDS)
@@ -119,17 +121,19 @@ def test_a_tower_of_another_make_is_refused(opened, tmp_path):
 
 @pytest.mark.slow
 def test_from_albums_to_a_folder_that_answers(plan):
-    talk_recipe.teach(plan)
-    assert "talk step 3" in said[-1]
-    talk_recipe.teach(plan)
+    recipe.run(plan, stages.TALK)
+    assert "talk epoch 1, step 3" in said[-1]
+    recipe.run(plan, stages.TALK)
     assert "going on from step 3" in said[-1]
     out = plan.folder / "out"
-    talk_recipe.export(plan, out)
+    package.export_chat(plan, out, "rendered:renders")
     assert max(path.stat().st_size for path in out.iterdir()) < 10_000_000
-    told = talk_recipe.measure(plan, out, "val")
+    told = package.measure_chat(plan, package.Packaged(out), "val")
     assert 0 <= told["renders"]["label_accuracy"] <= 1
     voice = packaged.load(Spec("fastvlm-mini", str(out)), "cpu")
     assert voice.name == f"fastvlm-mini:{out}"
     tower = voice.network.model.vision_tower.timm_model.state_dict()
-    fresh = talk_recipe.opened(plan)[1].network.model.vision_tower.timm_model.state_dict()
+    fresh = recipe.open_chat(
+        plan, recipe.albums(plan)
+    ).network.model.vision_tower.timm_model.state_dict()
     assert all(torch.allclose(tower[k].float(), fresh[k].float(), atol=1e-3) for k in tower)

@@ -30,7 +30,9 @@ from ferce.models.spec import parse
 from ferce.training import checkpoint, examples
 from ferce.training.classifier import fewshot, network, run
 from ferce.training.classifier.network import open_network
+from ferce.training.classifier.task import ClassifierTask
 from ferce.training.progress import TrainingError
+from ferce.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "train" / "train_classifier.py"
@@ -111,7 +113,7 @@ def whole(tmp_path_factory, cache):
 # Three steps an epoch: in the first stage, between the stages, in the second, before the last.
 @pytest.mark.parametrize("stop", [2, 3, 5, 8])
 def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
-    step, count = run.Loop._step, 0
+    step, count = Trainer._step, 0
 
     def killing(self, *arguments):
         nonlocal count
@@ -122,7 +124,7 @@ def test_resumes_exactly(tmp_path, cache, monkeypatch, whole, stop):
 
     chosen = plan(cache, **EVERYTHING)
     with monkeypatch.context() as patch:
-        patch.setattr(run.Loop, "_step", killing)
+        patch.setattr(Trainer, "_step", killing)
         with pytest.raises(Killed):
             run.train(chosen, tmp_path, data=tiles(3, 1))
     torch.rand(7)  # a new process has other random numbers
@@ -152,8 +154,8 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path, cache, monkeyp
         patch.setattr(checkpoint, "write_tensors", killing)
         with pytest.raises(Killed):
             run.train(chosen, tmp_path / "killed", data=data)
-    _, found = checkpoint.load(tmp_path / "killed" / "checkpoint")
-    assert found.state["position"]["step"] == 2
+    saved = checkpoint.load(tmp_path / "killed" / "checkpoint")
+    assert saved.state["position"]["step"] == 2
     run.train(chosen, tmp_path / "killed", resume=True, data=data)
     assert_equal(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
@@ -224,7 +226,8 @@ def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path, cache):
 
 
 def test_nan_stops_the_run_and_names_the_faces(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(run.Loop, "_loss", lambda self, batch, counts: torch.tensor(float("nan")))
+    nan = {"loss": torch.tensor(float("nan"))}
+    monkeypatch.setattr(ClassifierTask, "loss", lambda self, batch: nan)
     with pytest.raises(TrainingError, match=r"became nan at step 0 .* faces .*train-\d+-\d"):
         run.train(plan(cache), tmp_path, data=tiles(2, 2))
 
@@ -246,7 +249,7 @@ def test_frozen_layers_stay_until_they_are_freed(tmp_path, cache):
     start, frozen = weights(tmp_path / "start"), weights(tmp_path / "frozen")
     changed = [n for n in start if not torch.allclose(start[n], frozen[n], atol=1e-7)]
     assert set(changed) == {"fc.weight", "fc.bias"}
-    last = checkpoint.load(tmp_path / "freed" / "checkpoint")[1].tensors["model"]
+    last = checkpoint.load(tmp_path / "freed" / "checkpoint").tensors["model"]
     assert not torch.allclose(last["network.conv1.0.weight"], start["conv1.0.weight"], atol=1e-7)
 
 

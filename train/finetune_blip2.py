@@ -12,42 +12,27 @@ run.json beside it; after a kill, the same command with --resume goes on exactly
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.data import DataError
-from ferce.models.hub import CheckpointError
 from ferce.models.vlm import packaged
-from ferce.training import progress, usage
+from ferce.training import options, progress, usage
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.progress import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:
     """One option for each field of the plan."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--output", type=Path, default=Path("runs/blip2"), help="run folder")
-    made.add_argument("--resume", action="store_true", help="go on from the run folder")
-    for item in fields(LanguagePlan):
-        options: dict[str, Any] = {"default": item.default}
-        shown = "" if item.default == "" else f" (default {item.default})"
-        options["help"] = (item.metadata["help"] + shown).replace("%", "%%")
-        if isinstance(item.default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": type(item.default), "choices": item.metadata["choices"] or None}
-        made.add_argument("--" + item.name.replace("_", "-"), **options)
+    made = options.parser(__doc__)
+    options.add_run(made, Path("runs/blip2"))
+    options.add_options(made, LanguagePlan)
     return made
 
 
 def summary(metrics: dict[str, Any], output: Path) -> str:
-    """What the run achieved, in a few lines."""
+    """Tell what the run achieved, in a few lines."""
     val = metrics["val"]
     named = {"val": "macro-F1", "val_loss": "loss", "val_rouge_l": "ROUGE-L"}
     figures = ", ".join(f"{text} {val[name]:.3f}" for name, text in named.items() if name in val)
@@ -61,20 +46,16 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
 
 
 def main() -> None:
-    """Parse the arguments, train, say what came out."""
-    arguments = vars(parser().parse_args())
-    output, resume = arguments.pop("output"), arguments.pop("resume")
-    try:
-        plan = LanguagePlan(**arguments)
-        usage.check_language(plan)
-        from ferce.training.language import run
+    """Parse the arguments, fine-tune, say what came out."""
+    given = parser().parse_args()
+    plan = options.chosen(LanguagePlan, given)
+    usage.check_language(plan)
+    from ferce.training.language import run
 
-        metrics = run.tune(plan, output, resume, report=progress.say)
-    except (TrainingError, DataError, CheckpointError) as error:
-        sys.exit(f"finetune_blip2: {error}")
+    metrics = run.tune(plan, given.output, given.resume, report=progress.say)
     if metrics:
-        print(summary(metrics, output))
+        print(summary(metrics, given.output))
 
 
 if __name__ == "__main__":
-    main()
+    options.run("finetune_blip2", main)

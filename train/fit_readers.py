@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 from ferce import data
 from ferce.evaluation.faces import default_cache
 from ferce.models import hub
+from ferce.training import options
 from ferce.training.progress import TrainingError, say
 
 PACKAGED = ROOT / "ferce" / "weights" / "classifier"
@@ -26,24 +27,22 @@ FACES = ("annotated", "london")  # tables of train/portraits.py
 
 def main() -> None:
     """Parse the arguments, fit, write."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--network", type=Path, required=True, help="run folder")
-    made.add_argument("--faces", type=Path, required=True, help="folder of train/portraits.py")
-    made.add_argument("--renders", required=True, help="spec of the rendered data")
-    made.add_argument("--prior", type=Path, default=PACKAGED / "prior.safetensors")
-    made.add_argument("--output", type=Path, default=PACKAGED)
-    made.add_argument("--cache", type=Path, default=default_cache())
-    made.add_argument(
-        "--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings before"
-    )
+    made = options.parser(__doc__)
+    add = made.add_argument
+    add("--network", type=Path, required=True, help="run folder of the trained network")
+    add("--faces", type=Path, required=True, help="folder that train/portraits.py wrote")
+    add("--renders", required=True, help="spec of the rendered data set")
+    add("--prior", type=Path, default=PACKAGED / "prior.safetensors", help="weights of the prior "
+        "(default: the packaged ones)")  # fmt: skip
+    add("--output", type=Path, default=PACKAGED, help="folder of the classifier (default: the "
+        "packaged one, which is replaced)")  # fmt: skip
+    add("--cache", type=Path, default=default_cache(), help="folder of aligned faces "
+        "(default ~/.cache/ferce/aligned)")  # fmt: skip
+    add("--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings that "
+        "the network went on from, the first one first (default: none)")  # fmt: skip
     given = made.parse_args()
-    try:
-        check(given)
-        fit(given)
-    except (TrainingError, data.DataError, hub.CheckpointError) as error:
-        sys.exit(f"fit_readers: {error}")
+    check(given)
+    fit(given)
 
 
 def check(given: argparse.Namespace) -> None:
@@ -67,4 +66,4 @@ def fit(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run("fit_readers", main)

@@ -16,7 +16,7 @@ python train/finetune_blip2.py --base ferce/weights/blip2-mini --data rendered:R
 python train/make_blip2_mini.py squeeze --output CARRIED writes the packed faces (40 MB for 24,000)
 as CARRIED/albums, which is a --folder for a machine with a GPU (--device cuda --batch 256).
 
-Every stage writes FOLDER/STAGE.safetensors every few minutes; the same command goes on from there,
+Every stage writes checkpoints to FOLDER/STAGE every few minutes; the same command goes on from it,
 also with another number of steps. Tower and speech need nothing of each other and may run at the
 same time. RENDERS comes from train/render_faces.py, taught.jsonl from train/teach.py.
 """
@@ -31,93 +31,105 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce import data
-from ferce.training import progress
+from ferce.evaluation.faces import default_cache
+from ferce.training import options, progress
 from ferce.training.mini.stages import ALBUMS, LEAST, STAGES
-from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
     from ferce.training.mini.recipe import Recipe
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps, and what they may be told."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("step", choices=(*STAGES, *OTHERS), help="what to do")
-    made.add_argument("--folder", type=Path, default=Path("runs/blip2-mini"), help="checkpoints")
-    made.add_argument("--output", type=Path, default=Path("ferce/weights/blip2-mini"))
-    made.add_argument("--cache", type=Path, default=Path("~/.cache/ferce/aligned").expanduser())
+    """The steps and their options."""
+    made = options.parser(__doc__)
+    made.add_argument("step", choices=(*STAGES, *OTHERS), help="stage to train, or what else to do")
+    add = made.add_argument
+    folder, output = Path("runs/blip2-mini"), Path("ferce/weights/blip2-mini")
+    add("--folder", type=Path, default=folder, help=f"albums and checkpoints (default {folder})")
+    add("--output", type=Path, default=output, help=f"folder of the package (default {output})")
+    add("--cache", type=Path, default=default_cache(), help="folder of aligned faces for `pack` "
+        "(default ~/.cache/ferce/aligned)")  # fmt: skip
     for name in ALBUMS:
-        made.add_argument(f"--{name}", default="", help=f"pack: data set of {name}")
-    made.add_argument("--teacher", default="", help="tower: timm folder or safetensors")
-    made.add_argument("--steps", type=int, default=0, help="of the stage; 0: its default")
-    made.add_argument("--batch", type=int, default=0, help="of the stage; 0: its default")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--least", type=float, default=LEAST, help="read-out a tower must reach")
-    made.add_argument("--device", default="cpu")
-    made.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all")
-    made.add_argument("--split", default="val", choices=("val", "test"))
-    made.add_argument("--most", type=int, default=0, help="measure: so many faces; 0: all")
-    made.add_argument("--adapter", type=Path, help="measure: on top of the network")
-    made.add_argument("--stage", default="whole", choices=("bridge", "whole"), help="to export")
+        add(f"--{name}", default="", help=f"spec of the data set that `pack` packs as {name}")
+    add("--teacher", default="", help="timm folder or safetensors that `tower` learns from "
+        "(default: ImageNet weights)")  # fmt: skip
+    add("--steps", type=int, default=0, help="optimiser steps of the stage (default: its own)")
+    add("--batch", type=int, default=0, help="faces or texts in a step (default: the stage's own)")
+    add("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    add("--least", type=float, default=LEAST, help="balanced accuracy 0..1 that the tower must "
+        f"reach before `bridge` (default {LEAST})")  # fmt: skip
+    add("--device", default="cpu", help="device to train on, cpu or cuda (default cpu)")
+    add("--threads", type=int, default=0, help="threads of the CPU (default 0: all)")
+    add("--split", default="val", choices=("val", "test"), help="split that `measure` and `sight` "
+        "read (default val)")  # fmt: skip
+    add("--most", type=int, default=0, help="faces that `measure` asks about (default 0: all)")
+    add("--adapter", type=Path, help="LoRA adapter that `measure` puts on top (default: none)")
+    add("--stage", default="whole", choices=("bridge", "whole"), help="stage that `export` writes "
+        "(default whole)")  # fmt: skip
     return made
 
 
-def recipe_of(told: argparse.Namespace) -> "Recipe":
-    """The recipe that the arguments mean."""
+def recipe_of(given: argparse.Namespace) -> "Recipe":
+    """Build the recipe that the arguments mean."""
     from ferce.training.mini.recipe import Recipe
 
-    plain = Recipe(told.folder)
-    given = {"steps": told.steps, "batch": told.batch}
-    paces = {
-        stage: replace(plain.pace(stage), seed=told.seed, **{k: v for k, v in given.items() if v})
-        for stage in STAGES
+    plain = Recipe(given.folder)
+    sizes = {"steps": given.steps, "batch": given.batch}
+    sizes = {name: value for name, value in sizes.items() if value}
+    schedules = {
+        stage: replace(plain.schedule(stage), seed=given.seed, **sizes) for stage in STAGES
     }
-    return Recipe(told.folder, told.teacher, paces, told.device, told.least, progress.say)
+    return replace(
+        plain,
+        teacher=given.teacher,
+        schedules=schedules,
+        device=given.device,
+        least=given.least,
+        report=progress.say,
+    )
 
 
-def pack(_: "Recipe", told: argparse.Namespace) -> None:
+def pack(_: "Recipe", given: argparse.Namespace) -> None:
     """Pack the data sets that were given."""
     from ferce.training.mini import recipe
 
-    recipe.pack(told.folder, packed(told), told.cache, progress.say)
+    recipe.pack(given.folder, packed(given), given.cache, progress.say)
 
 
-def packed(told: argparse.Namespace) -> dict[str, str]:
-    """Album -> data set, of those given."""
-    return {name: vars(told)[name] for name in ALBUMS if vars(told)[name]}
+def packed(given: argparse.Namespace) -> dict[str, str]:
+    """Map each album to its data set, of those given."""
+    return {name: vars(given)[name] for name in ALBUMS if vars(given)[name]}
 
 
-def squeeze(_: "Recipe", told: argparse.Namespace) -> None:
+def squeeze(_: "Recipe", given: argparse.Namespace) -> None:
     """Write the packed faces in little space."""
     from ferce.training.mini import album
 
     for name in ALBUMS:
-        album.squeeze(told.folder / "albums" / name, told.output / "albums" / name)
+        album.squeeze(given.folder / "albums" / name, given.output / "albums" / name)
 
 
-def export(plan: "Recipe", told: argparse.Namespace) -> None:
+def export(plan: "Recipe", given: argparse.Namespace) -> None:
     """Write the network as it ships."""
-    from ferce.training.mini import recipe
+    from ferce.training.mini import package
 
-    recipe.export(plan, told.output, told.stage)
+    package.export(plan, given.output, given.stage)
 
 
-def measure(plan: "Recipe", told: argparse.Namespace) -> None:
+def measure(plan: "Recipe", given: argparse.Namespace) -> None:
     """Ask the network as it ships."""
-    from ferce.training.mini import recipe
+    from ferce.training.mini import package
 
-    asked = recipe.Asked(told.output, told.adapter, told.most)
-    for name, row in recipe.measured(plan, asked, told.split).items():
+    asked = package.Packaged(given.output, given.adapter, given.most)
+    for name, row in package.measure(plan, asked, given.split).items():
         print(name, row)
 
 
-def sight(plan: "Recipe", told: argparse.Namespace) -> None:
-    """What the tower alone tells of the cues."""
+def sight(plan: "Recipe", given: argparse.Namespace) -> None:
+    """Measure the read-out of the tower alone."""
     from ferce.training.mini import recipe
 
-    for name, score in recipe.sight(plan, told.split).items():
+    for name, score in recipe.read_out(plan, given.split).items():
         print(name, score.told())
 
 
@@ -126,28 +138,20 @@ OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure
 
 def main() -> None:
     """Parse the arguments and do the step."""
-    told = parser().parse_args()
-    try:
-        for spec in packed(told).values():
-            data.require(spec)
-        do(told)
-    except (TrainingError, data.DataError) as error:
-        sys.exit(f"make_blip2_mini: {error}")
-
-
-def do(told: argparse.Namespace) -> None:
-    """Do the step."""
+    given = parser().parse_args()
+    for spec in packed(given).values():
+        data.require(spec)
     from ferce.training.mini import recipe
 
-    if told.threads:
+    if given.threads:
         import torch
 
-        torch.set_num_threads(told.threads)
-    if told.step in STAGES:
-        recipe.run(recipe_of(told), told.step)
+        torch.set_num_threads(given.threads)
+    if given.step in STAGES:
+        recipe.run(recipe_of(given), given.step)
     else:
-        OTHERS[told.step](recipe_of(told), told)
+        OTHERS[given.step](recipe_of(given), given)
 
 
 if __name__ == "__main__":
-    main()
+    options.run("make_blip2_mini", main)

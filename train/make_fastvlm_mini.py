@@ -6,7 +6,7 @@ python train/make_fastvlm_mini.py teach --folder FOLDER --steps 6000
 python train/make_fastvlm_mini.py export --folder FOLDER
 python train/make_fastvlm_mini.py measure --folder FOLDER --split test
 
-`teach` writes FOLDER/talk.safetensors every few minutes; the same command goes on from there, also
+`teach` writes checkpoints to FOLDER/talk every few minutes; the same command goes on from it, also
 with another number of steps. RENDERS comes from train/render_faces.py, taught.jsonl from
 train/teach.py, and the tower is that of train/train_classifier.py, which stays as it is.
 """
@@ -18,48 +18,51 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.training import progress
-from ferce.training.progress import TrainingError
+from ferce.training import options, progress
+from ferce.training.mini.stages import TALK
 
 STEPS = ("teach", "export", "measure")
+DATA = "rendered:renders + manifest:taught.jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps, and what they may be told."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """The steps and their options."""
+    made = options.parser(__doc__)
     made.add_argument("step", choices=STEPS, help="what to do")
-    made.add_argument("--folder", type=Path, default=Path("runs/fastvlm-mini"), help="checkpoints")
-    made.add_argument("--tower", type=Path, default=Path("ferce/weights/classifier"))
-    made.add_argument("--output", type=Path, default=Path("ferce/weights/fastvlm-mini"))
-    made.add_argument("--steps", type=int, default=6000, help="of teaching")
-    made.add_argument("--batch", type=int, default=32, help="rows a step")
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--split", default="val", choices=("val", "test"))
-    made.add_argument("--faces", type=int, default=0, help="measure: at most so many; 0: all")
+    add = made.add_argument
+    folder, tower = Path("runs/fastvlm-mini"), Path("ferce/weights/classifier")
+    output = Path("ferce/weights/fastvlm-mini")
+    add("--folder", type=Path, default=folder, help=f"albums and checkpoints (default {folder})")
+    add("--tower", type=Path, default=tower, help="folder of the classifier whose network sees "
+        f"(default {tower})")  # fmt: skip
+    add("--output", type=Path, default=output, help=f"folder of the package (default {output})")
+    add("--steps", type=int, default=6000, help="optimiser steps of `teach` (default 6000)")
+    add("--batch", type=int, default=32, help="texts in a step (default 32)")
+    add("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    add("--split", default="val", choices=("val", "test"), help="split that `measure` reads "
+        "(default val)")  # fmt: skip
+    add("--faces", type=int, default=0, help="faces that `measure` asks about (default 0: all)")
     return made
 
 
 def main() -> None:
     """Parse the arguments and do the step."""
-    told = parser().parse_args()
-    from ferce.training.mini import talk_recipe
-    from ferce.training.mini.course import Pace
+    given = parser().parse_args()
+    from ferce.training.mini import package, recipe
+    from ferce.training.mini.recipe import Recipe
+    from ferce.training.mini.stage import Schedule
 
-    pace = Pace(told.steps, told.batch, seed=told.seed)
-    plan = talk_recipe.Recipe(told.folder, told.tower, pace, progress.say)
-    try:
-        if told.step == "teach":
-            talk_recipe.teach(plan)
-        elif told.step == "export":
-            talk_recipe.export(plan, told.output)
-        else:
-            for name, row in talk_recipe.measure(plan, told.output, told.split, told.faces).items():
-                print(name, row)
-    except TrainingError as error:
-        sys.exit(f"make_fastvlm_mini: {error}")
+    schedules = {TALK: Schedule(given.steps, given.batch, seed=given.seed)}
+    plan = Recipe(given.folder, tower=given.tower, schedules=schedules, report=progress.say)
+    if given.step == "teach":
+        recipe.run(plan, TALK)
+    elif given.step == "export":
+        package.export_chat(plan, given.output, DATA)
+    else:
+        asked = package.Packaged(given.output, most=given.faces)
+        for name, row in package.measure_chat(plan, asked, given.split).items():
+            print(name, row)
 
 
 if __name__ == "__main__":
-    main()
+    options.run("make_fastvlm_mini", main)

@@ -16,7 +16,6 @@ primary, action_units). Written are
 * people.txt: who is in annotated.jsonl, to be left out of rendered data (rendered:...?without=).
 """
 
-import argparse
 import csv
 import json
 import os
@@ -31,10 +30,17 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.facs.action_units import UNITS
+from ferce.training import options
 
 HELD_OUT = 30  # people of London, last by name; rendering holds out the same
 SPLITS = {"tune": "val", "test": "test"}
 KEPT = ("source", "licence", "attribution", "age", "sex", "ethnicity", "yaw")
+ARGUMENTS = {
+    "manifest": "CSV with a row for each crop",
+    "crops": "folder of the crops",
+    "annotations": "CSV with a row for each crop and annotator",
+    "output": "folder of the tables to write",
+}
 Row = Mapping[str, str]
 
 
@@ -51,7 +57,7 @@ def annotated(seen: Iterable[Row]) -> dict[str, Any]:
     agreed = len(named) == 2 and named[0] == named[1]
     compounds = {row["compound"] for row in usable}
     both = [units(row) for row in usable]
-    coded = [n for n in sorted(UNITS) if len({n in found for found in both}) == 1]
+    coded = [n for n in sorted(UNITS) if len({n in seen_units for seen_units in both}) == 1]
     return {
         "label": named[0] if agreed else None,
         "compound": compounds.pop() if len(compounds) == 1 else "",
@@ -72,9 +78,9 @@ def posed(face: Row) -> dict[str, Any]:
 
 
 def common(face: Row, split: str) -> dict[str, Any]:
-    """What every table tells of a face."""
-    told = {key: face[key] for key in KEPT if face.get(key)}
-    return {"file_name": face["file"], "subject": face["subject"], "split": split, **told}
+    """Make what every table holds of a face."""
+    known = {key: face[key] for key in KEPT if face.get(key)}
+    return {"file_name": face["file"], "subject": face["subject"], "split": split, **known}
 
 
 def tables(faces: list[Row], seen: Mapping[str, list[Row]]) -> dict[str, list[dict[str, Any]]]:
@@ -97,11 +103,9 @@ def tables(faces: list[Row], seen: Mapping[str, list[Row]]) -> dict[str, list[di
 
 def main() -> None:
     """Read both tables, write three."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name in ("manifest", "crops", "annotations", "output"):
-        made.add_argument(f"--{name}", type=Path, required=True)
+    made = options.parser(__doc__)
+    for name, text in ARGUMENTS.items():
+        made.add_argument(f"--{name}", type=Path, required=True, help=text)
     given = made.parse_args()
     with given.manifest.open(newline="", encoding="utf-8") as file:
         faces: list[Row] = list(csv.DictReader(file))
@@ -121,7 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OSError as error:
-        sys.exit(f"portraits: {error}")
+    options.run("portraits", main, OSError)

@@ -28,6 +28,7 @@ from ferce.models.calibration import softmax
 from ferce.models.embedded import PACKAGED
 from ferce.models.fusion import Matrix
 from ferce.models.prior import Prior
+from ferce.training import options
 from ferce.training.embedded import evidence, readers
 
 STRENGTH = 0.03  # chosen by cross-validation on the annotated `val` faces
@@ -37,18 +38,15 @@ FEWEST, TRUSTED, SURE = 6, 0.5, 0.7  # positives to learn a unit from; reliabili
 
 def main() -> None:
     """Parse the arguments and look whether the tables are there."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--faces", type=Path, required=True, help="folder of train/portraits.py")
-    made.add_argument("--output", type=Path, required=True)
-    made.add_argument("--cache", type=Path, default=default_cache())
+    made = options.parser(__doc__)
+    add = made.add_argument
+    add("--faces", type=Path, required=True, help="folder that train/portraits.py wrote")
+    add("--output", type=Path, required=True, help="manifest to write, a .jsonl file")
+    add("--cache", type=Path, default=default_cache(), help="folder of aligned faces "
+        "(default ~/.cache/ferce/aligned)")  # fmt: skip
     given = made.parse_args()
-    try:
-        for name in ("annotated", "london", "others"):
-            data.require(f"manifest:{given.faces / name}.jsonl")
-    except data.DataError as error:
-        sys.exit(f"teach: {error}")
+    for name in ("annotated", "london", "others"):
+        data.require(f"manifest:{given.faces / name}.jsonl")
     teach(given)
 
 
@@ -68,13 +66,13 @@ def teach(given: argparse.Namespace) -> None:
     mean, scale = x.mean(0), x.std(0) + 1e-6
     real = evidence.table(seen, (seen.x - mean) / scale)
     london = evidence.table(posed, (posed.x - mean) / scale, POSED)
-    told = _told((others.x - mean) / scale, real, london)
-    known = {sample.name: label for sample, label in zip(others.samples, told, strict=True)}
+    taught = _taught((others.x - mean) / scale, real, london)
+    known = {sample.name: label for sample, label in zip(others.samples, taught, strict=True)}
     _write(given.output, given.faces, known)
 
 
-def _told(x: Matrix, real: readers.Table, posed: readers.Table) -> list[dict[str, Any]]:
-    """What is said of each face with standardised evidence `x`."""
+def _taught(x: Matrix, real: readers.Table, posed: readers.Table) -> list[dict[str, Any]]:
+    """Tell shares and units of each face with standardised evidence `x`."""
     both = readers.joined(real, posed)
     shares = softmax(readers.fit_labels(both, readers.EMOTIONS, STRENGTH)(x))
     units = {n: _unit(x, real, posed, k) for k, n in enumerate(UNIT_NUMBERS)}
@@ -115,4 +113,4 @@ def _write(path: Path, faces: Path, known: dict[str, dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run("teach", main)

@@ -11,41 +11,26 @@ a kill, the same command with --resume goes on exactly where it was.
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.data import DataError
-from ferce.models.hub import CheckpointError
-from ferce.training import progress, usage
+from ferce.training import options, progress, usage
 from ferce.training.classifier.plan import Plan
-from ferce.training.progress import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:
     """One option for each field of the plan."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--output", type=Path, default=Path("runs/classifier"), help="run folder")
-    made.add_argument("--resume", action="store_true", help="go on from the run folder")
-    for item in fields(Plan):
-        options: dict[str, Any] = {"default": item.default}
-        shown = "" if item.default == "" else f" (default {item.default})"
-        options["help"] = (item.metadata["help"] + shown).replace("%", "%%")
-        if isinstance(item.default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": type(item.default), "choices": item.metadata["choices"] or None}
-        made.add_argument("--" + item.name.replace("_", "-"), **options)
+    made = options.parser(__doc__)
+    options.add_run(made, Path("runs/classifier"))
+    options.add_options(made, Plan)
     return made
 
 
 def summary(metrics: dict[str, Any], output: Path) -> str:
-    """What the run achieved, in a few lines."""
+    """Tell what the run achieved, in a few lines."""
     val = metrics["val"]
     low, high = val["macro_f1_interval"]
     return (
@@ -59,24 +44,20 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
 
 def main() -> None:
     """Parse the arguments, train, say what came out."""
-    arguments = vars(parser().parse_args())
-    output, resume = arguments.pop("output"), arguments.pop("resume")
-    try:
-        plan = Plan(**arguments)
-        usage.check(plan)
-        if plan.few_shot != "none":
-            from ferce.training.classifier import fewshot
+    given = parser().parse_args()
+    plan = options.chosen(Plan, given)
+    usage.check(plan)
+    if plan.few_shot != "none":
+        from ferce.training.classifier import fewshot
 
-            metrics = fewshot.fit(plan, output, report=progress.say)
-        else:
-            from ferce.training.classifier import run
+        metrics = fewshot.fit(plan, given.output, report=progress.say)
+    else:
+        from ferce.training.classifier import run
 
-            metrics = run.train(plan, output, resume, report=progress.say)
-    except (TrainingError, DataError, CheckpointError) as error:
-        sys.exit(f"train_classifier: {error}")
+        metrics = run.train(plan, given.output, given.resume, report=progress.say)
     if metrics:
-        print(summary(metrics, output))
+        print(summary(metrics, given.output))
 
 
 if __name__ == "__main__":
-    main()
+    options.run("train_classifier", main)

@@ -1,1 +1,1 @@
-"""Training on Accelerate: the loops, and what they share."""
+"""Training on Accelerate: one trainer, the tasks that it trains, and what they share."""

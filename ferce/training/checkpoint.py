@@ -8,21 +8,26 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Settings
+from ferce.training.settings import Json, Settings
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 FOLDER = "checkpoint"  # within the folder of a run
 LATEST = "latest"
 STATE = "state.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +39,15 @@ class Snapshot:
         state: the rest, as JSON.
     """
 
-    tensors: Mapping[str, Mapping[str, Any]]
-    state: Mapping[str, Any]
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    state: Json
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint(Snapshot):
+    """What was saved, and the folder that holds it."""
+
+    folder: Path
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -51,21 +63,21 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """An object as JSON, whole or not at all."""
+def write_json(path: Path, value: object) -> None:
+    """Write an object as JSON, whole or not at all."""
     text = json.dumps(value, indent=1) + "\n"
     write_atomic(path, lambda part: part.write_text(text, "utf-8"))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    """Tensors as safetensors, whole or not at all."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
     kept = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     write_atomic(path, lambda part: save_file(kept, part))
 
 
-def save(root: Path, name: str, snapshot: Snapshot, accelerator: Any) -> None:
+def save(root: Path, name: str, snapshot: Snapshot, accelerator: "Accelerator") -> None:
     """Write a checkpoint and make it the latest; every process must call it.
 
     Args:
@@ -100,8 +112,8 @@ def _publish(root: Path, name: str, part: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def load(root: Path) -> tuple[Path, Snapshot] | None:
-    """The latest checkpoint and its folder, or None where there is none.
+def load(root: Path) -> Checkpoint | None:
+    """Load the latest checkpoint; None where there is none.
 
     Raises:
         TrainingError: it is damaged, or of another format.
@@ -119,56 +131,72 @@ def load(root: Path) -> tuple[Path, Snapshot] | None:
         raise TrainingError(f"{folder} is no whole checkpoint ({error}); delete {root}.") from error
     if state.get("format") != FORMAT:
         raise TrainingError(f"{folder} has format {state.get('format')}; expected {FORMAT}.")
-    return folder, Snapshot(tensors, state)
+    return Checkpoint(tensors, state, folder)
 
 
-def to_resume(root: Path, plan: Settings, resume: bool) -> tuple[Path, Snapshot] | None:
-    """The checkpoint that a run of `plan` goes on from.
+def to_resume(root: Path, plan: Settings, resume: bool) -> Checkpoint | None:
+    """Load the checkpoint that a run of `plan` goes on from.
 
     Raises:
         TrainingError: there is one though nobody asked for it, or it is of another plan.
     """
-    found = load(root)
-    if found is None:
+    saved = load(root)
+    if saved is None:
         return None
     if not resume:
         raise TrainingError(
             f"{root} holds the checkpoint of a run; resume it, or give another output folder."
         )
-    if odd := plan.differs(found[1].state["plan"]):
-        was = found[1].state["plan"].get(odd[0])
+    if odd := plan.differs(saved.state["plan"]):
+        was = saved.state["plan"].get(odd[0])
         raise TrainingError(
             f"The run in {root} has {odd[0]} = {was!r}, not {getattr(plan, odd[0])!r}; "
             "resume with the same settings, or give another output folder."
         )
-    return found
+    return saved
 
 
-def optimiser_state(optimiser: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An optimiser's state as (tensors, JSON)."""
-    whole = optimiser.state_dict()
+def optimiser_state(optimiser: Optimizer) -> tuple[dict[str, Tensor], Json]:
+    """Split an optimiser's state into tensors and JSON.
+
+    The value `name` of parameter 3 is called `3.name`; where bitsandbytes keeps its 8-bit states in
+    a mapping `group` within that, `3.group|name`.
+    """
+    state = optimiser.state_dict()
     tensors, rest = {}, {}
-    for number, values in whole["state"].items():
-        for name, value in values.items():
-            key = f"{number}.{name}"
-            if isinstance(value, torch.Tensor):
-                tensors[key] = value
+    for number, values in state["state"].items():
+        for name, value in _flat(values):
+            if isinstance(value, Tensor):
+                tensors[f"{number}.{name}"] = value
             else:
-                rest[key] = value
-    return tensors, {"values": rest, "groups": whole["param_groups"]}
+                rest[f"{number}.{name}"] = value
+    return tensors, {"values": rest, "groups": state["param_groups"]}
 
 
-def restore_optimiser(optimiser: Any, tensors: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+def restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor], rest: Json) -> None:
     """Put back what `optimiser_state` gave."""
-    state: dict[int, dict[str, Any]] = {}
+    state: dict[int, Json] = {}
     for key, value in {**tensors, **rest["values"]}.items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+        row = state.setdefault(int(number), {})
+        group, bar, inner = name.partition("|")
+        if bar:
+            row.setdefault(group, {})[inner] = value
+        else:
+            row[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": rest["groups"]})
 
 
-def random_state() -> dict[str, Any]:
-    """The generators of Python, NumPy and torch (CPU and this GPU), as JSON."""
+def _flat(values: Json) -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}|{inner}", v) for inner, v in value.items())
+        else:
+            yield name, value
+
+
+def random_state() -> Json:
+    """Read the generators of Python, NumPy and torch (CPU and this GPU), as JSON."""
     version, words, gauss = random.getstate()
     _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - libraries use it
     state = {

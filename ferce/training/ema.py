@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
+from torch import Tensor
 
 
 class Ema:
@@ -14,7 +14,7 @@ class Ema:
     (as TensorFlow's ExponentialMovingAverage does with num_updates).
     """
 
-    def __init__(self, module: Any, decay: float) -> None:
+    def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self.module, self.decay = module, decay
         self.weights = {name: value.detach().clone() for name, value in _state(module)}
 
@@ -30,7 +30,7 @@ class Ema:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """The module holds the averaged weights inside the block, its own again afterwards."""
+        """Put the averaged weights into the module inside the block, its own again afterwards."""
         own = {name: value.detach().clone() for name, value in _state(self.module)}
         self.module.load_state_dict(self.weights)
         try:
@@ -39,5 +39,5 @@ class Ema:
             self.module.load_state_dict(own)
 
 
-def _state(module: Any) -> Iterator[tuple[str, Any]]:
+def _state(module: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
     return iter(module.state_dict().items())

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Settings
+from ferce.training.settings import Json, Settings
 
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
 
@@ -34,8 +33,8 @@ class Examples:
     problems: Counter[str]
     fingerprint: str
 
-    def told(self) -> dict[str, Any]:
-        """Of the data, as `metrics.json` has it."""
+    def summary(self) -> Json:
+        """Describe the data, as `metrics.json` has it."""
         return {
             "spec": self.spec,
             "fingerprint": self.fingerprint,
@@ -84,7 +83,7 @@ def read(
 
 
 def _teaches(sample: Sample) -> bool:
-    return any(told is not None for told in (sample.label, sample.units, sample.shares))
+    return any(known is not None for known in (sample.label, sample.units, sample.shares))
 
 
 def joined(found: Examples, plan: Plan) -> Examples:
@@ -199,7 +198,7 @@ def _chance(sample: Sample) -> float:
     return int.from_bytes(key[:8], "big") / 2**64
 
 
-def _told(sample: Sample) -> str:
+def _annotation(sample: Sample) -> str:
     shares = [] if sample.shares is None else [str(sorted(sample.shares.items()))]
     coded = [] if sample.coded is None else [str(sorted(sample.coded))]
     return " ".join([str(sample.label), str(sample.units), *shares, *coded])
@@ -209,6 +208,6 @@ def _fingerprint(*splits: Sequence[align.Aligned]) -> str:
     """16 hex digits of pictures (the cache names them by content), labels, units and split."""
     digest = hashlib.sha256()
     for i, items in enumerate(splits):
-        for line in sorted(f"{i} {x.path.stem} {_told(x.sample)}" for x in items):
+        for line in sorted(f"{i} {x.path.stem} {_annotation(x.sample)}" for x in items):
             digest.update(line.encode())
     return digest.hexdigest()[:16]

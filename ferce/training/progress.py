@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class TrainingError(ValueError):
@@ -22,7 +25,7 @@ class Stopping:
     since: int = 0
 
     def seen(self, score: float, epoch: int) -> "Stopping":
-        """The state after an epoch; NaN is no better than anything."""
+        """Count an epoch's score in; NaN is no better than anything."""
         if score > self.best:
             return replace(self, best=score, epoch=epoch, since=0)
         return replace(self, since=self.since + 1)
@@ -41,23 +44,17 @@ class Stopping:
 Report = Callable[[str], object]  # takes one line for the person who waits
 
 
-def bar(total: int, done: int, shown: bool, name: str) -> Any:
-    """A tqdm bar over faces; `done` of them are behind us already."""
+def bar(shown: bool, name: str, unit: str = "face", total: int = 0) -> "tqdm[object]":
+    """Open a tqdm bar over `total` units."""
     from tqdm.auto import tqdm
 
     return tqdm(
-        total=total,
-        initial=done,
-        disable=not shown,
-        desc=name,
-        unit="face",
-        unit_scale=True,
-        dynamic_ncols=True,
+        total=total, disable=not shown, desc=name, unit=unit, unit_scale=True, dynamic_ncols=True
     )
 
 
 def say(text: str) -> None:
-    """One line on standard error, above the bar."""
+    """Print one line on standard error, above the bar."""
     import sys
 
     from tqdm.auto import tqdm

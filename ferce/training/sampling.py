@@ -27,7 +27,7 @@ class Order:
     weights: NDArray[np.float64] | None = None
 
     def steps(self, epoch: int) -> list[Indices]:
-        """Faces of each optimiser step of an epoch.
+        """List the faces of each optimiser step of an epoch.
 
         Steps differ by at most one face, so that no step is a small remainder.
         """
@@ -45,7 +45,7 @@ class Order:
 
 
 def share(step: Indices, rank: int, world: int, parts: int) -> list[Indices]:
-    """The passes of one process: its share of the step, cut into `parts`.
+    """Share out a step: the passes of one process, cut into `parts`.
 
     Every process makes the same number of passes, else those with more would wait for ever; where
     the smallest share has fewer faces than `parts`, there are fewer passes.
@@ -59,7 +59,7 @@ def share(step: Indices, rank: int, world: int, parts: int) -> list[Indices]:
 
 
 def even_weights(classes: Indices, count: int) -> NDArray[np.float64]:
-    """(N,) chances that draw every class equally often.
+    """Compute (N,) chances that draw every class equally often.
 
     Args:
         classes: (N,) class numbers; -1 for unlabelled faces, which keep their share of the draws.

@@ -1,4 +1,4 @@
-"""What every run is told: its data; and how the fields of a plan are described and checked."""
+"""The settings that all trainings share: their data; and how settings are described and checked."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 
 from ferce.training.progress import TrainingError
 
+Json = dict[str, Any]  # an object of JSON
 DETECT = ("auto", "yes", "no")
 AUGMENT = ("full", "flip", "none")
+DEVICES = ("auto", "cpu")
 
 
 def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
-    """A field with its help and the values that it may have (() for any)."""
+    """Define a field with its help, a full phrase, and the values that it may have (() for any)."""
     return field(default=default, metadata={"help": text, "choices": choices})
 
 
@@ -29,13 +31,15 @@ class Settings:
     LEAST: ClassVar[Mapping[str, int]] = {"jobs": 1}
     SHARES: ClassVar[tuple[str, ...]] = ("val_share",)  # these lie in 0..1, without 1
 
-    data: str = setting("demo", "data set with train and val, such as rafce:/data/RAF-CE")
-    val_share: float = setting(0.15, "share of people held out where the data has no val split")
-    detect: str = setting(
-        "auto", "find and align the face first; auto: unless already aligned", DETECT
+    data: str = setting("demo", "spec of the data set to learn from, such as rafce:/data/RAF-CE")
+    val_share: float = setting(
+        0.15, "share 0..1 of people held out for validation where the data has no val split"
     )
-    cache: str = setting("", "folder of aligned faces; default ~/.cache/ferce/aligned")
-    jobs: int = setting(1, "processes that align")
+    detect: str = setting(
+        "auto", "find and align the face first; auto does so unless pictures are crops", DETECT
+    )
+    cache: str = setting("", "folder of aligned faces (default ~/.cache/ferce/aligned)")
+    jobs: int = setting(1, "processes that align faces")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -53,7 +57,7 @@ class Settings:
         if name in self.SHARES and value >= 1:
             raise TrainingError(f"{name} must lie in 0..1; got {value}.")
 
-    def differs(self, other: Mapping[str, Any]) -> list[str]:
-        """Fields that make another run than `other`, the fields of a plan as JSON holds them."""
+    def differs(self, other: Mapping[str, object]) -> list[str]:
+        """Name the fields that make another run than `other`, a plan as JSON holds it."""
         mine = asdict(self)
         return [n for n in mine if n not in self.FREE and mine[n] != other.get(n)]

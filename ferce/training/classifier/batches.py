@@ -1,11 +1,12 @@
 """From aligned faces to tensors: varied by a seed of their own, whatever worker makes them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.types import Face
 from ferce.data.align import Aligned
@@ -29,21 +30,18 @@ class Batch(NamedTuple):
     (N,) into the data set.
     """
 
-    images: Any
-    targets: Any
-    units: Any
-    indices: Any
+    images: Tensor
+    targets: Tensor
+    units: Tensor
+    indices: Tensor
 
-    def to(self, device: Any) -> "Batch":
-        """The same on another device, laid out as convolutions are fastest."""
+    def to(self, device: torch.device) -> "Batch":
+        """Move to a device, laid out as convolutions are fastest."""
         moved = Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
         return moved._replace(images=moved.images.to(memory_format=torch.channels_last))
 
 
-Base: Any = torch.utils.data.Dataset
-
-
-class Faces(Base):  # type: ignore[misc]
+class Faces(torch.utils.data.Dataset):  # type: ignore[misc]
     """Aligned faces by (epoch, index), so that a variation depends on nothing else but the seed."""
 
     def __init__(
@@ -64,7 +62,7 @@ class Faces(Base):  # type: ignore[misc]
         return len(self.items)
 
     def __getitem__(self, key: Key) -> Batch:
-        """One face as a batch of one."""
+        """Load one face as a batch of one."""
         epoch, index = key
         item = self.items[index]
         face = self._face(index)
@@ -82,7 +80,7 @@ class Faces(Base):  # type: ignore[misc]
         )
 
     def _face(self, index: int) -> Face:
-        """Crop and landmarks, kept in memory as far as there is room."""
+        """Read crop and landmarks, and keep them in memory as far as there is room."""
         if index in self._held:
             return self._held[index]
         face = self.items[index].face()
@@ -98,7 +96,7 @@ def unit_targets(
     hidden: frozenset[str] = frozenset(),
     coded: frozenset[int] | None = None,
 ) -> NDArray[np.float32]:
-    """(A,) 1 present, 0 absent, NaN where not coded or covered.
+    """Code action units as (A,): 1 present, 0 absent, NaN where not coded or covered.
 
     Args:
         units: None when nobody coded them (RAF's `null`), which says nothing about the face.
@@ -117,12 +115,14 @@ def unit_targets(
 
 
 def collate(items: Sequence[Batch]) -> Batch:
-    """One batch of several."""
+    """Join batches into one."""
     return Batch(*(torch.cat(parts) for parts in zip(*items, strict=True)))
 
 
-def loader(faces: Faces, passes: Sequence[Sequence[Key]], workers: int = 0) -> Any:
-    """Iterates over the passes, each a list of keys, as batches."""
+def loader(
+    faces: Faces, passes: Sequence[Sequence[Key]], workers: int = 0
+) -> torch.utils.data.DataLoader:
+    """Iterate over the passes, each a list of keys, as batches."""
     return torch.utils.data.DataLoader(
         faces,
         batch_sampler=passes,
@@ -134,7 +134,7 @@ def loader(faces: Faces, passes: Sequence[Sequence[Key]], workers: int = 0) -> A
 
 
 def mix(batch: Batch, seed: tuple[int, ...], mixup: float, cutmix: float) -> Batch:
-    """The batch with each face mixed with another of the same batch.
+    """Mix each face of a batch with another of the same batch.
 
     Mixup (Zhang et al. 2018, arXiv:1710.09412) blends whole pictures; cutmix (Yun et al. 2019,
     arXiv:1905.04899) pastes a box. With both on, each batch takes one of them by chance. Action
@@ -161,8 +161,10 @@ def mix(batch: Batch, seed: tuple[int, ...], mixup: float, cutmix: float) -> Bat
     return batch._replace(images=images, targets=targets, units=units)
 
 
-def _pasted(images: Any, partner: Any, kept: float, rng: np.random.Generator) -> tuple[Any, float]:
-    """The partner's box on each picture, and the share of the picture that was kept."""
+def _pasted(
+    images: Tensor, partner: Tensor, kept: float, rng: np.random.Generator
+) -> tuple[Tensor, float]:
+    """Paste the partner's box on each picture; gives the share that was kept, too."""
     height, width = images.shape[2:]
     part = np.sqrt(1 - kept)
     h, w = round(height * part), round(width * part)

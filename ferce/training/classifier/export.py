@@ -1,10 +1,8 @@
 """A trained classifier as a folder that plain timm loads, with what was measured beside it."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,6 +13,7 @@ from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training import checkpoint
 from ferce.training.classifier.network import Net
+from ferce.training.settings import Json
 
 OURS = "ferce.json"
 UNITS = "units.safetensors"  # the action-unit head on the network's pooled features
@@ -31,10 +30,10 @@ class Trained:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     calibration: Calibration
-    arguments: Mapping[str, Any]
+    arguments: Json
 
 
-def export(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> None:
+def export(folder: Path, trained: Trained, facts: Json) -> None:
     """Write the checkpoint, and `ferce.json` with calibration, units and facts of the data.
 
     Args:
@@ -62,22 +61,22 @@ def export(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> None:
     save_calibration(folder, trained.calibration)
 
 
-def note(folder: Path, facts: Mapping[str, Any]) -> None:
+def note(folder: Path, facts: Json) -> None:
     """Write facts into `ferce.json`; what else it holds stays."""
     path = folder / OURS
     kept = read_json(path) if path.is_file() else {}
     checkpoint.write_json(path, {**kept, **facts})
 
 
-def report(folder: Path, told: Mapping[str, Any]) -> None:
+def report(folder: Path, metrics: Json) -> None:
     """Write `metrics.json` and the plots.
 
     Args:
         folder: of the run.
-        told: figures of the val split under `val`, rows of epochs under `history` (empty where
+        metrics: figures of the val split under `val`, rows of epochs under `history` (empty where
             nothing was trained by gradient), and facts of plan, data and machine.
     """
-    checkpoint.write_json(folder / "metrics.json", told)
-    plots.draw_confusion(told["val"]["confusion"], folder / "confusion.png")
-    if told["history"]:
-        plots.draw_history(told["history"], folder / "loss.png")
+    checkpoint.write_json(folder / "metrics.json", metrics)
+    plots.draw_confusion(metrics["val"]["confusion"], folder / "confusion.png")
+    if metrics["history"]:
+        plots.draw_history(metrics["history"], folder / "loss.png")

@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import Module
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Face
@@ -26,8 +27,15 @@ from ferce.training.classifier.batches import Faces, loader
 from ferce.training.classifier.network import Opened, open_network, require_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Examples
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ferce.models.clip import Clip
 
 BATCH = 64
+Values = NDArray[np.float64]
 
 
 def fit(
@@ -35,7 +43,7 @@ def fit(
     output: Path,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Fit the head that the plan names; gives what `metrics.json` holds.
 
     Raises:
@@ -60,15 +68,15 @@ def fit(
     set_head(opened, *_head(plan, x, [str(item.sample.label) for item in faces.train], labels))
     val = Faces(faces.val, labels, opened.preprocessing)
     outputs = validation.predict(opened.net, val, BATCH, accelerator)
-    told = run.facts(plan, faces, opened, accelerator)
-    told |= {"history": [], "seconds": round(time.monotonic() - begun, 1)}
-    return run.finish(output, opened, outputs, faces, told)
+    facts = run.facts(plan, faces, opened, accelerator)
+    facts |= {"history": [], "seconds": round(time.monotonic() - begun, 1)}
+    return run.finish(output, opened, outputs, faces, facts)
 
 
 def prototypes(
     features: NDArray[np.float64], classes: NDArray[np.intp], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight (K, D) and bias (K,) whose scores are minus half the squared distance to class means.
+    """Compute weight (K, D) and bias (K,) of scores: minus half squared distances to class means.
 
     Snell et al. 2017, arXiv:1703.05175, eq. 8: |f - m|^2 / 2 = |f|^2 / 2 - f m + |m|^2 / 2, whose
     first term is the same for all classes. Distances are in units of the spread within classes.
@@ -83,7 +91,7 @@ def prototypes(
     return weight, bias
 
 
-def set_head(opened: Opened, weight: Any, bias: Any) -> None:
+def set_head(opened: Opened, weight: Values, bias: Values) -> None:
     """Make a linear layer the network's classifier."""
     head = opened.net.network.get_classifier()
     with torch.no_grad():
@@ -93,7 +101,7 @@ def set_head(opened: Opened, weight: Any, bias: Any) -> None:
 
 def _head(
     plan: Plan, features: NDArray[np.float64], names: Sequence[str], labels: tuple[str, ...]
-) -> tuple[Any, Any]:
+) -> tuple[Values, Values]:
     if plan.few_shot == "prototypes":
         classes = np.array([labels.index(name) for name in names])
         return prototypes(features, classes, len(labels))
@@ -107,20 +115,20 @@ def _head(
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _features(
-    opened: Opened, items: Sequence[Aligned], labels: Sequence[str], accelerator: Any
+    opened: Opened, items: Sequence[Aligned], labels: Sequence[str], accelerator: "Accelerator"
 ) -> NDArray[np.float64]:
-    """(N, D) pooled features of the faces as they are."""
+    """Compute (N, D) pooled features of the faces as they are."""
     data = Faces(items, labels, opened.preprocessing)
     passes = [
         [(0, i) for i in range(start, min(start + BATCH, len(items)))]
         for start in range(0, len(items), BATCH)
     ]
-    found = [opened.net.features(b.images.to(accelerator.device)) for b in loader(data, passes)]
-    return np.asarray(torch.cat(found).double().cpu().numpy())
+    features = [opened.net.features(b.images.to(accelerator.device)) for b in loader(data, passes)]
+    return np.asarray(torch.cat(features).double().cpu().numpy())
 
 
-def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
-    """A head on CLIP's features, saved as `clip:BASE+FOLDER` loads it."""
+def _fit_clip(plan: Plan, output: Path, faces: Examples) -> Json:
+    """Fit a head on CLIP's features, and save it as `clip:BASE+FOLDER` loads it."""
     from ferce.models import clip, clip_heads, spec
 
     begun = time.monotonic()
@@ -129,7 +137,7 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
     kept = [item for item in faces.train if item.sample.label in COMPOUNDS]
     names = [str(item.sample.label) for item in kept]
     x = model.features(_crops(kept))
-    head: Any = (
+    head: Module = (
         clip_heads.fit_cache(x, names, model.module.head)
         if plan.few_shot == "cache"
         else clip_heads.fit_linear(x, names)
@@ -138,18 +146,18 @@ def _fit_clip(plan: Plan, output: Path, faces: Examples) -> run.Told:
     calibration = validation.calibrate(outputs)
     model.module.head, model.calibration = head, calibration
     clip.save(model, output, base.where)
-    told = run.facts_of(plan, faces) | {
+    facts = run.facts_of(plan, faces) | {
         "val": validation.measure(outputs, calibration, faces.people()),
         "origin": plan.network,
         "history": [],
         "seconds": round(time.monotonic() - begun, 1),
     }
-    export.note(output, {k: told[k] for k in ("data", "origin", "plan")})
-    export.report(output, told)
-    return told
+    export.note(output, {k: facts[k] for k in ("data", "origin", "plan")})
+    export.report(output, facts)
+    return facts
 
 
-def _clip_outputs(model: Any, head: Any, faces: Examples) -> validation.Outputs:
+def _clip_outputs(model: "Clip", head: Module, faces: Examples) -> validation.Outputs:
     with torch.inference_mode():
         x = model.features(_crops(faces.val))
         logits = head.to(model.device)(torch.as_tensor(x, device=model.device))
@@ -159,5 +167,5 @@ def _clip_outputs(model: Any, head: Any, faces: Examples) -> validation.Outputs:
 
 
 def _crops(items: Sequence[Aligned]) -> list[Face]:
-    """Faces whose pixels may be written, which torch asks of an array."""
+    """Copy faces, as torch asks for arrays that may be written."""
     return [Face(crop=item.face().crop.copy()) for item in items]

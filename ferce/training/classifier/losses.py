@@ -1,11 +1,11 @@
 """Losses against unequal classes, one value a face; targets are rows of shares."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.training.classifier.plan import Plan
@@ -23,14 +23,14 @@ class ClassLoss:
         smoothing: share of each target that is spread over all classes.
     """
 
-    shift: Any
-    margins: Any
-    weights: Any
+    shift: Tensor
+    margins: Tensor
+    weights: Tensor
     gamma: float = 0.0
     smoothing: float = 0.0
 
-    def __call__(self, logits: Any, targets: Any) -> Any:
-        """(N, K) scores and (N, K) target shares to (N,) losses.
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute (N,) losses of (N, K) scores and (N, K) target shares.
 
         A row of zeros stands for an unlabelled face; its loss is 0.
         """
@@ -47,7 +47,7 @@ class ClassLoss:
 
 
 def class_loss(plan: Plan, counts: NDArray[np.floating]) -> ClassLoss:
-    """The loss that the plan names.
+    """Build the loss that the plan names.
 
     Args:
         plan: names the loss and its constants.
@@ -67,12 +67,12 @@ def class_loss(plan: Plan, counts: NDArray[np.floating]) -> ClassLoss:
 
 
 def log_prior(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of the class shares (Menon et al. 2021, arXiv:2007.07314, eq. 10)."""
+    """Compute log class priors (Menon et al. 2021, arXiv:2007.07314, eq. 10)."""
     return np.asarray(np.log(counts / counts.sum()))
 
 
 def ldam_margins(counts: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
-    """Margins in proportion to n^(-1/4) (Cao et al. 2019, arXiv:1906.07413, eq. 13).
+    """Compute margins in proportion to n^(-1/4) (Cao et al. 2019, arXiv:1906.07413, eq. 13).
 
     They apply to plain scores, not to cosines as there, so that the head stays a linear layer.
     """
@@ -81,7 +81,7 @@ def ldam_margins(counts: NDArray[np.float64], largest: float) -> NDArray[np.floa
 
 
 def balanced_weights(counts: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
-    """(1 - beta) / (1 - beta^n) (Cui et al. 2019, arXiv:1901.05555, eq. 10).
+    """Compute (1 - beta) / (1 - beta^n) (Cui et al. 2019, arXiv:1901.05555, eq. 10).
 
     Scaled so that the mean weight of the training faces is 1, which keeps the learning rate's
     meaning.
@@ -90,8 +90,8 @@ def balanced_weights(counts: NDArray[np.float64], beta: float) -> NDArray[np.flo
     return np.asarray(weights * counts.sum() / (weights * counts).sum())
 
 
-def unit_loss(logits: Any, wanted: Any) -> Any:
-    """(N,) mean binary cross-entropy of the coded action units.
+def unit_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Compute (N,) mean binary cross-entropies of the coded action units.
 
     Args:
         logits: (N, A) scores.

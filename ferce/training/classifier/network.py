@@ -2,18 +2,20 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import Module
 
 from ferce.core.labels import BASICS, COMPOUNDS, components
 from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training.classifier.plan import Plan
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
 
 SMALL = "resnet10t"  # the default where no weights are at hand
 LITE = "tf_efficientnet_lite0"
@@ -23,26 +25,24 @@ LITE_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 DEFAULT_SIZE = 128  # pixels; the demo set's own, and small enough for a CPU
 
-Module: Any = torch.nn.Module
 
-
-class Net(Module):  # type: ignore[misc]
+class Net(torch.nn.Module):  # type: ignore[misc]
     """A timm network and, on the same features, a head for the action units."""
 
-    def __init__(self, network: Any, units: int = 0) -> None:
+    def __init__(self, network: Module, units: int = 0) -> None:
         super().__init__()
         self.network = network
         self.units = torch.nn.Linear(network.head_hidden_size, units) if units else None
 
-    def forward(self, images: Any) -> tuple[Any, Any]:
-        """(N, 3, H, W) to (N, K) scores and (N, A) scores or None."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Score images (N, 3, H, W): (N, K) labels, and (N, A) action units or None."""
         if self.units is None:
             return self.network(images), None
         features = self.features(images)
         return self.network.get_classifier()(features), self.units(features)
 
-    def features(self, images: Any) -> Any:
-        """(N, D) what the classifier reads."""
+    def features(self, images: Tensor) -> Tensor:
+        """Compute (N, D) features that the classifier reads."""
         return self.network.forward_head(self.network.forward_features(images), pre_logits=True)
 
 
@@ -53,11 +53,11 @@ class Opened:
     net: Net
     preprocessing: Preprocessing
     origin: str
-    arguments: dict[str, Any]
+    arguments: Json
 
 
 def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
-    """The network of the plan, with one output a label.
+    """Open the network of the plan, with one output a label.
 
     Raises:
         TrainingError: unknown, or one whose head cannot be shared with action units.
@@ -97,8 +97,8 @@ def require_network(name: str) -> None:
         )
 
 
-def lite_weights(network: Any) -> dict[str, Any]:
-    """The ImageNet weights of EfficientNet-Lite0 under timm's names.
+def lite_weights(network: Module) -> dict[str, Tensor]:
+    """Load the ImageNet weights of EfficientNet-Lite0 under timm's names.
 
     Both implementations list the same layers in the same order; every shape is checked by the
     loading. The file's content is known by its hash before it is read, as tensors only.
@@ -114,11 +114,11 @@ def lite_weights(network: Any) -> dict[str, Any]:
     path = Path(spec.origin).parent / LITE_FILE
     if hashlib.sha256(path.read_bytes()).hexdigest() != LITE_SHA256:
         raise TrainingError(f"{path} is not the file that {LITE_PACKAGE} 0.1.0 came with.")
-    found = load_state_dict(str(path), weights_only=True)
-    return dict(zip(network.state_dict(), found.values(), strict=True))
+    stored = load_state_dict(str(path), weights_only=True)
+    return dict(zip(network.state_dict(), stored.values(), strict=True))
 
 
-def fill(network: Any, weights: dict[str, Any]) -> None:
+def fill(network: Module, weights: Mapping[str, Tensor]) -> None:
     """Load all weights but those of a classifier of another size.
 
     Raises:
@@ -133,7 +133,9 @@ def fill(network: Any, weights: dict[str, Any]) -> None:
         raise TrainingError(f"The weights do not fit the network at {[*odd, *missing][0]!r}.")
 
 
-def carry_head(network: Any, old: Sequence[str], new: Sequence[str], weights: Any) -> None:
+def carry_head(
+    network: Module, old: Sequence[str], new: Sequence[str], weights: Sequence[Tensor]
+) -> None:
     """Start the rows of a new classifier from those of another label set.
 
     A label that both have keeps its row; a compound begins as the mean of its two emotions.
@@ -159,16 +161,14 @@ def _default() -> str:
     return LITE if importlib.util.find_spec(LITE_PACKAGE) else SMALL
 
 
-def _create(
-    name: str, plan: Plan, outputs: int, pretrained: bool = False
-) -> tuple[Any, dict[str, Any]]:
-    """The network, with the arguments that its config must name to build it again."""
+def _create(name: str, plan: Plan, outputs: int, pretrained: bool = False) -> tuple[Module, Json]:
+    """Create the network; gives the arguments that its config must name to build it again, too."""
     import timm
 
     config = timm.get_pretrained_cfg(name)
     own = config.input_size[1] if config else DEFAULT_SIZE
     size = plan.size or (DEFAULT_SIZE if plan.network == "auto" else own)
-    arguments: dict[str, Any] = {}
+    arguments: Json = {}
     if config and config.fixed_input_size and size != own:
         arguments["img_size"] = size
     try:
@@ -186,7 +186,7 @@ def _create(
 
 
 def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) -> Opened:
-    """An earlier run, or any network in timm's layout, whose labels may be others."""
+    """Open an earlier run, or any network in timm's layout, whose labels may be others."""
     from safetensors.torch import load_file
 
     config = read_json(folder / "config.json")
@@ -209,7 +209,9 @@ def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) ->
     return _opened(network, plan, units, f"folder {folder.name}", arguments)
 
 
-def _keep_rows(network: Any, weights: Any, old: Sequence[str], new: Sequence[str]) -> None:
+def _keep_rows(
+    network: Module, weights: Mapping[str, Tensor], old: Sequence[str], new: Sequence[str]
+) -> None:
     head = network.get_classifier()
     names = [n for n, p in network.named_parameters() if p is head.weight or p is head.bias]
     known = (*COMPOUNDS, *BASICS, "neutral")
@@ -217,7 +219,7 @@ def _keep_rows(network: Any, weights: Any, old: Sequence[str], new: Sequence[str
         carry_head(network, old, new, [weights[name] for name in names])
 
 
-def _opened(network: Any, plan: Plan, units: int, origin: str, arguments: dict[str, Any]) -> Opened:
+def _opened(network: Module, plan: Plan, units: int, origin: str, arguments: Json) -> Opened:
     side = arguments.get("img_size") or plan.size
     side = side or (DEFAULT_SIZE if plan.network == "auto" else 0)
     config = dict(network.pretrained_cfg, crop_pct=1.0)  # a crop holds the whole face already
@@ -232,7 +234,7 @@ def _opened(network: Any, plan: Plan, units: int, origin: str, arguments: dict[s
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _check_head(net: Net, size: tuple[int, int]) -> None:
-    """The scores must be the same by way of the shared features."""
+    """Check that the scores are the same by way of the shared features."""
     net.eval()
     images = torch.linspace(-1, 1, 3 * size[0] * size[1]).view(1, 3, *size)
     shared, _ = net(images)

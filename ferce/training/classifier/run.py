@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,26 +16,29 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import export, validation
 from ferce.training.classifier.batches import Faces
-from ferce.training.classifier.loop import Loop, Position, Stage
 from ferce.training.classifier.losses import class_loss
 from ferce.training.classifier.network import Opened, carry_head, open_network, require_network
 from ferce.training.classifier.plan import Plan
+from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
+from ferce.training.ema import Ema
 from ferce.training.examples import Examples
 from ferce.training.sampling import Order, even_weights
+from ferce.training.settings import Json
+from ferce.training.task import Position
+from ferce.training.trainer import Limits, Session, Trainer
 
-Told = dict[str, Any]  # what a run tells of itself, as JSON
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What the stages of one run share; `found` is the checkpoint to go on from."""
+    """What the stages of one run share; `saved` is the checkpoint to go on from."""
 
     plan: Plan
-    folder: Path
-    accelerator: Any
-    found: tuple[Path, checkpoint.Snapshot] | None
-    report: progress.Report
+    session: Session
+    saved: checkpoint.Checkpoint | None
 
 
 def train(
@@ -44,7 +47,7 @@ def train(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Train, choose by the val split, calibrate, export; gives what `metrics.json` holds.
 
     Args:
@@ -64,7 +67,7 @@ def train(
     accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()
-    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
+    saved = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
         faces = examples.joined(examples.read(plan.data, plan, data), plan)
     labels = examples.labels_of(faces, plan)
@@ -72,22 +75,23 @@ def train(
     set_seed(plan.seed)  # the same network on every process
     opened = open_network(plan, labels, len(UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
-    run = Run(plan, output / checkpoint.FOLDER, accelerator, found, report)
+    session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
+    run = Run(plan, session, saved)
     if plan.basic_epochs:
         _basic_stage(run, opened, faces, labels)
     at, stage = _fit(run, "compound", opened, faces, labels)
     outputs = validation.predict(opened.net, stage.val, plan.batch, accelerator, plan.workers)
     if not accelerator.is_main_process:
         return {}
-    told = facts(plan, faces, opened, accelerator) | {
+    known = facts(plan, faces, opened, accelerator) | {
         "history": at.history,
         "best_epoch": at.stopping.epoch,
         "seconds": round(time.monotonic() - begun, 1),
     }
-    return finish(output, opened, outputs, faces, told)
+    return finish(output, opened, outputs, faces, known)
 
 
-def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told: Told) -> Told:
+def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, known: Json) -> Json:
     """Calibrate, measure, write the folder; gives what `metrics.json` holds.
 
     Args:
@@ -95,33 +99,31 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, told
         opened: the network with the weights to keep.
         outputs: its scores of `faces.val`.
         faces: what it was trained and chosen on.
-        told: facts of the run; `history` among them, one row an epoch.
+        known: facts of the run; `history` among them, one row an epoch.
     """
     calibration = validation.calibrate(outputs)
     val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
         opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
     )
-    export.export(output, trained, {k: told[k] for k in ("data", "origin", "plan")})
-    export.report(output, {"val": val, **told})
-    return {"val": val, **told}
+    export.export(output, trained, {k: known[k] for k in ("data", "origin", "plan")})
+    export.report(output, {"val": val, **known})
+    return {"val": val, **known}
 
 
 def _fit(
     run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]
 ) -> tuple[Position, Stage]:
     """Train one stage, from its checkpoint if there is one; the network has the best weights."""
-    from safetensors.torch import load_file
-
-    stage = _stage(run, name, opened, faces, labels)
-    loop = Loop(opened.net, stage, run.plan, run.folder, run.accelerator)
-    if run.found is not None and run.found[1].state["stage"] == name:
-        loop.restore(*run.found)
-    loop.report = run.report
-    at = loop.run()
-    run.accelerator.wait_for_everyone()
-    opened.net.load_state_dict(load_file(loop.best))
-    return at, stage
+    stage, plan = _stage(run, name, opened, faces, labels), run.plan
+    task = ClassifierTask(opened.net, stage, plan, run.session.accelerator)
+    limits = Limits(
+        stage.epochs, plan.max_steps, plan.minutes, plan.patience, plan.clip, plan.save_every
+    )
+    ema = Ema(opened.net, plan.ema) if plan.ema else None
+    trainer = Trainer(task, [task.optimiser()], limits, run.session, ema)
+    trainer.resume(run.saved)
+    return trainer.run(), stage
 
 
 def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[str, ...]) -> Stage:
@@ -132,7 +134,7 @@ def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[s
     if plan.sampler == "weighted":
         classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
         weights = even_weights(classes, len(labels))
-    step = plan.batch * plan.accumulate * run.accelerator.num_processes
+    step = plan.batch * plan.accumulate * run.session.accelerator.num_processes
     return Stage(
         name,
         train,
@@ -147,11 +149,11 @@ def _basic_stage(run: Run, opened: Opened, faces: Examples, labels: tuple[str, .
     """Train the network on the basic emotions first; its compounds begin as their means."""
     plan, network = run.plan, opened.net.network
     if plan.basic_data:
-        with run.accelerator.main_process_first():
+        with run.session.accelerator.main_process_first():
             faces = examples.read(plan.basic_data, plan, wanted=BASICS + COMPOUNDS)
     basics = examples.basic_labels(faces)
     network.reset_classifier(len(basics))
-    if run.found is None or run.found[1].state["stage"] == "basic":
+    if run.saved is None or run.saved.state["stage"] == "basic":
         _fit(run, "basic", opened, faces, basics)
     head = network.get_classifier()
     weights = (head.weight.detach().clone(), head.bias.detach().clone())
@@ -166,26 +168,26 @@ def _announce(faces: Examples, labels: Sequence[str], report: progress.Report) -
     )
 
 
-def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: Any) -> Told:
-    """Of the plan, the data, the network and the machine."""
+def facts(plan: Plan, faces: Examples, opened: Opened, accelerator: "Accelerator") -> Json:
+    """Describe the plan, the data, the network and the machine."""
     device = accelerator.device
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    told = facts_of(plan, faces)
-    told["machine"] |= {"processes": accelerator.num_processes} | ({"device": gpu} if gpu else {})
-    return told | {
+    known = facts_of(plan, faces)
+    known["machine"] |= {"processes": accelerator.num_processes} | ({"device": gpu} if gpu else {})
+    return known | {
         "origin": opened.origin,
         "network": opened.net.network.pretrained_cfg.get("architecture"),
         "parameters": sum(p.numel() for p in opened.net.parameters()),
     }
 
 
-def facts_of(plan: Plan, faces: Examples) -> Told:
-    """Of the plan, the data and this machine's CPU."""
+def facts_of(plan: Plan, faces: Examples) -> Json:
+    """Describe the plan, the data and this machine's CPU."""
     import timm
 
     return {
         "plan": asdict(plan),
-        "data": faces.told(),
+        "data": faces.summary(),
         "machine": {
             "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
             "torch": torch.__version__,

@@ -2,15 +2,21 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
+
+from torch.nn import Module
 
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from ferce.training.classifier.network import Net
 
 FLOOR = 0.01  # share of the peak rate that is left at the end
 
 
 def factor(progress: float, warmup: float, floor: float = FLOOR) -> float:
-    """Share of the peak rate at `progress` 0..1 of the run.
+    """Compute the share of the peak rate at `progress` 0..1 of the run.
 
     Rises in a line over the first `warmup`, then falls as half a cosine to `floor` (Loshchilov &
     Hutter 2017, arXiv:1608.03983, without restarts).
@@ -21,8 +27,8 @@ def factor(progress: float, warmup: float, floor: float = FLOOR) -> float:
     return floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
 
 
-def groups(net: Any, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups with `lr_scale`; biases and norms do not decay.
+def groups(net: "Net", weight_decay: float, layer_decay: float) -> list[Json]:
+    """Make parameter groups with `lr_scale`; biases and norms do not decay.
 
     Args:
         net: a `network.Net`.
@@ -45,14 +51,8 @@ def groups(net: Any, weight_decay: float, layer_decay: float) -> list[dict[str, 
     return list(made)
 
 
-def apply_rate(optimiser: Any, rate: float) -> None:
-    """Set the rate of every group, scaled by its depth."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["lr_scale"]
-
-
-def frozen_modules(net: Any, freeze: str) -> list[Any]:
-    """The modules that keep their weights: none, the whole backbone, or its first N groups.
+def frozen_modules(net: "Net", freeze: str) -> list[Module]:
+    """List the modules that stay frozen: none, the whole backbone, or its first N groups.
 
     Raises:
         TrainingError: the network has no such number of groups.
@@ -66,32 +66,32 @@ def frozen_modules(net: Any, freeze: str) -> list[Any]:
         return [m for m in _leaves(named.values()) if not _owns(m, head)]
     from timm.models import group_parameters
 
-    found = group_parameters(network, network.group_matcher(coarse=True), reverse=True)
-    ids = sorted(set(found.values()))
+    groups_of = group_parameters(network, network.group_matcher(coarse=True), reverse=True)
+    ids = sorted(set(groups_of.values()))
     if int(freeze) >= len(ids):
         raise TrainingError(f"The network has {len(ids)} layer groups; cannot freeze {freeze}.")
     first = set(ids[: int(freeze)])
-    held = {id(network.get_parameter(n)) for n, group in found.items() if group in first}
+    held = {id(network.get_parameter(n)) for n, group in groups_of.items() if group in first}
     return [m for m in _leaves(named.values()) if _owns(m, held)]
 
 
-def hold(modules: Iterable[Any], held: bool) -> None:
+def hold(modules: Iterable[Module], held: bool) -> None:
     """Freeze (or free) modules: no gradients; norms keep their statistics in `rest`."""
     for module in modules:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(not held)
 
 
-def rest(modules: Iterable[Any]) -> None:
+def rest(modules: Iterable[Module]) -> None:
     """Put frozen modules back into evaluation mode, after the network went into training mode."""
     for module in modules:
         module.eval()
 
 
-def _leaves(modules: Iterable[Any]) -> list[Any]:
-    """Modules that hold parameters or buffers themselves."""
+def _leaves(modules: Iterable[Module]) -> list[Module]:
+    """List the modules that hold parameters or buffers themselves."""
     return [m for m in modules if m._parameters or m._buffers]
 
 
-def _owns(module: Any, wanted: set[int]) -> bool:
+def _owns(module: Module, wanted: set[int]) -> bool:
     return any(id(p) in wanted for p in module.parameters(recurse=False))

@@ -7,7 +7,8 @@ better than each (arXiv:2203.05482), and costs nothing when a face is read.
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from torch import Tensor
 
 from ferce.models import embedded, timm_net
 from ferce.models.hub import read_json
@@ -15,7 +16,7 @@ from ferce.training.checkpoint import write_json
 from ferce.training.progress import TrainingError
 
 FILES = (timm_net.WEIGHTS, embedded.UNIT_WEIGHTS)
-TOLD = ("config.json", "ferce.json", "metrics.json")
+PAPERS = ("config.json", "ferce.json", "metrics.json")
 
 
 def average(runs: Sequence[Path], shares: Sequence[float], output: Path) -> Path:
@@ -33,13 +34,15 @@ def average(runs: Sequence[Path], shares: Sequence[float], output: Path) -> Path
     output.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         _write([run / name for run in runs], shares, output / name)
-    for name in TOLD:
+    for name in PAPERS:
         shutil.copy(runs[-1] / name, output / name)
-    told = {
+    averaged = {
         "shares": list(shares),
         "plans": [read_json(run / "metrics.json")["plan"] for run in runs],
     }
-    write_json(output / "metrics.json", {**read_json(output / "metrics.json"), "averaged": told})
+    write_json(
+        output / "metrics.json", {**read_json(output / "metrics.json"), "averaged": averaged}
+    )
     return output
 
 
@@ -52,7 +55,7 @@ def _check(runs: Sequence[Path], shares: Sequence[float]) -> None:
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise TrainingError(f"Shares must be positive and sum to 1; got {list(shares)}.")
     for run in runs:
-        for name in (*FILES, *TOLD):
+        for name in (*FILES, *PAPERS):
             if not (run / name).is_file():
                 raise TrainingError(f"{run} has no {name}; it must be a run folder with --units.")
 
@@ -68,8 +71,8 @@ def _write(paths: Sequence[Path], shares: Sequence[float], output: Path) -> None
     save_file(mixed, output, metadata={"format": "pt"})
 
 
-def _mixed(tensors: Sequence[Any], shares: Sequence[float]) -> Any:
-    """The weighted mean; counters, which are no weights, are the last one's."""
+def _mixed(tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """Compute the weighted mean; counters, which are no weights, are the last one's."""
     last = tensors[-1]
     if not last.is_floating_point():
         return last
@@ -77,5 +80,5 @@ def _mixed(tensors: Sequence[Any], shares: Sequence[float]) -> Any:
     return total.to(last.dtype).contiguous()
 
 
-def _shapes(part: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _shapes(part: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in part.items()}

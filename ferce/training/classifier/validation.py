@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ferce.core.labels import COMPOUNDS, NEUTRAL
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.models.calibration import Calibration, softmax
-from ferce.training.classifier.batches import Faces, loader
+from ferce.models.calibration import Calibration
+from ferce.training.classifier.batches import Batch, Faces, loader
+from ferce.training.classifier.network import Net
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +35,17 @@ class Outputs:
     units: NDArray[np.float64]
 
     def among(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Truth and scores of the faces whose one label is among `names`, those columns only."""
+        """Select truth and scores of faces whose one label is in `names`, those columns only."""
         columns = [self.labels.index(name) for name in names]
         rows = (self.targets[:, columns] > 0.99).any(1)
         return self.targets[rows][:, columns].argmax(1), self.logits[rows][:, columns]
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def predict(net: Any, faces: Faces, batch: int, accelerator: Any, workers: int = 0) -> Outputs:
-    """Outputs for all faces; every process must call it, and each gets all of them."""
+def predict(
+    net: Net, faces: Faces, batch: int, accelerator: "Accelerator", workers: int = 0
+) -> Outputs:
+    """Predict all faces; every process must call it, and each gets all outputs."""
     rank, world = accelerator.process_index, accelerator.num_processes
     mine = np.arange(rank, len(faces), world)
     passes = [[(0, int(i)) for i in piece] for piece in _pieces(mine, batch)]
@@ -55,8 +63,8 @@ def predict(net: Any, faces: Faces, batch: int, accelerator: Any, workers: int =
     return _outputs(gathered[gathered[:, 0] >= 0], faces.labels, net.units is not None)
 
 
-def _block(net: Any, batch: Any, accelerator: Any) -> Any:
-    """(n, columns): index, scores, targets, unit scores, units."""
+def _block(net: Net, batch: Batch, accelerator: "Accelerator") -> torch.Tensor:
+    """Predict a batch as (n, columns): index, scores, targets, unit scores, units."""
     with accelerator.autocast():
         logits, units = net(batch.images)
     if units is None:
@@ -77,7 +85,7 @@ def _outputs(rows: NDArray[np.float64], labels: tuple[str, ...], has_units: bool
 
 
 def score(outputs: Outputs) -> float:
-    """The figure that chooses: macro-F1 over the 14 compounds.
+    """Compute the score that chooses the epoch: macro-F1 over the 14 compounds.
 
     In the stage of basic emotions, the share of each face's emotions among as many top scores.
     """
@@ -93,17 +101,15 @@ def score(outputs: Outputs) -> float:
 
 
 def calibrate(outputs: Outputs) -> Calibration:
-    """Temperature and set mass from the validation faces that show a compound."""
+    """Fit temperature and set mass on the validation faces that show a compound."""
     truth, logits = outputs.among(COMPOUNDS)
     temperature = metrics.fit_temperature(truth, logits)
-    mass = metrics.fit_set_mass(truth, softmax(logits, temperature))
+    mass = metrics.fit_set_mass(truth, softmax(logits / temperature, axis=1))
     return Calibration(temperature, min(mass, 1.0))  # a sum of shares may be above by rounding
 
 
-def measure(
-    outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]
-) -> dict[str, Any]:
-    """All figures of the validation split, as JSON.
+def measure(outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]) -> Json:
+    """Measure all figures of the validation split, as JSON.
 
     Args:
         outputs: of all N faces.
@@ -112,7 +118,7 @@ def measure(
     """
     truth, logits = outputs.among(COMPOUNDS)
     who = subjects[(outputs.targets[:, : len(COMPOUNDS)] > 0.99).any(1)]
-    p = softmax(logits, calibration.temperature)
+    p = softmax(logits / calibration.temperature, axis=1)
     best, k = p.argmax(1), len(COMPOUNDS)
 
     def f1(rows: NDArray[np.intp]) -> float:
@@ -128,7 +134,7 @@ def measure(
         "top2": metrics.top_k(truth, p, 2),
         "uar": metrics.unweighted_recall(truth, best, k),
         "ece": metrics.calibration_error(truth, p),
-        "ece_uncalibrated": metrics.calibration_error(truth, softmax(logits)),
+        "ece_uncalibrated": metrics.calibration_error(truth, softmax(logits, axis=1)),
         "nll": metrics.negative_log_likelihood(truth, p),
         "brier": metrics.brier(truth, p),
         "set_coverage": metrics.set_coverage(truth, p, calibration.mass),
@@ -139,16 +145,16 @@ def measure(
     }
 
 
-def _beyond(outputs: Outputs) -> dict[str, Any]:
-    """Figures of neutral, of all labels together, and of the action units."""
-    more: dict[str, Any] = {}
+def _beyond(outputs: Outputs) -> Json:
+    """Measure neutral, all labels together, and the action units."""
+    more: Json = {}
     if len(outputs.labels) > len(COMPOUNDS):
         truth, logits = outputs.among(outputs.labels)
         more["macro_f1_all_labels"] = metrics.macro_f1(truth, logits.argmax(1), len(outputs.labels))
     if NEUTRAL in outputs.labels:
         column = outputs.labels.index(NEUTRAL)
         labelled = outputs.targets.sum(1) > 0
-        p = softmax(outputs.logits[labelled])[:, column]
+        p = softmax(outputs.logits[labelled], axis=1)[:, column]
         more["neutral_auc"] = metrics.auc(p, outputs.targets[labelled, column] > 0.99)
     if outputs.unit_logits is not None:
         more["unit_auc"] = unit_aucs(outputs)
@@ -158,11 +164,11 @@ def _beyond(outputs: Outputs) -> dict[str, Any]:
 
 
 def unit_aucs(outputs: Outputs) -> dict[str, float | None]:
-    """AU -> AUC over the coded faces; None where all of them show it, or none."""
+    """Compute AU -> AUC over the coded faces; None where all of them show it, or none."""
     assert outputs.unit_logits is not None, "this network has no head for action units"
-    found = {}
+    aucs = {}
     for place, number in enumerate(UNIT_NUMBERS):
         known = ~np.isnan(outputs.units[:, place])
         value = metrics.auc(outputs.unit_logits[known, place], outputs.units[known, place] > 0.5)
-        found[f"AU{number}"] = None if np.isnan(value) else value
-    return found
+        aucs[f"AU{number}"] = None if np.isnan(value) else value
+    return aucs

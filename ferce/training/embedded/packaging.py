@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Face
@@ -15,7 +15,7 @@ from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import CHANNELS
 from ferce.models import embedded, landmark_features, timm_net
-from ferce.models.calibration import Calibration, save_calibration, softmax
+from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import read_json
 from ferce.models.prior import Prior
@@ -24,6 +24,7 @@ from ferce.training import checkpoint, progress
 from ferce.training.embedded import evidence, readers
 from ferce.training.embedded.evidence import See, Seen
 from ferce.training.embedded.readers import EMOTIONS, Table
+from ferce.training.settings import Json
 
 POSED, RENDERED = 0.3, 0.005  # weight of a posed and of a rendered face beside an annotated one
 GATED = 20.0  # how much more a rendered face weighs for telling two emotions from one
@@ -137,9 +138,9 @@ def _gated(seen: Seen, table: Table) -> Table:
     return Table(table.x, shares, table.units, weight)
 
 
-def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], dict[str, Any]]:
+def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], Json]:
     """Every reader, and what was chosen for it."""
-    told: dict[str, Any] = {}
+    told: Json = {}
     few = data.only("prior", "network AU")  # more evidence only overfits the annotated faces
     chosen = readers.choose_labels(few.real, EMOTIONS)
     both = readers.joined(few.real, few.posed)
@@ -156,7 +157,7 @@ def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], dict[s
     return heads, told
 
 
-def _gate(data: Data) -> tuple[Head, dict[str, Any]]:
+def _gate(data: Data) -> tuple[Head, Json]:
     """The reader of whether two emotions show."""
     names = ("single", "compound")
     chosen = readers.choose_labels(data.gate, names)
@@ -165,7 +166,7 @@ def _gate(data: Data) -> tuple[Head, dict[str, Any]]:
     return head, {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
 
 
-def _compounds(data: Data) -> tuple[Head, dict[str, Any]]:
+def _compounds(data: Data) -> tuple[Head, Json]:
     """The network's own scores, blended with a reader of the measures alone."""
     shaped = readers.fit_labels(data.shaped, COMPOUNDS, MEASURES)
     place = [data.names.index(f"network {name}") for name in COMPOUNDS]
@@ -189,7 +190,7 @@ def _compounds(data: Data) -> tuple[Head, dict[str, Any]]:
     return head, {"weights": [round(float(w), 3) for w in shares], "val_accuracy": right}
 
 
-def _units(data: Data, report: progress.Report) -> tuple[Head, Head, dict[str, Any]]:
+def _units(data: Data, report: progress.Report) -> tuple[Head, Head, Json]:
     """The reader of action units, how far each is trusted, and what was chosen."""
     rows = [_unit(data, place) for place in range(len(UNIT_NUMBERS))]
     kept = [(f"AU{n}", row) for n, row in zip(UNIT_NUMBERS, rows, strict=True) if row is not None]
@@ -211,7 +212,7 @@ class _Unit:
     weight: Matrix
     bias: float  # such that a score of 0 is the threshold
     trust: float
-    told: Mapping[str, Any]
+    told: Json
 
 
 def _unit(data: Data, place: int) -> _Unit | None:
@@ -251,7 +252,9 @@ def _calibration(compounds: Table, heads: Mapping[str, Head]) -> Calibration:
     truth = compounds.shares.argmax(1)
     scores = np.log(embedded.mixture(heads, compounds.x)[0])
     temperature = metrics.fit_temperature(truth, scores)
-    return Calibration(temperature, metrics.fit_set_mass(truth, softmax(scores, temperature)))
+    return Calibration(
+        temperature, metrics.fit_set_mass(truth, softmax(scores / temperature, axis=1))
+    )
 
 
 def _write(
@@ -259,7 +262,7 @@ def _write(
     output: Path,
     fusion: Fusion,
     calibration: Calibration,
-    told: Mapping[str, Any],
+    told: Json,
 ) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -281,7 +284,7 @@ def _write(
         checkpoint.write_json(output / name, _portable({**read_json(output / name), **extra}))
 
 
-def _lineage(earlier: Sequence[Path]) -> dict[str, Any]:
+def _lineage(earlier: Sequence[Path]) -> Json:
     """What the network began with, and the settings of the trainings before the last one."""
     if not earlier:
         return {}
@@ -289,7 +292,7 @@ def _lineage(earlier: Sequence[Path]) -> dict[str, Any]:
     return {"origin": told[0]["origin"], "earlier": [one["plan"] for one in told]}
 
 
-def _portable(value: Any) -> Any:
+def _portable(value: object) -> object:
     """JSON without folders of this machine: of an absolute path only the name is kept."""
     if isinstance(value, dict):
         return {key: _portable(v) for key, v in value.items()}

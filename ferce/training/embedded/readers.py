@@ -6,15 +6,18 @@ cross-validation over faces; rendered faces with exact action units stand in whe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.evaluation import metrics
-from ferce.models.calibration import softmax
 from ferce.models.fusion import Head, Matrix
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 EMOTIONS: tuple[str, ...] = (NEUTRAL, *BASICS)
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of scikit-learn's LogisticRegression
@@ -100,7 +103,7 @@ def blend(experts: Sequence[Matrix], truth: NDArray[np.intp]) -> Matrix:
 
     def loss(log_weights: Matrix) -> float:
         total = sum(w * e for w, e in zip(np.exp(log_weights), experts, strict=True))
-        return metrics.negative_log_likelihood(truth, softmax(total))
+        return metrics.negative_log_likelihood(truth, softmax(total, axis=1))
 
     start = np.log(np.full(len(experts), 1 / len(experts)))
     return np.asarray(np.exp(minimize(loss, start, method="Nelder-Mead").x))
@@ -200,13 +203,13 @@ def _balance(y: NDArray[np.intp], weight: Matrix, classes: int, power: float) ->
     return np.asarray(factor[y])
 
 
-def _regression(strength: float) -> Any:
+def _regression(strength: float) -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=2000)
 
 
-def _symmetric(model: Any) -> tuple[Matrix, Matrix]:
+def _symmetric(model: "LogisticRegression") -> tuple[Matrix, Matrix]:
     """Rows for each class, also of two, for which scikit-learn keeps one."""
     if len(model.classes_) == 2:
         return np.stack([-model.coef_[0], model.coef_[0]]) / 2, np.array(

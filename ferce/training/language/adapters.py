@@ -1,11 +1,15 @@
 """Which layers LoRA adapts (Hu et al. 2021, arXiv:2106.09685), by regular expression."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.models.vlm.renames import checkpoint_activations, peft_wraps
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch.nn import Module, Parameter
 
 # fc1 and fc2 are names of the vision tower's layers too, so each scope begins with its part.
 SCOPES = {
@@ -20,7 +24,7 @@ PARTS = ("language_model", "qformer", "language_projection", "vision_model")
 
 
 def pattern(scope: str) -> str:
-    """The regular expression of a scope such as "language,projection", or the one behind "re:".
+    """Build the regular expression of a scope such as "language,projection" or "re:REGEX".
 
     Raises:
         TrainingError: a scope is unknown, or the expression is none.
@@ -37,8 +41,8 @@ def pattern(scope: str) -> str:
     return "|".join(f"({SCOPES[name]})" for name in names)
 
 
-def attach(network: Any, plan: LanguagePlan) -> Any:
-    """The PeftModel around `network`, whose layers now learn and nothing else.
+def attach(network: "Module", plan: LanguagePlan) -> "PeftModel":
+    """Attach LoRA to a network, whose adapted layers now learn and nothing else.
 
     Raises:
         TrainingError: the scope fits no layer.
@@ -59,27 +63,27 @@ def attach(network: Any, plan: LanguagePlan) -> Any:
         return get_peft_model(network, config)
 
 
-def counts(network: Any) -> dict[str, tuple[int, int]]:
-    """Part -> (parameters that learn, all parameters); quantised weights count what they stand for.
+def counts(network: "Module") -> dict[str, tuple[int, int]]:
+    """Count parameters by part: (trainable, all); quantised weights count unpacked.
 
     Adapter parameters are of the part that they adapt.
     """
-    found = {}
+    made = {}
     for part in PARTS:
         parameters = list(getattr(network, part).parameters())
         learning = sum(p.numel() for p in parameters if p.requires_grad)
-        found[part] = (learning, sum(_size(p) for p in parameters))
-    return found
+        made[part] = (learning, sum(_size(p) for p in parameters))
+    return made
 
 
-def told(found: dict[str, tuple[int, int]]) -> str:
-    """The counts in a line."""
-    parts = [f"{part} {learning:,} of {every:,}" for part, (learning, every) in found.items()]
-    learning, every = (sum(pair[i] for pair in found.values()) for i in range(2))
+def summary(made: dict[str, tuple[int, int]]) -> str:
+    """Put the counts into a line."""
+    parts = [f"{part} {learning:,} of {every:,}" for part, (learning, every) in made.items()]
+    learning, every = (sum(pair[i] for pair in made.values()) for i in range(2))
     return f"trainable: {learning:,} of {every:,} ({learning / every:.2%}); " + ", ".join(parts)
 
 
-def _size(parameter: Any) -> int:
-    """Numbers in a weight; NF4 packs two in a byte."""
+def _size(parameter: "Parameter") -> int:
+    """Count the numbers in a weight; NF4 packs two in a byte."""
     packed = type(parameter).__name__ == "Params4bit"
     return int(parameter.numel()) * (2 if packed else 1)

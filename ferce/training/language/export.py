@@ -1,10 +1,9 @@
 """A fine-tuned BLIP-2 as a folder that plain PEFT loads, with what was measured beside it."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.models import hub
 from ferce.models.vlm import packaged
@@ -12,6 +11,12 @@ from ferce.models.vlm.loading import ADAPTER_CONFIG
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from peft import PeftModel
+    from transformers import ProcessorMixin
 
 OURS = "ferce.json"
 
@@ -36,24 +41,24 @@ class Origin:
 
 
 def origin(plan: LanguagePlan) -> Origin:
-    """The plan's base, fetched if need be.
+    """Find the plan's base, and fetch it if need be.
 
     Raises:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
     ours = plan.base == packaged.BLIP2
-    found = packaged.BLIP2_BASE if ours else hub.resolve(plan.base, plan.revision or None)
+    folder = packaged.BLIP2_BASE if ours else hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
-    own = packaged.BLIP2_NAME if ours else hub.repository_of(found) or str(found)
+    own = packaged.BLIP2_NAME if ours else hub.repository_of(folder) or str(folder)
     name = plan.base_id or own
-    commit = found.name if hub.repository_of(found) else plan.revision or None
-    return Origin(found, name, commit, hub.fingerprint(found))
+    commit = folder.name if hub.repository_of(folder) else plan.revision or None
+    return Origin(folder, name, commit, hub.fingerprint(folder))
 
 
 def export(
-    folder: Path, wrapped: Any, processor: Any, base: Origin, facts: Mapping[str, Any]
+    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", base: Origin, facts: Json
 ) -> None:
     """Write the adapter, the processor and `ferce.json`.
 
@@ -87,11 +92,11 @@ class Facts:
 
     plan: LanguagePlan
     base: Origin
-    accelerator: Any
-    data: Mapping[str, Any]
+    accelerator: "Accelerator"
+    data: Json
 
-    def machine(self) -> dict[str, Any]:
-        """Where it ran."""
+    def machine(self) -> Json:
+        """Describe the machine and its packages."""
         import bitsandbytes
         import peft
         import torch
@@ -108,12 +113,12 @@ class Facts:
 
 
 def finish(
-    folder: Path, wrapped: Any, processor: Any, facts: Facts, told: Mapping[str, Any]
-) -> dict[str, Any]:
+    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
+) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     export(folder, wrapped, processor, facts.base, {"data": facts.data})
     metrics = {
-        **told,
+        **figures,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
         "data": facts.data,

@@ -11,15 +11,22 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from ferce.core.types import Pixels
 from ferce.data.align import Aligned
+from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.checkpoint import write_atomic
 from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.plan import LanguagePlan
+from ferce.training.settings import Json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 FORMAT = 1
 SHARD = 256  # pictures
@@ -38,29 +45,29 @@ class Features:
             Shown.of(row) for file in self._files for row in file.get_tensor("shown").tolist()
         ]
 
-    def rows(self, numbers: Sequence[int]) -> Any:
-        """(N, Q, D) features of the pictures with these numbers, on the CPU."""
+    def rows(self, numbers: Sequence[int]) -> Tensor:
+        """Read (N, Q, D) features of the pictures with these numbers, on the CPU."""
         return torch.cat([self._slices[n // SHARD][n % SHARD : n % SHARD + 1] for n in numbers])
 
 
 def remember(
     gallery: Gallery,
-    backend: Any,
-    settings: dict[str, Any],
+    backend: Blip2,
+    settings: Json,
     root: Path,
-    accelerator: Any,
+    accelerator: "Accelerator",
     report: progress.Report = progress.silent,
 ) -> Features:
-    """The gallery's features, from disk where they are there; every process must call it.
+    """Compute the gallery's features, or open them from disk; every process must call it.
 
     Args:
         gallery: the pictures.
-        backend: a `blip2.Blip2` whose `_query` and projection are frozen and in place.
-        settings: what the features depend on besides the pictures, as JSON; "projected" tells
+        backend: its vision tower, Q-Former and projection are in place.
+        settings: what the features depend on besides the pictures, as JSON; "projected" says
             whether the language projection is done as well, "dtype" how they are kept.
         root: folder of shards.
         accelerator: the processes share the work.
-        report: told how many shards are made.
+        report: is given a line on how many shards are made.
     """
     paths = [root / f"{name}.safetensors" for name in _names(gallery, settings)]
     missing = [(place, path) for place, path in enumerate(paths) if not path.is_file()]
@@ -70,7 +77,7 @@ def remember(
     if missing:
         report(f"encoding {len(gallery)} pictures once: {len(missing)} of {len(paths)} shards")
     shown = accelerator.is_main_process and report is not progress.silent
-    with progress.bar(len(mine) * SHARD, 0, shown and bool(mine), "pictures") as bar:
+    with progress.bar(shown and bool(mine), "pictures", total=len(mine) * SHARD) as bar:
         for place, path in mine:
             numbers = range(place * SHARD, min(len(gallery), (place + 1) * SHARD))
             _write(path, gallery, numbers, backend, settings)
@@ -80,30 +87,30 @@ def remember(
 
 
 def look(gallery: Gallery) -> list[Shown]:
-    """What every picture shows, without features; for runs that encode at each step."""
+    """List what every picture shows, for runs that encode at each step."""
     return [gallery.picture(number)[1] for number in range(len(gallery))]
 
 
 def default_root() -> Path:
-    """The folder of shards when none is given."""
+    """Give the folder of shards when none is named."""
     return Path.home() / ".cache" / "ferce" / "features"
 
 
-def pixel_values(backend: Any, pictures: Iterable[Any]) -> Any:
-    """(N, 3, H, W) float32 on the CPU, as the processor makes them."""
+def pixel_values(backend: Blip2, pictures: Iterable[Pixels]) -> Tensor:
+    """Preprocess pictures to (N, 3, H, W) float32 on the CPU."""
     made = backend.processor.image_processor(images=list(pictures), return_tensors="pt")
     return made["pixel_values"]
 
 
-def encode(backend: Any, pixels: Any, projected: bool) -> Any:
-    """(N, Q, D) what the Q-Former reads, put into the language model's space if `projected`."""
+def encode(backend: Blip2, pixels: Tensor, projected: bool) -> Tensor:
+    """Encode images as (N, Q, D) Q-Former outputs, in the language model's space if `projected`."""
     network = backend.network
     read = backend._query(pixels.to(backend.device)).last_hidden_state
     return network.language_projection(read.to(backend._dtype)) if projected else read
 
 
-def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
-    """A shard's name, 32 hex digits, changes with its pictures and the settings."""
+def _names(gallery: Gallery, settings: Json) -> list[str]:
+    """Name shards by 32 hex digits that change with their pictures and the settings."""
     common = json.dumps({**settings, "format": FORMAT}, sort_keys=True)
     names = []
     for start in range(0, len(gallery), SHARD):
@@ -114,9 +121,7 @@ def _names(gallery: Gallery, settings: dict[str, Any]) -> list[str]:
     return names
 
 
-def _write(
-    path: Path, gallery: Gallery, numbers: range, backend: Any, settings: dict[str, Any]
-) -> None:
+def _write(path: Path, gallery: Gallery, numbers: range, backend: Blip2, settings: Json) -> None:
     from safetensors.torch import save_file
 
     dtype = getattr(torch, settings["dtype"])
@@ -133,16 +138,16 @@ def _write(
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """A gallery as a `Speaker` sees it; `features` is None where pictures are encoded each time."""
+class FeatureSource:
+    """A gallery as a `LossModel` reads it; `features` is None where pictures are encoded anew."""
 
     gallery: Gallery
     shown: Sequence[Shown]
-    backend: Any
+    backend: Blip2
     features: Features | None = None
 
-    def __call__(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """`features` (N, Q, D) or `pixel_values` (N, 3, H, W) of these pictures, on the device."""
+    def __call__(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Give `features` (N, Q, D) or `pixel_values` (N, 3, H, W) of pictures, on the device."""
         device = self.backend.device
         if self.features is not None:
             return {"features": self.features.rows(numbers).to(device, non_blocking=True)}
@@ -151,23 +156,23 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
-class Optics:
+class FeatureSources:
     """Opens sights for one network; `settings` are None where nothing is remembered."""
 
     plan: LanguagePlan
-    backend: Any
-    accelerator: Any
-    settings: dict[str, Any] | None
+    backend: Blip2
+    accelerator: "Accelerator"
+    settings: Json | None
     report: progress.Report
 
-    def open(self, items: Sequence[Aligned], varied: bool) -> Sight:
-        """The sight of some faces, in the plan's variations or as they are."""
+    def open(self, items: Sequence[Aligned], varied: bool) -> FeatureSource:
+        """Open the features of some faces, in the plan's variations or as they are."""
         plan = self.plan
         gallery = Gallery(items)
         if varied:
             gallery = Gallery(items, plan.views, plan.augment, plan.seed)
         if self.settings is None:
-            return Sight(gallery, look(gallery), self.backend)
+            return FeatureSource(gallery, look(gallery), self.backend)
         root = Path(plan.feature_cache).expanduser() if plan.feature_cache else None
         made = remember(
             gallery,
@@ -177,11 +182,11 @@ class Optics:
             self.accelerator,
             self.report,
         )
-        return Sight(gallery, made.shown, self.backend, made)
+        return FeatureSource(gallery, made.shown, self.backend, made)
 
 
-def settings(backend: Any, plan: LanguagePlan, fingerprint: str, projected: bool) -> dict[str, Any]:
-    """What remembered features depend on besides the pictures.
+def settings(backend: Blip2, plan: LanguagePlan, fingerprint: str, projected: bool) -> Json:
+    """List what kept features depend on besides the pictures.
 
     Args:
         backend: the network as it was loaded.

@@ -18,12 +18,12 @@ class Shown:
     hidden: frozenset[str] = frozenset()
 
     def row(self) -> list[int]:
-        """(1 + regions,) 0 or 1, as a cache keeps it."""
+        """Encode as (1 + regions,) 0 or 1, as a cache keeps it."""
         return [int(self.flipped), *(int(region in self.hidden) for region in REGIONS)]
 
     @classmethod
     def of(cls, row: Sequence[int]) -> "Shown":
-        """Back from `row`."""
+        """Decode a `row`."""
         hidden = (region for region, on in zip(REGIONS, row[1:], strict=True) if on)
         return cls(bool(row[0]), frozenset(hidden))
 
@@ -44,11 +44,11 @@ class Gallery:
         return len(self.items) * self.views
 
     def number(self, index: int, epoch: int) -> int:
-        """The variation of a face in an epoch; epochs take them by turns."""
+        """Number the variation of a face in an epoch; epochs take them in turn."""
         return index * self.views + epoch % self.views
 
     def picture(self, number: int) -> tuple[Pixels, Shown]:
-        """(S, S, 3) uint8 RGB, and what it shows."""
+        """Draw a variation: (S, S, 3) uint8 RGB, and what it shows."""
         index, view = divmod(number, self.views)
         face = self.items[index].face()
         if self._plain(view):
@@ -58,7 +58,7 @@ class Gallery:
         return made.pixels, Shown("flip" in made.steps, made.hidden)
 
     def key(self, number: int) -> str:
-        """Text that changes with anything that changes the picture.
+        """Name a picture by text that changes with anything that changes it.
 
         The aligned face's file is named by the content of its photograph, its folder by how it was
         aligned.
@@ -73,7 +73,7 @@ class Gallery:
     def units(
         self, number: int, shown: Shown
     ) -> tuple[tuple[UnitLabel, ...] | None, frozenset[str]]:
-        """The action units as this variation shows them, and its covered regions.
+        """List the action units as this variation shows them, and its covered regions.
 
         Units are None where they were not coded, or where something covers an unknown part.
         """

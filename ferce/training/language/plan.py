@@ -7,7 +7,7 @@ from ferce.models.prompts import TEMPLATES
 from ferce.models.vlm.loading import LOADS
 from ferce.models.vlm.packaged import BLIP2 as MINI
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, Settings
+from ferce.training.settings import AUGMENT, DEVICES, Settings
 from ferce.training.settings import setting as _
 
 OPTIMISERS = ("fused", "paged8bit", "adamw8bit")
@@ -29,50 +29,58 @@ class LanguagePlan(Settings):
     )
     SHARES = ("val_share", "warmup", "house", "dropout")
 
-    base: str = _(MINI, f"{MINI}, which is packaged, or a BLIP-2 as a Hub id or folder")
-    base_id: str = _("", "Hub id of the base, which the adapter names when base is a folder")
+    base: str = _(MINI, f"BLIP-2 to adapt: a Hub id, a folder, or {MINI} for the packaged one")
+    base_id: str = _("", "Hub id that the adapter names as its base when --base is a folder")
     revision: str = _("", "branch, tag or commit of a base on the Hub")
-    load_in: str = _("auto", "precision of the frozen weights", LOADS)
-    label: float = _(2.0, "weight of the label task in the loss; 0: without")
-    explanation: float = _(1.0, "weight of the explanations")
-    vqa: float = _(0.5, "weight of questions and answers")
-    questions: int = _(1, "questions a face and epoch")
-    house: float = _(0.2, "share of explanations that are asked for without naming a label")
-    template: str = _("plain", "how explanations are asked for", tuple(TEMPLATES))
-    shuffle_labels: bool = _(False, "control: permute the training labels; must score at chance")
-    views: int = _(4, "variations of each face, the first as it is; one an epoch, by turns")
-    augment: str = _("full", "what the variations are", AUGMENT)
-    cached: bool = _(True, "run frozen vision tower and Q-Former once, and keep what they give")
-    features: str = _("auto", "precision of what is kept; auto: that of the network", FEATURES)
-    feature_cache: str = _("", "where it is kept; default ~/.cache/ferce/features")
+    load_in: str = _("auto", "precision in which the frozen weights are loaded", LOADS)
+    label: float = _(2.0, "weight of the label task in the loss; 0 leaves it out")
+    explanation: float = _(1.0, "weight of the explanations in the loss; 0 leaves them out")
+    vqa: float = _(0.5, "weight of questions and answers in the loss; 0 leaves them out")
+    questions: int = _(1, "questions asked about each face in an epoch")
+    house: float = _(0.2, "share 0..1 of explanations asked for without naming a label")
+    template: str = _("plain", "prompt template of the explanations", tuple(TEMPLATES))
+    shuffle_labels: bool = _(
+        False, "permute the training labels, as a control that must score at chance"
+    )
+    views: int = _(4, "augmented views of each face, the first as it is; epochs take them in turn")
+    augment: str = _("full", "augmentation of the views", AUGMENT)
+    cached: bool = _(
+        True, "compute the features of frozen vision tower and Q-Former once and keep them on disk"
+    )
+    features: str = _("auto", "precision of kept features; auto takes the network's", FEATURES)
+    feature_cache: str = _("", "folder of kept features (default ~/.cache/ferce/features)")
     scope: str = _(
         "language",
-        "what is adapted: language, qformer, projection, vision with commas, or re:REGEX",
+        "parts that LoRA adapts: language, qformer, projection, vision with commas, or re:REGEX",
     )
-    rank: int = _(16, "of LoRA")
-    alpha: float = _(32.0, "of LoRA; the update is scaled by alpha over rank")
-    dropout: float = _(0.05, "before the LoRA layers")
+    rank: int = _(16, "rank of the LoRA update matrices")
+    alpha: float = _(32.0, "scale of the LoRA update, which is multiplied by alpha over rank")
+    dropout: float = _(0.05, "dropout rate 0..1 before the LoRA layers")
     epochs: int = _(6, "passes over the training faces")
-    max_steps: int = _(0, "stop after so many optimiser steps of a stage; 0: no limit")
-    batch: int = _(16, "texts of one process in one step")
-    accumulate: int = _(1, "such batches for one optimiser step")
-    tokens: int = _(1024, "most tokens in one pass; a batch of long texts takes several")
-    lr: float = _(0.0, "peak learning rate; 0: 3e-3 for the packaged base, 2e-4 for others")
-    weight_decay: float = _(0.0, "of AdamW")
-    warmup: float = _(0.05, "share of the steps in which the rate rises")
-    clip: float = _(1.0, "largest norm of the gradient; 0: no limit")
-    optimiser: str = _("fused", "AdamW: of torch, or of bitsandbytes in 8 bit", OPTIMISERS)
-    checkpointing: bool = _(False, "recompute activations to save memory")
-    basic_epochs: int = _(0, "first train so many epochs on the six basic emotions")
-    basic_data: str = _("", "data of that first stage; default: the same data")
-    patience: int = _(4, "epochs without a better val score before stopping; 0: never")
-    val_faces: int = _(0, "score at most so many val faces; 0: all")
-    rouge_faces: int = _(16, "val faces explained for ROUGE-L; 0: none")
-    samples: int = _(2, "explanations shown after each epoch")
-    track: str = _("", f"trackers with commas: {', '.join(TRACKERS)}")
-    save_every: int = _(0, "steps between checkpoints, besides one after each epoch")
-    device: str = _("auto", "auto or cpu", ("auto", "cpu"))
-    seed: int = _(0, "of everything random")
+    max_steps: int = _(0, "optimiser steps after which a stage stops; 0 sets no limit")
+    batch: int = _(16, "texts of one process in one batch")
+    accumulate: int = _(1, "batches that make one optimiser step")
+    tokens: int = _(1024, "most tokens in one forward pass; a batch of long texts takes several")
+    lr: float = _(
+        0.0, "peak learning rate of AdamW; 0 takes 3e-3 for the packaged base, 2e-4 for others"
+    )
+    weight_decay: float = _(0.0, "weight decay of AdamW")
+    warmup: float = _(0.05, "share 0..1 of the steps in which the learning rate rises")
+    clip: float = _(1.0, "largest norm of the gradient; 0 sets no limit")
+    optimiser: str = _("fused", "AdamW of torch (fused) or of bitsandbytes in 8 bit", OPTIMISERS)
+    checkpointing: bool = _(False, "recompute activations in the backward pass to save memory")
+    basic_epochs: int = _(0, "epochs of a first stage on the six basic emotions")
+    basic_data: str = _("", "spec of the data of that first stage (default: that of --data)")
+    patience: int = _(
+        4, "epochs without a better score on val after which training stops; 0 never stops"
+    )
+    val_faces: int = _(0, "val faces that are scored, at most; 0 scores all")
+    rouge_faces: int = _(16, "val faces that are explained to measure ROUGE-L; 0 measures none")
+    samples: int = _(2, "explanations that are shown after each epoch")
+    track: str = _("", f"experiment trackers with commas: {', '.join(TRACKERS)}")
+    save_every: int = _(0, "optimiser steps between checkpoints; 0 saves after each epoch only")
+    device: str = _("auto", "device to train on; auto takes a GPU if there is one", DEVICES)
+    seed: int = _(0, "seed of everything random")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
-from ferce.training.language.turns import Turn
+from ferce.training.language.conversation import Example
 from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices
+
+if TYPE_CHECKING:
+    from ferce.models.vlm.base import VisionLanguage
+    from ferce.models.vlm.blip2 import Blip2
 
 POOL = 16  # steps whose rows are sorted together; more saves padding and mixes less
 
 
 def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indices]:
-    """Rows of each optimiser step of an epoch; a function of its arguments alone.
+    """Group rows into the optimiser steps of an epoch; a function of its arguments alone.
 
     Rows are shuffled, sorted by length within pools of `POOL` steps, and the steps shuffled again;
     steps differ by at most one row, so that none is a small remainder.
@@ -31,7 +38,7 @@ def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indi
 
 
 def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
-    """A step's rows in passes of at most `tokens` tokens, padding included, and at least one row.
+    """Cut a step's rows into passes of at most `tokens` tokens, padding included.
 
     The longest steps decide how much memory a run needs; in more passes they compute the same.
     """
@@ -44,29 +51,22 @@ def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
     return [np.array(part) for part in passes]
 
 
-def padding(lengths: Sequence[int], steps: Sequence[Indices]) -> float:
-    """The share 0..1 of computed tokens that are padding."""
-    sizes = np.asarray(lengths)
-    computed = sum(int(sizes[step].max()) * len(step) for step in steps)
-    return 1 - float(sizes[np.concatenate(list(steps))].sum()) / computed
-
-
 IGNORED = -100  # the label that cross-entropy leaves out
 
 
 @dataclass(frozen=True)
 class Row:
-    """One turn as ids.
+    """One example as ids.
 
     Attributes:
-        turn: what it says.
+        example: what it says.
         ids: what is read: placeholders of the picture, prompt, and for a decoder-only model the
             answer with its end.
         labels: for a decoder-only model as long as `ids`, `IGNORED` but on the answer and its end;
             for an encoder-decoder the answer with its end.
     """
 
-    turn: Turn
+    example: Example
     ids: tuple[int, ...]
     labels: tuple[int, ...]
 
@@ -77,11 +77,10 @@ class Row:
 
 
 class Tokeniser:
-    """Turns into rows, exactly as `backends.blip2` reads prompts and scores answers."""
+    """Tokenises examples exactly as `vlm.blip2` reads prompts and scores answers."""
 
-    def __init__(self, backend: Any) -> None:
-        """`backend` is a `blip2.Blip2`."""
-        self.backend = backend
+    def __init__(self, backend: "Blip2") -> None:
+        self.backend: VisionLanguage = backend
         self.inner = backend.processor.tokenizer
         self.causal = backend.style == "opt"
         config = backend.network.config
@@ -90,7 +89,7 @@ class Tokeniser:
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, text: str) -> tuple[int, ...]:
-        """Ids of a prompt in the family's format, behind the picture's placeholders."""
+        """Tokenise a prompt in the family's format, behind the picture's placeholders."""
         asked = self.backend.question(text)
         if asked not in self._prompts:
             made = (*[self.image] * self.queries, *self.inner(asked)["input_ids"])
@@ -102,29 +101,29 @@ class Tokeniser:
             self._prompts[asked] = made
         return self._prompts[asked]
 
-    def row(self, turn: Turn) -> Row:
-        """The turn's ids.
+    def row(self, example: Example) -> Row:
+        """Turn an example into ids.
 
         Raises:
             TrainingError: it is longer than the language model can read.
         """
-        asked = self.backend.question(turn.prompt)
-        prompt = self.prompt(turn.prompt)
-        (answer,) = self.backend.continuations(asked, [turn.answer])
+        asked = self.backend.question(example.prompt)
+        prompt = self.prompt(example.prompt)
+        (answer,) = self.backend.continuations(asked, [example.answer])
         if self.causal:
             said = (*answer, self.inner.eos_token_id)
-            row = Row(turn, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
+            row = Row(example, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
         else:
-            row = Row(turn, prompt, tuple(answer))
+            row = Row(example, prompt, tuple(answer))
         if self.limit is not None and row.length > self.limit:
             raise TrainingError(
-                f"The {turn.task} of picture {turn.number} has {row.length} tokens; the language "
-                f"model reads {self.limit}."
+                f"The {example.task} of picture {example.number} has {row.length} tokens; the "
+                f"language model reads {self.limit}."
             )
         return row
 
-    def batch(self, rows: Sequence[Row], device: Any, width: int = 0) -> dict[str, Any]:
-        """Tensors of N rows, padded on the right to the longest of them, or to `width`.
+    def batch(self, rows: Sequence[Row], device: torch.device, width: int = 0) -> dict[str, Tensor]:
+        """Stack N rows, padded on the right to the longest of them, or to `width`.
 
         Returns:
             input_ids and attention_mask (N, L); labels (N, L), or (N, T) for an encoder-decoder.
@@ -137,12 +136,13 @@ class Tokeniser:
         return {name: tensor.to(device) for name, tensor in made.items()}
 
 
-def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: Any) -> Any:
-    """(N,) float32: the weight of each row's task."""
-    values = [weights[row.turn.task] for row in rows]
+def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: torch.device) -> Tensor:
+    """Look up the weight of each row's task, (N,) float32."""
+    values = [weights[row.example.task] for row in rows]
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Any:
-    width = max(width, *(len(row) for row in rows))
-    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Tensor:
+    """Pad rows on the right to (N, L), the longest of them or `width`."""
+    padded = pad_sequence([torch.tensor(row) for row in rows], True, value, padding_side="right")
+    return functional.pad(padded, (0, max(0, width - padded.shape[1])), value=value)

@@ -1,10 +1,11 @@
 """Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
 
+import importlib.util
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import DataSet
@@ -12,39 +13,51 @@ from ferce.evaluation import plots
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import validation
-from ferce.training.classifier.loop import Position
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import Examples
 from ferce.training.language import adapters, export, features
+from ferce.training.language.conversation import Conversation
 from ferce.training.language.export import Facts, Origin
-from ferce.training.language.features import Optics, Sight
-from ferce.training.language.loop import LanguageLoop, Stage, load_learned
+from ferce.training.language.features import FeatureSource, FeatureSources
+from ferce.training.language.loss_model import FeatureBlip2, LossModel
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import Tokeniser
-from ferce.training.language.speaker import Recall, Speaker
-from ferce.training.language.trackers import accelerator_for
-from ferce.training.language.turns import Script
-from ferce.training.language.validation import Judge, shuffled
+from ferce.training.language.task import LanguageTask, Stage
+from ferce.training.language.validation import Validator, rouge_scorer, shuffled
+from ferce.training.optimiser import adamw
+from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
+from ferce.training.task import Position
+from ferce.training.trainer import Limits, Session, Trainer
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from peft import PeftModel
 
 PASS = 32  # pictures in one pass without gradients
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class Tuning:
     """What the stages of one run share.
 
-    `wrapped` is the PeftModel, `found` the checkpoint to go on from.
+    Attributes:
+        plan: what to do.
+        session: accelerator, checkpoint folder and report.
+        base: where the base came from.
+        wrapped: the network with its adapter.
+        backend: the same network as it learns and is scored.
+        sources: open the features of a data set.
+        saved: the checkpoint to go on from.
     """
 
     plan: LanguagePlan
-    folder: Path
-    accelerator: Any
+    session: Session
     base: Origin
-    wrapped: Any
-    recall: Recall
-    optics: Optics
-    found: tuple[Path, checkpoint.Snapshot] | None
-    report: progress.Report
+    wrapped: "PeftModel"
+    backend: FeatureBlip2
+    sources: FeatureSources
+    saved: checkpoint.Checkpoint | None = None
 
 
 def tune(
@@ -53,7 +66,7 @@ def tune(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
-) -> dict[str, Any]:
+) -> Json:
     """Fine-tune, choose by the val split, export; gives what `metrics.json` holds.
 
     Args:
@@ -68,45 +81,53 @@ def tune(
         CheckpointError: the base cannot be had.
     """
     begun = time.monotonic()
-    accelerator = accelerator_for(plan, output)
-    found = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
+    if plan.rouge_faces:
+        rouge_scorer()  # rather now than after the first epoch
+    accelerator = open_accelerator(plan, output)
+    session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
+    saved = checkpoint.to_resume(session.folder, plan, resume)
     with accelerator.main_process_first():
         faces = examples.read(plan.data, plan, data)
     base = export.origin(plan)
-    bench = open_bench(plan, output, accelerator, base, found, report)
-    stages = _stages(bench, faces)
-    counts = adapters.counts(bench.recall.network)
-    report(adapters.told(counts))
-    if bench.optics.settings is not None:
-        bench.recall.speaker.blind(bench.optics.settings["projected"])
-    at = _run(bench, stages)
-    outputs = stages[-1].judge.outputs()
+    tuning = open_tuning(plan, session, base, saved)
+    stages = _stages(tuning, faces)
+    counts = adapters.counts(tuning.backend.network)
+    report(adapters.summary(counts))
+    if tuning.sources.settings is not None:
+        tuning.backend.loss_model.free_vision(tuning.sources.settings["projected"])
+    at = _run(tuning, stages)
+    outputs = stages[-1].validator.outputs()
     accelerator.end_training()
     if not accelerator.is_main_process:
         return {}
-    block, calibration = figures(outputs, faces)
-    best = at.history[at.stopping.epoch]
-    if "val_rouge_l" in best:
-        block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
-    told = {
-        "val": best | block,
+    known = {
         "history": at.history,
         "best_epoch": at.stopping.epoch,
         "seconds": round(time.monotonic() - begun, 1),
         "trainable": {part: pair[0] for part, pair in counts.items()},
         "parameters": {part: pair[1] for part, pair in counts.items()},
-        "remembered": bench.optics.settings is not None,
+        "remembered": tuning.sources.settings is not None,
     }
-    facts = Facts(plan, base, accelerator, faces.told())
-    finished = export.finish(output, bench.wrapped, bench.recall.processor, facts, told)
+    return _finish(tuning, output, faces, outputs, known)
+
+
+def _finish(tuning: Tuning, output: Path, faces: Examples, outputs: Outputs, known: Json) -> Json:
+    """Measure and export; gives what `metrics.json` holds."""
+    block, calibration = figures(outputs, faces)
+    best = known["history"][known["best_epoch"]]
+    if "val_rouge_l" in best:
+        block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
+    facts = Facts(tuning.plan, tuning.base, tuning.session.accelerator, faces.summary())
+    made = {"val": best | block, **known}
+    finished = export.finish(output, tuning.wrapped, tuning.backend.processor, facts, made)
     if calibration is not None:
         save_calibration(output, calibration)
         plots.draw_confusion(block["confusion"], output / "confusion.png")
     return finished
 
 
-def figures(outputs: Outputs, faces: Examples) -> tuple[dict[str, Any], Calibration | None]:
-    """What a card needs of the val split, and the calibration behind it.
+def figures(outputs: Outputs, faces: Examples) -> tuple[Json, Calibration | None]:
+    """Measure what a card needs of the val split; gives the calibration, too.
 
     Nothing where none of the faces that were scored shows a compound.
     """
@@ -117,15 +138,35 @@ def figures(outputs: Outputs, faces: Examples) -> tuple[dict[str, Any], Calibrat
     return validation.measure(outputs, calibration, people), calibration
 
 
-def open_bench(
+def open_accelerator(plan: LanguagePlan, output: Path) -> "Accelerator":
+    """Make the Accelerator of a run and open its trackers, which write to `output/trackers`.
+
+    Raises:
+        TrainingError: a tracker is not installed.
+    """
+    from accelerate import Accelerator
+
+    for name in plan.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise TrainingError(f"The tracker {name} is not installed: pip install {name}.")
+    accelerator = Accelerator(
+        cpu=plan.device == "cpu",
+        gradient_accumulation_steps=1,  # the loop accumulates itself, by the weights of the rows
+        log_with=list(plan.trackers) or None,
+        project_dir=str(output / "trackers"),
+    )
+    if plan.trackers:
+        accelerator.init_trackers("ferce-blip2", config=asdict(plan))
+    return accelerator
+
+
+def open_tuning(
     plan: LanguagePlan,
-    output: Path,
-    accelerator: Any,
+    session: Session,
     base: Origin,
-    found: tuple[Path, checkpoint.Snapshot] | None,
-    report: progress.Report,
-) -> Bench:
-    """The base with the adapter's layers in place, and what sees for it."""
+    saved: checkpoint.Checkpoint | None = None,
+) -> Tuning:
+    """Load the base, attach LoRA, build the feature sources."""
     from accelerate.utils import set_seed
 
     from ferce.models.spec import Spec
@@ -133,54 +174,58 @@ def open_bench(
 
     set_seed(plan.seed)  # the same adapter on every process
     options = {"load": plan.load_in, "batch": str(PASS)}
-    backend = blip2.load(Spec("blip2", base.spec, options=options), str(accelerator.device))
-    wrapped = adapters.attach(backend.network, plan)
+    device = str(session.accelerator.device)
+    plain = blip2.load(Spec("blip2", base.spec, options=options), device)
+    wrapped = adapters.attach(plain.network, plan)
     set_seed(plan.seed, device_specific=True)
-    speaker, tokeniser = Speaker(backend), Tokeniser(backend)
+    model = LossModel(plain)
     settings = None
-    if plan.cached and speaker.frozen_sight:
-        settings = features.settings(backend, plan, base.fingerprint, speaker.frozen_projection)
-    optics = Optics(plan, backend, accelerator, settings, report)
-    recall = Recall(backend, speaker, tokeniser)
-    return Bench(plan, output, accelerator, base, wrapped, recall, optics, found, report)
+    if plan.cached and model.frozen_vision:
+        settings = features.settings(plain, plan, base.fingerprint, model.frozen_projection)
+    sources = FeatureSources(plan, plain, session.accelerator, settings, session.report)
+    backend = FeatureBlip2(plain, model, Tokeniser(plain))
+    return Tuning(plan, session, base, wrapped, backend, sources, saved)
 
 
-def _stages(bench: Bench, faces: Examples) -> list[Stage]:
-    """The stages to come; pictures are encoded here, before the network lets go of its sight."""
-    plan, stages = bench.plan, []
-    going = bench.found[1].state["stage"] if bench.found else "basic"
+def _stages(tuning: Tuning, faces: Examples) -> list[Stage]:
+    """Open the stages to come; pictures are encoded here, before the vision tower is freed."""
+    plan, stages = tuning.plan, []
+    going = tuning.saved.state["stage"] if tuning.saved else "basic"
     if plan.basic_epochs and going == "basic":
         first = faces
         if plan.basic_data:
-            with bench.accelerator.main_process_first():
+            with tuning.session.accelerator.main_process_first():
                 wanted = BASICS + COMPOUNDS
                 first = examples.read(plan.basic_data, plan, wanted=wanted)
-        stages.append(_stage(bench, "basic", first))
-    return [*stages, _stage(bench, "compound", faces)]
+        stages.append(_stage(tuning, "basic", first))
+    return [*stages, _stage(tuning, "compound", faces)]
 
 
-def _stage(bench: Bench, name: str, faces: Examples) -> Stage:
-    plan, recall = bench.plan, bench.recall
+def _stage(tuning: Tuning, name: str, faces: Examples) -> Stage:
+    plan, backend = tuning.plan, tuning.backend
     held = faces.val[: plan.val_faces or None]
-    bench.report(
+    tuning.session.report(
         f"{name} stage, {faces.spec}: {len(faces.train)} faces to train on, {len(held)} to choose "
         f"on, {sum(faces.problems.values())} rows unusable"
     )
-    train, val = bench.optics.open(faces.train, varied=True), bench.optics.open(held, varied=False)
+    train = tuning.sources.open(faces.train, varied=True)
+    val = tuning.sources.open(held, varied=False)
     truths = [item.sample.label for item in faces.train]
     if plan.shuffle_labels:
         truths = shuffled(truths, plan.seed)
-    script = script_of(plan, name, train, truths)
-    judged = script_of(plan, name, val, [item.sample.label for item in held])
-    judge = Judge(recall, recall.speaker, val, judged, bench.accelerator, PASS)
-    return Stage(train, script, judge, plan.basic_epochs if name == "basic" else plan.epochs)
+    texts = conversation_of(plan, name, train, truths)
+    asked = conversation_of(plan, name, val, [item.sample.label for item in held])
+    validator = Validator(backend, val, asked, tuning.session.accelerator, PASS)
+    return Stage(train, texts, validator, plan.basic_epochs if name == "basic" else plan.epochs)
 
 
-def script_of(plan: LanguagePlan, stage: str, seen: Sight, truths: Sequence[str | None]) -> Script:
-    """The texts of a stage over some faces; `truths` are their labels."""
-    return Script(
-        seen.gallery,
-        seen.shown,
+def conversation_of(
+    plan: LanguagePlan, stage: str, source: FeatureSource, truths: Sequence[str | None]
+) -> Conversation:
+    """Make the texts of a stage over some faces; `truths` are their labels."""
+    return Conversation(
+        source.gallery,
+        source.shown,
         truths,
         stage,
         tuple(plan.weights),
@@ -191,18 +236,21 @@ def script_of(plan: LanguagePlan, stage: str, seen: Sight, truths: Sequence[str 
     )
 
 
-def _run(bench: Bench, stages: Sequence[Stage]) -> Position:
+def _run(tuning: Tuning, stages: Sequence[Stage]) -> Position:
     """Train the stages, each from its checkpoint if there is one; the best adapter is in place."""
-    from safetensors.torch import load_file
-
-    runner = bench.accelerator.prepare_model(bench.recall.speaker)
+    plan, model = tuning.plan, tuning.backend.loss_model
+    runner = tuning.session.accelerator.prepare_model(model)
     for stage in stages:
-        folder = bench.folder / checkpoint.FOLDER
-        loop = LanguageLoop(runner, bench.recall, stage, bench.plan, folder)
-        if bench.found is not None and bench.found[1].state["stage"] == stage.name:
-            loop.restore(*bench.found)
-        loop.report = bench.report
-        at = loop.run()
-        bench.accelerator.wait_for_everyone()
-        load_learned(loop.speaker, load_file(loop.best))
+        task = LanguageTask(runner, tuning.backend, stage, plan)
+        limits = Limits(
+            stage.epochs,
+            max_steps=plan.max_steps,
+            patience=plan.patience,
+            clip=plan.clip,
+            save_every=plan.save_every,
+        )
+        optimiser = adamw(model.parameters(), plan.optimiser, plan.rate, plan.weight_decay)
+        trainer = Trainer(task, [optimiser], limits, tuning.session)
+        trainer.resume(tuning.saved)
+        at = trainer.run()
     return at

@@ -16,16 +16,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ferce.training.language.plan import LanguagePlan
+
+if TYPE_CHECKING:
+    import torch
+
+    from ferce.training.language.features import FeatureSource
+    from ferce.training.language.rows import Row
+    from ferce.training.language.run import Tuning
 
 SIDES = ("ours", "plain")
 WARM = 2  # steps that are not measured
 
 
 @dataclass(frozen=True)
-class Pace:
+class Speed:
     """One side of the comparison.
 
     Attributes:
@@ -50,8 +57,8 @@ class Pace:
 class Comparison:
     """Both sides on the same machine, one after the other."""
 
-    ours: Pace
-    plain: Pace
+    ours: Speed
+    plain: Speed
 
     @property
     def faster(self) -> float:
@@ -64,15 +71,15 @@ class Comparison:
         return self.ours.memory / self.plain.memory
 
     def table(self) -> str:
-        """As Markdown."""
+        """Write the comparison as Markdown."""
         lines = [
             "| recipe | samples/s | peak MB | encoding once, s | padding |",
             "|---|---|---|---|---|",
         ]
-        for name, pace in (("ours", self.ours), ("plain", self.plain)):
+        for name, side in (("ours", self.ours), ("plain", self.plain)):
             lines.append(
-                f"| {name} | {pace.samples:.1f} | {pace.memory / 1e6:.0f} | {pace.once:.1f} | "
-                f"{pace.padding:.0%} |"
+                f"| {name} | {side.samples:.1f} | {side.memory / 1e6:.0f} | {side.once:.1f} | "
+                f"{side.padding:.0%} |"
             )
         lines.append(f"| ratio | {self.faster:.2f} | {self.smaller:.2f} | | |")
         return "\n".join(lines)
@@ -95,16 +102,16 @@ def compare(
     from ferce.training.language import export
 
     with tempfile.TemporaryDirectory() as folder:
-        told = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
-        where = str(base or export.origin(told).folder)
-        told = replace(told, base=where)
-        turns = [{side: _apart(side, told, steps) for side in SIDES} for _ in range(rounds)]
+        fresh = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
+        where = str(base or export.origin(fresh).folder)
+        fresh = replace(fresh, base=where)
+        turns = [{side: _apart(side, fresh, steps) for side in SIDES} for _ in range(rounds)]
     best = {side: max((turn[side] for turn in turns), key=lambda p: p.samples) for side in SIDES}
     # Later rounds find the pictures encoded.
     return Comparison(replace(best["ours"], once=turns[0]["ours"].once), best["plain"])
 
 
-def _apart(side: str, plan: LanguagePlan, steps: int) -> Pace:
+def _apart(side: str, plan: LanguagePlan, steps: int) -> Speed:
     command = [
         sys.executable,
         "-m",
@@ -116,30 +123,30 @@ def _apart(side: str, plan: LanguagePlan, steps: int) -> Pace:
     done = subprocess.run([*command, str(steps)], capture_output=True, text=True, cwd=root)
     if done.returncode:
         raise RuntimeError(f"The side {side!r} failed: {done.stderr[-1500:]}")
-    return Pace(**json.loads(done.stdout.splitlines()[-1]))
+    return Speed(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(side: str, plan: LanguagePlan, steps: int) -> Pace:
-    """One side in this process; `ours` or `plain`."""
-    from ferce.training import examples, progress
+def measure(side: str, plan: LanguagePlan, steps: int) -> Speed:
+    """Measure one side in this process; `ours` or `plain`."""
+    from ferce.training import examples
     from ferce.training.language import export
-    from ferce.training.language.run import open_bench
-    from ferce.training.language.trackers import accelerator_for
+    from ferce.training.language.run import open_accelerator, open_tuning
+    from ferce.training.trainer import Session
 
     plan = replace(plan, cached=side == "ours")
-    accelerator = accelerator_for(plan, Path())
+    accelerator = open_accelerator(plan, Path())
     faces = examples.read(plan.data, plan)
     _prepare()
     memory = Memory(accelerator.device)
     with memory:
         base = export.origin(plan)
-        bench = open_bench(plan, Path(), accelerator, base, None, progress.silent)
+        tuning = open_tuning(plan, Session(accelerator, Path(), {}), base)
         begun = time.perf_counter()
-        sight = bench.optics.open(faces.train, varied=True)
+        source = tuning.sources.open(faces.train, varied=True)
         once = time.perf_counter() - begun if side == "ours" else 0.0
-        batches = _batches(side, bench, sight, plan, steps)
-        pace = _timed(bench, sight, batches, side)
-    return Pace(pace[0], memory.peak, once, len(batches), pace[1], str(accelerator.device))
+        batches = _batches(side, tuning, source, plan, steps)
+        samples, padding = _timed(tuning, source, batches, side)
+    return Speed(samples, memory.peak, once, len(batches), padding, str(accelerator.device))
 
 
 def _prepare() -> None:
@@ -158,17 +165,19 @@ def _prepare() -> None:
     adam.step()
 
 
-def _batches(side: str, bench: Any, sight: Any, plan: LanguagePlan, steps: int) -> list[list[Any]]:
-    """Rows of each step, the same rows for both sides: grouped by length, or as they come."""
+def _batches(
+    side: str, tuning: "Tuning", source: "FeatureSource", plan: LanguagePlan, steps: int
+) -> list[list["Row"]]:
+    """Make the rows of each step, the same for both sides: grouped by length, or as they come."""
     import numpy as np
 
     from ferce.training.language.rows import grouped
-    from ferce.training.language.run import script_of
+    from ferce.training.language.run import conversation_of
 
-    truths = [item.sample.label for item in sight.gallery.items]
-    script = script_of(plan, "compound", sight, truths)
+    truths = [item.sample.label for item in source.gallery.items]
+    script = conversation_of(plan, "compound", source, truths)
     given = [truth or "happily surprised" for truth in truths]
-    rows = [bench.recall.tokeniser.row(turn) for turn in script.turns(0, given)]
+    rows = [tuning.backend.tokeniser.row(turn) for turn in script.examples(0, given)]
     mixed = np.random.default_rng(plan.seed).permutation(len(rows))[: steps * plan.batch]
     rows = [rows[i] for i in mixed]
     if side == "plain":
@@ -178,30 +187,31 @@ def _batches(side: str, bench: Any, sight: Any, plan: LanguagePlan, steps: int) 
 
 
 def _timed(
-    bench: Any, sight: Any, batches: Sequence[Sequence[Any]], side: str
+    tuning: "Tuning", source: "FeatureSource", batches: Sequence[Sequence["Row"]], side: str
 ) -> tuple[float, float]:
-    """(samples a second, share of padding)."""
-    from ferce.training.language.optimiser import optimiser
+    """Time the steps: samples a second, and the share of padding."""
+    from ferce.training.optimiser import adamw
 
-    speaker, tokeniser = bench.recall.speaker, bench.recall.tokeniser
+    loss_model, tokeniser = tuning.backend.loss_model, tuning.backend.tokeniser
     width = max(row.length for rows in batches for row in rows) if side == "plain" else 0
-    if bench.optics.settings is not None:
-        speaker.blind(bench.optics.settings["projected"])
-    adam = optimiser(speaker.parameters(), bench.plan)
-    speaker.train()
+    if tuning.sources.settings is not None:
+        loss_model.free_vision(tuning.sources.settings["projected"])
+    plan = tuning.plan
+    adam = adamw(loss_model.parameters(), plan.optimiser, plan.rate, plan.weight_decay)
+    loss_model.train()
     samples = real = computed = 0
     for number, rows in enumerate([*batches[:WARM], *batches]):
         if number == WARM:
-            _wait(bench.recall.device)
+            _wait(tuning.backend.device)
             begun = time.perf_counter()
         spent = 0
-        for part in _passes(side, rows, bench.plan.tokens):
-            batch = tokeniser.batch(part, bench.recall.device, width)
-            batch |= sight([row.turn.number for row in part])
+        for part in _passes(side, rows, tuning.plan.tokens):
+            batch = tokeniser.batch(part, tuning.backend.device, width)
+            batch |= source([row.example.number for row in part])
             if side == "plain":
-                loss = speaker.network(**batch).loss
+                loss = loss_model.network(**batch).loss
             else:
-                loss = speaker(batch).sum() / len(rows)
+                loss = loss_model(batch).sum() / len(rows)
             loss.backward()
             spent += batch["input_ids"].numel()
         adam.step()
@@ -210,12 +220,12 @@ def _timed(
             samples += len(rows)
             real += sum(len(row.ids) for row in rows)
             computed += spent
-    _wait(bench.recall.device)
+    _wait(tuning.backend.device)
     return samples / (time.perf_counter() - begun), 1 - real / computed
 
 
-def _passes(side: str, rows: Sequence[Any], tokens: int) -> list[list[Any]]:
-    """The rows of a step as they are computed: all at once, or as the loop cuts them."""
+def _passes(side: str, rows: Sequence["Row"], tokens: int) -> list[list["Row"]]:
+    """Split the rows of a step as they are computed: all at once, or as the task cuts them."""
     import numpy as np
 
     from ferce.training.language.rows import cut
@@ -226,7 +236,7 @@ def _passes(side: str, rows: Sequence[Any], tokens: int) -> list[list[Any]]:
     return [[rows[i] for i in part] for part in parts]
 
 
-def _wait(device: Any) -> None:
+def _wait(device: "torch.device") -> None:
     import torch
 
     if device.type == "cuda":
@@ -236,7 +246,7 @@ def _wait(device: Any) -> None:
 class Memory:
     """Peak memory over what there was at the start."""
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: "torch.device") -> None:
         """`device` tells whose memory."""
         self.device, self.peak = device, 0.0
         self._over = threading.Event()
@@ -264,5 +274,5 @@ class Memory:
 
 
 if __name__ == "__main__":
-    _pace = measure(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
-    sys.stdout.write(json.dumps(asdict(_pace)) + "\n")
+    _speed = measure(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
+    sys.stdout.write(json.dumps(asdict(_speed)) + "\n")

@@ -1,1 +1,1 @@
-"""The small BLIP-2 that ships with ferce, made from nothing in stages."""
+"""The small BLIP-2 and FastVLM that ship with ferce, trained from nothing in stages."""

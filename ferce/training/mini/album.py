@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import in_region
 from ferce.training.checkpoint import write_atomic
 from ferce.training.progress import TrainingError
+from ferce.training.settings import Json
 
 QUALITY = 80  # of WebP: about 1.7 kB a face of 128 pixels
 PART = 12_000_000  # bytes of a file, at most
@@ -42,7 +42,7 @@ def write(pixels: NDArray[np.uint8], folder: Path, quality: int = QUALITY) -> No
 
 
 def read(folder: Path) -> NDArray[np.uint8]:
-    """(N, S, S, 3) faces in memory.
+    """Read (N, S, S, 3) faces into memory.
 
     Raises:
         TrainingError: a part is missing or cut short.
@@ -78,11 +78,19 @@ class Album:
         return len(self.samples)
 
     def where(self, split: str) -> NDArray[np.int64]:
-        """Indices of the faces of a split."""
+        """List the indices of the faces of a split."""
         return np.flatnonzero([sample.split == split for sample in self.samples])
 
+    def crops(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read the faces with these numbers: (n, SIDE, SIDE, 3)."""
+        return np.stack([self.pixels[i] for i in numbers])
+
+    def strengths(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute (n, A) strengths of the action units of the faces with these numbers."""
+        return strengths([self.samples[i] for i in numbers])
+
     def aligned(self) -> list[Aligned]:
-        """The samples as a `Gallery` takes them; it must not be asked for pictures."""
+        """Wrap the samples as a `Gallery` takes them; it must not be asked for pictures."""
         return [Aligned(sample, Path()) for sample in self.samples]
 
 
@@ -126,12 +134,12 @@ def squeeze(source: Path, target: Path) -> None:
 
 
 def some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many, drawn by chance but always the same; 0 for all."""
+    """Draw at most so many by chance, but always the same; 0 takes all."""
     return np.random.default_rng(1).permutation(numbers)[: most or None]
 
 
 def targets(sample: Sample) -> NDArray[np.float32]:
-    """(2, A) 0..1 of `UNIT_NUMBERS` on the person's left and right, NaN where nobody can know.
+    """Make (2, A) targets 0..1 of the units on the person's left and right, NaN where unknown.
 
     Rises in a line over `PRESENT` +- `BAND`, so that what is hardly there is learnt as a doubt.
     """
@@ -150,7 +158,7 @@ def targets(sample: Sample) -> NDArray[np.float32]:
 
 
 def strengths(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """(N, A) strength 0..1 of each unit, 1 where only its presence was coded, NaN if unknown.
+    """Compute (N, A) strengths 0..1 of each unit, 1 where only presence was coded, NaN if unknown.
 
     Nothing is known where something covers an unknown part of the face: it may be the very part.
     """
@@ -188,7 +196,7 @@ def _resized(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(made, np.uint8)
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample) -> Json:
     return {
         "name": sample.name,
         "label": sample.label,
@@ -200,7 +208,7 @@ def _row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: Json) -> Sample:
     units, coded = row.pop("units"), row.pop("coded")
     return Sample(
         image=Path(),

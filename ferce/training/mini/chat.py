@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from ferce.training.classifier.network import LITE
 from ferce.training.mini import design
 from ferce.training.progress import TrainingError
+
+if TYPE_CHECKING:
+    from transformers import (
+        FastVlmConfig,
+        FastVlmForConditionalGeneration,
+        FastVlmModel,
+        LlavaProcessor,
+        PreTrainedTokenizerFast,
+    )
+
+    from ferce.models.vlm.chat import Chat
 
 SIDE, CELL = 112, 28  # pixels of a picture; of one of its 4 x 4 tokens
 PLACES = (SIDE // CELL) ** 2
@@ -26,8 +38,8 @@ TEMPLATE = (
 )
 
 
-def processor(texts: Sequence[str]) -> Any:
-    """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
+def processor(texts: Sequence[str]) -> "LlavaProcessor":
+    """Make the processor of pictures and words; its tokenizer is trained on the texts."""
     from transformers import BlipImageProcessor, LlavaProcessor
 
     words = design.tokenizer(texts, WORDS)
@@ -46,8 +58,10 @@ def processor(texts: Sequence[str]) -> Any:
     )
 
 
-def fresh(words: Any, tower: Path, faces: Any) -> Any:
-    """A network that sees, but has yet to learn to speak.
+def fresh(
+    words: "PreTrainedTokenizerFast", tower: Path, faces: Tensor
+) -> "FastVlmForConditionalGeneration":
+    """Make a network with a trained tower and an untrained language model.
 
     Args:
         words: the tokenizer.
@@ -67,14 +81,23 @@ def fresh(words: Any, tower: Path, faces: Any) -> Any:
     return network.eval()
 
 
+def wrapped(network: "FastVlmForConditionalGeneration", processor: "LlavaProcessor") -> "Chat":
+    """Wrap the network as a `Chat`, which reads prompts and makes answers."""
+    from ferce.models.vlm.chat import Chat
+    from ferce.models.vlm.loading import Checkpoint, Settings
+
+    processor.tokenizer.padding_side = "left"
+    return Chat("fastvlm-mini", Checkpoint(network, processor, Path()), Settings(batch=32))
+
+
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def features(network: Any, images: Any) -> Any:
-    """(N, PLACES, SEEN) of the tower, in raster order."""
+def features(network: "FastVlmForConditionalGeneration", images: Tensor) -> Tensor:
+    """Compute (N, PLACES, SEEN) features of the tower, in raster order."""
     seen = network.model.vision_tower(images.contiguous(memory_format=torch.channels_last))
     return seen.last_hidden_state.flatten(2).transpose(1, 2)
 
 
-def _config(words: Any) -> Any:
+def _config(words: "PreTrainedTokenizerFast") -> "FastVlmConfig":
     from transformers import FastVlmConfig, Qwen2Config
 
     ids = {name: getattr(words, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
@@ -106,7 +129,7 @@ def _config(words: Any) -> Any:
     )
 
 
-def _open(body: Any, folder: Path) -> Any:
+def _open(body: torch.nn.Module, folder: Path) -> Tensor:
     """Fill the tower; (A, SEEN) directions that the classifier reads its features in."""
     from safetensors.torch import load_file
 
@@ -120,14 +143,14 @@ def _open(body: Any, folder: Path) -> Any:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def _settle(model: Any, heads: Any, faces: Any) -> None:
+def _settle(model: "FastVlmModel", heads: Tensor, faces: Tensor) -> None:
     """Start the projector with the classifier's own read-outs, then principal components."""
     seen = model.vision_tower(faces).last_hidden_state.flatten(2).transpose(1, 2).flatten(0, 1)
     mean = seen.mean(0)
     _, axes = torch.linalg.eigh((seen - mean).T.cov())
     rows = torch.cat([heads, axes.flip(1).T])[:WIDTH]
-    told = (seen - mean) @ rows.T
-    rows = rows / (told.std(0) + 1e-6)[:, None]
+    scores = (seen - mean) @ rows.T
+    rows = rows / (scores.std(0) + 1e-6)[:, None]
     first, second = model.multi_modal_projector.linear_1, model.multi_modal_projector.linear_2
     first.weight.copy_(rows)
     first.bias.copy_(0.5 - rows @ mean)

@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        Blip2VisionConfig,
+        Blip2VisionModel,
+        PreTrainedTokenizerFast,
+    )
+
+    from ferce.models.vlm.blip2 import Blip2
 
 
-def tokenizer(texts: Sequence[str], words: int) -> Any:
-    """Byte-level BPE laid out like OPT's: every text begins with `</s>`."""
+def tokenizer(texts: Sequence[str], words: int) -> "PreTrainedTokenizerFast":
+    """Train a byte-level BPE laid out like OPT's: every text begins with `</s>`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -41,8 +54,8 @@ SPREAD = 0.06  # of fresh weights, near 1 / sqrt(WIDTH)
 SHARP = 1.5  # spread of query and key weights over 1 / sqrt(width), so that attention is not flat
 
 
-def processor(texts: Sequence[str]) -> Any:
-    """Pictures and words as the network takes them; the tokenizer is trained on the texts."""
+def processor(texts: Sequence[str]) -> "Blip2Processor":
+    """Make the processor of pictures and words; its tokenizer is trained on the texts."""
     from transformers import Blip2Processor, BlipImageProcessor
 
     words = tokenizer(texts, WORDS)
@@ -54,8 +67,8 @@ def processor(texts: Sequence[str]) -> Any:
     return Blip2Processor(pictures, words, num_query_tokens=QUERIES)
 
 
-def fresh(words: Any) -> Any:
-    """A network that knows nothing, for this tokenizer."""
+def fresh(words: "PreTrainedTokenizerFast") -> "Blip2ForConditionalGeneration":
+    """Make an untrained network for this tokenizer."""
     from transformers import Blip2ForConditionalGeneration
 
     network = Blip2ForConditionalGeneration(_config(words))
@@ -68,8 +81,8 @@ def fresh(words: Any) -> Any:
     return network
 
 
-def wrapped(network: Any, processor: Any) -> Any:
-    """The network as a `blip2.Blip2`, which reads prompts and makes answers."""
+def wrapped(network: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> "Blip2":
+    """Wrap the network as a `Blip2`, which reads prompts and makes answers."""
     from ferce.models.vlm.blip2 import Blip2
     from ferce.models.vlm.loading import Checkpoint, Settings
 
@@ -77,7 +90,7 @@ def wrapped(network: Any, processor: Any) -> Any:
     return Blip2("blip2-mini", Checkpoint(network, processor, Path()), Settings(batch=32))
 
 
-def _config(words: Any) -> Any:
+def _config(words: "PreTrainedTokenizerFast") -> "Blip2Config":
     from transformers import Blip2Config, Blip2QFormerConfig, OPTConfig
 
     former = Blip2QFormerConfig(
@@ -115,8 +128,8 @@ def _config(words: Any) -> Any:
     )
 
 
-def vision_config() -> Any:
-    """Of the tower; transformers' own `initializer_range`, 1e-10, would never learn."""
+def vision_config() -> "Blip2VisionConfig":
+    """Configure the tower; transformers' own `initializer_range`, 1e-10, would never learn."""
     from transformers import Blip2VisionConfig
 
     return Blip2VisionConfig(
@@ -130,8 +143,8 @@ def vision_config() -> Any:
     )
 
 
-def fresh_tower() -> Any:
-    """A vision tower that knows from the start where each patch lies."""
+def fresh_tower() -> "Blip2VisionModel":
+    """Make a vision tower with sine position embeddings."""
     from transformers import Blip2VisionModel
 
     tower = Blip2VisionModel(vision_config())
@@ -141,7 +154,7 @@ def fresh_tower() -> Any:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def whiten(tower: Any, images: Any) -> None:
+def whiten(tower: "Blip2VisionModel", images: Tensor) -> None:
     """Start the patch embedding with the whitened principal components of some faces' patches.
 
     Neighbouring pixels are so much alike that a random start shows the layers above little but the
@@ -161,17 +174,9 @@ def whiten(tower: Any, images: Any) -> None:
     layer.bias.copy_(-weight @ mean)
 
 
-def _places() -> Any:
-    """(49, WIDTH) sines and cosines of row and column (Vaswani et al. 2017, arXiv:1706.03762)."""
+def _places() -> Tensor:
+    """Compute (49, WIDTH) sines and cosines of row and column (arXiv:1706.03762)."""
     row, column = torch.meshgrid(torch.arange(PLACES), torch.arange(PLACES), indexing="ij")
     pace = 1 / 100 ** (torch.arange(WIDTH // 4) / (WIDTH / 4))
-    waves = [wave(at.flatten()[:, None] * pace) for at in (row, column) for wave in (_sin, _cos)]
-    return torch.cat(waves, 1)
-
-
-def _sin(x: Any) -> Any:
-    return x.sin()
-
-
-def _cos(x: Any) -> Any:
-    return x.cos()
+    angles = [at.flatten()[:, None] * pace for at in (row, column)]
+    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], 1)

@@ -1,25 +1,26 @@
 """Variations of a whole batch at once: shift, scale, turn, mirror, light, colour, blur, noise."""
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 SHIFT, SCALE, TURN = 0.04, 0.08, math.radians(6)  # of the side; about 1; radians
 GREY, BLUR, NOISE = 0.15, 0.25, 0.03  # shares of the pictures; standard deviation at most
 
 
-def plain(pixels: Any, side: int) -> Any:
-    """(N, S, S, 3) uint8 to (N, 3, side, side) float32 in -1..1, as the processor makes them."""
+def plain(pixels: Tensor, side: int) -> Tensor:
+    """Convert (N, S, S, 3) uint8 to (N, 3, side, side) float32 in -1..1, as the processor does."""
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     if images.shape[-1] == side:
         return images
     return functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
-def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
-    """Variations of `plain`, and (N,) bool which of them are mirrored.
+def varied(pixels: Tensor, side: int, dice: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Vary pictures at random; gives (N,) bool which of them are mirrored, too.
 
     Args:
         pixels: (N, S, S, 3) uint8.
@@ -29,7 +30,7 @@ def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     n, device = len(images), images.device
 
-    def draw(low: float, high: float) -> Any:
+    def draw(low: float, high: float) -> Tensor:
         return torch.rand(n, generator=dice, device=device) * (high - low) + low
 
     mirrored = draw(0, 1) < 0.5
@@ -44,8 +45,10 @@ def varied(pixels: Any, side: int, dice: Any) -> tuple[Any, Any]:
     return _coloured(made, draw, dice), mirrored
 
 
-def _coloured(images: Any, draw: Any, dice: Any) -> Any:
-    """Light, contrast, tint, grey, blur and noise; still about -1..1."""
+def _coloured(
+    images: Tensor, draw: Callable[[float, float], Tensor], dice: torch.Generator
+) -> Tensor:
+    """Vary light, contrast, tint, grey, blur and noise; still about -1..1."""
     n = len(images)
     low, high = 0.7, 1.35
     bent = ((images.clamp(-1, 1) + 1) / 2).pow(draw(low, high).view(n, 1, 1, 1))

@@ -1,35 +1,40 @@
 """Teach a small FastVLM to answer, describe and name, on what its frozen tower sees."""
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.models import prompts
+from ferce.models.vlm.chat import Chat
 from ferce.training import progress
-from ferce.training.language.rows import IGNORED, Row, Tokeniser, grouped
-from ferce.training.language.turns import Turn
-from ferce.training.mini import chat, code, jitter, lines
+from ferce.training.language.conversation import Example
+from ferce.training.language.rows import IGNORED, Tokeniser
+from ferce.training.mini import chat, code, jitter, questions, speech
 from ferce.training.mini.album import Album
-from ferce.training.mini.course import Course, Pace
+from ferce.training.mini.stage import Schedule, StageTask, fit
 
-TOLD = 0.3  # weight of the action units that the projected tokens are to tell
+if TYPE_CHECKING:
+    from transformers import FastVlmForConditionalGeneration
+
+FACTS = 0.3  # weight of the action units that the projected tokens are to tell
 REAL = 4  # every so many rounds are about real faces
 NAMED = (*COMPOUNDS, *BASICS, *BASICS, NEUTRAL)  # labels that explanations are asked for
 BATCH = 64  # pictures that the tower sees at once
-Module: Any = torch.nn.Module
 
 
-class Talker(Module):  # type: ignore[misc]
+class Talker(torch.nn.Module):  # type: ignore[misc]
     """What learns: projector, language model, and a read-out of the facts from what it is given."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: "FastVlmForConditionalGeneration") -> None:
         """`network` is a FastVLM, whose parts learn in place."""
         super().__init__()
         self.projector = network.model.multi_modal_projector
@@ -39,8 +44,8 @@ class Talker(Module):  # type: ignore[misc]
         with torch.no_grad():
             self.facts.bias.fill_(-2.0)
 
-    def forward(self, seen: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """(N,) mean negative log-likelihood of each row's answer, and (N, FACTS) scores.
+    def forward(self, seen: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Compute (N,) mean negative log-likelihoods of the rows' answers, and (N, FACTS) scores.
 
         Args:
             seen: (N, PLACES, SEEN) of the tower.
@@ -60,17 +65,16 @@ class Talker(Module):  # type: ignore[misc]
 
 
 class ChatTokeniser(Tokeniser):
-    """Rows exactly as `backends.chat` reads prompts and scores answers."""
+    """Tokenises examples exactly as `vlm.chat` reads prompts and scores answers."""
 
-    def __init__(self, backend: Any) -> None:
-        """`backend` is a `chat.Chat`."""
+    def __init__(self, backend: Chat) -> None:
         self.backend, self.inner, self.causal = backend, backend.processor.tokenizer, True
         self.image, self.queries = backend.network.config.image_token_id, chat.PLACES
         self.limit = backend.network.config.text_config.max_position_embeddings
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, text: str) -> tuple[int, ...]:
-        """Ids of a prompt, the picture's placeholders among them."""
+        """Tokenise a prompt, the picture's placeholders within."""
         asked = self.backend.question(text)
         if asked not in self._prompts:
             turn = prompts.messages(asked)
@@ -81,94 +85,93 @@ class ChatTokeniser(Tokeniser):
 
 
 @dataclass(frozen=True, eq=False)
-class Round:
-    """Rows of steps about some faces: `seen` (2 n, P, D) and `facts` (2 n, FACTS) by row number."""
+class Lesson:
+    """Rows of a step as tensors, features (N, P, D) of the tower and facts (N, FACTS)."""
 
-    rows: list[list[Row]]
-    seen: Any
-    facts: Any
+    batch: Mapping[str, Tensor]
+    seen: Tensor
+    facts: Tensor
 
 
-def teach(
-    backend: Any,
+class TalkTask(StageTask[Lesson]):
+    """Learns to answer, describe and name on features of a frozen tower."""
+
+    def __init__(
+        self,
+        backend: Chat,
+        albums: Mapping[str, Album],
+        schedule: Schedule,
+        judge: Callable[[], str] | None,
+    ) -> None:
+        """`judge` is called with the averaged weights in place; its text is reported."""
+        self.backend, self.albums, self.judge = backend, albums, judge
+        self.tokeniser = ChatTokeniser(backend)
+        backend.network.requires_grad_(False)
+        self.talker = Talker(backend.network).requires_grad_(True)
+        super().__init__("talk", self.talker, schedule)
+
+    def batches(self, first: int) -> Iterator[Lesson]:
+        """Make features, facts and rows of each step."""
+        batch, seed, seen_of = self.schedule.batch, self.schedule.seed, -1
+        make = partial(spoken, self.albums, seed=seed)
+        for _, number, made, members in questions.steps_of(make, batch, seed, first):
+            if seen_of != number:  # the tower reads the pictures of a round once
+                album, seen_of = _album(self.albums, number), number
+                seen, facts = look(self.backend.network, album, made.faces, (seed, number))
+            rows = [self.tokeniser.row(made.examples[i]) for i in members]
+            some = torch.tensor([row.example.number for row in rows])
+            tensors = self.tokeniser.batch(rows, self.backend.device)
+            yield Lesson(tensors, seen[some], facts[some])
+
+    def loss(self, batch: Lesson) -> dict[str, Tensor]:
+        """Compute negative log-likelihood of answers, and weighted cross-entropy of facts."""
+        answers, scores = self.talker(batch.seen, batch.batch)
+        known = ~batch.facts.isnan()
+        wrong = functional.binary_cross_entropy_with_logits(scores[known], batch.facts[known])
+        return {"answers": answers.mean(), "facts": FACTS * wrong}
+
+    def describe_validation(self) -> str:
+        """Ask the judge."""
+        return self.judge() if self.judge else ""
+
+
+def train(
+    backend: Chat,
     albums: Mapping[str, Album],
-    pace: Pace,
-    path: Path,
+    schedule: Schedule,
+    folder: Path,
     report: progress.Report = progress.silent,
-    judge: Any = None,
+    judge: Callable[[], str] | None = None,
 ) -> None:
-    """Teach the network of a `chat.Chat`, from `path` on where that is a checkpoint.
+    """Train the network of a `Chat`, from a checkpoint if there is one.
 
     Args:
         backend: around a network of `chat.fresh`.
         albums: "renders" and "faces".
-        pace: how long.
-        path: the checkpoint.
+        schedule: how long and how fast.
+        folder: of checkpoints.
         report: takes a line every few minutes.
         judge: called with the averaged weights in place; its text is reported.
     """
-    torch.manual_seed(pace.seed)
-    backend.network.requires_grad_(False)
-    net = Talker(backend.network).requires_grad_(True)
-    course = Course(net, pace, path)
-    if course.resume():
-        report(f"talk: going on from step {course.step}")
-    stream, sums, begun = steps(backend, albums, pace, course.step), np.zeros(3), time.monotonic()
-    while not course.done:
-        seen, facts, batch = next(stream)
-        said, told = net(seen, batch)
-        known = ~facts.isnan()
-        wrong = functional.binary_cross_entropy_with_logits(told[known], facts[known])
-        (said.mean() + TOLD * wrong).backward()
-        course.advance()
-        sums += (said.mean().item(), wrong.item(), 1)
-        if course.due:
-            course.save()
-            with course.ema.used():
-                judged = judge() if judge else ""
-            speed = sums[2] / (time.monotonic() - begun)
-            report(
-                f"talk step {course.step}: said {sums[0] / sums[2]:.4f}, facts "
-                f"{sums[1] / sums[2]:.4f}, {speed:.2f} steps/s; {judged}"
-            )
-            sums, begun = np.zeros(3), time.monotonic()
-    course.finish()
+    torch.manual_seed(schedule.seed)
+    fit(TalkTask(backend, albums, schedule, judge), folder, "cpu", report)
     backend.network.eval()
 
 
-def steps(
-    backend: Any, albums: Mapping[str, Album], pace: Pace, first: int = 0
-) -> Iterator[tuple[Any, Any, Mapping[str, Any]]]:
-    """Features, facts and rows of each step from number `first` on, without end."""
-    tokeniser, step, number = ChatTokeniser(backend), 0, 0
-    while True:
-        made = turns(albums, number, pace.seed)
-        order = grouped([len(t.answer) for t in made.turns], pace.batch, (pace.seed, number))
-        if step + len(order) > first:
-            album = _album(albums, number)
-            seen, facts = look(backend.network, album, made.faces, (pace.seed, number))
-            for place, members in enumerate(order):
-                if step + place >= first:
-                    rows = [tokeniser.row(made.turns[i]) for i in members]
-                    some = torch.tensor([row.turn.number for row in rows])
-                    yield seen[some], facts[some], tokeniser.batch(rows, backend.device)
-        step, number = step + len(order), number + 1
-
-
-def turns(albums: Mapping[str, Album], number: int, seed: int) -> lines.Round:
-    """What is asked and answered in a round; the true labels only as answers."""
+def spoken(albums: Mapping[str, Album], number: int, seed: int) -> questions.Round:
+    """Make what is asked and answered in a round; the true labels only as answers."""
     album = _album(albums, number)
-    made = lines.spoken(album, album.where("train"), number, seed, NAMED)
+    made = questions.spoken(album, album.where("train"), number, seed, NAMED)
     more = []
     for place, index in enumerate(made.faces):
         label, view = album.samples[index].label, 2 * place + number % 2
         if label is not None:
-            more += [Turn(view, "label", *pair) for pair in _named(label)]
-    return lines.Round(made.faces, [*made.turns, *more])
+            more += [Example(view, "label", *pair) for pair in _named(label)]
+    return questions.Round(made.faces, [*made.examples, *more])
 
 
 def _named(label: str) -> Iterator[tuple[str, str]]:
-    """The label as the answer to each question that asks for it."""
+    """Answer each question that asks for the label."""
     parts = [NOUNS[part] for part in components(label)]
     if len(parts) > 1:
         yield prompts.CLASSIFY, label
@@ -179,17 +182,30 @@ def _named(label: str) -> Iterator[tuple[str, str]]:
     yield prompts.QUESTIONNAIRE[1], f"{both}." if len(parts) > 1 else none
 
 
-def look(network: Any, album: Album, faces: Any, seed: tuple[int, int]) -> tuple[Any, Any]:
-    """(2 n, P, D) features of each face as it is and mirrored, varied, and their facts."""
-    told = code.facts([album.samples[i] for i in faces])
+def corpus(renders: Album, seed: int) -> list[str]:
+    """Collect texts that hold every word of training."""
+    among = {"renders": renders, "faces": renders}
+    every = [spoken(among, k, seed) for k in range(speech.CORPUS_ROUNDS)]
+    own = [text for made in every for one in made.examples for text in (one.prompt, one.answer)]
+    return [*speech.corpus(renders, seed), *own]
+
+
+def look(
+    network: "FastVlmForConditionalGeneration",
+    album: Album,
+    faces: NDArray[np.int64],
+    seed: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """Compute (2 n, P, D) features of varied faces, every second mirrored, and their facts."""
+    facts = code.facts([album.samples[i] for i in faces])
     flags = torch.arange(2 * len(faces)) % 2 == 1
-    facts = code.mirrored(told.repeat_interleave(2, 0), flags)
+    facts = code.mirrored(facts.repeat_interleave(2, 0), flags)
     dice = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
     rows = []
     for start in range(0, len(flags), BATCH):
         own = flags[start : start + BATCH]
         numbers = [faces[k // 2] for k in range(start, start + len(own))]
-        pixels = torch.from_numpy(np.stack([album.pixels[i] for i in numbers]))
+        pixels = torch.from_numpy(album.crops(numbers))
         images, turned = jitter.varied(pixels, chat.SIDE, dice)
         wrong = (turned != own)[:, None, None, None]
         rows.append(chat.features(network, torch.where(wrong, images.flip(-1), images)))

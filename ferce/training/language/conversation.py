@@ -22,7 +22,7 @@ PHRASES = {"compound": COMPOUNDS, "basic": BASICS}
 
 
 @dataclass(frozen=True)
-class Turn:
+class Example:
     """One question about one variation of a face.
 
     `number` is that of `Gallery`; `task` is label, explanation or vqa; `prompt` is not yet in the
@@ -36,7 +36,7 @@ class Turn:
 
 
 @dataclass(frozen=True, eq=False)
-class Script:
+class Conversation:
     """Makes the turns of an epoch, a function of its fields and the epoch's predictions.
 
     Attributes:
@@ -61,24 +61,24 @@ class Script:
     template: str = "plain"
     seed: int = 0
 
-    def turns(self, epoch: int, predicted: Sequence[str]) -> list[Turn]:
-        """All turns of an epoch, in the order of the faces.
+    def examples(self, epoch: int, predicted: Sequence[str]) -> list[Example]:
+        """Make all examples of an epoch, in the order of the faces.
 
         Args:
             epoch: decides the variations and the wording.
             predicted: (N,) the model's own label for each face.
         """
         ledger = Ledger()
-        made: list[Turn] = []
+        made: list[Example] = []
         for index in range(len(self.gallery.items)):
             number = self.gallery.number(index, epoch)
-            made += self.label_turn(index, number, epoch)
-            made += self.explanation_turn(number, epoch, predicted[index])
-            made += self.question_turns(number, epoch, ledger)
+            made += self.label_example(index, number, epoch)
+            made += self.explanation_example(number, epoch, predicted[index])
+            made += self.question_examples(number, epoch, ledger)
         return made
 
-    def label_turn(self, index: int, number: int, epoch: int) -> list[Turn]:
-        """The label, if the stage knows it; the two emotions of a compound by turns."""
+    def label_example(self, index: int, number: int, epoch: int) -> list[Example]:
+        """Ask for the label, if the stage knows it; for the two emotions of a compound in turn."""
         truth = self.truths[index]
         if "label" not in self.tasks or truth is None:
             return []
@@ -88,10 +88,10 @@ class Script:
         else:
             answers = (truth,) if truth in COMPOUNDS else ()
         prompt = prompts.guard(PROMPTS[self.stage], truth)
-        return [Turn(number, "label", prompt, answer) for answer in answers]
+        return [Example(number, "label", prompt, answer) for answer in answers]
 
-    def explanation_turn(self, number: int, epoch: int, predicted: str) -> list[Turn]:
-        """The explanation of the predicted label, or a description without one."""
+    def explanation_example(self, number: int, epoch: int, predicted: str) -> list[Example]:
+        """Ask for the explanation of the predicted label, or for a description without one."""
         units, hidden = self.gallery.units(number, self.shown[number])
         if "explanation" not in self.tasks or units is None:
             return []
@@ -100,21 +100,21 @@ class Script:
         text = captions.explain(units, label, key, TRAINING, hidden)
         if text is None:
             return []
-        return [Turn(number, "explanation", explanation_prompt(label, self.template), text.text)]
+        return [Example(number, "explanation", explanation_prompt(label, self.template), text.text)]
 
-    def question_turns(self, number: int, epoch: int, ledger: Ledger) -> Iterator[Turn]:
-        """Some of the questions that this picture answers."""
+    def question_examples(self, number: int, epoch: int, ledger: Ledger) -> Iterator[Example]:
+        """Ask some of the questions that this picture answers."""
         if "vqa" not in self.tasks or not self.questions:
             return
         rng = random.Random(f"ask/{self.seed}/{epoch}/{number}")
         units, hidden = self.gallery.units(number, self.shown[number])
         items = Asker(ledger, rng, TRAINING).ask(units, hidden)
         for item in rng.sample(items, min(self.questions, len(items))):
-            yield Turn(number, "vqa", item.question, item.answer)
+            yield Example(number, "vqa", item.question, item.answer)
 
 
 def explanation_prompt(label: str | None, template: str = "plain") -> str:
-    """The prompt that the app gives for a predicted label; the house prompt without one."""
+    """Write the app's prompt for a predicted label; the house prompt without one."""
     if label is None:
         return prompts.HOUSE
     return prompts.TEMPLATES[template].format(label=label, context="")

@@ -1,4 +1,4 @@
-"""A BLIP-2 that learns: from what was seen and said to the loss of the answer, and no further.
+"""The loss of a BLIP-2's answers, from pictures or their features and from token ids.
 
 The language model is given embeddings. The output layer runs over answer tokens only, as the logits
 of all others would be thrown away: with 50,000 words they are the largest tensor of a plain step.
@@ -6,11 +6,11 @@ of all others would be thrown away: with 50,000 words they are the largest tenso
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from ferce.models.vlm import scoring
@@ -18,21 +18,19 @@ from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training.language.rows import IGNORED, Tokeniser
 
-Base: Any = torch.nn.Module
 
-
-class Speaker(Base):  # type: ignore[misc]
+class LossModel(torch.nn.Module):  # type: ignore[misc]
     """The loss of each row; frozen parts run without gradients and in evaluation mode."""
 
-    def __init__(self, backend: Any) -> None:
-        """`backend` is a `blip2.Blip2` with the adapter's layers in place."""
+    def __init__(self, backend: Blip2) -> None:
+        """`backend` has the adapter's layers in place."""
         super().__init__()
         self.network = backend.network
         self.causal = backend.style == "opt"
         self.projected = False  # whether the features given are behind the projection
 
     @property
-    def frozen_sight(self) -> bool:
+    def frozen_vision(self) -> bool:
         """Whether nothing of the vision tower and the Q-Former learns."""
         network = self.network
         parts = (network.vision_model, network.qformer)
@@ -44,23 +42,27 @@ class Speaker(Base):  # type: ignore[misc]
         """Whether the language projection does not learn."""
         return not _learns(self.network.language_projection)
 
-    def train(self, mode: bool = True) -> "Speaker":
-        """Training mode for what learns and for the language model; the rest stays as it is."""
+    def train(self, mode: bool = True) -> "LossModel":
+        """Put the language model and what learns into training mode; the rest stays as it is."""
         super().train(mode)
         for part in (self.network.vision_model, self.network.qformer):
             part.train(mode and _learns(part))
         return self
 
-    def blind(self, projected: bool) -> None:
-        """Let go of what is not needed any more: vision tower, Q-Former, perhaps projection."""
+    def free_vision(self, projected: bool) -> None:
+        """Replace frozen vision modules by Identity to free memory.
+
+        Args:
+            projected: replace the language projection, too.
+        """
         self.projected = projected
         self.network.vision_model = torch.nn.Identity()
         self.network.qformer = torch.nn.Identity()
         if projected:
             self.network.language_projection = torch.nn.Identity()
 
-    def forward(self, batch: Mapping[str, Any]) -> Any:
-        """(N,) mean negative log-likelihood of each row's answer.
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Compute (N,) mean negative log-likelihoods of the rows' answers.
 
         Args:
             batch: `rows.Tokeniser.batch`, with `features` (N, Q, D) or `pixel_values`.
@@ -70,8 +72,8 @@ class Speaker(Base):  # type: ignore[misc]
             return self._continued(embeds, batch["attention_mask"], batch["labels"])
         return self._decoded(embeds, batch["attention_mask"], batch["labels"])
 
-    def embed(self, batch: Mapping[str, Any]) -> Any:
-        """(N, L, D) embeddings of the rows, what was seen in place of the placeholders."""
+    def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Embed the rows as (N, L, D), the picture's features in place of the placeholders."""
         ids = batch["input_ids"]
         places = ids == self.network.config.image_token_id
         wanted = self.network.config.num_query_tokens
@@ -80,8 +82,8 @@ class Speaker(Base):  # type: ignore[misc]
         seen = self.see(batch).to(embeds.dtype)
         return embeds.masked_scatter(places[..., None], seen)
 
-    def see(self, batch: Mapping[str, Any]) -> Any:
-        """(N, Q, D) in the language model's space."""
+    def see(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Compute (N, Q, D) picture features in the language model's space."""
         network = self.network
         if "features" not in batch:
             read = self._query(batch["pixel_values"])
@@ -91,97 +93,99 @@ class Speaker(Base):  # type: ignore[misc]
                 return read
         return network.language_projection(read.to(_dtype(network.language_projection, read)))
 
-    def _query(self, pixels: Any) -> Any:
+    def _query(self, pixels: Tensor) -> Tensor:
         network = self.network
         dtype = network.vision_model.embeddings.patch_embedding.weight.dtype
         with torch.no_grad() if not _learns(network.vision_model) else nullcontext():
             patches = network.vision_model(pixel_values=pixels.to(dtype)).last_hidden_state
-        with torch.no_grad() if self.frozen_sight else nullcontext():
+        with torch.no_grad() if self.frozen_vision else nullcontext():
             return network.qformer(
                 query_embeds=network.query_tokens.expand(len(pixels), -1, -1),
                 encoder_hidden_states=patches,
                 encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
             ).last_hidden_state
 
-    def _continued(self, embeds: Any, mask: Any, labels: Any) -> Any:
+    def _continued(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         model = self.network.language_model
         states = model.model.decoder(
             inputs_embeds=embeds, attention_mask=mask, use_cache=False
         ).last_hidden_state
-        wanted = labels[:, 1:]  # the state before a token tells it
-        told = wanted != IGNORED
-        logits = model.lm_head(states[:, :-1][told])
-        return _row_means(logits, wanted[told], told)
+        wanted = labels[:, 1:]  # the state before a token predicts it
+        learnt = wanted != IGNORED
+        logits = model.lm_head(states[:, :-1][learnt])
+        return _row_means(logits, wanted[learnt], learnt)
 
-    def _decoded(self, embeds: Any, mask: Any, labels: Any) -> Any:
+    def _decoded(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         model = self.network.language_model
         logits = model(
             inputs_embeds=embeds, attention_mask=mask, labels=labels, use_cache=False
         ).logits
-        told = labels != IGNORED
-        return _row_means(logits[told], labels[told], told)
+        learnt = labels != IGNORED
+        return _row_means(logits[learnt], labels[learnt], learnt)
 
 
-def _row_means(logits: Any, wanted: Any, told: Any) -> Any:
-    """(N,) mean cross-entropy of each row; logits (M, V), wanted (M,), told (N, L) with M true."""
+def _row_means(logits: Tensor, wanted: Tensor, learnt: Tensor) -> Tensor:
+    """(N,) mean cross-entropy of rows: logits (M, V), wanted (M,), learnt (N, L) with M true."""
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
-    rows = told.nonzero()[:, 0]
-    sums = losses.new_zeros(len(told)).index_add(0, rows, losses)
-    return sums / told.sum(1).clamp(min=1)
+    rows = learnt.nonzero()[:, 0]
+    sums = losses.new_zeros(len(learnt)).index_add(0, rows, losses)
+    return sums / learnt.sum(1).clamp(min=1)
 
 
-def _learns(module: Any) -> bool:
+def _learns(module: torch.nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
-def _dtype(module: Any, read: Any) -> Any:
-    """The floating-point type that a layer's inputs need; quantised weights tell none."""
+def _dtype(module: torch.nn.Module, read: Tensor) -> torch.dtype:
+    """The floating-point type that a layer's inputs need; quantised weights have none."""
     weight = next(module.parameters())
     return weight.dtype if weight.dtype.is_floating_point else read.dtype
 
 
-Sight = Callable[[Sequence[int]], dict[str, Any]]  # numbers of pictures -> what a batch has of them
+FeatureSource = Callable[
+    [Sequence[int]], dict[str, Tensor]
+]  # numbers of pictures -> what a batch has of them
 
 
-class Recall(Blip2):
-    """The backend with the sight of a `Speaker`: `features` or `pixel_values` of a batch."""
+class FeatureBlip2(Blip2):
+    """The backend with the source of a `LossModel`: `features` or `pixel_values` of a batch."""
 
-    def __init__(self, backend: Blip2, speaker: Speaker, tokeniser: Tokeniser) -> None:
+    def __init__(self, backend: Blip2, loss_model: LossModel, tokeniser: Tokeniser) -> None:
         super().__init__(backend.name, backend.checkpoint, backend.settings)
-        self.speaker, self.tokeniser = speaker, tokeniser
+        self.loss_model, self.tokeniser = loss_model, tokeniser
 
-    def _embed(self, inputs: Inputs) -> Any:
-        return self.speaker.embed(inputs)
+    def _embed(self, inputs: Inputs) -> Tensor:
+        return self.loss_model.embed(inputs)
 
-    def asked(self, prompts: Sequence[str], sight: dict[str, Any]) -> Inputs:
-        """Inputs of N prompts, not yet in the family's format, over what is seen of N pictures."""
+    def asked(self, prompts: Sequence[str], source: dict[str, Tensor]) -> Inputs:
+        """Build inputs of N prompts, not yet in the family's format, about N pictures."""
         rows = [list(self.tokeniser.prompt(text)) for text in prompts]
         ids, mask = scoring.pad(rows, self.device, self.processor.tokenizer.pad_token_id, "left")
-        return {"input_ids": ids, "attention_mask": mask, **sight}
+        return {"input_ids": ids, "attention_mask": mask, **source}
 
     def score(
-        self, numbers: Sequence[int], sight: Sight, prompt: str, phrases: Sequence[str]
+        self, numbers: Sequence[int], source: FeatureSource, prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
-        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`."""
+        """Compute (N, K) mean log-probability per token of the phrases as answers to `prompt`."""
         tokens = self.continuations(self.question(prompt), phrases)
         rows = []
         for start in range(0, len(numbers), self.settings.batch):
             some = numbers[start : start + self.settings.batch]
             with torch.no_grad():
-                prefix = self.prefix(self.asked([prompt] * len(some), sight(some)))
-                found = scoring.likelihoods(prefix, tokens, self.device)
-            rows.append(found.float().cpu().numpy())
+                prefix = self.prefix(self.asked([prompt] * len(some), source(some)))
+                values = scoring.likelihoods(prefix, tokens, self.device)
+            rows.append(values.float().cpu().numpy())
         whole = np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
         return np.asarray(whole, np.float64)
 
     def say(
-        self, numbers: Sequence[int], sight: Sight, prompts: Sequence[str], limit: int
+        self, numbers: Sequence[int], source: FeatureSource, prompts: Sequence[str], limit: int
     ) -> list[str]:
-        """What the model answers to a prompt about each picture."""
+        """Answer a prompt about each picture."""
         texts: list[str] = []
         for start in range(0, len(numbers), self.settings.batch):
             rows = slice(start, start + self.settings.batch)
-            inputs = self.asked(prompts[rows], sight(numbers[rows]))
+            inputs = self.asked(prompts[rows], source(numbers[rows]))
             with torch.no_grad():
                 ids = self.generate(inputs, limit)
             texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)

@@ -1,0 +1,166 @@
+"""A stage of the classifier's training: its batches, its loss, its validation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ferce.training.classifier import schedule, validation
+from ferce.training.classifier.batches import Batch, Faces, Key, loader, mix
+from ferce.training.classifier.losses import ClassLoss, unit_loss
+from ferce.training.classifier.network import Net
+from ferce.training.classifier.plan import Plan
+from ferce.training.examples import targets
+from ferce.training.sampling import Indices, Order, share
+from ferce.training.task import Epoch, Position, Step, Task, Validation
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What one stage trains on.
+
+    Attributes:
+        name: "basic" or "compound".
+        train: training faces, varied.
+        val: validation faces, as they are.
+        loss: of the classes.
+        order: of the training faces.
+        epochs: to make.
+    """
+
+    name: str
+    train: Faces
+    val: Faces
+    loss: ClassLoss
+    order: Order
+    epochs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Faces of one pass, and the counts of the whole step that normalise the loss.
+
+    Attributes:
+        batch: on the CPU.
+        labelled: faces with a label in the step, of all processes; at least 1.
+        coded: faces with coded action units, likewise.
+    """
+
+    batch: Batch
+    labelled: float
+    coded: float
+
+
+class ClassifierTask(Task[Pass]):
+    """Trains a `Net` on a `Stage`; every process makes one."""
+
+    def __init__(self, net: Net, stage: Stage, plan: Plan, accelerator: "Accelerator") -> None:
+        self.name, self.stage, self.plan, self.accelerator = stage.name, stage, plan, accelerator
+        self.module = net.to(accelerator.device, memory_format=torch.channels_last)
+        if plan.checkpointing:
+            net.network.set_grad_checkpointing(True)
+        self.held = schedule.frozen_modules(net, plan.freeze)
+        self.runner = self._prepared()
+        self.labelled = targets(stage.train.items, stage.train.labels).sum(1)  # (N,)
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Make AdamW over the whole network but weights without gradients of their own."""
+        schedule.hold(self.held, False)  # the groups leave frozen weights out, also for later
+        groups = schedule.groups(self.module, self.plan.weight_decay, self.plan.layer_decay)
+        made = torch.optim.AdamW(groups, self.plan.lr)
+        schedule.hold(self.held, True)
+        return made
+
+    def steps(self, at: Position) -> Epoch[Pass]:
+        """Load the faces of the epoch's remaining steps."""
+        self._thaw(at.epoch)
+        self.runner.train()
+        schedule.rest(self.held)
+        every = self.stage.order.steps(at.epoch)
+        waiting = every[at.within :]
+        done = at.epoch * len(self.stage.train) + sum(map(len, every[: at.within]))
+        total = self.stage.epochs * len(self.stage.train)
+        return Epoch(self._load(waiting, at.epoch, at.step), total, done)
+
+    def loss(self, batch: Pass) -> dict[str, Tensor]:
+        """Compute this pass's part of the mean over the whole step.
+
+        Times the number of processes, over which the gradients are averaged: so the gradient is
+        that of one process with the whole step, however it is cut.
+        """
+        faces = batch.batch.to(self.accelerator.device)
+        with self.accelerator.autocast():
+            logits, units = self.runner(faces.images)
+        loss = self.stage.loss(logits, faces.targets).sum() / batch.labelled
+        if units is not None:
+            loss = loss + self.plan.units * unit_loss(units, faces.units).sum() / batch.coded
+        return {"loss": loss * self.accelerator.num_processes}
+
+    def describe(self, batch: Pass) -> str:
+        """Name the faces."""
+        items = self.stage.train.items
+        return "the faces " + ", ".join(items[i].sample.name for i in batch.batch.indices.tolist())
+
+    def rate(self, at: Position) -> float:
+        """Compute the share of the peak rate by steps or, if that is later, by minutes."""
+        total = self.stage.epochs * self.stage.order.length
+        if self.plan.max_steps:
+            total = min(total, self.plan.max_steps)
+        done = at.step / total
+        if self.plan.minutes:
+            done = max(done, at.seconds / (60 * self.plan.minutes))
+        return schedule.factor(min((done + 1 / total), 1.0), self.plan.warmup)
+
+    def validate(self, at: Position) -> Validation:
+        """Score the val split."""
+        outputs = validation.predict(
+            self.module, self.stage.val, self.plan.batch, self.accelerator, self.plan.workers
+        )
+        value = validation.score(outputs)
+        best = max(value, at.stopping.best)
+        return Validation(value, {"val": value}, f"val macro-F1 {value:.4f}, best {best:.4f}")
+
+    def _prepared(self) -> torch.nn.Module:
+        runner = torch.compile(self.module) if self.plan.compile else self.module
+        return self.accelerator.prepare_model(runner)
+
+    def _thaw(self, epoch: int) -> None:
+        """Free the frozen layers when their time has come, and tell the other processes."""
+        if self.held and self.plan.unfreeze and epoch >= self.plan.unfreeze:
+            schedule.hold(self.held, False)
+            self.held = []
+            self.runner = self._prepared()
+
+    def _load(self, steps: Sequence[Indices], epoch: int, first: int) -> Iterator[Step[Pass]]:
+        """Load and mix the faces of steps, of which the first has number `first`."""
+        passes = [self._keys(members, epoch) for members in steps]
+        keys = [keys for step in passes for keys in step]
+        batches = iter(loader(self.stage.train, keys, self.plan.workers))
+        for number, (members, parts) in enumerate(zip(steps, passes, strict=True)):
+            labelled, coded = self._counts(members)
+            made = [next(batches) for _ in parts]
+            mixed = [self._mixed(batch, first + number, i) for i, batch in enumerate(made)]
+            yield Step([Pass(batch, labelled, coded) for batch in mixed], len(members))
+
+    def _keys(self, members: Indices, epoch: int) -> list[list[Key]]:
+        """List (epoch, index) of the faces in each pass of this process."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        parts = share(members, rank, world, self.plan.accumulate)
+        return [[(epoch, int(i)) for i in part] for part in parts]
+
+    def _mixed(self, batch: Batch, step: int, number: int) -> Batch:
+        seed = (self.plan.seed, step, number, self.accelerator.process_index)
+        return mix(batch, seed, self.plan.mixup, self.plan.cutmix)
+
+    def _counts(self, members: Indices) -> tuple[float, float]:
+        """Count labelled and coded faces in the whole step, which normalise the loss."""
+        items = [self.stage.train.items[i].sample for i in members]
+        held = self.labelled[np.asarray(members)].sum()
+        coded = sum(sample.units is not None for sample in items)
+        return max(float(held), 1.0), max(float(coded), 1.0)

@@ -1,0 +1,78 @@
+"""Optimisers: AdamW fused or with 8-bit states, and Muon for the matrices of small models."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+EIGHT_BIT = {"paged8bit": "PagedAdamW8bit", "adamw8bit": "AdamW8bit"}
+
+
+def adamw(
+    parameters: Iterable[Parameter], kind: str, rate: float, weight_decay: float
+) -> Optimizer:
+    """Make AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over the trainable parameters.
+
+    Args:
+        parameters: those without gradients are left out.
+        kind: "fused", or "adamw8bit" and "paged8bit" with states in 8 bit, the latter in memory
+            that a GPU may page out (Dettmers et al. 2022, arXiv:2110.02861; arXiv:2305.14314).
+        rate: peak learning rate.
+        weight_decay: of all of them.
+    """
+    learning = [p for p in parameters if p.requires_grad]
+    if kind == "fused":
+        return torch.optim.AdamW(learning, lr=rate, weight_decay=weight_decay, fused=True)
+    import bitsandbytes
+
+    eight_bit: type[Optimizer] = getattr(bitsandbytes.optim, EIGHT_BIT[kind])
+    return eight_bit(learning, lr=rate, weight_decay=weight_decay)
+
+
+class Muon(Optimizer):  # type: ignore[misc]
+    """Momentum of hidden matrices, made orthogonal; everything else belongs to AdamW."""
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.02,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, closure: None = None) -> None:
+        """Update every matrix that has a gradient; a closure is not taken."""
+        del closure
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    self._move(matrix, group)
+
+    def _move(self, matrix: Parameter, group: dict[str, float]) -> None:
+        state = self.state[matrix]
+        if not state:
+            state["momentum"] = torch.zeros_like(matrix)
+        held = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
+        update = orthogonal(matrix.grad.lerp(held, group["momentum"]))
+        matrix.mul_(1 - group["lr"] * group["weight_decay"])
+        matrix.add_(update, alpha=-0.2 * group["lr"] * max(matrix.shape) ** 0.5)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Approximate the nearest half-orthogonal matrix: singular values become .7 to 1.2.
+
+    Five Newton-Schulz steps with Jordan's coefficients, in the matrix's own precision, where
+    `torch.optim.Muon` takes bfloat16.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if tall else x
