@@ -290,13 +290,5 @@ def people(rows: Sequence[dict[str, str]]) -> NDArray[np.str_]:
     return np.array([row["subject"] or f"picture {row['name']}" for row in rows], np.str_)
 
 
-def derangement(n: int, seed: int) -> NDArray[np.intp]:
-    """Draw (n,) a partner of each item, never itself (for n > 1): ring neighbours."""
-    order = np.random.default_rng(seed).permutation(n)
-    partner = np.empty(n, np.intp)
-    partner[order] = np.roll(order, 1)
-    return partner
-
-
 def _figure(interval: Interval, n: int) -> dict[str, Any]:
     return {"value": interval.value, "interval": [interval.low, interval.high], "n": n}

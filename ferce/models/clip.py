@@ -14,9 +14,8 @@ from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
 from ferce.models import forms, prompts
-from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.calibration import Calibration, Columns, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
-from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError, fingerprint, read_json, resolve
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS
-from ferce.models.columns import Columns
+from ferce.models.calibration import Columns
 from ferce.models.hub import CheckpointError, read_json
 
 WEIGHTS = "model.safetensors"
