@@ -4,6 +4,7 @@ import pytest
 from text_fixtures import face, prediction
 
 from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.models import prompts
 from ferce.models.prompts import (
     CLASSIFY,
     FORMATS,

@@ -80,9 +80,7 @@ def _part(choice: Choice, items: Rows, draws: int, seed: int) -> dict[str, Any]:
 
     figures: dict[str, Any] = {"faces": len(items)}
     for name, measure in (("accuracy", hits), ("macro_f1", f1)):
-        interval = metrics.bootstrap(measure, choice.who[items], draws, seed)
-        figures[name] = interval.value
-        figures[f"{name}_interval"] = [interval.low, interval.high]
+        figures |= metrics.bootstrap(measure, choice.who[items], draws, seed).named(name)
     return figures
 
 
@@ -107,12 +105,7 @@ def gap(
     interval = metrics.bootstrap(
         lambda i: share(best, i) - share(worst, i), choice.who, draws, seed
     )
-    return {
-        "best": best,
-        "worst": worst,
-        "accuracy": interval.value,
-        "accuracy_interval": [interval.low, interval.high],
-    }
+    return {"best": best, "worst": worst, **interval.named("accuracy")}
 
 
 PEOPLE = ("age", "sex", "ethnicity")  # of `scored.KEYS`

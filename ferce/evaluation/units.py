@@ -40,7 +40,7 @@ class Coded:
             np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
             np.array([_seen(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
             np.array([row["label"] == NEUTRAL for row in kept], np.bool_),
-            np.array([row["subject"] or f"picture {row['name']}" for row in kept], np.str_),
+            metrics.people(kept),
         )
 
 
