@@ -60,7 +60,7 @@ def _pose(scored: Scored, rows: Rows) -> NDArray[np.str_]:
 
 
 def _blur(scored: Scored, rows: Rows) -> NDArray[np.str_]:
-    """Slice into thirds by `faces.sharpness`."""
+    """Slice into thirds by `faces.quality.sharpness`."""
     sharp = scored.quality["sharpness"][rows]
     known = sharp[np.isfinite(sharp)]
     if not len(known):
@@ -108,7 +108,7 @@ def gap(
     return {"best": best, "worst": worst, **interval.named("accuracy")}
 
 
-PEOPLE = ("age", "sex", "ethnicity")  # of `scored.KEYS`
+PEOPLE = ("age", "sex", "ethnicity")  # of `pictures.KEYS`
 AGES = (20, 30, 40, 60)  # years that part the age groups
 
 

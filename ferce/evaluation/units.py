@@ -58,7 +58,7 @@ def measured(units: Units) -> str:
 def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[str, Any]:
     """Compute F1 of each unit that enough faces show, the mean, and neutral false alarms.
 
-    A unit counts as seen from `action_units.ACTIVE` on; a face of which it was not coded does not
+    A unit counts as seen from `prototypes.ACTIVE` on; a face of which it was not coded does not
     count. {} where nothing was coded.
     """
     table = Coded.of(rows)

@@ -124,7 +124,7 @@ class Embedded:
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
         """Read a face's action units from standardised evidence `x` (F,); {} without landmarks.
 
-        The intensity is that under which `hypotheses` gives the reader's own probability.
+        The intensity is that under which `posterior` gives the reader's own probability.
         """
         if face.landmarks is None:
             return {}
