@@ -12,9 +12,8 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable
 from ferce.explanation import heatmaps
 from ferce.models import clip, clip_heads, prompts
-from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.calibration import Calibration, Columns, save_calibration
 from ferce.models.clip_heads import ZeroShot
-from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import parse
 

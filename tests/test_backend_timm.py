@@ -16,8 +16,7 @@ from ferce.core.protocols import Classifier, Explainable
 from ferce.core.types import Face
 from ferce.explanation import heatmaps
 from ferce.models import timm_net
-from ferce.models.calibration import Calibration, load_calibration, save_calibration
-from ferce.models.columns import Columns
+from ferce.models.calibration import Calibration, Columns, load_calibration, save_calibration
 from ferce.models.hub import CheckpointError
 from ferce.models.preprocessing import Preprocessing
 from ferce.models.spec import parse

@@ -8,7 +8,7 @@ from ferce.core.types import Face, Scores, UnitEvidence
 from ferce.facs.decision import decide, prediction_set
 from ferce.facs.posterior import HYPOTHESES, posterior
 from ferce.facs.prototypes import PROTOTYPES, UNITS
-from ferce.models.prototypes import Prototypes
+from ferce.models.measured import Prototypes
 
 CROP = np.full((16, 16, 3), 128, np.uint8)
 

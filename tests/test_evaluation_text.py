@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_backend_clip import build_clip, build_siglip
 
-from ferce.evaluation import Plan, metrics, similarity, texts
+from ferce.evaluation import Plan, similarity, texts
 from ferce.evaluation.plan import Table
 from ferce.evaluation.similarity import PREFIX, ClipScorer, SentenceEncoder, clip_score
 from ferce.explanation.text.verdicts import Mentions, compare
@@ -130,7 +130,7 @@ def test_faces_that_are_not_found_are_listed(tmp_path):
 
 @given(st.integers(2, 60), st.integers(0, 9))
 def test_nobody_is_their_own_control(n, seed):
-    partner = metrics.derangement(n, seed)
+    partner = texts.derangement(n, seed)
     assert sorted(partner) == list(range(n))
     assert (partner != np.arange(n)).all()
 

@@ -7,6 +7,7 @@ import pytest
 from ferce.core.types import UnitEvidence
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.evaluation import units
+from ferce.facs.action_units import UNIT_NUMBERS
 
 
 def row(name, coded, seen, label="", asked=None, status="read"):
@@ -44,7 +45,7 @@ def test_figures_are_those_of_the_table():
 def test_a_faint_unit_is_absent_and_an_untrusted_one_not_measured():
     coded = row("x", [[12, 0.1], [4, 0.8]], [])
     table = units.Coded.of([coded])
-    truth = dict(zip(units.NUMBERS, table.truth[0], strict=True))
+    truth = dict(zip(UNIT_NUMBERS, table.truth[0], strict=True))
     assert (truth[12], truth[4], truth[1]) == (0, 1, 0)
     seen = {4: UnitEvidence(4, 0.75, 0.1), 12: UnitEvidence(12, 0.5, 0.9)}
     assert json.loads(units.measured(seen)) == [[12, 0.5]]

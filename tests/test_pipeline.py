@@ -58,6 +58,34 @@ def test_unreadable_face_gets_a_reason_and_no_class(reader, smiling):
     assert (reading.state, reading.reason) == ("unclear", "The face is too small to read.")
 
 
+def test_a_batch_is_predicted_in_order(reader, smiling):
+    tiny = smiling.replace(problem="The face is too small to read.")
+    bare = Face(crop=smiling.crop)
+    readings = reader.predict([tiny, smiling, bare])
+    assert [reading.face.crop is smiling.crop for reading in readings] == [True] * 3
+    assert [reading.prediction is None for reading in readings] == [True, False, False]
+    (alone,) = reader.predict([bare])
+    assert np.allclose(alone.scores.classes, readings[2].scores.classes, atol=1e-5)
+    assert alone.prediction.label == readings[2].prediction.label
+    assert reader.predict([]) == []
+
+
+def test_each_part_can_be_asked_for_again(reader, smiling):
+    (reading,) = reader.predict([smiling])
+    happy = reader.locate(reading, "happy", "occlusion")
+    other = reader.locate(happy, "happy", "occlusion", against="sad")
+    assert (happy.heatmap.label, happy.prediction) == ("happy", reading.prediction)
+    assert not np.array_equal(happy.heatmap.values, other.heatmap.values)
+    asked = reader.answer(reader.answer(happy, ["Is the mouth open?"]), ["Are the eyes closed?"])
+    assert [a.question for a in asked.answers] == ["Is the mouth open?", "Are the eyes closed?"]
+    assert asked.heatmap is happy.heatmap
+    *texts, checked = reader.explain(asked, measure=False)
+    assert all(checked.explanation.text.startswith(one.explanation.text) for one in texts)
+    assert checked.explanation.cues
+    assert checked.faithfulness is None
+    assert reader.verify(checked, checked.explanation).faithfulness is not None
+
+
 def test_bad_photos_are_reported_and_stop_nothing(reader, astronaut, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")

@@ -4,6 +4,7 @@ import pytest
 from text_fixtures import face, prediction
 
 from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.models import prompts
 from ferce.models.prompts import (
     CLASSIFY,
     FORMATS,
@@ -116,3 +117,12 @@ def test_questions_are_put_on_one_line():
     assert question(" Is the\n mouth\u200b  open?\x00 ") == "Is the mouth open?"
     assert question("x" * MAX_QUESTION) == "x" * MAX_QUESTION
     assert question("Is 3 < 4 > 2?") == "Is 3 < 4 > 2?"
+
+
+def test_prompts_are_recorded_while_somebody_listens():
+    log = prompts.PromptLog()
+    log.note(["before"])
+    with log.recording() as first, log.recording() as second:
+        log.note(["a", "b"])
+    log.note(["after"])
+    assert first == second == ["a", "b"]

@@ -85,9 +85,9 @@ Units = Mapping[int, UnitEvidence]
 class Quality:
     """Measures of how readable a face is.
 
-    `size` is the larger side of the mesh in photo pixels, `sharpness` see `faces.sharpness`; head
-    pose in degrees: yaw > 0 faces the picture's right, pitch > 0 looks up, roll > 0 leans clockwise
-    in the picture.
+    `size` is the larger side of the mesh in photo pixels, `sharpness` that of
+    `faces.quality.sharpness`; head pose in degrees: yaw > 0 faces the picture's right, pitch > 0
+    looks up, roll > 0 leans clockwise in the picture.
     """
 
     size: float

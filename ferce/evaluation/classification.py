@@ -63,9 +63,7 @@ def _headline(choice: Choice, draws: int, seed: int) -> dict[str, Any]:
     """Compute the figures that get a bootstrap interval over people."""
     figures: dict[str, Any] = {}
     for name, measure in measures(choice).items():
-        interval = metrics.bootstrap(measure, choice.who, draws, seed)
-        figures[name] = interval.value
-        figures[f"{name}_interval"] = [interval.low, interval.high]
+        figures |= metrics.bootstrap(measure, choice.who, draws, seed).named(name)
     return figures
 
 
@@ -110,7 +108,7 @@ def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
     """Compute precision, recall, F1 and support of each compound; recall None without faces."""
     each = metrics.per_class(choice.truth, choice.best, K)
     return {
-        name: {key: _finite(values[k]) for key, values in each.items()}
+        name: {key: finite(values[k]) for key, values in each.items()}
         for k, name in enumerate(COMPOUNDS)
     }
 
@@ -152,9 +150,9 @@ def lost_are_wrong(truth: Rows, predicted: Rows) -> dict[str, float | int | None
     return {
         "faces": len(truth),
         "unanswered": int((predicted == UNPARSED).sum()),
-        "accuracy": _finite(metrics.accuracy(truth, predicted)),
-        "macro_f1": _finite(metrics.macro_f1(truth, predicted, K)),
-        "uar": _finite(metrics.unweighted_recall(truth, predicted, K)),
+        "accuracy": finite(metrics.accuracy(truth, predicted)),
+        "macro_f1": finite(metrics.macro_f1(truth, predicted, K)),
+        "uar": finite(metrics.unweighted_recall(truth, predicted, K)),
     }
 
 
@@ -164,7 +162,8 @@ def class_numbers(names: NDArray[np.str_]) -> Rows:
     return np.array([number.get(str(name), UNPARSED) for name in names], np.intp)
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: float | np.floating) -> float | None:
+    """Replace NaN and infinity by None."""
     return float(value) if np.isfinite(value) else None
 
 

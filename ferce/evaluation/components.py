@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, MEMBERSHIP, NEUTRAL, components
 from ferce.evaluation import metrics
+from ferce.evaluation.classification import finite
 from ferce.evaluation.pictures import Rows, Scored
 
 
@@ -28,11 +29,10 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
     aucs = {b: metrics.auc(chance[:, k], wanted[:, k]) for k, b in enumerate(BASICS)}
     return {
         "faces": len(rows),
-        "component_f1": interval.value,
-        "component_f1_interval": [interval.low, interval.high],
-        "component_f1_each": {b: _finite(each[k]) for k, b in enumerate(BASICS)},
-        "component_auc_each": {b: _finite(v) for b, v in aucs.items()},
-        "component_auc": _finite(np.nanmean([*aucs.values()])) if len(rows) else None,
+        **interval.named("component_f1"),
+        "component_f1_each": {b: finite(each[k]) for k, b in enumerate(BASICS)},
+        "component_auc_each": {b: finite(v) for b, v in aucs.items()},
+        "component_auc": finite(np.nanmean([*aucs.values()])) if len(rows) else None,
         **_basics(scored, chance, rows),
         **_neutral(scored, rows),
         "pairs": _pairs(scored),
@@ -77,10 +77,10 @@ def _neutral(scored: Scored, rows: Rows) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "neutral_faces": int(neutral.sum()),
         "neutral_recall": float(said[neutral].mean()),
-        "neutral_said_elsewhere": _finite(said[~neutral].mean()) if (~neutral).any() else None,
+        "neutral_said_elsewhere": finite(said[~neutral].mean()) if (~neutral).any() else None,
     }
     if np.isfinite(scored.neutral[rows]).all():
-        figures["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
+        figures["neutral_auc"] = finite(metrics.auc(scored.neutral[rows], neutral))
     return figures
 
 
@@ -95,7 +95,3 @@ def _pairs(scored: Scored) -> dict[str, float | None]:
         "both_right": float((shared == 2).mean()),
         "one_or_more_right": float((shared >= 1).mean()),
     }
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -55,7 +55,7 @@ class Entry:
         folder: of its evaluation, relative to the leaderboard's.
         faces: with a compound label that it could read, of which `figures` tell.
         lost: pictures that it could not read.
-        figures: by the names of `measurements.FIGURES`, `macro_f1` and `accuracy` among them.
+        figures: by the names of `metrics_file.FIGURES`, `macro_f1` and `accuracy` among them.
         chance: the same for its answers dealt out to the faces at random; the interval holds 95 %
             of the deals. What lies within it is no better than chance.
         trained_on: spec of its training data, None if unknown.

@@ -12,7 +12,7 @@ from ferce.evaluation.metrics_file import Figure
 from ferce.evaluation.plan import write_json
 from ferce.models.hub import read_json
 
-SHOWN = ("macro_f1", "accuracy", "uar", "top2", "ece")  # of `measurements.FIGURES`
+SHOWN = ("macro_f1", "accuracy", "uar", "top2", "ece")  # of `metrics_file.FIGURES`
 HEADS = ("macro-F1", "accuracy", "UAR", "top 2", "ECE")
 NOTES = (
     "faces/s counts the model's own time, without finding and aligning the face.",

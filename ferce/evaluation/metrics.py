@@ -1,6 +1,6 @@
 """Scores of predictions against labels: pure functions of arrays, each with its source."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def named(self, name: str) -> dict[str, Any]:
+        """Write the value under a name, with NAME_interval beside it."""
+        return {name: self.value, f"{name}_interval": [self.low, self.high]}
 
 
 @dataclass(frozen=True)
@@ -277,22 +281,14 @@ def beside(own: Values, control: Values, how: Resampling) -> dict[str, Any]:
     }
 
 
-def column(rows: Sequence[dict[str, str]], name: str) -> Values:
+def column(rows: Sequence[Mapping[str, str]], name: str) -> Values:
     """Read the cells of a column as numbers, NaN for empty ones."""
     return np.array([float(row[name]) if row[name] else np.nan for row in rows], np.float64)
 
 
-def people(rows: Sequence[dict[str, str]]) -> NDArray[np.str_]:
+def people(rows: Sequence[Mapping[str, str]]) -> NDArray[np.str_]:
     """Read (N,) whom each row shows; unknown people stand for themselves."""
     return np.array([row["subject"] or f"picture {row['name']}" for row in rows], np.str_)
-
-
-def derangement(n: int, seed: int) -> NDArray[np.intp]:
-    """Draw (n,) a partner of each item, never itself (for n > 1): ring neighbours."""
-    order = np.random.default_rng(seed).permutation(n)
-    partner = np.empty(n, np.intp)
-    partner[order] = np.roll(order, 1)
-    return partner
 
 
 def _figure(interval: Interval, n: int) -> dict[str, Any]:

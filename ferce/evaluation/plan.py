@@ -36,7 +36,7 @@ class Plan:
         clip: Hub id or folder of the CLIP for CLIPScore; "" for none.
         encoder: Hub id or folder of a sentence encoder; "" for none.
         heatmaps: number of faces whose heat maps are scored.
-        method: of the heat maps, a key of `saliency.METHODS` or "auto".
+        method: of the heat maps, a key of `heatmaps.METHODS` or "auto".
         end_to_end: spec of the original pictures, which go through the app's detector; "" for none.
         draws: resamples behind each interval.
         seed: of the resampling, the controls and the choice of faces for heat maps.

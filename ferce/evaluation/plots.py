@@ -120,10 +120,20 @@ def draw_counts(counts: Sequence[Sequence[int]], path: Path, split: str) -> None
 
 def draw_shares(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:
     """Draw the counts as per cent of each true class."""
-    table = np.array(counts, float)
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+    shares = _shares(counts)
     texts = [[f"{100 * v:.0f}" for v in row] for row in shares]
     _draw_table(shares, texts, path, split, "share of the true class; cells in per cent")
+
+
+def draw_confusion(counts: Sequence[Sequence[int]], path: Path, split: str = "val") -> None:
+    """Draw (14, 14) counts as shares of each true class, counts written in."""
+    texts = [[str(v) for v in row] for row in counts]
+    _draw_table(_shares(counts), texts, path, split, "share of the true class")
+
+
+def _shares(counts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    table = np.array(counts, float)
+    return np.asarray(table / np.maximum(table.sum(1, keepdims=True), 1))
 
 
 def _draw_table(
@@ -175,26 +185,6 @@ def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     right.plot(epochs, [row["val"] for row in history], color="tab:orange", marker=".")
     right.set_ylabel("val macro-F1", color="tab:orange")
     right.set_ylim(0, 1)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-
-
-def draw_confusion(counts: Sequence[Sequence[int]], path: Path, split: str = "val") -> None:
-    """Draw (14, 14) counts as shares of each true class, counts written in, as PNG."""
-    table = np.array(counts, float)
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    figure = figure_of(8.5, 7.5)
-    axes = figure.subplots()
-    picture = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=60, ha="right")
-    axes.set_yticks(range(len(COMPOUNDS)), COMPOUNDS)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel(f"true ({split} split)")
-    for row, column in np.argwhere(table > 0):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(
-            column, row, int(table[row, column]), ha="center", va="center", color=colour, size=8
-        )
-    figure.colorbar(picture, label="share of the true class", shrink=0.8)
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 

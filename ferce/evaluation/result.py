@@ -196,7 +196,7 @@ def _units(figures: Mapping[str, Any] | None) -> Iterator[str]:
             yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
 
 
-# Of `groups.figures`.
+# Of `slices.by_people`.
 GROUPED = {
     "unit_f1": "F1 of action units",
     "neutral_recall": "neutral faces called neutral",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Scores
@@ -20,6 +20,9 @@ from ferce.data.record import Row
 from ferce.evaluation import pictures
 from ferce.evaluation.faces import Tools, rows_of
 from ferce.evaluation.plan import EvaluationError, Plan, Table
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=2)  # one process may work for long while the others wait
@@ -31,7 +34,7 @@ class Distributed:
 
     rank: int = 0
     world: int = 1
-    state: Any = None
+    state: "PartialState | None" = None
 
     @classmethod
     def join(cls, device: str) -> Self:

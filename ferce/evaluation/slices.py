@@ -60,7 +60,7 @@ def _pose(scored: Scored, rows: Rows) -> NDArray[np.str_]:
 
 
 def _blur(scored: Scored, rows: Rows) -> NDArray[np.str_]:
-    """Slice into thirds by `faces.sharpness`."""
+    """Slice into thirds by `faces.quality.sharpness`."""
     sharp = scored.quality["sharpness"][rows]
     known = sharp[np.isfinite(sharp)]
     if not len(known):
@@ -80,9 +80,7 @@ def _part(choice: Choice, items: Rows, draws: int, seed: int) -> dict[str, Any]:
 
     figures: dict[str, Any] = {"faces": len(items)}
     for name, measure in (("accuracy", hits), ("macro_f1", f1)):
-        interval = metrics.bootstrap(measure, choice.who[items], draws, seed)
-        figures[name] = interval.value
-        figures[f"{name}_interval"] = [interval.low, interval.high]
+        figures |= metrics.bootstrap(measure, choice.who[items], draws, seed).named(name)
     return figures
 
 
@@ -107,15 +105,10 @@ def gap(
     interval = metrics.bootstrap(
         lambda i: share(best, i) - share(worst, i), choice.who, draws, seed
     )
-    return {
-        "best": best,
-        "worst": worst,
-        "accuracy": interval.value,
-        "accuracy_interval": [interval.low, interval.high],
-    }
+    return {"best": best, "worst": worst, **interval.named("accuracy")}
 
 
-PEOPLE = ("age", "sex", "ethnicity")  # of `scored.KEYS`
+PEOPLE = ("age", "sex", "ethnicity")  # of `pictures.KEYS`
 AGES = (20, 30, 40, 60)  # years that part the age groups
 
 

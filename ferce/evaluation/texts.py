@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ferce.data import captions
 from ferce.data.align import Aligned
@@ -86,7 +87,7 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
         return {"texts": 0, "lost": len(lost), "note": "no face with coded action units was found"}
-    partner = metrics.derangement(len(rows), plan.seed)
+    partner = derangement(len(rows), plan.seed)
     return {
         "texts": len(rows),
         "lost": len(lost),
@@ -102,11 +103,19 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
     }
 
 
+def derangement(n: int, seed: int) -> NDArray[np.intp]:
+    """Draw (n,) a partner of each item, never itself (for n > 1): ring neighbours."""
+    order = np.random.default_rng(seed).permutation(n)
+    partner = np.empty(n, np.intp)
+    partner[order] = np.roll(order, 1)
+    return partner
+
+
 def _resampling(rows: Texts, plan: Plan) -> metrics.Resampling:
     return metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
 
 
-def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
+def _overlap(rows: Texts, partner: NDArray[np.intp], plan: Plan) -> dict[str, Any]:
     texts, how = [row["text"] for row in rows], _resampling(rows, plan)
     own = [json.loads(row["references"]) for row in rows]
     other = [own[k] for k in partner]
@@ -135,7 +144,7 @@ def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
     )
 
 
-def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
+def _mentions(rows: Texts, partner: NDArray[np.intp], plan: Plan) -> dict[str, Any]:
     """Compute micro precision, recall and F1 of claimed units, and the invented share."""
     table = [
         compare(row["text"], json.loads(rows[k]["there"]), json.loads(rows[k]["faint"]))

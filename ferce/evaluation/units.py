@@ -40,7 +40,7 @@ class Coded:
             np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
             np.array([_seen(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
             np.array([row["label"] == NEUTRAL for row in kept], np.bool_),
-            np.array([row["subject"] or f"picture {row['name']}" for row in kept], np.str_),
+            metrics.people(kept),
         )
 
 
@@ -58,7 +58,7 @@ def measured(units: Units) -> str:
 def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[str, Any]:
     """Compute F1 of each unit that enough faces show, the mean, and neutral false alarms.
 
-    A unit counts as seen from `action_units.ACTIVE` on; a face of which it was not coded does not
+    A unit counts as seen from `prototypes.ACTIVE` on; a face of which it was not coded does not
     count. {} where nothing was coded.
     """
     table = Coded.of(rows)

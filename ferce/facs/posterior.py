@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
 from ferce.core.types import Units
@@ -83,6 +82,8 @@ def posterior(faces: list[Units]) -> Posterior:
     P(h) + sum over units of confidence * [s log p + (1 - s) log(1 - p)], with s the presence of the
     unit and p its probability under h. A unit of confidence 0 says nothing, as if marginalised out.
     """
+    from scipy import special
+
     shape = (len(faces), len(UNITS))
     intensity, confidence = np.zeros(shape), np.zeros(shape)
     for i, units in enumerate(faces):

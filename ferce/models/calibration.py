@@ -1,13 +1,20 @@
-"""Calibration of a checkpoint's probabilities on held-out faces; kept in its `ferce.json`."""
+"""From a network's outputs to scores: which output is which label, and their calibration.
+
+Outputs are mapped by name, never by position. What held-out faces gave for a checkpoint is kept in
+its `ferce.json`.
+"""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, parse
+from ferce.core.types import Scores
 from ferce.models.hub import CheckpointError, read_json
 
 FILE = "ferce.json"  # beside config.json; other programs may ignore it
@@ -61,4 +68,87 @@ def save_calibration(folder: Path, calibration: Calibration) -> None:
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
     """Turn (N, K) scores into probabilities; rows sum to 1."""
+    from scipy import special
+
     return np.asarray(special.softmax(np.asarray(scores, np.float64) / temperature, axis=1))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The labels of a network's outputs, in their order.
+
+    All 14 compounds; neutral and the six basic emotions, each shown alone, may be there as well.
+    """
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, names: Any, where: str, count: int | None = None) -> Self:
+        """Read the labels that a checkpoint's config names.
+
+        Args:
+            names: what it has as `label_names`: a list, or a dict from position to name.
+            where: the checkpoint, for the message.
+            count: outputs that it says it has, None where it does not say.
+
+        Raises:
+            CheckpointError: not the labels of this task; the message lists those found.
+        """
+        listed = _listed(names, where, count)
+        known = [_parsed(name) for name in listed]
+        missing = [label for label in COMPOUNDS if label not in known]
+        basics = [label for label in BASICS if label in known]
+        odd = [name for name, label in zip(listed, known, strict=True) if label is None]
+        if missing or odd or len(set(known)) < len(known) or len(basics) not in (0, len(BASICS)):
+            raise CheckpointError(_refusal(where, listed, missing))
+        if count not in (None, len(listed)):
+            raise CheckpointError(f"{where} has {count} outputs, but names {len(listed)} of them.")
+        return cls(tuple(label for label in known if label is not None))
+
+    def index(self, label: str) -> int:
+        """Find the column of a label; raises ValueError where the network has none for it."""
+        if label not in self.names:
+            raise ValueError(f"this model gives no probability for {label!r}")
+        return self.names.index(label)
+
+    def scores(self, logits: NDArray[np.floating], calibration: Calibration) -> Scores:
+        """Calibrate (N, K) logits; the share of the compounds is spread over them."""
+        p = softmax(logits, calibration.temperature)
+        classes = p[:, [self.names.index(label) for label in COMPOUNDS]]
+        return Scores(
+            classes / np.maximum(classes.sum(1, keepdims=True), np.finfo(float).tiny),
+            neutral=p[:, self.names.index(NEUTRAL)] if NEUTRAL in self.names else None,
+            single=p[:, [self.names.index(b) for b in BASICS]] if "happy" in self.names else None,
+            mass=calibration.mass,
+            calibrated=calibration != Calibration(),
+        )
+
+
+def _listed(names: Any, where: str, count: int | None) -> list[str]:
+    if isinstance(names, Mapping):
+        try:
+            names = [names[key] for key in sorted(names, key=int)]
+        except ValueError as error:
+            raise CheckpointError(f"{where} numbers its label_names oddly: {error}.") from error
+    if not isinstance(names, Sequence) or isinstance(names, str) or not names:
+        raise CheckpointError(
+            f"{where} has {count or 'some'} outputs and no label_names in its config.json to say "
+            f"what they mean; a ferce classifier names the 14 compounds there."
+        )
+    return [str(name) for name in names]
+
+
+def _parsed(name: str) -> str | None:
+    try:
+        return parse(name)
+    except ValueError:
+        return None
+
+
+def _refusal(where: str, listed: Sequence[str], missing: Sequence[str]) -> str:
+    some = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
+    lacks = f"; it lacks {len(missing)}, among them {missing[0]!r}" if missing else ""
+    return (
+        f"{where} tells apart {len(listed)} classes ({some}), but a ferce classifier needs each of "
+        f"the 14 compounds once, with neutral or the six basic emotions besides{lacks}."
+    )

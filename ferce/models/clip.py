@@ -1,6 +1,6 @@
 """CLIP and SigLIP as classifiers: by sentences, or by a head fitted on their frozen features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
 from ferce.models import forms, prompts
-from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.calibration import Calibration, Columns, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
-from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError, fingerprint, read_json, resolve
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
@@ -31,12 +31,12 @@ class Scorer(torch.nn.Module):  # type: ignore[misc]
         super().__init__()
         self.network, self.head = network, head
 
-    def features(self, pixels: Any) -> Any:
+    def features(self, pixels: Tensor) -> Tensor:
         """Embed pixels as (N, D) fp32, rows of length 1."""
         output = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
         return torch.nn.functional.normalize(output.pooler_output.float(), dim=1)
 
-    def forward(self, pixels: Any) -> Any:
+    def forward(self, pixels: Tensor) -> Tensor:
         """Score pixels, (N, K)."""
         return self.head(self.features(pixels))
 
@@ -48,7 +48,7 @@ class Clip:
         self,
         name: str,
         checkpoint: Checkpoint,
-        head: Any,
+        head: ZeroShot | Linear | Cache,
         columns: Columns,
         calibration: Calibration = Calibration(),  # noqa: B008 - frozen
         batch: int = 32,
@@ -75,7 +75,9 @@ class Clip:
         part = _part(self.pictures)
         return View(self.module, layer.module, layer.name, self._inputs, index, layer.reshape, part)
 
-    def _run(self, faces: Sequence[Face], apply: Any, width: int) -> NDArray[np.float64]:
+    def _run(
+        self, faces: Sequence[Face], apply: Callable[[Tensor], Tensor], width: int
+    ) -> NDArray[np.float64]:
         rows = []
         with torch.inference_mode():
             for start in range(0, len(faces), self.batch):
@@ -83,7 +85,7 @@ class Clip:
                 rows.append(apply(pixels).double().cpu().numpy())
         return np.concatenate(rows) if rows else np.zeros((0, width))
 
-    def _inputs(self, faces: Sequence[Face]) -> Any:
+    def _inputs(self, faces: Sequence[Face]) -> Tensor:
         crops = [face.crop for face in faces]
         made = self.pictures(crops, return_tensors="pt", input_data_format="channels_last")
         return made["pixel_values"].to(self.device)
@@ -152,7 +154,7 @@ def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
     return ZeroShot(text.clone(), scale, None if bias is None else float(bias.detach().float()))
 
 
-def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Any:
+def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Tensor:
     """Embed texts as (N, D) rows of length 1; SigLIP saw each padded to its full length."""
     network = checkpoint.network
     longest = network.config.text_config.max_position_embeddings

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.labels import COMPOUNDS
-from ferce.models.columns import Columns
+from ferce.models.calibration import Columns
 from ferce.models.hub import CheckpointError, read_json
 
 WEIGHTS = "model.safetensors"
@@ -22,44 +22,42 @@ ALPHAS, BETAS = (0.5, 1.0, 2.0, 4.0, 8.0), (1.0, 2.0, 4.0, 5.5, 8.0, 16.0)
 # What a head's safetensors holds; the first has one column a feature.
 TENSORS = {"linear": ("weight", "bias"), "cache": ("keys", "values", "strength", "text.text")}
 
-Module: Any = torch.nn.Module
 
-
-class ZeroShot(Module):  # type: ignore[misc]
+class ZeroShot(torch.nn.Module):  # type: ignore[misc]
     """A zero-shot head: scale * cosine (CLIP), or the log-sigmoid of that and a bias (SigLIP).
 
     SigLIP was trained to answer yes or no to each text (arXiv:2303.15343, section 3.2), so what
     sums to one over the labels is the sigmoids, and its bias counts.
     """
 
-    def __init__(self, text: Any, scale: float, bias: float | None = None) -> None:
+    def __init__(self, text: Tensor, scale: float, bias: float | None = None) -> None:
         super().__init__()
         self.register_buffer("text", text)  # (14, D) rows of length 1
         self.scale, self.bias, self.width = scale, bias, text.shape[1]
 
-    def forward(self, features: Any) -> Any:
+    def forward(self, features: Tensor) -> Tensor:
         """Score (N, D) features of length 1, (N, 14)."""
         logits = self.scale * features @ self.text.T
         return logits if self.bias is None else torch.nn.functional.logsigmoid(logits + self.bias)
 
 
-class Linear(Module):  # type: ignore[misc]
+class Linear(torch.nn.Module):  # type: ignore[misc]
     """A linear probe: one weight vector and bias a label."""
 
     kind = "linear"
 
-    def __init__(self, weight: Any, bias: Any) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.register_buffer("weight", weight)  # (K, D)
         self.register_buffer("bias", bias)  # (K,)
         self.width = weight.shape[1]
 
-    def forward(self, features: Any) -> Any:
+    def forward(self, features: Tensor) -> Tensor:
         """Score (N, D) features, (N, K)."""
         return features @ self.weight.T + self.bias
 
 
-class Cache(Module):  # type: ignore[misc]
+class Cache(torch.nn.Module):  # type: ignore[misc]
     """A Tip-Adapter (Zhang et al. 2022, arXiv:2111.03930, eq. 5): known faces vote by likeness.
 
     Scores are those of the text and alpha * exp(-beta (1 - f K^T)) V. Row i of V holds the label of
@@ -68,20 +66,20 @@ class Cache(Module):  # type: ignore[misc]
 
     kind = "cache"
 
-    def __init__(self, keys: Any, values: Any, strength: Any, text: ZeroShot) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, strength: Tensor, text: ZeroShot) -> None:
         super().__init__()
         self.register_buffer("keys", keys)  # (M, D) rows of length 1
         self.register_buffer("values", values)  # (M, 14)
         self.register_buffer("strength", strength)  # alpha, beta
         self.text, self.width = text, keys.shape[1]
 
-    def forward(self, features: Any) -> Any:
+    def forward(self, features: Tensor) -> Tensor:
         """Score (N, D) features of length 1, (N, 14)."""
         alpha, beta = self.strength
         return self.text(features) + alpha * _likeness(features, self.keys, beta) @ self.values
 
 
-def _likeness(features: Any, keys: Any, beta: Any) -> Any:
+def _likeness(features: Tensor, keys: Tensor, beta: Tensor) -> Tensor:
     return torch.exp(-beta * (1 - features @ keys.T))
 
 
@@ -108,18 +106,18 @@ def fit_linear(
     return Linear(weight.float(), bias.float())
 
 
-def _targets(labels: Sequence[str], names: Sequence[str]) -> Any:
+def _targets(labels: Sequence[str], names: Sequence[str]) -> Tensor:
     if unknown := sorted(set(labels) - set(names)):
         raise ValueError(f"Expected labels among {', '.join(names)}; got {unknown[0]!r}.")
     return torch.tensor([list(names).index(label) for label in labels])
 
 
-def _regress(x: Any, y: Any, count: int, l2: float) -> tuple[Any, Any]:
+def _regress(x: Tensor, y: Tensor, count: int, l2: float) -> tuple[Tensor, Tensor]:
     weight = torch.zeros(count, x.shape[1], dtype=x.dtype, requires_grad=True)
     bias = torch.zeros(count, dtype=x.dtype, requires_grad=True)
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=500, line_search_fn="strong_wolfe")
 
-    def loss() -> Any:
+    def loss() -> Tensor:
         optimiser.zero_grad()
         value = torch.nn.functional.cross_entropy(x @ weight.T + bias, y)
         value = value + l2 * weight.square().sum()
@@ -130,7 +128,7 @@ def _regress(x: Any, y: Any, count: int, l2: float) -> tuple[Any, Any]:
     return weight.detach(), bias.detach()
 
 
-def _held_out_loss(x: Any, y: Any, count: int, l2: float) -> float:
+def _held_out_loss(x: Tensor, y: Tensor, count: int, l2: float) -> float:
     """Cross-validate the mean log-loss; the folds take every fifth face of each label."""
     fold = torch.zeros_like(y)
     for label in y.unique():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import special
-from torch import nn
+from torch import Tensor, nn
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.protocols import View
@@ -46,7 +46,7 @@ class Readers:
     `units` is the action-unit head, a torch Linear; `fusion` weighs it with the rest.
     """
 
-    units: Any
+    units: nn.Module
     prior: Prior
     fusion: Fusion
 
@@ -107,8 +107,6 @@ class Embedded:
 
     def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
         """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
-        import torch
-
         network, batches = self.network.network, []
         size = timm_net.BATCH[self.network.device.split(":")[0]]
         with torch.inference_mode():
@@ -126,7 +124,7 @@ class Embedded:
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
         """Read a face's action units from standardised evidence `x` (F,); {} without landmarks.
 
-        The intensity is that under which `hypotheses` gives the reader's own probability.
+        The intensity is that under which `posterior` gives the reader's own probability.
         """
         if face.landmarks is None:
             return {}
@@ -187,13 +185,12 @@ def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
     return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion))
 
 
-def unit_head(folder: Path, network: TimmNet) -> Any:
+def unit_head(folder: Path, network: TimmNet) -> nn.Module:
     """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
 
     Raises:
         CheckpointError: missing, or of another shape.
     """
-    import torch
     from safetensors.torch import load_file
 
     path = folder / UNIT_WEIGHTS
@@ -221,14 +218,7 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
     )
 
 
-assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
-assert len(COMPOUNDS) == 14, "the compound head has one row a compound"
-
-
-Module: Any = nn.Module
-
-
-class Fused(Module):  # type: ignore[misc]
+class Fused(nn.Module):  # type: ignore[misc]
     """The classifier as a network: (N, 3, H, W) to (N, 21) log-probabilities.
 
     All other evidence is at its mean. Columns are the compounds, then what the expression head
@@ -236,7 +226,9 @@ class Fused(Module):  # type: ignore[misc]
     action units.
     """
 
-    def __init__(self, network: Any, units: Any, fusion: Fusion, heads: Sequence[str]) -> None:
+    def __init__(
+        self, network: Any, units: nn.Module, fusion: Fusion, heads: Sequence[str]
+    ) -> None:
         """Copy the linear readers; `heads` names the compound, expression and gate head."""
         super().__init__()
         self.network, self.units = network, units
@@ -245,8 +237,8 @@ class Fused(Module):  # type: ignore[misc]
         self.register_buffer("scale", _tensor(fusion.scale[:count]))
         self.heads = nn.ModuleList(_linear(fusion.heads[name], count) for name in heads)
 
-    def forward(self, images: Any) -> Any:
-        """See the class."""
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the log-probabilities of pictures."""
         kept = self.network.forward_head(self.network.forward_features(images), pre_logits=True)
         seen = torch.cat([self.network.get_classifier()(kept), self.units(kept)], 1)
         x = (seen - self.mean) / self.scale
@@ -256,12 +248,16 @@ class Fused(Module):  # type: ignore[misc]
         return torch.cat([both, alone], 1)
 
 
-def _linear(head: Head, count: int) -> Any:
+def _linear(head: Head, count: int) -> nn.Module:
     made = nn.Linear(count, len(head.names))
     made.weight.data.copy_(_tensor(head.weight[:, :count]))
     made.bias.data.copy_(_tensor(head.bias))
     return made.requires_grad_(False)
 
 
-def _tensor(values: Any) -> Any:
+def _tensor(values: Matrix) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
+
+
+assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
+assert len(COMPOUNDS) == 14, "the compound head has one row a compound"

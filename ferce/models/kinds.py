@@ -48,7 +48,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             forms.embedded,
         ),
         "prototypes": Kind(
-            "prototypes",
+            "measured",
             True,
             False,
             "action units against prototypes, no training",

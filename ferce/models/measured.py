@@ -1,11 +1,23 @@
-"""The voice without a language model: it says what was measured, and nothing else."""
+"""The models without a network: a classifier by prototypes, and a voice of what was measured."""
 
 from collections.abc import Iterator, Sequence
 
-from ferce.core.types import Answer, Face, Prediction
+from ferce.core.types import Answer, Face, Prediction, Scores
 from ferce.explanation import compose, phrasing_of
+from ferce.facs.posterior import posterior
 from ferce.models import forms
 from ferce.models.spec import Spec
+
+
+class Prototypes:
+    """A `Classifier` that reads `Face.units` only and never looks at pixels."""
+
+    name = "prototypes"
+
+    def scores(self, faces: Sequence[Face]) -> Scores:
+        """Score faces, one row each; a face without evidence gets the prior."""
+        weighed = posterior([face.units for face in faces])
+        return Scores(weighed.classes(), weighed.neutral, weighed.single)
 
 
 class Measured:
@@ -27,12 +39,12 @@ class Measured:
         yield last
 
 
-def load(spec: Spec, device: str) -> Measured:
-    """Make the measured voice; it needs no device.
+def load(spec: Spec, device: str) -> Prototypes | Measured:
+    """Make the model of a kind; it needs no device.
 
     Raises:
         ValueError: the spec is more than the kind.
     """
     del device
     forms.bare(spec)
-    return Measured()
+    return Prototypes() if spec.kind == Prototypes.name else Measured()

@@ -7,12 +7,11 @@ on real photographs, which our own networks were not.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ferce.core.labels import NEUTRAL
@@ -25,10 +24,8 @@ SIZE = 112  # pixels
 PART = 1.1 / MARGIN  # of the crop's side: it reads a square of 1.1 times the mesh
 _MEAN = (122.782, 117.001, 104.298)  # of RGB in 0..255
 
-Module: Any = nn.Module
 
-
-class _Separable(Module):  # type: ignore[misc]
+class _Separable(nn.Module):  # type: ignore[misc]
     """A depthwise and a pointwise convolution; stride 2 pads as TensorFlow does."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -37,22 +34,22 @@ class _Separable(Module):  # type: ignore[misc]
         self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, groups=inputs, bias=False)
         self.pointwise = nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return self.pointwise(self.depthwise(_padded(x, self.stride)))
 
 
-class _First(Module):  # type: ignore[misc]
+class _First(nn.Module):  # type: ignore[misc]
     """The plain convolution that reads the picture."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, outputs, 3, 2)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return self.conv(_padded(x, 2))
 
 
-class _Dense(Module):  # type: ignore[misc]
+class _Dense(nn.Module):  # type: ignore[misc]
     """Four convolutions, each of which reads the sum of those before it."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -61,7 +58,7 @@ class _Dense(Module):  # type: ignore[misc]
         rest = (_Separable(outputs, outputs, 1) for _ in range(3))
         self.convs = nn.ModuleList([first, *rest])
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         first, second, third, fourth = self.convs
         a = functional.relu(first(x))
         b = second(a)
@@ -70,7 +67,7 @@ class _Dense(Module):  # type: ignore[misc]
         return functional.relu(a + b + c + d)
 
 
-class ExpressionNet(Module):  # type: ignore[misc]
+class ExpressionNet(nn.Module):  # type: ignore[misc]
     """The network: (N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
 
     def __init__(self) -> None:
@@ -80,7 +77,7 @@ class ExpressionNet(Module):  # type: ignore[misc]
         self.head = nn.Linear(256, len(LABELS))
         self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         """Score the pictures."""
         x = (x - self.mean) / 255
         for block in self.blocks:
@@ -121,5 +118,5 @@ def _square(face: Face) -> NDArray[np.uint8]:
     return np.asarray(resized, np.uint8)
 
 
-def _padded(x: Any, stride: int) -> Any:
+def _padded(x: Tensor, stride: int) -> Tensor:
     return functional.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))

@@ -12,8 +12,7 @@ from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
 from ferce.models import forms
-from ferce.models.calibration import Calibration, load_calibration
-from ferce.models.columns import Columns
+from ferce.models.calibration import Calibration, Columns, load_calibration
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.preprocessing import Preprocessing
 from ferce.models.spec import Spec

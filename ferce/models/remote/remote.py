@@ -47,7 +47,7 @@ def load(spec: "Spec", device: str = "auto") -> "Remote":
 class Remote:
     """Classifier and Voice; at most `terms.workers` requests for answers are under way at once.
 
-    Every method raises `patience.RemoteError`, one sentence, when the server does not deliver.
+    Every method raises `retry.RemoteError`, one sentence, when the server does not deliver.
     """
 
     # The page says so beside the photo; true of a server on this machine too: it may be a tunnel.

@@ -31,7 +31,7 @@ def load(spec: "Spec", device: str = "auto") -> "Blip2":
     """Load the BLIP-2 that `blip2:BASE+ADAPTER@revision?load=8bit` names.
 
     Raises:
-        CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
+        CheckpointError: it cannot be had or does not fit; see `loading.load_checkpoint`.
         ValueError: an unknown option.
     """
     from transformers import Blip2ForConditionalGeneration

@@ -32,7 +32,7 @@ def load(spec: "Spec", device: str = "auto") -> "BlipVqa":
     """Load the model that `blip-vqa:Salesforce/blip-vqa-base@revision?load=8bit` names.
 
     Raises:
-        CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
+        CheckpointError: it cannot be had or does not fit; see `loading.load_checkpoint`.
         ValueError: an unknown option.
     """
     from transformers import BlipForQuestionAnswering

@@ -1,24 +1,25 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
+from ferce.models.prompts import TEMPLATES
 from ferce.models.vlm.renames import peft_wraps
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Self
-
-from ferce.models.prompts import TEMPLATES
 
 LOADS = ("auto", "fp32", "bf16", "8bit", "4bit")
 BASES = ("same", "any")
 PRIORS = ("none", "grey", "empty", "both")
+ADAPTER_CONFIG = "adapter_config.json"
+# Optional, beside the adapter: {"base_fingerprint": "<hub.fingerprint of the base>"}.
+ADAPTER_ORIGIN = "ferce.json"
+QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 _CHOICES = {"load": LOADS, "calibrate": PRIORS, "base": BASES, "template": tuple(TEMPLATES)}
 
 
@@ -67,12 +68,6 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError as error:
         raise ValueError(f"batch must be a whole number; got {text!r}") from error
-
-
-ADAPTER_CONFIG = "adapter_config.json"
-# Optional, beside the adapter: {"base_fingerprint": "<hub.fingerprint of the base>"}.
-ADAPTER_ORIGIN = "ferce.json"
-QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +203,7 @@ def _load_network(network_class: Any, folder: Path, load: str, device: str) -> A
 
 
 def precision(load: str, device: str) -> dict[str, Any]:
-    """Choose the arguments of `from_pretrained` for a key of `settings.LOADS`."""
+    """Choose the arguments of `from_pretrained` for a key of `LOADS`."""
     import torch
 
     on_gpu = device.startswith("cuda")
