@@ -36,7 +36,7 @@ from ferce.ui.web.flows import read as flow
 from ferce.ui.web.flows.read import Ask, DrawMap, ReadPhoto
 from ferce.ui.web.loading import Models
 from ferce.ui.web.panels import looks, where, why
-from ferce.ui.web.runner import run
+from ferce.ui.web.runner import Flow, Guard, run
 from ferce.ui.web.session import READ, Session, Sessions
 
 
@@ -196,6 +196,41 @@ def test_a_run_that_waited_too_long_does_nothing(save):
     session.begin(save(scene(200), "new.png"))
     assert list(reading(session, turn)) == []
     assert reader.started == []
+
+
+class Holding(Flow):
+    """Holds something open until its run ends."""
+
+    turns, fault, open = "holding", "It broke.", False
+
+    def steps(self, session):
+        self.open = True
+        try:
+            while True:
+                yield {"status": "holding"}
+        finally:
+            self.open = False
+
+    def refuse(self, session, words):
+        return {"status": words}
+
+
+def test_an_overtaken_run_lets_go_of_what_it_held():
+    session, flow = session_of(), Holding()
+    steps = run_event(session, flow)
+    assert next(steps) == {"status": "holding"}
+    assert flow.open
+    session.take("holding")
+    assert list(steps) == []
+    assert not flow.open
+
+
+def test_a_guard_lets_pass_what_is_no_fault():
+    with pytest.raises(KeyboardInterrupt), Guard("It broke."):
+        raise KeyboardInterrupt
+    with Guard("It broke.") as guard:
+        raise ReadingError("The server does not answer.")
+    assert guard.problem == "The server does not answer."
 
 
 def test_raw_json_is_the_schema(save):

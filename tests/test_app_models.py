@@ -31,7 +31,7 @@ from ferce.reading import agreement
 from ferce.ui.web import Settings
 from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.flows.compare import Compare
-from ferce.ui.web.flows.models import Desk, UseModel
+from ferce.ui.web.flows.models import ModelPanels, UseModel
 from ferce.ui.web.flows.read import ReadPhoto
 from ferce.ui.web.panels import compare
 from ferce.ui.web.panels import models as panel
@@ -287,32 +287,32 @@ def used(session, flow):
 
 def test_a_page_turns_to_another_model_once_it_is_loaded(tmp_path):
     catalogue = catalogue_of(NEGATIVE, BROKEN)
-    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
-    *_, shown, done = used(session, UseModel(desk, NEGATIVE))
+    panels, session = ModelPanels(catalogue, tmp_path), Session(catalogue)
+    *_, shown, done = used(session, UseModel(panels, NEGATIVE))
     assert done == {"used": NEGATIVE}
     assert session.model == NEGATIVE
     assert isinstance(session.models.reader, Negative)
     assert "In use on this page" in shown["facts"]
-    *_, failed = used(session, UseModel(desk, BROKEN))
+    *_, failed = used(session, UseModel(panels, BROKEN))
     assert "The Hub has no test/broken." in failed["facts"]
     assert session.model == NEGATIVE
 
 
 def test_a_free_id_is_refused_in_one_sentence_where_it_is_not_allowed(tmp_path):
     catalogue = catalogue_of()
-    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
-    (shown,) = used(session, UseModel(desk, "timm:owner/name"))
+    panels, session = ModelPanels(catalogue, tmp_path), Session(catalogue)
+    (shown,) = used(session, UseModel(panels, "timm:owner/name"))
     assert "is not offered here" in shown["facts"]
     assert "hub-model" not in shown["names"]
     assert session.models is catalogue
-    (shown,) = used(session, UseModel(desk, ""))
+    (shown,) = used(session, UseModel(panels, ""))
     assert "is not offered here" in shown["facts"]
 
 
 def test_a_newer_choice_of_a_model_ends_the_older(tmp_path):
     catalogue = catalogue_of(NEGATIVE, "embedded")
-    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
-    older = run(UseModel(desk, NEGATIVE), session, session.take("models"))
+    panels, session = ModelPanels(catalogue, tmp_path), Session(catalogue)
+    older = run(UseModel(panels, NEGATIVE), session, session.take("models"))
     session.take("models")
     assert list(older) == []
     assert session.models is catalogue
@@ -335,9 +335,9 @@ def test_a_photo_stays_with_the_model_that_began_it(save):
 
 def test_a_card_brings_no_pictures_and_no_html(folder, tmp_path):
     catalogue = catalogue_of(f"timm:{folder}")
-    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
+    panels, session = ModelPanels(catalogue, tmp_path), Session(catalogue)
     session.opened = f"timm:{folder}"
-    card = desk.draw(session)["card"]
+    card = panels.draw(session)["card"]
     assert card.strip() == "# A card"
 
 

@@ -28,8 +28,8 @@ BASE, NETWORK, ADAPTER = "owner/base", "owner/network", "owner/adapter"
 PUSH = """
 import os
 from pathlib import Path
-from ferce.staging import PublishError
-from ferce.upload import push
+from ferce.publishing.staging import PublishError
+from ferce.publishing.upload import push
 for name, token, more in CASES:
     os.environ["HF_TOKEN"] = token
     try:
@@ -38,7 +38,7 @@ for name, token, more in CASES:
         print("refused:", error)
 """
 RESOLVE = """
-from ferce import hub
+from ferce.models import hub
 for where, revision in CASES:
     try:
         print(hub.resolve(where, revision))

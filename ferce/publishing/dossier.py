@@ -71,18 +71,16 @@ def read(name: str, results: Path | None = None) -> Dossier:
     if not measured and results is not None:
         measured = tuple(_evaluated(name, results))
     return Dossier(
-        name,
-        tuple(role for role in ("classifier", "voice") if getattr(kind, role)),
-        kind.about,
-        _licence(card),
-        _FRONT.sub("", card).strip(),
-        _data(measured),
-        {split: sum(rows.values()) for split, rows in measured[0].counts.items()}
-        if measured
-        else {},
-        measured,
-        tuple(problems),
-        code(name),
+        name=name,
+        roles=tuple(role for role in ("classifier", "voice") if getattr(kind, role)),
+        about=kind.about,
+        licence=_licence(card),
+        card=_FRONT.sub("", card).strip(),
+        trained_on=_data(measured),
+        counts=_counts(measured),
+        measured=measured,
+        problems=tuple(problems),
+        code=code(name),
     )
 
 
@@ -181,6 +179,11 @@ def _evaluation(name: str, path: Path) -> Iterator[tuple[Measurements, str]]:
                     yield Measurements.load(path.parent, split), str(made.get("date", ""))
     except (CheckpointError, MeasurementError, AttributeError):
         return
+
+
+def _counts(measured: tuple[Measurements, ...]) -> dict[str, int]:
+    rows = measured[0].counts if measured else {}
+    return {split: sum(labels.values()) for split, labels in rows.items()}
 
 
 def _data(measured: tuple[Measurements, ...]) -> str | None:

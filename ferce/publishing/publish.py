@@ -111,7 +111,8 @@ def _notes(folder: Path) -> str:
 
 def _packaged(folder: Path) -> dict[str, Any]:
     if (folder / ADAPTER).is_file():
-        return _packaged_adapter(folder)
+        config = read_json(folder / ADAPTER)
+        return {**_adapter_facts(folder, config), "base": config.get("base_model_name_or_path")}
     config = read_json(folder / "config.json")
     if config.get("model_type") == "fast_vlm":
         return {
@@ -126,13 +127,11 @@ def _packaged(folder: Path) -> dict[str, Any]:
     return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
 
 
-def _packaged_adapter(folder: Path) -> dict[str, Any]:
-    config = read_json(folder / ADAPTER)
+def _adapter_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": _kind(config, folder),
         "library": "peft",
         "architecture": str(config.get("peft_type", "adapter")),
-        "base": config.get("base_model_name_or_path"),
         "question": _question(folder / "adapter_model.safetensors"),
     }
 
@@ -210,14 +209,7 @@ def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict
         folder / ADAPTER, {**config, "base_model_name_or_path": base, "revision": revision}
     )
     _name_base(folder / OURS, base, revision)
-    return {
-        "kind": _kind(config, folder),
-        "library": "peft",
-        "architecture": str(config.get("peft_type", "adapter")),
-        "base": base,
-        "base_revision": revision,
-        "question": _question(folder / "adapter_model.safetensors"),
-    }
+    return {**_adapter_facts(folder, config), "base": base, "base_revision": revision}
 
 
 def _name_base(path: Path, base: str, revision: str | None) -> None:

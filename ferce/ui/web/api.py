@@ -31,7 +31,12 @@ Json = dict[str, Any]
 
 def endpoints(page: Page) -> None:
     """Add `/read`, `/ask`, `/compare`, `/batch` and `/video`; call inside `gr.Blocks`."""
-    models, settings = page.models, page.settings
+    _photo_endpoints(page)
+    _file_endpoints(page)
+
+
+def _photo_endpoints(page: Page) -> None:
+    models = page.models
 
     def read(photo: Upload) -> Json:
         """Read the faces of a photo.
@@ -70,6 +75,15 @@ def endpoints(page: Page) -> None:
         """
         return _compare(models, components.path(photo), names)
 
+    photo = gr.Image(label="photo", visible=False)
+    _endpoint(read, [photo], "reading", page.reading)
+    _endpoint(ask, [photo, _line("question")], "answers", page.reading)
+    _endpoint(compare, [photo, _line("names", "")], "comparison", page.reading)
+
+
+def _file_endpoints(page: Page) -> None:
+    models, settings = page.models, page.settings
+
     def batch(photos: Uploads) -> Json:
         """Read many photos, each a file of its own or in a ZIP.
 
@@ -97,11 +111,7 @@ def endpoints(page: Page) -> None:
     # Gradio 6.31 cannot hand a list of files to a tool (its schema points nowhere), so language
     # models read photo by photo.
     batch._mcp_type = "endpoint only"  # type: ignore[attr-defined]
-    photo = gr.Image(label="photo", visible=False)
     photos = gr.File(label="photos", file_count="multiple", visible=False)
-    _endpoint(read, [photo], "reading", page.reading)
-    _endpoint(ask, [photo, _line("question")], "answers", page.reading)
-    _endpoint(compare, [photo, _line("names", "")], "comparison", page.reading)
     _endpoint(batch, [photos], "readings", page.reading)
     clip = gr.Video(label="clip", visible=False)
     _endpoint(video, [clip], "timeline", {"concurrency_limit": 1})

@@ -62,7 +62,7 @@ class Guard:
         if not isinstance(error, Exception):
             return False
         expected = isinstance(error, self.expected)
-        self.problem = str(error) if expected else self.fault
+        self.problem = (str(error) if expected else "") or self.fault
         if not expected:  # the border to the visitor: never a stack trace on the page
             _log.error(self.fault, exc_info=error)
         return True

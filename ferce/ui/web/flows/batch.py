@@ -72,11 +72,11 @@ def _items(path: Path, stack: ExitStack) -> Iterator[Item]:
     if not archive.members:
         yield Item(path.name, problem=f"{printable(path.name)} holds no photo.")
     for member in archive.members:
-        load = partial(_load, archive, member.name)
-        yield Item(f"{path.stem}/{member.name}", load, member.problem)
+        open_member = partial(_open, archive, member.name)
+        yield Item(f"{path.stem}/{member.name}", open_member, member.problem)
 
 
-def _load(archive: Archive, name: str) -> Named:
+def _open(archive: Archive, name: str) -> Named:
     return Named(archive.read(name), name)
 
 

@@ -18,7 +18,7 @@ _UNWANTED = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>\n]*>")
 
 
 @dataclass(frozen=True)
-class Desk:
+class ModelPanels:
     """Draws the tab; `results` is the folder of evaluations."""
 
     catalogue: Catalogue
@@ -60,25 +60,25 @@ class UseModel(Flow):
     fault = "This model could not be loaded because of a fault in ferce."
     expected = (ValueError,)  # of a name that is not offered
 
-    desk: Desk
+    panels: ModelPanels
     name: str | None = None
 
     def steps(self, session: Session) -> Steps:
         """Draw the tab while the model loads; last comes `used`, its name."""
-        opened = session.opened or self.desk.catalogue.names[0]
+        opened = session.opened or self.panels.catalogue.names[0]
         name = opened if self.name is None else self.name
-        models = self.desk.catalogue.of(name)
+        models = self.panels.catalogue.of(name)
         session.opened = name
         for _ in models.progress():
-            yield self.desk.draw(session)
+            yield self.panels.draw(session)
         models.ready()
         session.models, session.model = models, name
-        yield self.desk.draw(session)
+        yield self.panels.draw(session)
         yield {"used": name}
 
     def refuse(self, session: Session, words: str) -> Update:
         """Say why beside what is known of the opened model."""
-        return self.desk.draw(session, words)
+        return self.panels.draw(session, words)
 
 
 def name_of(sent: Any) -> str:

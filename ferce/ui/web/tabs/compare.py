@@ -36,6 +36,12 @@ def tab(page: Page) -> None:
             parts["agreement"] = gr.HTML(blank["agreement"])
             parts["columns"] = gr.HTML(blank["columns"])
 
+    _connect(page, parts, photo, ticked)
+
+
+def _connect(page: Page, parts: dict[str, Any], photo: gr.Image, ticked: gr.CheckboxGroup) -> None:
+    names = page.models.names
+
     def choose(session: Session, sent: components.Upload) -> Update:
         return _start(session, Compared(components.path(sent), session.compared.names or names))
 

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from ferce.publishing import dossier
-from ferce.ui.web.flows.models import Desk, UseModel, name_of
+from ferce.ui.web.flows.models import ModelPanels, UseModel, name_of
 from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import models as panel
 from ferce.ui.web.runner import Page, Runner
@@ -33,8 +33,8 @@ element.addEventListener('click', (event) => {
 def tab(page: Page) -> None:
     """Lay out the tab and connect it; call inside `gr.Blocks`."""
     results, parts = page.settings.results, dict[str, Any]()
-    desk = Desk(page.models, results)
-    first = desk.draw(Session(page.models))
+    panels = ModelPanels(page.models, results)
+    first = panels.draw(Session(page.models))
     with gr.Row(elem_classes=["read", "models-tab"]):
         with gr.Column(elem_classes="source"):
             parts["names"] = gr.HTML(
@@ -48,9 +48,9 @@ def tab(page: Page) -> None:
     parts["used"] = page.model
 
     def select(session: Session, sent: Any) -> Update:
-        return desk.open(session, name_of(sent))
+        return panels.open(session, name_of(sent))
 
     runner, at_once = Runner(page, UseModel.turns, parts), {"concurrency_limit": None}
     runner.answer(parts["names"].select, select)
-    runner.on_event(parts["facts"].select, lambda _: UseModel(desk), at_once)
-    runner.on_event(parts["names"].submit, lambda sent: UseModel(desk, name_of(sent)), at_once)
+    runner.on_event(parts["facts"].select, lambda _: UseModel(panels), at_once)
+    runner.on_event(parts["names"].submit, lambda sent: UseModel(panels, name_of(sent)), at_once)
