@@ -60,9 +60,10 @@ def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
         main: takes its arguments from the command line.
         more: further errors of which each is one clear sentence.
     """
+    errors: tuple[type[Exception], ...] = (TrainingError, DataError, CheckpointError, *more)
     try:
         main()
-    except (TrainingError, DataError, CheckpointError, *more) as error:
+    except errors as error:
         sys.exit(f"{script}: {error}")
 
 
