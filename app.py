@@ -12,7 +12,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it wh
 
 
 def options(settings: "Settings") -> dict[str, Any]:
-    """What `launch` is told: where to serve, what may be served, how the page looks."""
+    """Collect what `launch` takes: where to serve, what may be served, how the page looks."""
     from ferce.ui.web import look
 
     return {

@@ -20,7 +20,7 @@ import numpy as np
 from patience import PATIENCE, until
 
 from ferce import images
-from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
 from ferce.core.types import (
     REGIONS,
     Answer,
@@ -33,6 +33,7 @@ from ferce.core.types import (
     Report,
     Scores,
 )
+from ferce.explanation import heatmaps
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -75,7 +76,7 @@ def prediction_of(face: Face) -> Prediction:
         label_of(level),
         dict(zip(COMPOUNDS, scores.tolist(), strict=True)),
         (label_of(level),),
-        dict(zip(BASICS, component_probabilities(scores).clip(0, 1).tolist(), strict=True)),
+        dict(zip(BASICS, (scores @ MEMBERSHIP).clip(0, 1).tolist(), strict=True)),
         f"The square is {level:.0f} bright.",
         "fake",
     )
@@ -181,6 +182,15 @@ class SquareReader:
         time.sleep(self.pause)
         if self.hold:
             self.hold.wait(label)
+
+    def answer(self, reading: Reading, questions: "list[str]") -> Reading:
+        answers = self.voice.answer(reading.face, questions)
+        return replace(reading, answers=(*reading.answers, *answers))
+
+    def locate(self, reading: Reading, *wanted: str | None) -> Reading:
+        label, method, against = wanted
+        heat = heatmaps.explain(self.classifier, reading.face, label, method, against)
+        return replace(reading, heatmap=heat)
 
     def _parts(self, face: Face, prediction: Prediction) -> Iterator[dict[str, object]]:
         yield {"prediction": prediction}

@@ -7,15 +7,14 @@ import numpy as np
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.models import save_for_hf
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.facs.action_units import UNITS
 from ferce.models import embedded
 from ferce.models.calibration import Calibration, save_calibration
-from ferce.models.columns import Columns
 from ferce.models.fusion import Fusion, Head
 from ferce.models.preprocessing import Preprocessing
-from ferce.models.timm_net import TimmNet, save
 
 LABELS = (*COMPOUNDS, NEUTRAL, *BASICS)
 SMILE = "face mouthSmileLeft"
@@ -27,7 +26,13 @@ def build(folder: Path) -> Path:
     network = timm.create_model("test_resnet", num_classes=len(LABELS))
     preprocessing = Preprocessing((64, 64), (0.5,) * 3, (0.5,) * 3)
     folder.mkdir(parents=True)
-    save(TimmNet("tiny", network, Columns(LABELS), preprocessing), folder)
+    save_for_hf(
+        network,
+        folder,
+        model_config={"label_names": list(LABELS)},
+        safe_serialization=True,
+        data_config=preprocessing.config(),
+    )
     save_calibration(folder, Calibration(1.5, 0.8))
     head = torch.nn.Linear(network.head_hidden_size, len(UNITS))
     save_file(dict(head.state_dict()), folder / embedded.UNIT_WEIGHTS)

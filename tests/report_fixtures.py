@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities
+from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
 from ferce.core.types import (
     Answer,
     Cue,
@@ -78,7 +78,7 @@ def prediction(label="happily surprised", share=0.72, state="compound"):
     """`share` on one compound, the rest spread evenly."""
     top = label if label in COMPOUNDS else "happily surprised"
     values = {name: share if name == top else (1 - share) / 13 for name in COMPOUNDS}
-    basics = component_probabilities(np.array(list(values.values())))
+    basics = np.array(list(values.values())) @ MEMBERSHIP
     return Prediction(
         state=state,
         label=label,

@@ -17,10 +17,12 @@ from PIL import Image
 from ferce.core.types import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
-from ferce.ui.web import uploads
-from ferce.ui.web.flows import batching, pile
+from ferce.ui.web import components
+from ferce.ui.web.flows import batch as flow
+from ferce.ui.web.flows.batch import ReadBatch
 from ferce.ui.web.loading import Models
 from ferce.ui.web.panels import batch as panel
+from ferce.ui.web.runner import run
 from ferce.ui.web.session import Session
 
 
@@ -49,10 +51,10 @@ def models_of(reader):
     return models
 
 
-def run(reader, paths, most=100, session=None):
-    session = session or Session()
-    session.files = tuple(paths)
-    return list(batching.read(models_of(reader), session, session.take("batch"), most))
+def batch(reader, paths, most=100, session=None):
+    session = session or Session(models_of(reader))
+    session.models, session.files = models_of(reader), tuple(paths)
+    return list(run(ReadBatch(most), session, session.take("batch")))
 
 
 def last(steps, part):
@@ -68,7 +70,7 @@ def saved(steps):
 
 
 def test_every_face_gets_a_row_and_every_failure_a_reason(mixed):
-    steps = run(SquareReader(), mixed)
+    steps = batch(SquareReader(), mixed)
     table = last(steps, "results")
     assert table.count("<tr><td") == 3
     for level in (10, 100, 200):
@@ -81,7 +83,7 @@ def test_every_face_gets_a_row_and_every_failure_a_reason(mixed):
 
 
 def test_results_are_taken_away_in_three_forms(mixed):
-    files = saved(run(SquareReader(), mixed))
+    files = saved(batch(SquareReader(), mixed))
     document = json.loads(files["json"])
     jsonschema.validate(document, json_schema())
     names = ["one.png", "more/sea/two.png", "more/sea/broken.jpg", "more/sea/notes.txt"]
@@ -100,32 +102,33 @@ def test_a_fault_costs_one_photo(mixed, caplog):
                 raise ZeroDivisionError("secret path /home")
             return super().read(source, name, options)
 
-    steps = run(Faulty(), mixed)
-    assert batching.BROKEN.split(";")[0] in last(steps, "results")
+    steps = batch(Faulty(), mixed)
+    assert flow.FAULT.split(";")[0] in last(steps, "results")
     assert "secret" not in json.dumps(steps)
     assert "secret" in caplog.text
     assert len(json.loads(saved(steps)["json"])["photos"]) == 4
 
 
 def test_stopping_keeps_what_is_there(mixed):
-    session = Session()
+    session = Session(models_of(SquareReader()))
 
     class Stopped(SquareReader):
         def read(self, source, name=None, options=None):
             session.halt("batch")
             return super().read(source, name, options)
 
-    steps = run(Stopped(), mixed, session=session)
+    steps = batch(Stopped(), mixed, session=session)
     assert "Stopped after 1 of 4 photos" in last(steps, "status")
     assert [p["photo"] for p in json.loads(saved(steps)["json"])["photos"]] == ["one.png"]
-    assert len(run(SquareReader(), mixed, session=session)) > len(steps)  # the next one goes on
+    assert len(batch(SquareReader(), mixed, session=session)) > len(steps)  # the next one goes on
 
 
 @pytest.mark.parametrize("end", ["take", "close"])
 def test_a_new_choice_or_a_closed_page_ends_the_run(mixed, end):
-    session, reader = Session(), SquareReader()
+    reader = SquareReader()
+    session = Session(models_of(reader))
     session.files = mixed
-    steps = batching.read(models_of(reader), session, session.take("batch"), 100)
+    steps = run(ReadBatch(100), session, session.take("batch"))
     next(steps)
     session.take("batch") if end == "take" else session.close()
     assert [step for step in steps if "files" in step] == []
@@ -133,31 +136,29 @@ def test_a_new_choice_or_a_closed_page_ends_the_run(mixed, end):
 
 
 def test_too_many_photos_are_one_sentence(mixed):
-    steps = run(SquareReader(), mixed, most=2)
+    steps = batch(SquareReader(), mixed, most=2)
     assert "These are 3 photos, more than the 2 accepted at once." in last(steps, "status")
-    session = Session()
-    session.files = mixed
-    assert "more than the 2" in batching.look(session, 2)["status"]
+    assert "more than the 2" in flow.list_photos(mixed, 2)["status"]
 
 
 def test_a_refused_zip_is_listed_and_the_rest_is_read(mixed, tmp_path):
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as file:
         file.writestr("../up.png", png(10))
-    steps = run(SquareReader(), [evil, mixed[0]])
+    steps = batch(SquareReader(), [evil, mixed[0]])
     assert "evil.zip holds a name that leads out of it" in last(steps, "results")
     assert label_of(10) in last(steps, "results")
 
 
 def test_what_was_deleted_meanwhile_is_said(tmp_path):
-    steps = run(SquareReader(), [tmp_path / "gone.png"])
+    steps = batch(SquareReader(), [tmp_path / "gone.png"])
     assert "gone.png is no longer here; upload it again" in last(steps, "results")
 
 
 def test_an_empty_zip_holds_no_photo(tmp_path):
     path = tmp_path / "empty.zip"
     zipfile.ZipFile(path, "w").close()
-    with pile.opened([path], 10) as items:
+    with flow.opened([path], 10) as items:
         assert [item.problem for item in items] == ["empty.zip holds no photo."]
 
 
@@ -179,8 +180,8 @@ def test_only_uploads_are_read(tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(png(10))
     with pytest.raises(gr.Error, match="Only uploaded photos"):
-        uploads.paths([{"path": str(secret)}])
-    assert uploads.paths(None) == uploads.paths([]) == ()
+        components.paths([{"path": str(secret)}])
+    assert components.paths(None) == components.paths([]) == ()
 
 
 # ---- over HTTP ----

@@ -30,11 +30,13 @@ from ferce.publishing import dossier
 from ferce.reading import agreement
 from ferce.ui.web import Settings
 from ferce.ui.web.catalogue import Catalogue
-from ferce.ui.web.flows import comparing
-from ferce.ui.web.flows.flow import Flow
-from ferce.ui.web.panels import compare, shelf
-from ferce.ui.web.session import Compared, Session
-from ferce.ui.web.tabs.shelf import Desk
+from ferce.ui.web.flows.compare import Compare
+from ferce.ui.web.flows.models import Desk, UseModel
+from ferce.ui.web.flows.read import ReadPhoto
+from ferce.ui.web.panels import compare
+from ferce.ui.web.panels import models as panel
+from ferce.ui.web.runner import run
+from ferce.ui.web.session import READ, Compared, Session
 
 
 @pytest.fixture
@@ -100,9 +102,9 @@ def test_agreement_counts_labels_and_shares_probability():
 
 
 def compared(catalogue, path, names=None, session=None):
-    session = session or Session()
+    session = session or Session(catalogue)
     session.compared = Compared(path, tuple(catalogue.names if names is None else names))
-    return list(comparing.compare(catalogue, session, session.take("compare")))
+    return list(run(Compare(catalogue), session, session.take("compare")))
 
 
 def test_columns_fill_and_a_model_that_fails_costs_its_column(save, caplog):
@@ -117,9 +119,10 @@ def test_columns_fill_and_a_model_that_fails_costs_its_column(save, caplog):
 
 
 def test_a_new_choice_stops_the_comparison(save):
-    session, catalogue = Session(), catalogue_of(NEGATIVE)
+    catalogue = catalogue_of(NEGATIVE)
+    session = Session(catalogue)
     session.compared = Compared(save(scene(10)), catalogue.names)
-    steps = comparing.compare(catalogue, session, session.take("compare"))
+    steps = run(Compare(catalogue), session, session.take("compare"))
     next(steps)
     session.take("compare")
     assert list(steps) == []
@@ -222,7 +225,7 @@ def test_a_dossier_is_read_from_files(folder):
     assert told.counts == {"train": 280, "val": 280}
     assert [one.split for one in told.measured] == ["test", "val"]
     assert f'ferce.load_classifier("timm:{folder}")' in told.code
-    html = shelf.draw(told, used=False, state="Loaded")
+    html = panel.draw(told, used=False, state="Loaded")
     figure = told.measured[0].figures["macro_f1"]
     assert f"{figure.value:.3f}</td><td>{figure.interval[0]:.3f} to" in html
     assert html.count('class="confusion"') == 2
@@ -232,7 +235,7 @@ def test_a_dossier_is_read_from_files(folder):
 def test_what_no_file_tells_is_said_to_be_untold():
     told = dossier.read("prototypes")
     assert (told.licence, told.measured, told.card) == (None, (), "")
-    html = shelf.draw(told, used=True, state="Loaded")
+    html = panel.draw(told, used=True, state="Loaded")
     assert "There are no measurements of this model here" in html
     assert "data-use" not in html
 
@@ -268,52 +271,73 @@ def test_leaderboards_are_shown_where_they_are(tmp_path):
     (tmp_path / "bench" / FILE).write_text(json.dumps(board.to_json(), default=dict))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / FILE).write_text("{}")
-    html = shelf.boards(dossier.leaderboards(tmp_path))
+    html = panel.boards(dossier.leaderboards(tmp_path))
     assert html.index("timm:a/b") < html.index("prototypes")
     assert "0.400<small>0.300 to 0.500</small>" in html
     assert "No Hub." in html
-    assert shelf.boards(dossier.leaderboards(tmp_path / "none")) == ""
+    assert panel.boards(dossier.leaderboards(tmp_path / "none")) == ""
 
 
 # ---- switching ----
 
 
+def used(session, flow):
+    return list(run(flow, session, flow.begin(session)))
+
+
 def test_a_page_turns_to_another_model_once_it_is_loaded(tmp_path):
-    desk, session = Desk(catalogue_of(NEGATIVE, BROKEN), tmp_path), Session()
-    *_, shown, done = desk.use(session, NEGATIVE)
-    assert done is None
+    catalogue = catalogue_of(NEGATIVE, BROKEN)
+    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
+    *_, shown, done = used(session, UseModel(desk, NEGATIVE))
+    assert done == {"used": NEGATIVE}
     assert session.model == NEGATIVE
     assert isinstance(session.models.reader, Negative)
-    assert "In use on this page" in shown[1]
-    *_, failed = desk.use(session, BROKEN)
-    assert "The Hub has no test/broken." in failed[1]
+    assert "In use on this page" in shown["facts"]
+    *_, failed = used(session, UseModel(desk, BROKEN))
+    assert "The Hub has no test/broken." in failed["facts"]
     assert session.model == NEGATIVE
 
 
 def test_a_free_id_is_refused_in_one_sentence_where_it_is_not_allowed(tmp_path):
-    desk, session = Desk(catalogue_of(), tmp_path), Session()
-    (shown,) = desk.use(session, "timm:owner/name")
-    assert "is not offered here" in shown[1]
-    assert "hub-model" not in shown[0]
-    assert session.models is None
+    catalogue = catalogue_of()
+    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
+    (shown,) = used(session, UseModel(desk, "timm:owner/name"))
+    assert "is not offered here" in shown["facts"]
+    assert "hub-model" not in shown["names"]
+    assert session.models is catalogue
+    (shown,) = used(session, UseModel(desk, ""))
+    assert "is not offered here" in shown["facts"]
+
+
+def test_a_newer_choice_of_a_model_ends_the_older(tmp_path):
+    catalogue = catalogue_of(NEGATIVE, "embedded")
+    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
+    older = run(UseModel(desk, NEGATIVE), session, session.take("models"))
+    session.take("models")
+    assert list(older) == []
+    assert session.models is catalogue
 
 
 def test_a_photo_stays_with_the_model_that_began_it(save):
-    catalogue, session = catalogue_of(NEGATIVE), Session()
-    reads, path = Flow(catalogue), save(scene(10, 200))
-    list(reads.read(session, session.begin(path).turn))
+    catalogue = catalogue_of(NEGATIVE)
+    session, path = Session(catalogue), save(scene(10, 200))
+    session.begin(path)
+    list(run(ReadPhoto(), session, session.turn(READ)))
     session.models = catalogue.of(NEGATIVE)
     assert session.models.wait(PATIENCE)
-    *_, same = reads.read(session, session.pick(1).turn)
+    session.pick(1)
+    *_, same = run(ReadPhoto(), session, session.turn(READ))
     assert label_of(200) in same["prediction"]
-    *_, again = reads.read(session, session.begin(path).turn)
+    session.begin(path)
+    *_, again = run(ReadPhoto(), session, session.turn(READ))
     assert label_of(245) in again["prediction"]
 
 
 def test_a_card_brings_no_pictures_and_no_html(folder, tmp_path):
-    desk, session = Desk(catalogue_of(f"timm:{folder}"), tmp_path), Session()
+    catalogue = catalogue_of(f"timm:{folder}")
+    desk, session = Desk(catalogue, tmp_path), Session(catalogue)
     session.opened = f"timm:{folder}"
-    card = desk.shown(session)[2]
+    card = desk.draw(session)["card"]
     assert card.strip() == "# A card"
 
 

@@ -15,11 +15,12 @@ from PIL import Image
 
 from ferce.images import ImageError
 from ferce.reading.pipeline import Reader
-from ferce.ui.web.flows import explaining, streaming
-from ferce.ui.web.flows.streaming import Streams
-from ferce.ui.web.flows.watching import TAB, Watching
+from ferce.ui.web.flows import live
+from ferce.ui.web.flows.live import Explain, StartCamera, Streams
+from ferce.ui.web.flows.video import ReadClip
 from ferce.ui.web.loading import Models
-from ferce.ui.web.session import Session
+from ferce.ui.web.runner import run
+from ferce.ui.web.session import Clip, Session
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +61,22 @@ def sent(pixels):
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(pixels)).decode()
 
 
-def watch(models, path, seconds=60, session=None, turn=None):
-    session = session or Session()
-    return list(Watching(models, seconds).read(session, turn or session.take(TAB), path))
+def watching(models, path, seconds=60):
+    """A page and what changes on it while it reads a clip."""
+    session = Session(models)
+    session.clip = Clip(path)
+    return session, run(ReadClip(seconds), session, session.take("video"))
+
+
+def watch(models, path, seconds=60):
+    return list(watching(models, path, seconds)[1])
 
 
 # ---- a clip ----
 
 
 def test_a_clip_is_shown_part_by_part(models, smile):
-    steps = [step for step in watch(models, smile) if step]
+    steps = watch(models, smile)
     assert "<progress" in steps[0]["status"]
     assert "lanes" in next(step for step in steps if "moments" in step)
     last = steps[-1]
@@ -91,20 +98,17 @@ def test_clips_that_cannot_be_read_are_refused_calmly(models, smile, tmp_path, c
 
 
 def test_a_new_clip_ends_the_old_run(models, smile):
-    session = Session()
-    watching = Watching(models, 60)
-    steps = watching.read(session, session.take(TAB), smile)
+    session, steps = watching(models, smile)
     next(steps)
-    session.take(TAB)
+    session.take("video")
     assert list(steps) == []
 
 
 def test_stopping_keeps_what_was_read(models, smile):
-    session = Session()
-    steps = Watching(models, 60).read(session, session.take(TAB), smile)
+    session, steps = watching(models, smile)
     next(steps)
-    session.halt(TAB)
-    rest = [step for step in steps if step]
+    session.halt("video")
+    rest = list(steps)
     assert "Stopped" in rest[-1]["status"]
     assert "files" in rest[-1]
     assert "waiting" not in rest[-1]["moments"]
@@ -117,7 +121,7 @@ def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
     streams = Streams(itertools.count().__next__)
     name = streams.open(reader)
     for _ in range(3):
-        told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
+        told = live.answer(streams, {"stream": name, "image": sent(astronaut)})
     (face,) = told["faces"]
     assert (face["number"], face["label"], face["headline"]) == (1, "happy", "happiness")
     assert "mouth" in face["lit"]
@@ -133,7 +137,7 @@ def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
     streams = Streams(itertools.count(step=2).__next__)  # seconds from frame to frame
     name, numbers = streams.open(reader), []
     for _ in range(3):
-        told = streaming.answer(streams, {"stream": name, "image": sent(astronaut)})
+        told = live.answer(streams, {"stream": name, "image": sent(astronaut)})
         numbers += [face["number"] for face in told["faces"]]
     assert numbers == [1, 1, 1]
 
@@ -144,16 +148,16 @@ def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
 )
 def test_what_is_no_frame_is_refused(reader, image):
     with pytest.raises(ImageError):
-        streaming.decoded(image)
+        live.decode(image)
     streams = Streams()
-    told = streaming.answer(streams, {"stream": streams.open(reader), "image": image})
+    told = live.answer(streams, {"stream": streams.open(reader), "image": image})
     assert set(told) == {"problem"}
 
 
 def test_streams_are_known_by_name_only_and_bounded(reader):
     streams = Streams()
-    assert streaming.answer(streams, {"stream": "guess"})["ended"]
-    assert streaming.answer(streams, None)["ended"]
+    assert live.answer(streams, {"stream": "guess"})["ended"]
+    assert live.answer(streams, None)["ended"]
     names = [streams.open(reader) for _ in range(40)]
     assert len(streams) == 16
     assert streams.of(names[0]) is None
@@ -161,14 +165,26 @@ def test_streams_are_known_by_name_only_and_bounded(reader):
     assert streams.of(names[-1]) is None
 
 
-def test_a_moment_is_read_in_full(reader, astronaut):
-    steps = list(explaining.explain(reader, Session(), {"image": sent(astronaut)}))
+def explain(models, image):
+    session = Session(models)
+    return list(run(Explain({"image": image}), session, session.take("live")))
+
+
+def test_a_moment_is_read_in_full(models, astronaut):
+    steps = explain(models, sent(astronaut))
     shown = {name: value for step in steps for name, value in step.items()}
     assert "happiness" in shown["prediction"]
     assert "heat" in shown["where"]
     assert "cue" in shown["why"]
-    (sorry,) = list(explaining.explain(reader, Session(), {"image": "x"}))
+    (sorry,) = explain(models, "x")
     assert "no picture" in sorry["moment"]
+
+
+def test_the_camera_starts_with_the_name_of_its_stream(models):
+    streams, session = Streams(), Session(models)
+    (shown,) = run(StartCamera(streams), session, session.take("camera"))
+    name = shown["stream"].split('data-stream="')[1].split('"')[0]
+    assert streams.of(name) is not None
 
 
 # ---- in a browser ----

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable
 from ferce.explanation import heatmaps
-from ferce.models import clip, clip_heads, label_sentences
+from ferce.models import clip, clip_heads, prompts
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.clip_heads import ZeroShot
 from ferce.models.columns import Columns
@@ -71,7 +71,7 @@ def _learned() -> dict:
         vocab_size=500, special_tokens=["<|startoftext|>", "<|endoftext|>"], show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), end_of_word_suffix="</w>",
     )  # fmt: skip
-    corpus = [s.lower() for rows in label_sentences.table().values() for s in rows]
+    corpus = [s.lower() for rows in prompts.label_sentences().values() for s in rows]
     inner.train_from_iterator(corpus, trainer)
     learned = json.loads(inner.to_str())["model"]
     return {"vocab": learned["vocab"], "merges": [tuple(pair) for pair in learned["merges"]]}
@@ -113,7 +113,7 @@ def test_same_scores_as_plain_transformers(folders, family: str) -> None:
     folder = folders[family]
     network, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
     model = load(f"clip:{folder}?prompts=plain")
-    text = label_sentences.table("plain")
+    text = prompts.label_sentences("plain")
     crops = [one.crop for one in FACES]
     expected = []
     for label in COMPOUNDS:
@@ -147,9 +147,9 @@ def test_it_is_explained(folders, family: str, method: str) -> None:
         assert heats[0].method == "attention-relevance"
 
 
-@pytest.mark.parametrize("style", label_sentences.STYLES)
+@pytest.mark.parametrize("style", prompts.STYLES)
 def test_every_label_has_its_own_sentences(style: str) -> None:
-    table = label_sentences.table(style)
+    table = prompts.label_sentences(style)
     assert tuple(table) == COMPOUNDS
     seen = [sentence for rows in table.values() for sentence in rows]
     assert all("{" not in s and s.endswith(".") for s in seen)
@@ -159,7 +159,7 @@ def test_every_label_has_its_own_sentences(style: str) -> None:
 
 
 def test_sentences_name_what_the_face_does() -> None:
-    core, usual, named = label_sentences.sentences("happily surprised", "units")
+    core, usual, named = prompts.sentences("happily surprised", "units")
     assert core == (
         "a photo of a face: the inner brows are raised, the outer brows are raised, the lip "
         "corners are pulled up into a smile and the lips are parted."
@@ -167,7 +167,7 @@ def test_sentences_name_what_the_face_does() -> None:
     assert "the jaw is dropped" in usual
     assert "happily surprised" in named
     with pytest.raises(ValueError, match="prompts must be one of"):
-        label_sentences.sentences("happily surprised", "poetry")
+        prompts.sentences("happily surprised", "poetry")
 
 
 def test_choice_of_sentences_changes_the_answer(folders) -> None:

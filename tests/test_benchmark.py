@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,8 +42,9 @@ from ferce.evaluation.leaderboard import (
     LeaderboardError,
 )
 from ferce.evaluation.pictures import FILE
-from ferce.evaluation.shards import Crew
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Table
+from ferce.evaluation.shards import Distributed
+from ferce.models.prompts import PromptLog
 from train import benchmark as script
 
 ROOT = Path(__file__).parents[1]
@@ -121,10 +121,12 @@ class Half(Grey):
         return told
 
 
-def bench(spec, folder, crew=None, **more):
+def bench(spec, folder, distributed=None, **more):
     plan = Plan(data=spec, detect="no", draws=50, **more)
     tools = Tools(folder / "cache", shown=False)
-    return benchmark.Bench(plan, folder / "out", tools, crew or Crew(), "cpu", "python this")
+    return benchmark.Bench(
+        plan, folder / "out", tools, distributed or Distributed(), "cpu", "python this"
+    )
 
 
 def test_models_side_by_side(measured):
@@ -194,7 +196,7 @@ def test_a_killed_model_goes_on_within_its_shard(spec, tmp_path, models, monkeyp
 
 @given(count=st.integers(0, 40), world=st.integers(1, 5), size=st.integers(1, 9))
 def test_every_picture_is_of_one_process(count, world, size):
-    parts = [list(Crew(rank, world).shards(range(count), size)) for rank in range(world)]
+    parts = [list(Distributed(rank, world).shards(range(count), size)) for rank in range(world)]
     pieces = dict(piece for part in parts for piece in part)
     assert sum(len(part) for part in parts) == len(pieces) == -(-count // size)
     assert [i for number in sorted(pieces) for i in pieces[number]] == list(range(count))
@@ -209,8 +211,10 @@ def test_processes_make_the_table_of_one(spec, tmp_path, monkeypatch):
             if rank:
                 with pytest.raises(EvaluationError, match=r"has 0 pictures of 8: run the same"):
                     shards.join(folder, 42)
-            crew = Crew(rank, world)
-            shards.measure(one.plan, shards.Pace(Grey()), folder, one.tools, crew, 42)
+            distributed = Distributed(rank, world)
+            shards.measure(
+                one.plan, shards.TimedClassifier(Grey()), folder, one.tools, distributed, 42
+            )
         tables.append(shards.join(folder, 42).path.read_bytes())
     assert tables[0] == tables[1]
     assert len(list(Table(tmp_path / "1" / FILE, shards.pictures.COLUMNS).rows())) == 42
@@ -222,7 +226,9 @@ def test_a_shard_of_other_pictures_is_refused(spec, tmp_path, monkeypatch):
     table = Table(tmp_path / "out/shards/00000.csv", shards.pictures.COLUMNS)
     table.append([{"name": row.name, "status": "read"}])
     with pytest.raises(EvaluationError, match="which the data does not have there"):
-        shards.measure(one.plan, shards.Pace(Grey()), tmp_path / "out", one.tools, Crew(), 42)
+        shards.measure(
+            one.plan, shards.TimedClassifier(Grey()), tmp_path / "out", one.tools, Distributed(), 42
+        )
 
 
 def checks_of(spec, tmp_path):
@@ -312,19 +318,19 @@ def test_the_probe_draws_evenly_from_many(spec):
 class Asked(Grey):
     """Reads words; `leak` puts the true label into them."""
 
-    settings = SimpleNamespace(template="plain")
+    template = "plain"
 
     def __init__(self, leak):
         super().__init__()
-        self.leak = leak
+        self.leak, self.log = leak, PromptLog()
 
-    def encode(self, crops, texts):
-        return texts
+    def recording(self):
+        return self.log.recording()
 
     def scores(self, faces):
         told = super().scores(faces)
-        for face, k in zip(faces, told.classes.argmax(1), strict=True):
-            self.encode([face.crop], [f"Is it {COMPOUNDS[k]}?" if self.leak else "What is it?"])
+        for k in told.classes.argmax(1):
+            self.log.note([f"Is it {COMPOUNDS[k]}?" if self.leak else "What is it?"])
         return told
 
 
@@ -337,7 +343,9 @@ def test_prompts_that_name_the_true_label_are_found(spec, tmp_path, leak):
     found = leakage.of_prompts(model, items, "chat:x")
     assert found.verdict == (FAILED if leak else PASSED), found.told
     assert ("gives the true label away" in found.told) == leak
-    assert "encode" not in vars(model)  # nobody listens any more
+    with model.recording() as later:
+        pass
+    assert later == []  # a record ends with its context
 
 
 def test_control_runs_must_be_at_chance(spec, tmp_path, models):

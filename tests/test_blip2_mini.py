@@ -11,7 +11,7 @@ from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.types import Prediction
 from ferce.models import hub, load_classifier, load_voice, prompts
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm import blip2_mini
+from ferce.models.vlm import packaged
 from ferce.training.language.export import origin
 from ferce.training.language.plan import LanguagePlan
 
@@ -34,9 +34,9 @@ def test_plain_peft_says_the_same(model, smiling):
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    base = AutoModelForImageTextToText.from_pretrained(blip2_mini.PACKAGED)
-    plain = PeftModel.from_pretrained(base, blip2_mini.ADAPTER).eval()
-    processor = AutoProcessor.from_pretrained(blip2_mini.ADAPTER)
+    base = AutoModelForImageTextToText.from_pretrained(packaged.BLIP2_BASE)
+    plain = PeftModel.from_pretrained(base, packaged.BLIP2_ADAPTER).eval()
+    processor = AutoProcessor.from_pretrained(packaged.BLIP2_ADAPTER)
     asked = prompts.QUESTIONNAIRE[7]
     inputs = processor(
         images=Image.fromarray(smiling.crop),
@@ -50,17 +50,17 @@ def test_plain_peft_says_the_same(model, smiling):
 
 
 def test_no_file_is_large_and_none_is_a_pickle():
-    files = [*blip2_mini.PACKAGED.iterdir(), *blip2_mini.ADAPTER.iterdir()]
+    files = [*packaged.BLIP2_BASE.iterdir(), *packaged.BLIP2_ADAPTER.iterdir()]
     assert max(path.stat().st_size for path in files) < 10_000_000
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md"}
 
 
 def test_it_is_the_base_of_a_fine_tuning_without_arguments():
     base = origin(LanguagePlan())
-    assert (base.folder, base.name) == (blip2_mini.PACKAGED, "ferce/weights/blip2-mini")
-    told = json.loads((blip2_mini.ADAPTER / "ferce.json").read_text())
-    assert told["base_fingerprint"] == base.fingerprint == hub.fingerprint(blip2_mini.PACKAGED)
-    config = json.loads((blip2_mini.ADAPTER / "adapter_config.json").read_text())
+    assert (base.folder, base.name) == (packaged.BLIP2_BASE, "ferce/weights/blip2-mini")
+    told = json.loads((packaged.BLIP2_ADAPTER / "ferce.json").read_text())
+    assert told["base_fingerprint"] == base.fingerprint == hub.fingerprint(packaged.BLIP2_BASE)
+    config = json.loads((packaged.BLIP2_ADAPTER / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == base.name
     assert None not in config.values()  # which an older peft might not know
 
@@ -70,7 +70,7 @@ def test_an_adapter_can_name_the_base_by_a_hub_id():
 
 
 def test_an_adapter_of_ones_own_takes_the_place_of_the_packaged_one(tmp_path, smiling):
-    own = shutil.copytree(blip2_mini.ADAPTER, tmp_path / "own")
+    own = shutil.copytree(packaged.BLIP2_ADAPTER, tmp_path / "own")
     assert load_classifier(f"blip2-mini:{own}").name == f"blip2-mini:{own}"
     (own / "ferce.json").write_text(json.dumps({"base_fingerprint": "0" * 16}))
     with pytest.raises(CheckpointError, match="belongs to the base"):

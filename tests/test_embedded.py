@@ -15,13 +15,12 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
-from ferce.facs.decision import decide
 from ferce.facs.prototypes import ACTIVE
 from ferce.models import embedded, landmark_features, prior
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
-from ferce.reading.pipeline import measured
+from ferce.reading.pipeline import predict
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,8 @@ def test_a_smile_is_happiness_alone(model, smiling):
     assert scores.single[0].argmax() == 0
     assert scores.single[0, 0] > 0.9
     assert scores.neutral[0] < 0.05
-    told = decide(scores, 0, measured(smiling, scores, 0), model.name)
+    (reading,) = predict(model, [smiling])
+    told = reading.prediction
     assert (told.state, told.label) == ("basic", "happy")
     assert scores.classes.sum() == pytest.approx(1)
     assert scores.calibrated

@@ -17,8 +17,8 @@ from ferce.evaluation.classification import FEW
 from ferce.evaluation.faces import Tools
 from ferce.evaluation.metrics_file import Measurements
 from ferce.evaluation.pictures import FILE
+from ferce.evaluation.result import summary
 from ferce.evaluation.run import fresh
-from ferce.evaluation.summary import table
 
 ROOT = Path(__file__).parents[1]
 FAST = {"detect": "no", "draws": 30}
@@ -59,7 +59,7 @@ def test_a_perfect_model(tmp_path, tools, spec, monkeypatch):
     assert {"numpy", "scipy"} <= set(told["evaluation"]["versions"])
     for name in ("confusion.png", "confusion_counts.png", "reliability.png"):
         assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
-    assert "| accuracy | 1.000 | 1.000 to 1.000 |" in table(told, "test")
+    assert "| accuracy | 1.000 | 1.000 to 1.000 |" in summary(told, "test")
 
 
 def test_what_cannot_be_read_is_listed_and_wrong(tmp_path, tools, spec, monkeypatch):
@@ -97,7 +97,7 @@ def test_data_without_compounds(tmp_path, tools, monkeypatch):
     assert "macro_f1" not in block
     assert block["components"]["basic_faces"] == 1
     assert block["components"]["neutral_recall"] == 0
-    text = table(told, "test")
+    text = summary(told, "test")
     assert "none shows a compound" in text
     assert "| faces of one emotion: named alone | 0.000 |" in text
     assert not (tmp_path / "out/confusion.png").exists()

@@ -5,8 +5,8 @@ import json
 import pytest
 from test_evaluation_units import row
 
-from ferce.evaluation import groups
-from ferce.evaluation.summary import grouped
+from ferce.evaluation import slices
+from ferce.evaluation.result import grouped
 
 
 def of(name, sex, age, shown, seen, decided=""):
@@ -24,7 +24,7 @@ def people():
 
 
 def test_each_group_has_its_own_figures():
-    told = groups.figures(people())
+    told = slices.by_people(people())
     assert told["sex"]["female"] == {
         "faces": 20,
         "unit_f1": 1.0,
@@ -39,11 +39,11 @@ def test_each_group_has_its_own_figures():
 
 def test_where_no_group_is_told_there_is_none():
     rows = [one | {"attributes": "{}"} for one in people()]
-    assert groups.figures(rows) == {}
-    assert groups.figures([]) == {}
+    assert slices.by_people(rows) == {}
+    assert slices.by_people([]) == {}
 
 
 def test_groups_stand_in_the_table():
-    told = list(grouped(groups.figures(people())))
+    told = list(grouped(slices.by_people(people())))
     assert "| sex male, 10 faces: F1 of action units | 0.667 |  |  |" in told
     assert len(told) == 12

@@ -8,10 +8,10 @@ from network_fixtures import SIDE, Network, spot, spots, taught, tiny_vit
 
 from ferce.core.labels import COMPOUNDS
 from ferce.evaluation import Plan, heat, metrics
-from ferce.evaluation.curves import areas, random_map
-from ferce.evaluation.network import Network as Opened
+from ferce.evaluation.heat_scores import Network as Opened
+from ferce.evaluation.heat_scores import areas, random_map
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Table
 from ferce.explanation import heatmaps
 from ferce.explanation.heatmaps import road, sanity
 
@@ -116,6 +116,9 @@ def heat_quality():
 
 
 def test_intervals_of_what_was_never_measured_are_none():
-    nothing = metrics.mean(np.array([np.nan]), np.array(["a"]), 10, 0)
+    nothing = metrics.mean(np.array([np.nan]), metrics.Resampling(np.array(["a"]), 10))
     assert nothing == {"value": None, "interval": None, "n": 0}
-    assert metrics.share(np.zeros(2), np.zeros(2), np.arange(2), 10, 0)["value"] is None
+    assert (
+        metrics.share(np.zeros(2), np.zeros(2), metrics.Resampling(np.arange(2), 10))["value"]
+        is None
+    )

@@ -13,8 +13,8 @@ from PIL import Image
 from test_backend_clip import build_clip, build_siglip
 
 from ferce.evaluation import Plan, metrics, similarity, texts
+from ferce.evaluation.plan import Table
 from ferce.evaluation.similarity import PREFIX, ClipScorer, SentenceEncoder, clip_score
-from ferce.evaluation.table import Table
 from ferce.explanation.text.mentions import Mentions, compare
 from ferce.models.hub import CheckpointError
 
@@ -115,13 +115,14 @@ def test_faces_that_are_not_found_are_listed(tmp_path):
     from evaluation_fixtures import Grey, write_data
 
     from ferce.evaluation.faces import Tools
+    from ferce.reading.pipeline import Reader
 
     spec = write_data(tmp_path, per_class=1)
     rows = [json.loads(x) for x in (tmp_path / "table.jsonl").read_text().splitlines()]
     rows = [row | {"action_units": [{"unit": 12, "intensity": 1.0}]} for row in rows[:3]]
     (tmp_path / "table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     table = texts.measure(
-        Plan(data=spec), (Grey(), None), tmp_path, Tools(tmp_path / "cache", shown=False)
+        Plan(data=spec), Reader(Grey()), tmp_path, Tools(tmp_path / "cache", shown=False)
     )
     found = texts.figures(table, Plan())
     assert (found["texts"], found["lost"]) == (0, 3)  # grey squares show no face

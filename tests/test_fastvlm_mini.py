@@ -11,7 +11,7 @@ from ferce.core.types import Prediction
 from ferce.models import load_voice, prompts
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
-from ferce.models.vlm import fastvlm_mini
+from ferce.models.vlm import packaged
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def test_plain_transformers_says_the_same(model, smiling):
     """As the card tells to load it."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    plain = AutoModelForImageTextToText.from_pretrained(fastvlm_mini.PACKAGED).eval()
-    processor = AutoProcessor.from_pretrained(fastvlm_mini.PACKAGED)
+    plain = AutoModelForImageTextToText.from_pretrained(packaged.FASTVLM_FOLDER).eval()
+    processor = AutoProcessor.from_pretrained(packaged.FASTVLM_FOLDER)
     picture = {"type": "image", "image": Image.fromarray(smiling.crop)}
     turn = [picture, {"type": "text", "text": prompts.QUESTIONNAIRE[7]}]
     inputs = processor.apply_chat_template(
@@ -44,7 +44,7 @@ def test_plain_transformers_says_the_same(model, smiling):
 
 
 def test_no_file_is_large_and_none_is_a_pickle():
-    files = list(fastvlm_mini.PACKAGED.iterdir())
+    files = list(packaged.FASTVLM_FOLDER.iterdir())
     assert max(path.stat().st_size for path in files) < 10_000_000
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md"}
 
@@ -52,4 +52,4 @@ def test_no_file_is_large_and_none_is_a_pickle():
 def test_another_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
     with pytest.raises(CheckpointError):
-        fastvlm_mini.load(Spec("fastvlm-mini", str(tmp_path)), "cpu")
+        packaged.load(Spec("fastvlm-mini", str(tmp_path)), "cpu")

@@ -141,7 +141,7 @@ def test_regions_that_are_empty_or_fill_the_picture():
     assert drawing.draw_regions(flat(), {"chin": every}).shape == (64, 64, 3)
 
 
-# ---- bars, boxes, sheets ----
+# ---- bars, files ----
 
 
 def bar_length(picture, row):
@@ -159,35 +159,6 @@ def test_bars_are_as_long_as_the_probabilities():
     assert bar_length(picture, rows[5]) == 0  # the gap before the components
     happy = known.prediction(share=0.5).components["happy"]
     assert bar_length(picture, rows[6]) == pytest.approx(happy * full, abs=2)
-
-
-def test_faces_are_boxed_where_they_are():
-    photo = flat(200, 400)
-    drawn = drawing.draw_faces(photo, [known.face()], chosen=0)
-    changed = (drawn != photo).any(-1)
-    assert changed[80, 200]
-    assert changed[200, 100]
-    assert not changed[200, 200]
-    assert (photo == 200).all()
-
-
-def test_boxes_beyond_the_photo_and_no_faces():
-    wild = known.face(box=(-50.0, -50.0, 900.0, 900.0), problem="too near")
-    assert drawing.draw_faces(flat(), [wild]).shape == (64, 64, 3)
-    assert (drawing.draw_faces(flat(), []) == 128).all()
-
-
-def test_sheet_holds_each_picture():
-    pictures = [flat(10), flat(90, 200), np.full((20, 80, 3), 170, np.uint8)]
-    sheet = drawing.draw_sheet(pictures, ["a", "b " * 300, ""], columns=2, side=100)
-    assert [(sheet == value).all(-1).sum() for value in (10, 90)] >= [10_000, 10_000]
-    assert (sheet == 170).all(-1).sum() >= 100 * 25
-    assert sheet.shape[1] == 2 * 108 + 8
-
-
-def test_sheet_needs_a_caption_each():
-    with pytest.raises(ValueError, match="1 pictures and 0 captions"):
-        drawing.draw_sheet([flat()], [])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from contextlib import ExitStack
 from html.parser import HTMLParser
 
 import jsonschema
@@ -19,6 +20,7 @@ from ferce.core.types import Cue, Explanation, Report
 from ferce.facs.action_units import UNITS
 from ferce.report.face import escape, marked
 from ferce.report.files import opened, problem
+from ferce.report.formats import entries, sink
 from ferce.report.page import HtmlWriter
 from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter
 from ferce.report.text import TextWriter, headline, plain, to_text
@@ -36,6 +38,17 @@ def every_kind():
         known.report("two.jpg", readings=(known.reading(), known.reading(1))),
         known.failed(),
     ]
+
+
+def write(name, reports, target):
+    """Write reports in a format, as the command line does."""
+    with ExitStack() as stack:
+        writer = sink(name, stack.enter_context(opened(target)), MODELS)
+        if name == "html":
+            stack.enter_context(writer)
+        for one in reports:
+            writer.put(entries(one, [name])[name])
+        writer.finish()
 
 
 # ---- JSON ----
@@ -115,7 +128,7 @@ def test_a_bare_reading_keeps_every_key_with_null():
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_streamed_json_equals_the_object(tmp_path, count):
     reports = every_kind()[:count]
-    report.write_json(iter(reports), MODELS, tmp_path / "out.json")
+    write("json", iter(reports), tmp_path / "out.json")
     text = (tmp_path / "out.json").read_text("utf-8")
     assert json.loads(text) == report.to_json(reports, MODELS)
     assert text.endswith("}\n")
@@ -123,7 +136,7 @@ def test_streamed_json_equals_the_object(tmp_path, count):
 
 def test_json_never_writes_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        report.write_json([known.report(seconds=math.nan)], MODELS, tmp_path / "out.json")
+        write("json", [known.report(seconds=math.nan)], tmp_path / "out.json")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,10 +166,10 @@ def test_a_link_stays_a_link_and_a_device_is_written_straight(tmp_path):
 
 def test_odd_bytes_of_a_file_name_survive_in_json(tmp_path):
     name = "bad\udcff.jpg"  # the byte 0xff, as os.fsdecode gives it
-    report.write_json([Report(name, error="x")], {}, tmp_path / "out.json")
+    write("json", [Report(name, error="x")], tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text("utf-8"))["photos"][0]["photo"] == name
-    report.write_csv([Report(name, error="x")], tmp_path / "out.csv")
-    report.write_html([Report(name, error="x")], {}, tmp_path / "out.html")
+    write("csv", [Report(name, error="x")], tmp_path / "out.csv")
+    write("html", [Report(name, error="x")], tmp_path / "out.html")
 
 
 @pytest.mark.parametrize(
@@ -415,7 +428,7 @@ def test_page_in_a_browser(tmp_path, width, scheme):
     """Nothing is asked of the network, nothing complains, nothing sticks out at the side."""
     playwright = pytest.importorskip("playwright.sync_api")
     target = tmp_path / "page.html"
-    report.write_html([*every_kind(), known.report(EVIL + "x" * 200)], MODELS, target)
+    write("html", [*every_kind(), known.report(EVIL + "x" * 200)], target)
     asked, said = [], []
     with playwright.sync_playwright() as play:
         browser = play.chromium.launch(

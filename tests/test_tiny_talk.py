@@ -11,7 +11,7 @@ from tiny_fixtures import aligned, sample, units
 from ferce.core.labels import COMPOUNDS
 from ferce.models import prompts
 from ferce.models.spec import Spec
-from ferce.models.vlm import fastvlm_mini
+from ferce.models.vlm import packaged
 from ferce.training.mini import album, chat, code, package, recipe, stages, talk
 from ferce.training.mini.stage import Schedule
 from ferce.training.progress import TrainingError
@@ -130,7 +130,7 @@ def test_from_albums_to_a_folder_that_answers(plan):
     assert max(path.stat().st_size for path in out.iterdir()) < 10_000_000
     told = package.measure_chat(plan, package.Packaged(out), "val")
     assert 0 <= told["renders"]["label_accuracy"] <= 1
-    voice = fastvlm_mini.load(Spec("fastvlm-mini", str(out)), "cpu")
+    voice = packaged.load(Spec("fastvlm-mini", str(out)), "cpu")
     assert voice.name == f"fastvlm-mini:{out}"
     tower = voice.network.model.vision_tower.timm_model.state_dict()
     fresh = recipe.open_chat(

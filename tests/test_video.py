@@ -22,9 +22,8 @@ from ferce.reading.video import (
     Smoother,
     Tracker,
     VideoError,
-    document,
+    formats,
     smooth,
-    table,
 )
 from ferce.reading.video.expression import Expression, mean
 from ferce.reading.video.frames import is_video, open_clip
@@ -318,7 +317,7 @@ def test_a_clip_without_a_face(tmp_path, reader):
     path = clips.write(tmp_path / "a.mp4", grey(5, (320, 240)))
     timeline = video.read(path, reader)
     assert (timeline.tracks, timeline.moments, timeline.faceless) == ((), (), 5)
-    assert document.clip_to_json(timeline)["tracks"] == []
+    assert formats.clip_to_json(timeline)["tracks"] == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -344,14 +343,14 @@ def test_a_plot_of_nobody_is_refused(tmp_path, reader):
 
 def test_the_table_has_one_row_a_frame_a_face(timeline):
     file = io.StringIO()
-    table.write_rows([timeline], file)
+    formats.write_rows([timeline], file)
     rows = list(csv.DictReader(io.StringIO(file.getvalue())))
     assert len(rows) == 12
-    assert tuple(rows[0]) == table.COLUMNS
+    assert tuple(rows[0]) == formats.COLUMNS
     assert rows[0]["label"] == "happy"
     assert float(rows[3]["AU12"]) > 0.8
     assert float(rows[3]["AU6"]) > 0.3  # the packaged classifier tells it, MediaPipe cannot
-    heads = [name for name in table.COLUMNS if name.startswith("raw_") and "AU" not in name]
+    heads = [name for name in formats.COLUMNS if name.startswith("raw_") and "AU" not in name]
     shares = [float(rows[0][name]) for name in heads[:14]]
     assert sum(shares) == pytest.approx(1, abs=2e-3)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ferce.core.labels import BASICS, COMPOUNDS, component_probabilities, components
+from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, components
 from ferce.core.types import Face, Prediction, Scores, UnitEvidence
 from ferce.facs.prototypes import UNITS
 
@@ -71,7 +71,7 @@ def prediction(label: str | None, state: str | None = None, share: float = 0.7) 
         label,
         dict(zip(COMPOUNDS, row.tolist(), strict=True)),
         (COMPOUNDS[int(row.argmax())],),
-        dict(zip(BASICS, component_probabilities(row).tolist(), strict=True)),
+        dict(zip(BASICS, (row @ MEMBERSHIP).tolist(), strict=True)),
         reason="Made for a test.",
     )
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from ferce import data, images
 from ferce.models import forms, hub
-from ferce.models.vlm import blip2_mini
+from ferce.models.vlm import packaged
 
 
 def speed(chosen: argparse.Namespace) -> Any:
@@ -74,7 +74,7 @@ def scoring(chosen: argparse.Namespace) -> Any:
 
 def training(chosen: argparse.Namespace) -> Any:
     """Compare the fine-tuning of `train/finetune_blip2.py` with the plain recipe."""
-    if chosen.base != blip2_mini.KIND:
+    if chosen.base != packaged.BLIP2:
         hub.local(chosen.base)
     from ferce.training.language.plan import LanguagePlan
     from ferce.training.language.throughput import compare
@@ -94,17 +94,17 @@ def accuracy(chosen: argparse.Namespace) -> Any:
     from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan
-    from ferce.evaluation.shards import Crew
+    from ferce.evaluation.shards import Distributed
 
     names = ("data", "split", "detect", "draws", "seed")
     plan = Plan(**{name: getattr(chosen, name) for name in names})
     tools = Tools(chosen.cache or default_cache(), chosen.jobs, not chosen.quiet)
-    crew = Crew.join(chosen.device)
+    distributed = Distributed.join(chosen.device)
     command = shlex.join(["python", "train/benchmark.py", *sys.argv[1:]])
-    bench = benchmark.Bench(plan, chosen.output, tools, crew, chosen.device, command)
-    if chosen.fresh and crew.first:
+    bench = benchmark.Bench(plan, chosen.output, tools, distributed, chosen.device, command)
+    if chosen.fresh and distributed.first:
         benchmark.fresh(chosen.output, chosen.models)
-    crew.gather(None)
+    distributed.gather(None)
     board = benchmark.accuracy(bench, chosen.models)
     if board is None:
         return None

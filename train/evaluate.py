@@ -24,7 +24,7 @@ from ferce import models
 from ferce.core.types import ReadingError
 from ferce.data import DataError
 from ferce.data.record import SPLITS
-from ferce.evaluation import EvaluationError, Plan, evaluate, result, summary, usage
+from ferce.evaluation import EvaluationError, Plan, evaluate, result, usage
 from ferce.evaluation.faces import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
@@ -125,7 +125,7 @@ def main() -> None:
             result.record(metrics[plan.split], plan.split, arguments.record)
     except (EvaluationError, DataError, CheckpointError, ReadingError) as error:
         sys.exit(f"evaluate: {error}")
-    print(summary.table(metrics, plan.split))
+    print(result.summary(metrics, plan.split))
     print(f"\nwritten to {output}")
 
 

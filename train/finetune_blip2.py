@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.models.vlm import blip2_mini
+from ferce.models.vlm import packaged
 from ferce.training import options, progress, usage
 from ferce.training.language.plan import LanguagePlan
 
@@ -36,8 +36,8 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
     val = metrics["val"]
     named = {"val": "macro-F1", "val_loss": "loss", "val_rouge_l": "ROUGE-L"}
     figures = ", ".join(f"{text} {val[name]:.3f}" for name, text in named.items() if name in val)
-    packaged = metrics["base"] == blip2_mini.NAME
-    spec = f"{blip2_mini.KIND}:{output}" if packaged else f"blip2:{metrics['base']}+{output}"
+    ours = metrics["base"] == packaged.BLIP2_NAME
+    spec = f"{packaged.BLIP2}:{output}" if ours else f"blip2:{metrics['base']}+{output}"
     return (
         f"val {figures} in epoch {metrics['best_epoch'] + 1}; "
         f"{metrics['seconds']:.0f} s on {metrics['machine']['device']}\n"

@@ -55,7 +55,7 @@ _ADVERBS = {
 
 
 def components(label: str) -> tuple[str, ...]:
-    """The basic emotions that a label holds: two for a compound, one for a basic, or none."""
+    """List the basic emotions that a label holds: two for a compound, one for a basic, or none."""
     if label == NEUTRAL:
         return ()
     if label in BASICS:
@@ -77,20 +77,8 @@ def _membership() -> NDArray[np.float64]:
 MEMBERSHIP: NDArray[np.float64] = _membership()
 
 
-def component_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """P(basic) = sum of the compounds that hold it.
-
-    Args:
-        probabilities: (..., 14), rows sum to 1, in the order of `COMPOUNDS`.
-
-    Returns:
-        (..., 6) in the order of `BASICS`; a row sums to 2, as every compound holds two emotions.
-    """
-    return np.asarray(np.asarray(probabilities, np.float64) @ MEMBERSHIP)
-
-
 def parse(name: str) -> str:
-    """The label meant by `name`, whatever its case, hyphens or underscores.
+    """Parse the label meant by `name`, whatever its case, hyphens or underscores.
 
     Raises:
         ValueError: the name is no compound, no basic and not neutral; the message lists them.
@@ -102,7 +90,7 @@ def parse(name: str) -> str:
 
 
 def unknown(name: str) -> str:
-    """The error text for a name that is not a label, with the nearest ones first."""
+    """Write the error for a name that is not a label, with the nearest ones first."""
     known = [*COMPOUNDS, *BASICS, NEUTRAL]
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     hint = f" Did you mean {near[0]!r}?" if near else ""

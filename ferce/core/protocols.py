@@ -1,6 +1,7 @@
-"""The verbs: what a detector, a classifier, an explainable network and a voice must do."""
+"""The protocols: what a detector, a classifier, a voice and their optional abilities must do."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,16 +13,21 @@ from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds and aligns faces."""
+    """A part that finds and aligns faces."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB photograph, largest first; empty when there is none."""
+        """Find the faces of a (H, W, 3) uint8 RGB photo, largest first; empty without one."""
         ...
 
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Scores faces against the 14 compounds."""
+    """A model that scores faces against the 14 compounds."""
 
     @property
     def name(self) -> str:
@@ -29,7 +35,7 @@ class Classifier(Protocol):
         ...
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face, batched inside; a row does not depend on its batch mates."""
+        """Score faces, one row each, batched inside; a row does not depend on its batch mates."""
         ...
 
 
@@ -40,7 +46,8 @@ class View:
     `inputs` turns faces into a tensor (N, 3, H, W) that `module` maps to (N, K) scores; `index`
     gives the column of a label; `layer` is the module whose activations carry the map and `reshape`
     turns them into (N, C, h, w) (None where they are so already). `part` is the share of the crop's
-    side, about its centre, that the inputs keep.
+    side, about its centre, that the inputs keep. `complete` is False where the classifier decides
+    by evidence that does not pass through `module` as well.
     """
 
     module: Any
@@ -50,14 +57,15 @@ class View:
     index: Callable[[str], int]
     reshape: Callable[[Any], Any] | None = None
     part: float = 1.0
+    complete: bool = True
 
 
 @runtime_checkable
 class Explainable(Protocol):
-    """A classifier whose gradients can be looked at."""
+    """A classifier whose network is open to gradients."""
 
     def view(self) -> View:
-        """The network as Grad-CAM needs it."""
+        """Open the network for Grad-CAM."""
         ...
 
 
@@ -66,13 +74,13 @@ class Attentive(Protocol):
     """A classifier whose queries attend to places of the picture, as a Q-Former's do."""
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """(N, h, w) attention >= 0 of each place; it belongs to no label."""
+        """Compute (N, h, w) attention >= 0 of each place; it belongs to no label."""
         ...
 
 
 @runtime_checkable
 class Voice(Protocol):
-    """Answers questions about a face and explains a prediction."""
+    """A model that answers questions about a face and explains a prediction."""
 
     @property
     def name(self) -> str:
@@ -80,9 +88,61 @@ class Voice(Protocol):
         ...
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, batched inside."""
+        """Answer each question, in order, batched inside."""
         ...
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label; joined they are the text."""
+        """Explain the *predicted* label, piece by piece; joined, the pieces are the text."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A part that holds threads or connections."""
+
+    def close(self) -> None:
+        """Release them."""
+        ...
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """A model that may run on another machine."""
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether the cropped faces are sent there."""
+        ...
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A model that computes on a device of its own."""
+
+    @property
+    def device(self) -> object:
+        """The device; as text "cpu", "cuda:0" ..."""
+        ...
+
+
+@runtime_checkable
+class FreeText(Protocol):
+    """A classifier that also names the compound in its own words."""
+
+    def named(self, faces: Sequence[Face]) -> list[str]:
+        """Name the compound of each face in generated text, or "unparsed"."""
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A model that is asked in words."""
+
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        ...
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record the prompts sent to the model while the context is open."""
         ...

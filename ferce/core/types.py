@@ -1,4 +1,4 @@
-"""The nouns: frozen values that check themselves at the boundary; behaviour lives elsewhere."""
+"""The values: frozen dataclasses that check themselves; behaviour lives elsewhere."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
 
 
 class ReadingError(RuntimeError):
-    """A face could not be read for a reason outside ferce, such as a silent server."""
+    """An error from outside ferce that keeps a face from being read, such as a silent server."""
 
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -45,7 +45,7 @@ def _require_unit(value: float, name: str) -> None:
 
 @dataclass(frozen=True)
 class UnitEvidence:
-    """What a sensor saw of one action unit.
+    """Evidence of one action unit by one sensor.
 
     `intensity` 0 (absent) to 1 (as strong as faces show it); `confidence` 0 (this sensor cannot
     tell) to 1 (sure). `left` and `right` are intensities of the person's two sides, None for units
@@ -83,7 +83,7 @@ Units = Mapping[int, UnitEvidence]
 
 @dataclass(frozen=True)
 class Quality:
-    """How readable a face is.
+    """Measures of how readable a face is.
 
     `size` is the larger side of the mesh in photo pixels, `sharpness` see `faces.sharpness`; head
     pose in degrees: yaw > 0 faces the picture's right, pitch > 0 looks up, roll > 0 leans clockwise
@@ -113,7 +113,7 @@ class Face:
         quality: None for a crop that came without detection.
         problem: why this face must not be read, one sentence; None when it may.
         hidden: region -> share 0..1 of it that was covered after the face was measured, for models
-            that read the measures; empty for a face as it was found.
+            that read the measures; empty for an unchanged face.
     """
 
     crop: Pixels
@@ -153,7 +153,7 @@ class Face:
         return int(self.crop.shape[0])
 
     def shown(self, region: str) -> float:
-        """How far a measure of a region still counts, 1 to 0: 0 where half of it is covered."""
+        """Weigh a measure of a region from 1 to 0: 0 where half of it is covered."""
         return max(0.0, 1.0 - 2.0 * self.hidden.get(region, 0.0))
 
     @property
@@ -166,13 +166,13 @@ class Face:
         )
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
+        """Copy the face with some fields changed."""
         return dataclasses.replace(self, **changes)
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a classifier says of N faces.
+    """The scores of N faces by a classifier.
 
     Attributes:
         classes: (N, 14), rows sum to 1, order of `labels.COMPOUNDS`.
@@ -209,8 +209,19 @@ class Scores:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def row(self, i: int) -> Self:
+        """Take the scores of face `i` alone."""
+        rows = slice(i, i + 1)
+        return dataclasses.replace(
+            self,
+            classes=self.classes[rows],
+            neutral=None if self.neutral is None else self.neutral[rows],
+            single=None if self.single is None else self.single[rows],
+            units=None if self.units is None else self.units[rows],
+        )
+
     def of(self, label: str) -> NDArray[np.float64]:
-        """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
+        """Take the (N,) probability of a compound, a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
             return self.classes[:, COMPOUNDS.index(label)]
         if label in BASICS:
@@ -263,7 +274,7 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Heatmap:
-    """Where a model looks for one label.
+    """A map of where a model looks for one label.
 
     `values` is (S, S) float32 >= 0 in crop pixels, raw: never stretched, all zero when nothing
     spoke for the label. `regions` is the share of the heat in each named region, 0..1; shares
@@ -325,7 +336,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a voice said about a prediction, with its cues in the order of the text."""
+    """The text of a voice about a prediction, with its cues in the order of the text."""
 
     text: str
     voice: str
@@ -334,7 +345,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How well the text names what the model used.
+    """Measures of how well the text names what the model used.
 
     `measures` maps a measure to its value (None where undefined); `controls` maps each control to
     the same measures.
@@ -346,9 +357,10 @@ class Faithfulness:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """All that is said of one face; parts not asked for, or not possible, are None or empty.
+    """The results on one face; parts not asked for, or not possible, are None or empty.
 
     `revised` is the explanation without the claims that the face contradicts, where there were any.
+    `scores` are the classifier's of this face alone, one row, on which the prediction rests.
     """
 
     face: Face
@@ -358,6 +370,7 @@ class Reading:
     explanation: Explanation | None = None
     revised: Explanation | None = None
     faithfulness: Faithfulness | None = None
+    scores: Scores | None = None
 
     @property
     def state(self) -> State:

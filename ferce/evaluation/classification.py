@@ -1,7 +1,8 @@
-"""Figures of a classifier on the 14 compounds, each with its interval, from the pictures' table."""
+"""Figures of a classifier on the 14 compounds, each with its interval, and two of them compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from ferce.core.labels import COMPOUNDS, RAFDB_COMPOUNDS
 from ferce.evaluation import metrics
 from ferce.evaluation.metrics_file import wilson
-from ferce.evaluation.pictures import UNPARSED, Rows, Scored
+from ferce.evaluation.pictures import COLUMNS, FILE, UNPARSED, Rows, Scored
+from ferce.evaluation.plan import EvaluationError, Table
 
 K = len(COMPOUNDS)
 RAFDB = np.array([COMPOUNDS.index(name) for name in RAFDB_COMPOUNDS])
@@ -28,7 +30,7 @@ class Choice:
 
     @classmethod
     def of(cls, scored: Scored) -> "Choice":
-        """The faces that were read and show a compound."""
+        """Select the faces that were read and show a compound."""
         rows = scored.compounds
         p = scored.probabilities[rows]
         best = p.argmax(1) if len(rows) else np.zeros(0, np.intp)
@@ -36,7 +38,7 @@ class Choice:
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
-    """Everything on the compounds, as `measurements.Measurements` reads it and more.
+    """Compute all figures on the compounds, those of `metrics_file.Measurements` and more.
 
     `f1` and `confusion` count the faces that were read; `lost_are_wrong` has the headline figures
     with every picture that could not be read counted as an error.
@@ -58,13 +60,13 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _headline(choice: Choice, draws: int, seed: int) -> dict[str, Any]:
-    """The figures that get a bootstrap interval over people."""
-    found: dict[str, Any] = {}
+    """Compute the figures that get a bootstrap interval over people."""
+    figures: dict[str, Any] = {}
     for name, measure in measures(choice).items():
         interval = metrics.bootstrap(measure, choice.who, draws, seed)
-        found[name] = interval.value
-        found[f"{name}_interval"] = [interval.low, interval.high]
-    return found
+        figures[name] = interval.value
+        figures[f"{name}_interval"] = [interval.low, interval.high]
+    return figures
 
 
 def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
@@ -75,7 +77,7 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
     def f1(only: Rows | None) -> Callable[[Rows], float]:
         return lambda i: metrics.macro_f1(truth[i], best[i], K, only)
 
-    found: dict[str, Callable[[Rows], float]] = {
+    scores: dict[str, Callable[[Rows], float]] = {
         "macro_f1": f1(None),
         "accuracy": lambda i: metrics.accuracy(truth[i], best[i]),
         "uar": lambda i: metrics.unweighted_recall(truth[i], best[i], K),
@@ -83,11 +85,11 @@ def measures(choice: Choice) -> dict[str, Callable[[Rows], float]]:
         "macro_f1_11": f1(RAFDB),
         "brier": lambda i: metrics.brier(truth[i], p[i]),
     }
-    return found | ({"macro_f1_25": f1(enough)} if len(enough) else {})
+    return scores | ({"macro_f1_25": f1(enough)} if len(enough) else {})
 
 
 def _plain(choice: Choice, mass: float) -> dict[str, Any]:
-    """Figures without an interval, and the 11-way choice of RAF-DB."""
+    """Compute figures without an interval, and the 11-way choice of RAF-DB."""
     truth, p = choice.truth, choice.p
     some = np.isin(truth, RAFDB)
     among = RAFDB[p[some][:, RAFDB].argmax(1)] if some.any() else truth[some]
@@ -105,7 +107,7 @@ def _plain(choice: Choice, mass: float) -> dict[str, Any]:
 
 
 def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
-    """Precision, recall, F1 and support of each compound; recall is None where none is shown."""
+    """Compute precision, recall, F1 and support of each compound; recall None without faces."""
     each = metrics.per_class(choice.truth, choice.best, K)
     return {
         name: {key: _finite(values[k]) for key, values in each.items()}
@@ -114,12 +116,12 @@ def per_class(choice: Choice) -> dict[str, dict[str, float | None]]:
 
 
 def rare(choice: Choice) -> list[dict[str, Any]]:
-    """Classes with fewer than `FEW` faces: recall with Wilson's interval, and the main error."""
+    """List classes with fewer than `FEW` faces: recall with interval, and main error."""
     table = metrics.confusion(choice.truth, choice.best, K)
-    found = []
+    rows = []
     for k in np.flatnonzero((table.sum(1) < FEW) & (table.sum(1) > 0)):
         n, wrong = int(table[k].sum()), np.where(np.arange(K) == k, -1, table[k])
-        found.append(
+        rows.append(
             {
                 "label": COMPOUNDS[k],
                 "faces": n,
@@ -128,11 +130,11 @@ def rare(choice: Choice) -> list[dict[str, Any]]:
                 "mostly_taken_for": COMPOUNDS[int(wrong.argmax())] if wrong.max() > 0 else None,
             }
         )
-    return found
+    return rows
 
 
 def reliability(choice: Choice, bins: int = 15) -> list[dict[str, float]]:
-    """Mean confidence and accuracy in equal bins of confidence; empty bins are left out."""
+    """Average confidence and accuracy in equal bins of confidence, without empty bins."""
     confidence, right = choice.p.max(1), choice.best == choice.truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
@@ -146,7 +148,7 @@ def reliability(choice: Choice, bins: int = 15) -> list[dict[str, float]]:
 
 
 def lost_are_wrong(truth: Rows, predicted: Rows) -> dict[str, float | int | None]:
-    """Headline figures where -1 stands for a picture that could not be read, or no answer."""
+    """Compute headline figures where -1 stands for an unreadable picture, or no answer."""
     return {
         "faces": len(truth),
         "unanswered": int((predicted == UNPARSED).sum()),
@@ -157,10 +159,69 @@ def lost_are_wrong(truth: Rows, predicted: Rows) -> dict[str, float | int | None
 
 
 def class_numbers(names: NDArray[np.str_]) -> Rows:
-    """(N,) numbers of compounds; -1 for anything else."""
+    """Number the compounds, (N,); -1 for anything else."""
     number = {name: k for k, name in enumerate(COMPOUNDS)}
     return np.array([number.get(str(name), UNPARSED) for name in names], np.intp)
 
 
 def _finite(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def require(folder: Path) -> None:
+    """Refuse a folder that holds no evaluation; raises EvaluationError."""
+    if not (folder / FILE).is_file():
+        raise EvaluationError(f"{folder} holds no {FILE}; give the folder of an evaluation.")
+
+
+def load(folder: Path) -> Scored:
+    """Load the pictures of an evaluation; raises EvaluationError when it has none."""
+    require(folder)
+    return Scored.of(Table(folder / FILE, COLUMNS).rows())
+
+
+def compare(
+    a: Scored, b: Scored, draws: int, seed: int, only: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Compare model a with model b, a minus b, on the compound faces that both could read.
+
+    Exact McNemar for errors (McNemar 1947), paired bootstrap over people for the other figures, of
+    which `only` may name some.
+
+    Raises:
+        EvaluationError: the two have no face in common, or label one differently.
+    """
+    one, two, rows = _shared(a, b)
+    right = [choice.truth == choice.best for choice in (one, two)]
+    figures: dict[str, Any] = {
+        "faces": len(rows),
+        "only_here": len(a.compounds) - len(rows),
+        "only_there": len(b.compounds) - len(rows),
+        "mcnemar_p": metrics.mcnemar(right[0], right[1]),
+    }
+    theirs = measures(two)
+    for name, measure in measures(one).items():
+        if only and name not in only:
+            continue
+        d = metrics.paired_bootstrap(measure, theirs[name], one.who, draws, seed)
+        figures[name] = {"difference": d.value, "interval": [d.low, d.high], "p": d.p}
+    return figures
+
+
+def _shared(a: Scored, b: Scored) -> tuple[Choice, Choice, list[str]]:
+    places = [{str(s.names[i]): i for i in s.compounds} for s in (a, b)]
+    names = [name for name in places[0] if name in places[1]]
+    if not names:
+        raise EvaluationError("The two evaluations have no face in common; evaluate one split.")
+    one, two = (
+        _choice(s, np.array([place[name] for name in names], np.intp))
+        for s, place in zip((a, b), places, strict=True)
+    )
+    if (odd := np.flatnonzero(one.truth != two.truth)).size:
+        raise EvaluationError(f"{names[odd[0]]} has another label there; evaluate the same data.")
+    return one, two, names
+
+
+def _choice(scored: Scored, rows: Any) -> Choice:
+    p = scored.probabilities[rows]
+    return Choice(scored.truth(rows), p.argmax(1), p, scored.groups(rows))

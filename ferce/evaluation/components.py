@@ -11,7 +11,7 @@ from ferce.evaluation.pictures import Rows, Scored
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
-    """How well the emotions that make up a label are found, over all labelled faces read.
+    """Score how well the emotions of a label are recognised, over all labelled faces read.
 
     A compound holds two emotions, a basic label one and neutral none; "unclear" names none. The
     decision shown in the app is compared with that, and the probabilities by their AUC.
@@ -40,20 +40,20 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _held(labels: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """(N, 6) which basic emotions each label holds; "" (unclear) holds none."""
+    """Mark, (N, 6), which basic emotions each label holds; "" (unclear) holds none."""
     held = [components(str(label)) if label else () for label in labels]
     return np.array([[b in names for b in BASICS] for names in held], np.bool_).reshape(-1, 6)
 
 
 def _f1(wanted: NDArray[np.bool_], named: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(6,) F1 of each emotion; NaN where it is neither there nor named."""
+    """Compute the F1 of each emotion, (6,); NaN where it is neither there nor named."""
     total = (wanted.sum(0) + named.sum(0)).astype(float)
     hits = 2.0 * (wanted & named).sum(0)
     return np.asarray(np.where(total > 0, hits / np.maximum(total, 1), np.nan), np.float64)
 
 
 def _basics(scored: Scored, chance: NDArray[np.float64], rows: Rows) -> dict[str, Any]:
-    """Faces of one emotion: is it the most probable component, and is it named alone."""
+    """Score faces of one emotion: is it the most probable component, is it named alone."""
     single = np.isin(scored.labels[rows], BASICS)
     if not single.any():
         return {"basic_faces": 0}
@@ -74,18 +74,18 @@ def _neutral(scored: Scored, rows: Rows) -> dict[str, Any]:
     if not neutral.any():
         return {"neutral_faces": 0}
     said = scored.decided[rows] == NEUTRAL
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "neutral_faces": int(neutral.sum()),
         "neutral_recall": float(said[neutral].mean()),
         "neutral_said_elsewhere": _finite(said[~neutral].mean()) if (~neutral).any() else None,
     }
     if np.isfinite(scored.neutral[rows]).all():
-        found["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
-    return found
+        figures["neutral_auc"] = _finite(metrics.auc(scored.neutral[rows], neutral))
+    return figures
 
 
 def _pairs(scored: Scored) -> dict[str, float | None]:
-    """Compound faces: shares whose chosen compound has both, or at least one, emotion right."""
+    """Compute shares of compound faces with both, or at least one, emotion right."""
     rows = scored.compounds
     if not len(rows):
         return {"both_right": None, "one_or_more_right": None}

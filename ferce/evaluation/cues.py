@@ -1,4 +1,4 @@
-"""What a tower or a voice is asked while it learns: is this cue there, yes or no."""
+"""Yes-or-no questions about facial cues, by which towers and voices are scored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ class Score:
         return sum(known) / len(known) if known else float("nan")
 
     def told(self) -> str:
-        """One line."""
+        """Write the mean and each cue as balanced accuracy/area."""
         cues = (f"{k} {v:.2f}/{self.area[k]:.2f}" for k, v in self.balanced.items() if v == v)
         return f"{self.mean:.3f} ({', '.join(cues)})"
 
 
 def truths(strengths: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, A) strengths to (N, C) 1 yes, 0 no, nan where it is not asked."""
+    """Turn (N, A) strengths into (N, C) truths: 1 yes, 0 no, nan not asked."""
     columns = []
     for units in CUES.values():
         own = strengths[:, [UNIT_NUMBERS.index(u) for u in units]]
@@ -58,13 +58,13 @@ def truths(strengths: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def of_units(units: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, A) scores of units to (N, C) scores of cues: that of the likeliest unit."""
+    """Turn (N, A) scores of units into (N, C) of cues: that of the likeliest unit."""
     places = [[UNIT_NUMBERS.index(u) for u in own] for own in CUES.values()]
     return np.stack([units[:, own].max(1) for own in places], 1)
 
 
 def limits(scores: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(C,) the score from which to say yes, with the best balanced accuracy on these faces."""
+    """Fit (C,) thresholds with the best balanced accuracy on these faces."""
     return np.array([_limit(s, w) for s, w in zip(scores.T, wanted.T, strict=True)], np.float32)
 
 
@@ -73,7 +73,7 @@ def measure(
     wanted: NDArray[np.float32],
     at: NDArray[np.float32] | float = 0.0,
 ) -> Score:
-    """How well scores (N, C) above `at` tell `wanted` (N, C)."""
+    """Score how well (N, C) scores above `at` predict `wanted` (N, C)."""
     limit = np.broadcast_to(np.asarray(at, np.float32), (scores.shape[1],))
     balanced, area = {}, {}
     for k, name in enumerate(CUES):

@@ -14,8 +14,7 @@ from ferce.data.record import Problem, Sample, pixels
 from ferce.evaluation.classification import class_numbers, lost_are_wrong
 from ferce.evaluation.faces import Tools, rows_of, watched
 from ferce.evaluation.pictures import lost
-from ferce.evaluation.plan import Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import Plan, Table
 from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 FILE = "end_to_end.csv"
@@ -23,7 +22,7 @@ COLUMNS = ("name", "label", "subject", "status", "reason", "faces", "state", "de
 
 
 def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
-    """Every picture of the split as the app reads it, in `end_to_end.csv`."""
+    """Read every picture of the split as the app does, into `end_to_end.csv`."""
     table = Table(folder / FILE, COLUMNS)
     done = table.done()
     rows = (row for row in rows_of(plan.end_to_end, plan.split) if row.name not in done)
@@ -31,8 +30,8 @@ def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> T
         reader = Reader(classifier, detector=detector_here(packaged))
         for row in watched(rows, "end to end", tools.shown):
             known = {} if isinstance(row, Problem) else _known(row)
-            found = lost(row) if isinstance(row, Problem) else _read(reader, row)
-            table.append([known | found | {"name": row.name}])
+            cells = lost(row) if isinstance(row, Problem) else _read(reader, row)
+            table.append([known | cells | {"name": row.name}])
     finally:
         release()
     return table
@@ -43,7 +42,7 @@ def _known(sample: Sample) -> dict[str, Any]:
 
 
 def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
-    """The largest face, as the app would show it."""
+    """Read the largest face, as the app would show it."""
     try:
         faces = reader.detect(pixels(sample))
         if not faces:
@@ -51,20 +50,20 @@ def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
         *_, reading = reader.stream(faces[0], Options(method=None, explain=False))
     except (images.ImageError, OSError, ReadingError) as error:
         return {"status": "lost", "reason": str(error)}
-    told = reading.prediction
-    if told is None:
+    prediction = reading.prediction
+    if prediction is None:
         return {"status": "refused", "reason": reading.reason, "faces": len(faces)}
     return {
         "status": "read",
         "faces": len(faces),
-        "state": told.state,
-        "decided": told.label,
-        "top": told.top,
+        "state": prediction.state,
+        "decided": prediction.label,
+        "top": prediction.top,
     }
 
 
 def figures(table: Table) -> dict[str, Any]:
-    """Over all pictures labelled with a compound; lost and refused ones are wrong.
+    """Compute figures over all pictures labelled with a compound; lost and refused ones are wrong.
 
     `choice` is the most probable of the 14; `decision` is what the app says, which may be a single
     emotion, neutral or unclear, all wrong here.

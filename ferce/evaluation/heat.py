@@ -1,27 +1,26 @@
 """Heat maps of some faces, scored beside random maps, and the texts' faithfulness to them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ferce import explanation
 from ferce.core.protocols import Classifier
-from ferce.core.types import Cue, Face, Heatmap, Prediction
+from ferce.core.types import Explanation, Face, Heatmap, Reading
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import metrics
-from ferce.evaluation.curves import areas, random_map
 from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
-from ferce.evaluation.network import Network
+from ferce.evaluation.heat_scores import Network, areas, random_map
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import Plan
-from ferce.evaluation.table import Table
-from ferce.explanation import faithfulness, heatmaps
+from ferce.evaluation.plan import Plan, Table
 from ferce.explanation.unit_maps import match, unit_map
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import PROTOTYPES
+from ferce.reading.pipeline import Reader
 
 FILE = "heatmaps.csv"
 PEAK = 0.95
@@ -45,7 +44,7 @@ COLUMNS = (
 
 
 def chosen(scored: Scored, count: int, seed: int) -> set[str]:
-    """Names of `count` faces with a compound label, drawn without regard to the label."""
+    """Draw the names of `count` faces with a compound label, at random."""
     rows = scored.compounds
     drawn = np.random.default_rng(seed).permutation(rows)[:count]
     return {str(scored.names[i]) for i in drawn}
@@ -53,23 +52,24 @@ def chosen(scored: Scored, count: int, seed: int) -> set[str]:
 
 def measure(
     plan: Plan,
-    classifier: Classifier,
+    reader: Reader,
     network: Network,
-    told: tuple[set[str], Mapping[str, str]],
-    places: tuple[Path, Tools],
+    texts: Mapping[str, str],
+    folder: Path,
+    tools: Tools,
 ) -> Table:
-    """One row a face in `heatmaps.csv`: the map of the most probable compound.
+    """Score the heat map of each face's most probable compound, into `heatmaps.csv`.
 
     Args:
         plan: gives method and seed.
-        classifier: whose maps are scored.
+        reader: whose classifier's maps are scored.
         network: the classifier opened, see `Network.of`.
-        told: names of the faces, and name -> explanation where a voice wrote one.
-        places: output folder and tools.
+        texts: name of each face -> its explanation, "" where no voice wrote one.
+        folder: of the output.
+        tools: cache and progress bars.
     """
-    (folder, tools), (names, texts) = places, told
     table = Table(folder / FILE, COLUMNS)
-    left = names - set(table.done())
+    left = set(texts) - set(table.done())
     rows = (
         row
         for row in rows_of(plan.data, plan.split)
@@ -79,37 +79,39 @@ def measure(
         if isinstance(item, Problem):
             table.append([{"name": item.name, "lost": item.reason}])
             continue
-        (read,) = predicted(classifier, [item])
-        table.append([_row(plan, classifier, network, read, texts.get(item.sample.name, ""))])
+        (read,) = predicted(reader.classifier, [item])
+        reading = reader.locate(read.reading, read.prediction.top, plan.method)
+        text = texts[item.sample.name]
+        row = _row(plan, reader.classifier, network, replace(read, reading=reading))
+        table.append([row | (_claims(reader, reading, text) if text else {})])
     return table
 
 
-def _row(
-    plan: Plan, classifier: Classifier, network: Network, read: Read, text: str
-) -> dict[str, Any]:
-    face, label = read.face, read.prediction.top
-    heatmap = heatmaps.explain(classifier, face, label, plan.method)
+def _row(plan: Plan, classifier: Classifier, network: Network, read: Read) -> dict[str, Any]:
+    face, heatmap = read.face, read.reading.heatmap
+    assert heatmap is not None, "`locate` makes a map"
     rng = np.random.default_rng([plan.seed, *read.item.sample.name.encode()])
     row: dict[str, Any] = {
         "name": read.item.sample.name,
         "subject": read.item.sample.subject,
-        "label": label,
+        "label": heatmap.label,
         "method": heatmap.method,
         "empty": int(heatmap.empty),
     }
     if not heatmap.empty:
         random = random_map(face.size, rng)
-        own, other = areas(classifier, face, [heatmap.values, random], label, plan.seed)
+        maps = [heatmap.values, random]
+        own, other = areas(classifier, face, maps, heatmap.label, plan.seed)
         row |= {"deletion": own.deletion, "deletion_random": other.deletion}
         row |= {"insertion": own.insertion, "insertion_random": other.insertion}
         row |= _places(read, heatmap, random) | network.scores(face, heatmap, random)
-    return row | _told(classifier, read, heatmap, text)
+    return row
 
 
-def _places(read: Read, heatmap: Heatmap, random: Any) -> dict[str, float | None]:
-    """Does the heat lie on the action units: the pointing game, and cosines of maps."""
-    face, found = read.face, match(read.face, heatmap)
-    row = {"unit_cosine": found["cosine"], "unit_cosine_others": found["cosine_others"]}
+def _places(read: Read, heatmap: Heatmap, random: NDArray[np.floating]) -> dict[str, float | None]:
+    """Score whether the heat lies on the action units: pointing game and cosines of maps."""
+    face, cosines = read.face, match(read.face, heatmap)
+    row = {"unit_cosine": cosines["cosine"], "unit_cosine_others": cosines["cosine_others"]}
     if face.landmarks is None:
         return row
     row |= pointing(face, heatmap)
@@ -122,7 +124,7 @@ def _places(read: Read, heatmap: Heatmap, random: Any) -> dict[str, float | None
 
 
 def pointing(face: Face, heatmap: Heatmap) -> dict[str, float]:
-    """The pointing game (arXiv 1608.00507): is the peak in a region where the label shows?
+    """Play the pointing game (arXiv 1608.00507): is the peak where the label shows?
 
     These are the regions of the units that most people show with the label. The peak is every
     pixel of at least `PEAK` of the largest value, for maps that are flat within a region; of
@@ -134,40 +136,33 @@ def pointing(face: Face, heatmap: Heatmap) -> dict[str, float]:
     return {"pointing": float(place[peak].mean()), "pointing_chance": float(place.mean())}
 
 
-def _cosine(a: Any, b: Any) -> float | None:
+def _cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float((a * b).sum()) / norm if norm > 0 else None
 
 
-def _told(classifier: Classifier, read: Read, heatmap: Heatmap, text: str) -> dict[str, Any]:
-    """Verdicts on the text's claims by face, heat and deletion, and its faithfulness."""
-    if not text:
-        return {}
-    face, prediction = read.face, read.prediction
-    cues = explanation.check(explanation.parse(text), face, prediction, heatmap, classifier)
+def _claims(reader: Reader, reading: Reading, text: str) -> dict[str, Any]:
+    """Count the verdicts on the text's claims, with its faithfulness."""
+    checked = reader.verify(reading, Explanation(text, reader.voice.name))
+    assert checked.explanation is not None, "`verify` keeps the explanation"
+    cues, faithful = checked.explanation.cues, checked.faithfulness
     uses, seen = [str(cue.used) for cue in cues], [str(cue.seen) for cue in cues]
     row: dict[str, Any] = {"claims": len(cues)} | {v: seen.count(v) for v in VERDICTS}
     row |= {"claims_" + use.replace(" ", "_"): uses.count(use) for use in USES}
-    if face.regions:
-        row["faithfulness"] = _faithfulness(classifier, face, (prediction, heatmap), cues)
+    if faithful is not None:
+        controls = {name: dict(values) for name, values in faithful.controls.items()}
+        row["faithfulness"] = json.dumps([dict(faithful.measures), controls])
     return row
 
 
-def _faithfulness(
-    classifier: Classifier, face: Face, told: tuple[Prediction, Heatmap], cues: Sequence[Cue]
-) -> str:
-    found = faithfulness.measure(face, told[0], told[1], cues, classifier)
-    return json.dumps([dict(found.measures), {k: dict(v) for k, v in found.controls.items()}])
-
-
 def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
-    """Means beside their controls, with intervals, and what could not be measured."""
+    """Average beside the controls, with intervals; list what could not be measured."""
     rows = [row for row in table.rows() if not row["lost"]]
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
         return {"faces": 0, "lost": len(lost), "note": "the detector found none of these faces"}
-    how = (metrics.people(rows), plan.draws, plan.seed)
-    found: dict[str, Any] = {
+    how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+    block: dict[str, Any] = {
         "faces": len(rows),
         "lost": len(lost),
         "lost_names": lost,
@@ -178,36 +173,37 @@ def figures(table: Table, network: Network, plan: Plan) -> dict[str, Any]:
     for name, control in PAIRS.items():
         values, others = metrics.column(rows, name), metrics.column(rows, control)
         if np.isfinite(values).any():
-            found[name] = metrics.beside(values, others, *how)
+            block[name] = metrics.beside(values, others, how)
     same = metrics.column(rows, "random_weights")
     if np.isfinite(same).any():
-        found["likeness_to_random_weights"] = metrics.mean(same, *how)
-    return found | _texts(rows, how)
+        block["likeness_to_random_weights"] = metrics.mean(same, how)
+    return block | _texts(rows, how)
 
 
-def _texts(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
-    """Shares of claims, and the faithfulness family with its controls."""
-    told = [row for row in rows if row["claims"]]
-    if not told:
+def _texts(rows: list[dict[str, str]], how: metrics.Resampling) -> dict[str, Any]:
+    """Compute shares of claims, and the faithfulness measures with their controls."""
+    with_text = [row for row in rows if row["claims"]]
+    if not with_text:
         return {}
-    how = (metrics.people(told), *how[1:])
-    total = metrics.column(told, "claims")
+    how = replace(how, groups=metrics.people(with_text))
+    total = metrics.column(with_text, "claims")
     names = {v: v for v in VERDICTS} | {use: "claims_" + use.replace(" ", "_") for use in USES}
     shares = {
-        name: metrics.share(metrics.column(told, key), total, *how) for name, key in names.items()
+        name: metrics.share(metrics.column(with_text, key), total, how)
+        for name, key in names.items()
     }
-    return {"claims": shares, "faithfulness": _family(told, how)}
+    return {"claims": shares, "faithfulness": _family(with_text, how)}
 
 
-def _family(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
+def _family(rows: list[dict[str, str]], how: metrics.Resampling) -> dict[str, Any]:
     measured = [json.loads(row["faithfulness"] or "[{}, {}]") for row in rows]
     names = dict.fromkeys(key for own, _ in measured for key in own)
     controls = dict.fromkeys(key for _, others in measured for key in others)
     return {
-        name: metrics.mean(_values(own.get(name) for own, _ in measured), *how)
+        name: metrics.mean(_values(own.get(name) for own, _ in measured), how)
         | {
             f"control {c}": metrics.mean(
-                _values(others.get(c, {}).get(name) for _, others in measured), *how
+                _values(others.get(c, {}).get(name) for _, others in measured), how
             )
             for c in controls
             if any(name in others.get(c, {}) for _, others in measured)
@@ -216,5 +212,5 @@ def _family(rows: list[dict[str, str]], how: Any) -> dict[str, Any]:
     }
 
 
-def _values(items: Any) -> Any:
+def _values(items: Iterable[float | None]) -> metrics.Values:
     return np.array([np.nan if v is None else v for v in items], np.float64)

@@ -21,7 +21,7 @@ BATCHES = (1, 8, 32)
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of one size of batch.
+    """The throughput at one size of batch.
 
     `rate` is faces a second, `ratio` that over the rate of the first size; `memory` is the peak in
     MiB over what the process had before the model was loaded, on a GPU that of the GPU.
@@ -38,7 +38,7 @@ def measure(
 ) -> list[Throughput]:
     """Time `repeats` batches of each size, after one that is not timed; medians."""
     before = peak()
-    classifier, found = load(), list[Throughput]()
+    classifier, results = load(), list[Throughput]()
     for size in sizes:
         faces = [face] * size
         classifier.scores(faces)
@@ -48,20 +48,20 @@ def measure(
             classifier.scores(faces)
             spent.append(time.perf_counter() - start)
         rate = size / statistics.median(spent)
-        first = found[0].rate if found else rate
-        found.append(Throughput(size, rate, rate / first, peak() - before))
-    return found
+        first = results[0].rate if results else rate
+        results.append(Throughput(size, rate, rate / first, peak() - before))
+    return results
 
 
-def table(found: Sequence[Throughput]) -> str:
-    """Markdown."""
+def table(results: Sequence[Throughput]) -> str:
+    """Write a Markdown table."""
     head = "| faces a batch | faces/s | ratio | peak MiB over the start |\n|--:|--:|--:|--:|"
-    rows = [f"| {r.batch} | {r.rate:.1f} | {r.ratio:.2f} | {r.memory:.0f} |" for r in found]
+    rows = [f"| {r.batch} | {r.rate:.1f} | {r.ratio:.2f} | {r.memory:.0f} |" for r in results]
     return "\n".join([head, *rows])
 
 
 def peak() -> float:
-    """The most MiB that this process ever had: of the GPU where it uses one, else of RAM."""
+    """Measure this process's peak memory in MiB: of the GPU where it uses one, else RAM."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return float(torch.cuda.max_memory_allocated()) / 2**20
@@ -83,7 +83,7 @@ class Timing:
 
 
 def timed(name: str, step: Callable[[], object], repeats: int) -> Timing:
-    """`step` run once unmeasured, then `repeats` times."""
+    """Time `step`, run once unmeasured, then `repeats` times."""
     step()
     spent = []
     for _ in range(repeats):
@@ -94,7 +94,7 @@ def timed(name: str, step: Callable[[], object], repeats: int) -> Timing:
 
 
 def fresh(code: str) -> float:
-    """Milliseconds that `code` takes in a new interpreter, which prints them itself."""
+    """Time `code` in a new interpreter, which prints its milliseconds itself."""
     timer = f"import time; s = time.perf_counter(); {code}; print((time.perf_counter() - s) * 1e3)"
     done = subprocess.run(
         [sys.executable, "-c", timer], capture_output=True, text=True, check=True, cwd=ROOT
@@ -103,7 +103,7 @@ def fresh(code: str) -> float:
 
 
 def page_start(port: int = 7899, limit: float = 120.0) -> float:
-    """Milliseconds from starting `python app.py` to the first answer of its page."""
+    """Time `python app.py` from its start to the first answer of its page, milliseconds."""
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
     start = time.perf_counter()
     quiet = subprocess.DEVNULL
@@ -131,18 +131,16 @@ def _answers(url: str) -> bool:
 
 
 def words(reader: Reader, photo: Pixels, repeats: int) -> list[Timing]:
-    """One answer and one explanation of the reader's voice about the first face."""
+    """Time one answer and one explanation about the first face."""
     reading = reader.read(photo, options=Options(method=None, explain=False)).readings[0]
-    face, prediction = reading.face, reading.prediction
-    assert prediction is not None, "a reading without an explanation has its prediction"
     return [
-        timed("one answer", lambda: reader.voice.answer(face, [QUESTIONNAIRE[6]]), repeats),
-        timed("one explanation", lambda: "".join(reader.voice.explain(face, prediction)), repeats),
+        timed("one answer", lambda: reader.answer(reading, [QUESTIONNAIRE[6]]), repeats),
+        timed("one explanation", lambda: list(reader.explain(reading, check=False)), repeats),
     ]
 
 
 def speed(photo: Pixels, repeats: int, model: str, voice: str = "measured") -> list[Timing]:
-    """Detection, readings and words about `photo` by two models, then the start-up times."""
+    """Time detection, readings and words about `photo`, then the start-up."""
     from ferce.models import load_classifier, load_voice
 
     quick = Options(method=None, explain=False)

@@ -30,7 +30,7 @@ FAMILIES = (VISION, LANGUAGE)
 
 
 class LeaderboardError(ValueError):
-    """A file that is no leaderboard; one sentence says what is wrong with it."""
+    """An error for a file that is no leaderboard; one sentence says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model.
+    """One model's results.
 
     Attributes:
         spec: names it; unique in a leaderboard.
-        family: one of `FAMILIES`: does it read labels as words, or has it one output a label.
+        family: one of `FAMILIES`: labels as words, or one output a label.
         folder: of its evaluation, relative to the leaderboard's.
         faces: with a compound label that it could read, of which `figures` tell.
         lost: pictures that it could not read.
         figures: by the names of `measurements.FIGURES`, `macro_f1` and `accuracy` among them.
         chance: the same for its answers dealt out to the faces at random; the interval holds 95 %
             of the deals. What lies within it is no better than chance.
-        trained_on: spec of the data that it learnt from, None if not told.
+        trained_on: spec of its training data, None if unknown.
         control: whether it was trained on shuffled labels, to be at chance.
         device: that it ran on.
         speed: faces a second, None if it was measured in an earlier run only.
@@ -85,7 +85,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Versus:
-    """Model a minus model b on the faces that both could read.
+    """The comparison of model a with model b, a minus b, on faces that both could read.
 
     `figures` are differences with intervals and p-values by bootstrap over people, in pairs;
     `mcnemar` is the p-value that both err equally often on as many faces, and `mcnemar_holm` the
@@ -108,7 +108,7 @@ class Versus:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """What one benchmark found.
+    """The results of one benchmark.
 
     Attributes:
         data: spec of the data set.
@@ -146,25 +146,25 @@ class Leaderboard:
         return next(word for word in (FAILED, UNKNOWN, PASSED) if word in seen)
 
     def family(self, name: str) -> tuple[Entry, ...]:
-        """The models of a family, without controls."""
+        """List the models of a family, without controls."""
         return tuple(m for m in self.models if m.family == name and not m.control)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; `verdict` is told, too."""
+        """Convert to plain values, `verdict` among them."""
         return {**asdict(self), "verdict": self.verdict}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """What `to_json` gave; fields that this version does not know are passed over.
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Parse what `to_json` gave; unknown fields are ignored.
 
         Raises:
             LeaderboardError: something is missing or has another form; the message names it.
         """
-        if told.get("schema") != SCHEMA:
+        if document.get("schema") != SCHEMA:
             raise LeaderboardError(
-                f"A leaderboard of schema {SCHEMA} was expected; got {told.get('schema')!r}."
+                f"A leaderboard of schema {SCHEMA} was expected; got {document.get('schema')!r}."
             )
-        values = _known(cls, told)
+        values = _known(cls, document)
         return cls(
             **{
                 **values,
@@ -176,42 +176,42 @@ class Leaderboard:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The leaderboard of a folder; raises LeaderboardError when it has none that is whole."""
+        """Load the leaderboard of a folder; raises LeaderboardError when it has none."""
         try:
-            told = json.loads((folder / FILE).read_text("utf-8"))
+            document = json.loads((folder / FILE).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise LeaderboardError(f"{folder / FILE} cannot be read: {error}") from error
-        if not isinstance(told, dict):
-            raise LeaderboardError(f"{folder / FILE} must hold an object; got {told!r:.60}.")
-        return cls.from_json(told)
+        if not isinstance(document, dict):
+            raise LeaderboardError(f"{folder / FILE} must hold an object; got {document!r:.60}.")
+        return cls.from_json(document)
 
 
-def _entry(told: Mapping[str, Any]) -> Entry:
-    values = _known(Entry, told)
+def _entry(row: Mapping[str, Any]) -> Entry:
+    values = _known(Entry, row)
     return Entry(
         **{**values, "figures": _figures(values["figures"]), "chance": _figures(values["chance"])}
     )
 
 
-def _versus(told: Mapping[str, Any]) -> Versus:
-    values = _known(Versus, told)
+def _versus(row: Mapping[str, Any]) -> Versus:
+    values = _known(Versus, row)
     return Versus(**{**values, "figures": _figures(values["figures"])})
 
 
-def _figures(told: Any) -> dict[str, Figure]:
-    if not isinstance(told, Mapping):
-        raise LeaderboardError(f"Figures must be an object; got {told!r:.60}.")
-    return {name: _figure(name, value) for name, value in told.items()}
+def _figures(rows: Any) -> dict[str, Figure]:
+    if not isinstance(rows, Mapping):
+        raise LeaderboardError(f"Figures must be an object; got {rows!r:.60}.")
+    return {name: _figure(name, value) for name, value in rows.items()}
 
 
-def _figure(name: str, told: Any) -> Figure:
-    """A value with its interval; both finite."""
-    value = told.get("value") if isinstance(told, Mapping) else None
-    ends = told.get("interval") if isinstance(told, Mapping) else None
+def _figure(name: str, cell: Any) -> Figure:
+    """Parse a value with its interval; both finite."""
+    value = cell.get("value") if isinstance(cell, Mapping) else None
+    ends = cell.get("interval") if isinstance(cell, Mapping) else None
     numbers = [value, *(ends or ())]
     if len(numbers) not in (1, 3) or not all(_finite(number) for number in numbers):
         raise LeaderboardError(
-            f"{name} must have a value and an interval of two numbers or null; got {told!r:.80}."
+            f"{name} must have a value and an interval of two numbers or null; got {cell!r:.80}."
         )
     return Figure(float(numbers[0]), (float(ends[0]), float(ends[1])) if ends else None)
 
@@ -221,18 +221,18 @@ def _finite(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _known(kind: type, told: Any) -> dict[str, Any]:
-    """The fields of a kind; raises LeaderboardError when one is missing."""
-    if not isinstance(told, Mapping):
-        raise LeaderboardError(f"{kind.__name__} must be an object; got {told!r:.60}.")
+def _known(kind: type, row: Any) -> dict[str, Any]:
+    """Take the fields of a kind; raises LeaderboardError when one is missing."""
+    if not isinstance(row, Mapping):
+        raise LeaderboardError(f"{kind.__name__} must be an object; got {row!r:.60}.")
     names = [field.name for field in fields(kind)]
-    if missing := [name for name in names if name not in told]:
+    if missing := [name for name in names if name not in row]:
         raise LeaderboardError(f"{kind.__name__} lacks {', '.join(missing)}.")
-    return {name: told[name] for name in names}
+    return {name: row[name] for name in names}
 
 
-def _rows(told: Mapping[str, Any], name: str) -> list[Any]:
-    rows = told[name]
+def _rows(document: Mapping[str, Any], name: str) -> list[Any]:
+    rows = document[name]
     if not isinstance(rows, list | tuple):
         raise LeaderboardError(f"{name} must be a list; got {rows!r:.60}.")
     return list(rows)

@@ -26,12 +26,12 @@ NOTES = (
 
 
 def markdown(board: Leaderboard) -> str:
-    """The whole leaderboard."""
+    """Write the whole leaderboard as Markdown."""
     return "\n".join(_lines(board)) + "\n"
 
 
 def title(board: Leaderboard) -> str:
-    """What was measured."""
+    """Write what was measured."""
     return (
         f"{board.data}, {board.split} split: {board.pictures} pictures, {board.faces} faces of "
         f"{board.people} people that show a compound (fingerprint {board.fingerprint})"
@@ -39,16 +39,16 @@ def title(board: Leaderboard) -> str:
 
 
 def side_by_side(board: Leaderboard) -> str:
-    """The best model of either family, and how far apart the two are; "" if a family is missing."""
+    """Compare the best models of both families in words; "" if a family is missing."""
     best = [models[0] for name in FAMILIES if (models := board.family(name))]
     if len(best) < len(FAMILIES):
         return ""
-    words = [f"{m.family}: {m.spec} {told(m.figures['macro_f1'])}" for m in best]
+    words = [f"{m.family}: {m.spec} {figure_text(m.figures['macro_f1'])}" for m in best]
     pair = {m.spec for m in best}
     (apart,) = (row for row in board.differences if {row.a, row.b} == pair)
     return (
         f"Best macro-F1 of either family. {'; '.join(words)}. {apart.name}: "
-        f"{told(apart.figures['macro_f1'], signed=True)}, p {p_value(apart.p['macro_f1'])}."
+        f"{figure_text(apart.figures['macro_f1'], signed=True)}, p {p_value(apart.p['macro_f1'])}."
     )
 
 
@@ -76,22 +76,29 @@ def _lines(board: Leaderboard) -> Iterator[str]:
 
 
 def _model(model: Entry) -> str:
-    figures = [told(model.figures.get(name)) for name in SHOWN]
+    figures = [figure_text(model.figures.get(name)) for name in SHOWN]
     name = f"`{cell(model.spec)}`" + (" (control: shuffled labels)" if model.control else "")
     speed = f"{model.speed:.1f}" if model.speed else "–"
-    row = [name, model.family, *figures, told(model.chance.get("macro_f1")), str(model.lost), speed]
+    row = [
+        name,
+        model.family,
+        *figures,
+        figure_text(model.chance.get("macro_f1")),
+        str(model.lost),
+        speed,
+    ]
     return f"| {' | '.join(row)} |"
 
 
 def _difference(row: Versus) -> str:
     parts = [f"`{cell(row.a)}` − `{cell(row.b)}`", str(row.faces)]
     for name in ("macro_f1", "accuracy"):
-        parts += [told(row.figures[name], signed=True), p_value(row.p[name])]
+        parts += [figure_text(row.figures[name], signed=True), p_value(row.p[name])]
     return f"| {' | '.join([*parts, p_value(row.mcnemar_holm)])} |"
 
 
-def told(figure: Figure | None, signed: bool = False) -> str:
-    """A value with its interval, a dash where there is none."""
+def figure_text(figure: Figure | None, signed: bool = False) -> str:
+    """Write a value with its interval, a dash where there is none."""
     if figure is None:
         return "–"
     form = "+.3f" if signed else ".3f"
@@ -102,12 +109,12 @@ def told(figure: Figure | None, signed: bool = False) -> str:
 
 
 def p_value(p: float) -> str:
-    """Three digits, or that it is smaller."""
+    """Write a p-value with three digits, or that it is smaller."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def cell(text: str) -> str:
-    """The text in one line, without what ends a cell."""
+    """Put text into one line, without what ends a cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -116,7 +123,7 @@ STYLE = Path(__file__).with_name("leaderboard.css")
 
 
 def write(board: Leaderboard, folder: Path) -> None:
-    """`leaderboard.json`, `.md` and `.html`, and the plots beside them."""
+    """Write `leaderboard.json`, `.md` and `.html`, and the plots beside them."""
     write_json(folder / FILE, result.clean(board.to_json()))
     (folder / MARKDOWN).write_text(markdown(board), "utf-8")
     pictures = draw(board, folder)
@@ -124,21 +131,21 @@ def write(board: Leaderboard, folder: Path) -> None:
 
 
 def draw(board: Leaderboard, folder: Path) -> dict[str, Path]:
-    """The plots, by what they show."""
+    """Draw the plots; their paths, by what they show."""
     place = folder / PLOTS
     place.mkdir(exist_ok=True)
-    found = {"Figures with 95 % intervals": place / "figures.png"}
+    pictures = {"Figures with 95 % intervals": place / "figures.png"}
     plots.draw_figures(board, place / "figures.png")
     if board.differences:
-        found["Differences with 95 % intervals"] = place / "differences.png"
+        pictures["Differences with 95 % intervals"] = place / "differences.png"
         plots.draw_differences(board.differences, place / "differences.png")
     scores = [_block(board, folder, model)["f1"] for model in board.models]
     plots.draw_classes(board.models, scores, place / "classes.png")
-    return found | {"F1 by class": place / "classes.png"}
+    return pictures | {"F1 by class": place / "classes.png"}
 
 
 def page(board: Leaderboard, folder: Path, pictures: dict[str, Path]) -> str:
-    """The HTML."""
+    """Write the HTML."""
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -177,11 +184,11 @@ def _models(board: Leaderboard) -> Iterator[str]:
     rows = []
     for model in board.models:
         note = " <small>control: shuffled labels</small>" if model.control else ""
-        figures = [_told(told(model.figures.get(name))) for name in SHOWN]
+        figures = [_stacked(figure_text(model.figures.get(name))) for name in SHOWN]
         speed = f"{model.speed:.1f}" if model.speed else "–"
         rows.append(
             [f"<code>{escape(model.spec)}</code>{note}", model.family, *figures,
-             _told(told(model.chance.get("macro_f1"))), str(model.lost), speed]
+             _stacked(figure_text(model.chance.get("macro_f1"))), str(model.lost), speed]
         )  # fmt: skip
     yield from _table(heads, rows, words=2)
     if words := side_by_side(board):
@@ -199,13 +206,16 @@ def _differences(board: Leaderboard) -> Iterator[str]:
         name = f"<code>{escape(row.a)}</code> − <code>{escape(row.b)}</code>"
         cells = [name, str(row.faces)]
         for key in ("macro_f1", "accuracy"):
-            cells += [_told(told(row.figures[key], signed=True)), escape(p_value(row.p[key]))]
+            cells += [
+                _stacked(figure_text(row.figures[key], signed=True)),
+                escape(p_value(row.p[key])),
+            ]
         rows.append([*cells, escape(p_value(row.mcnemar_holm))])
     yield from _table(heads, rows, words=1)
 
 
 def _each(board: Leaderboard, folder: Path) -> Iterator[str]:
-    """Confusion and reliability of every model, folded away."""
+    """Show confusion and reliability of every model, folded away."""
     yield "<h2>Each model</h2>"
     for model in board.models:
         yield f"<details><summary><code>{escape(model.spec)}</code></summary>"
@@ -216,7 +226,7 @@ def _each(board: Leaderboard, folder: Path) -> Iterator[str]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Iterator[str]:
-    """Cells are HTML; those of the first `words` columns are text, the others numbers."""
+    """Write a table of HTML cells; the first `words` columns are text, the others numbers."""
     yield '<div class="wide"><table><thead><tr>'
     yield "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     yield "</tr></thead><tbody>"
@@ -229,8 +239,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> I
     yield "</tbody></table></div>"
 
 
-def _told(text: str) -> str:
-    """The interval in a line of its own."""
+def _stacked(text: str) -> str:
+    """Put the interval into a line of its own."""
     value, space, ends = escape(text).partition(" ")
     return f"{value}<br><small>{ends}</small>" if space else value
 

@@ -14,8 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ferce.core.protocols import Classifier
+from ferce.core.protocols import Classifier, Prompted
 from ferce.data import DataError, audit, load_data
+from ferce.data.align import Aligned
 from ferce.data.record import Row, Sample
 from ferce.evaluation import probe
 from ferce.evaluation.faces import Tools, predicted, rows_of, watched
@@ -30,7 +31,7 @@ ASKED = 14  # faces of different labels whose prompts are read
 
 @dataclass(frozen=True)
 class Census:
-    """What the rows alone tell: a key that changes with them, pictures by split, known people."""
+    """Facts of the rows: a hash that changes with them, pictures by split, known people."""
 
     key: str
     pictures: dict[str, int]
@@ -38,20 +39,20 @@ class Census:
 
 
 def census(plan: Plan, shown: bool) -> Census:
-    """One pass over the rows, without opening a picture."""
+    """Count the rows in one pass, without opening a picture."""
     digest, pictures, subjects = hashlib.sha256(), dict[str, int](), 0
     for row in watched(load_data(plan.data).rows(), "rows", shown):
         split = row.split or audit.NO_SPLIT
         pictures[split] = pictures.get(split, 0) + 1
-        told = (row.label, row.subject) if isinstance(row, Sample) else row.reason
+        known = (row.label, row.subject) if isinstance(row, Sample) else row.reason
         subjects += isinstance(row, Sample) and row.subject is not None
-        digest.update(repr((row.name, split, told)).encode())
+        digest.update(repr((row.name, split, known)).encode())
     digest.update(repr((plan.data, plan.split)).encode())
     return Census(digest.hexdigest()[:16], pictures, subjects)
 
 
 def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Check]:
-    """The checks of pictures, people and shuffled labels; those of the same data are kept.
+    """Check pictures, people and shuffled labels; results on the same data are kept.
 
     Everything that was seen goes to `audit.json`.
     """
@@ -79,7 +80,7 @@ def of_data(plan: Plan, counted: Census, folder: Path, tools: Tools) -> list[Che
 def of_training(
     plan: Plan, counted: Census, learnt: str, folder: Path, tools: Tools
 ) -> list[Check]:
-    """Do pictures of another data set, which a model learnt from, look like pictures of the split?
+    """Check whether pictures of a model's training data look like those of the split.
 
     Its own test split is left out. Nothing where the model learnt from the data at hand, which
     `of_data` has looked at.
@@ -95,12 +96,12 @@ def of_training(
         seen = audit.audit(learnt, watched(rows, name, tools.shown), audit.Options(jobs=tools.jobs))
     except (DataError, OSError) as error:
         return [Check(name, UNKNOWN, f"a model learnt from them, and they are not here: {error}")]
-    found = replace(pictures(seen, "test"), name=name)
-    return _keep(path, counted.key, [found], {"data": audit.as_dict(seen)})
+    check = replace(pictures(seen, "test"), name=name)
+    return _keep(path, counted.key, [check], {"data": audit.as_dict(seen)})
 
 
 def named(text: str) -> str:
-    """A spec in letters that every file system takes."""
+    """Write a spec in letters that every file system takes."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")
 
 
@@ -109,8 +110,8 @@ def _as(rows: Iterable[Row], split: str) -> Iterator[Row]:
 
 
 def _kept(path: Path, key: str) -> list[Check]:
-    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return [Check(**row) for row in told["checks"]] if told.get("key") == key else []
+    stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return [Check(**row) for row in stored["checks"]] if stored.get("key") == key else []
 
 
 def _keep(
@@ -121,21 +122,21 @@ def _keep(
 
 
 def pictures(seen: audit.Audit, split: str) -> Check:
-    """Does a picture of the split look the same as one outside it?"""
+    """Check whether a picture of the split looks the same as one outside it."""
     pairs = [d for d in seen.duplicates or () if (d.splits[0] == split) != (d.splits[1] == split)]
     few = "; ".join(f"{d.first} and {d.second}" for d in pairs[:NAMED])
-    told = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
-    return Check("pictures", FAILED if pairs else PASSED, f"{told}: {few}" if few else told)
+    words = f"{len(pairs)} pairs of pictures look the same across the border of {split}"
+    return Check("pictures", FAILED if pairs else PASSED, f"{words}: {few}" if few else words)
 
 
 def people(seen: audit.Audit, split: str, known: int) -> Check:
-    """Is somebody on both sides of the split?"""
+    """Check whether somebody is on both sides of the split."""
     if not known:
         return Check("people", UNKNOWN, "the data does not tell who is shown")
     both = [who for who, where in seen.shared_subjects.items() if split in where]
-    told = f"{len(both)} people are shown in {split} and elsewhere"
+    words = f"{len(both)} people are shown in {split} and elsewhere"
     few = ", ".join(both[:NAMED])
-    return Check("people", FAILED if both else PASSED, f"{told}: {few}" if few else told)
+    return Check("people", FAILED if both else PASSED, f"{words}: {few}" if few else words)
 
 
 def _probe(plan: Plan) -> probe.Outcome:
@@ -150,98 +151,56 @@ def _samples(plan: Plan) -> Iterator[Sample]:
     return (row for row in load_data(plan.data).rows() if isinstance(row, Sample))
 
 
-def shuffled(found: probe.Outcome) -> Check:
-    """Is a probe that was trained on shuffled labels at chance?"""
+def shuffled(outcome: probe.Outcome) -> Check:
+    """Check whether a probe trained on shuffled labels is at chance."""
     name = "shuffled labels"
-    if not found.faces:
+    if not outcome.faces:
         return Check(name, UNKNOWN, "either side has no face with a compound label")
-    told = (
-        f"a linear probe trained on shuffled labels scores {found.shuffled:.3f}, chance is "
-        f"{found.chance:.3f}; with true labels {found.true:.3f}"
+    words = (
+        f"a linear probe trained on shuffled labels scores {outcome.shuffled:.3f}, chance is "
+        f"{outcome.chance:.3f}; with true labels {outcome.true:.3f}"
     )
-    return Check(name, PASSED if found.at_chance else FAILED, told)
+    return Check(name, PASSED if outcome.at_chance else FAILED, words)
 
 
-def of_prompts(classifier: Classifier, items: Sequence[Any], spec: str) -> Check:
-    """What the model is asked about faces of different labels: does it name the true one?
+def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> Check:
+    """Check whether prompts about faces of different labels name the true one.
 
     Args:
-        classifier: a model that reads words shows what it is asked in `encode` or `server`.
+        classifier: any; one that is asked in words is `Prompted`.
         items: aligned faces, see `faces.aligned`.
         spec: of the model.
     """
-    name = f"prompts of {spec}"
-    asked, seen = _asked(classifier, items)
-    if asked is None:
+    name, texts = f"prompts of {spec}", set[str]()
+    if not isinstance(classifier, Prompted):
         return Check(name, PASSED, "it is not asked about single faces in words")
-    texts = {text for row in asked for text in row}
-    for item, row in zip(items, asked, strict=True):
-        for text in row:
+    for item in items:
+        asked = _asked(classifier, item)
+        for text, predicted_label in asked:
             try:
-                prompts.guard(text, str(item.sample.label), seen.get((item.sample.name, text)))
+                prompts.guard(text, str(item.sample.label), predicted_label)
             except ValueError as error:
                 return Check(name, FAILED, f"{item.sample.name}: {error}")
+        texts |= {text for text, _ in asked}
     return Check(name, PASSED, f"{len(texts)} prompts about {len(items)} faces name no true label")
 
 
-def _asked(
-    classifier: Any, items: Sequence[Any]
-) -> tuple[list[list[str]] | None, dict[tuple[str, str], str | None]]:
-    """The prompts about each face, and the predicted label that some of them may name."""
-    if not hasattr(classifier, "encode") and not hasattr(classifier, "server"):
-        return None, {}
-    asked, allowed = [], dict[tuple[str, str], str | None]()
-    for item in items:
-        with _Ear(classifier) as ear:
-            (read,) = predicted(classifier, [item])
-        told = getattr(classifier, "settings", None) or classifier.terms
-        explained = prompts.explain(read.prediction, told.template, read.face.units or {})
-        allowed[(item.sample.name, explained)] = read.prediction.label
-        asked.append([*ear.heard, explained])
-    return asked, allowed
-
-
-class _Ear:
-    """Hears what a vision-language model is asked while it is open."""
-
-    def __init__(self, classifier: Any) -> None:
-        self.place = classifier if hasattr(classifier, "encode") else classifier.server
-        self.name = "encode" if hasattr(classifier, "encode") else "first_token"
-        self.heard: list[str] = []
-
-    def __enter__(self) -> "_Ear":
-        inner = getattr(self.place, self.name)
-
-        def listening(*arguments: Any, **more: Any) -> Any:
-            self.heard += _texts(arguments)
-            return inner(*arguments, **more)
-
-        setattr(self.place, self.name, listening)  # hides the method of the class
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        delattr(self.place, self.name)
-
-
-def _texts(arguments: Iterable[Any]) -> list[str]:
-    """The texts among the arguments of `encode(crops, texts)` or `first_token(ask)`."""
-    found: list[str] = []
-    for value in arguments:
-        if isinstance(value, str):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += [part for part in value if isinstance(part, str)]
-        elif isinstance(text := getattr(value, "prompt", None), str):
-            found.append(text)
-    return found
+def _asked(model: Prompted, item: Aligned) -> list[tuple[str, str | None]]:
+    """Record each prompt about a face, with the predicted label where it may be named."""
+    assert isinstance(model, Classifier), "a model is asked for scores"
+    with model.recording() as sent:
+        (read,) = predicted(model, [item])
+    explained = prompts.explain(read.prediction, model.template, read.face.units or {})
+    label = read.prediction.label
+    return [(text, label if text == explained else None) for text in [*sent, explained]]
 
 
 def sample_rows(plan: Plan) -> list[Row]:
-    """One row of the split for each label that it has, the first of each."""
-    found: dict[str, Row] = {}
+    """Pick one row of the split for each label, the first of each."""
+    firsts: dict[str, Row] = {}
     for row in load_data(plan.data).rows():
         if row.split == plan.split and isinstance(row, Sample) and row.label:
-            found.setdefault(row.label, row)
-        if len(found) >= ASKED:
+            firsts.setdefault(row.label, row)
+        if len(firsts) >= ASKED:
             break
-    return list(found.values())
+    return list(firsts.values())

@@ -31,7 +31,7 @@ class Difference:
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.intp]:
-    """(K, K) counts, rows are true classes; items predicted as -1 (unparsed) are left out."""
+    """Count (K, K), rows are true classes; items predicted as -1 (unparsed) are left out."""
     table = np.zeros((classes, classes), np.intp)
     kept = predicted >= 0
     np.add.at(table, (truth[kept], predicted[kept]), 1)
@@ -39,18 +39,18 @@ def confusion(truth: Labels, predicted: Labels, classes: int) -> NDArray[np.intp
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
-    """Share of items predicted right; an unparsed answer (-1) is wrong."""
+    """Compute the share predicted right; an unparsed answer (-1) is wrong."""
     return float((truth == predicted).mean()) if len(truth) else float("nan")
 
 
 def top_k(truth: Labels, probabilities: Probabilities, k: int = 2) -> float:
-    """Share of items whose true class is among the k most probable."""
+    """Compute the share whose true class is among the k most probable."""
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return float((best == truth[:, None]).any(1).mean())
 
 
 def per_class(truth: Labels, predicted: Labels, classes: int) -> dict[str, NDArray[np.float64]]:
-    """Precision, recall, F1 and support of each class, (K,) each.
+    """Compute precision, recall, F1 and support of each class, (K,) each.
 
     Precision and F1 are 0 for a class never predicted; recall is NaN for one that never occurs.
     """
@@ -68,7 +68,7 @@ def per_class(truth: Labels, predicted: Labels, classes: int) -> dict[str, NDArr
 def macro_f1(
     truth: Labels, predicted: Labels, classes: int, only: NDArray[np.intp] | None = None
 ) -> float:
-    """Mean F1 over the classes that occur in `truth` or are predicted (of `only`, if given)."""
+    """Average F1 over the classes in `truth` or predicted (of `only`, if given)."""
     scores = per_class(truth, predicted, classes)
     present = (scores["support"] > 0) | (
         np.bincount(predicted[predicted >= 0], minlength=classes) > 0
@@ -79,13 +79,13 @@ def macro_f1(
 
 
 def unweighted_recall(truth: Labels, predicted: Labels, classes: int) -> float:
-    """UAR, the mean recall over the classes that occur (balanced accuracy)."""
+    """Average recall over the classes that occur: UAR, balanced accuracy."""
     recall = per_class(truth, predicted, classes)["recall"]
     return float(np.nanmean(recall)) if np.isfinite(recall).any() else float("nan")
 
 
 def calibration_error(truth: Labels, probabilities: Probabilities, bins: int = 15) -> float:
-    """ECE: mean |confidence - accuracy| over equal bins (Guo et al. 2017, arXiv 1706.04599)."""
+    """Compute the ECE in equal bins of confidence (Guo et al. 2017, arXiv 1706.04599)."""
     confidence, predicted = probabilities.max(1), probabilities.argmax(1)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     error = 0.0
@@ -97,19 +97,19 @@ def calibration_error(truth: Labels, probabilities: Probabilities, bins: int = 1
 
 
 def brier(truth: Labels, probabilities: Probabilities) -> float:
-    """Mean squared distance to the one-hot truth, 0..2 (Brier 1950)."""
+    """Average the squared distance to the one-hot truth, 0..2 (Brier 1950)."""
     wanted = np.eye(probabilities.shape[1])[truth]
     return float(((probabilities - wanted) ** 2).sum(1).mean())
 
 
 def negative_log_likelihood(truth: Labels, probabilities: Probabilities) -> float:
-    """Mean -log p(true class), natural logarithm; p is held above 1e-12."""
+    """Average -log p(true class), natural logarithm; p is held above 1e-12."""
     chosen = probabilities[np.arange(len(truth)), truth]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
 def fit_temperature(truth: Labels, logits: NDArray[np.float64]) -> float:
-    """The temperature T > 0 that minimises the NLL of softmax(logits / T) (Guo et al. 2017)."""
+    """Fit the temperature T > 0 that minimises the NLL of softmax(logits / T) (Guo et al. 2017)."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
@@ -121,7 +121,7 @@ def fit_temperature(truth: Labels, logits: NDArray[np.float64]) -> float:
 
 
 def fit_set_mass(truth: Labels, probabilities: Probabilities, coverage: float = 0.9) -> float:
-    """The mass whose prediction sets hold the truth with `coverage`, from held-out data.
+    """Fit the mass whose prediction sets hold the truth with `coverage`, on held-out data.
 
     The conformal quantile of the mass gathered before the true class, most probable first: a class
     is in the set when that lies below the mass. With the true class's own mass added, as in Romano,
@@ -137,13 +137,13 @@ def fit_set_mass(truth: Labels, probabilities: Probabilities, coverage: float = 
 
 
 def set_sizes(probabilities: Probabilities, mass: float) -> NDArray[np.intp]:
-    """(N,) sizes of the smallest sets that gather `mass`."""
+    """Count (N,) the sizes of the smallest sets that gather `mass`."""
     gathered = -np.sort(-probabilities, axis=1)
     return np.asarray((gathered.cumsum(1) < mass - 1e-9).sum(1) + 1, np.intp)
 
 
 def set_coverage(truth: Labels, probabilities: Probabilities, mass: float) -> float:
-    """Share of items whose true class lies in its prediction set."""
+    """Compute the share whose true class lies in its prediction set."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
     place = (order == truth[:, None]).argmax(1)
     return float((place < set_sizes(probabilities, mass)).mean())
@@ -155,7 +155,7 @@ def bootstrap(
     draws: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile interval of `measure(item numbers)` by resampling whole groups.
+    """Compute the percentile interval of `measure(item numbers)`, resampling whole groups.
 
     Args:
         measure: maps item numbers (with repeats) to a score.
@@ -179,7 +179,7 @@ def bootstrap(
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Exact two-sided p-value that two models err equally often on the same items."""
+    """Test whether two models err equally often on the same items: exact two-sided p."""
     from scipy.stats import binomtest
 
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
@@ -195,7 +195,7 @@ def paired_bootstrap(
     draws: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """Difference a - b, both measured on the same resamples; p is twice the smaller tail."""
+    """Compare a - b on the same resamples; p is twice the smaller tail."""
     signs: list[float] = []
 
     def difference(items: NDArray[np.intp]) -> float:
@@ -209,7 +209,7 @@ def paired_bootstrap(
 
 
 def auc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney); NaN when a class is missing."""
+    """Compute the area under the ROC curve by ranks; NaN when a class is missing."""
     from scipy.stats import rankdata
 
     count, rest = int(positive.sum()), int((~positive).sum())
@@ -220,7 +220,7 @@ def auc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number by Holm's step-down procedure (Holm 1979)."""
+    """Correct p-values for their number by Holm's step-down procedure (Holm 1979)."""
     order = sorted(range(len(p)), key=lambda i: p[i])
     corrected, largest = [0.0] * len(p), 0.0
     for place, i in enumerate(order):
@@ -232,20 +232,35 @@ def holm(p: Sequence[float]) -> list[float]:
 Values = NDArray[np.float64]
 
 
-def mean(values: Values, who: NDArray[np.generic], draws: int, seed: int) -> dict[str, Any]:
-    """Mean of the values that are not NaN, its 95 % interval, and how many there are."""
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """A bootstrap of N items: whole `groups` (N,) are drawn, `draws` times, from a `seed`."""
+
+    groups: NDArray[np.generic]
+    draws: int = 1000
+    seed: int = 0
+
+    def only(self, kept: NDArray[np.bool_]) -> "Resampling":
+        """Keep some of the items."""
+        return Resampling(self.groups[kept], self.draws, self.seed)
+
+    def interval(self, measure: Callable[[NDArray[np.intp]], float]) -> Interval:
+        """Resample `measure`; see `bootstrap`."""
+        return bootstrap(measure, self.groups, self.draws, self.seed)
+
+
+def mean(values: Values, how: Resampling) -> dict[str, Any]:
+    """Average the values that are not NaN, with 95 % interval and count."""
     known = np.isfinite(values)
     if not known.any():
         return {"value": None, "interval": None, "n": 0}
     kept = values[known]
-    found = bootstrap(lambda i: float(kept[i].mean()), who[known], draws, seed)
-    return _told(found, int(known.sum()))
+    interval = how.only(known).interval(lambda i: float(kept[i].mean()))
+    return _figure(interval, int(known.sum()))
 
 
-def share(
-    part: Values, whole: Values, who: NDArray[np.generic], draws: int, seed: int
-) -> dict[str, Any]:
-    """Sum of `part` over sum of `whole`, with interval; n is the sum of `whole`."""
+def share(part: Values, whole: Values, how: Resampling) -> dict[str, Any]:
+    """Divide the sum of `part` by that of `whole`, with interval; n is the latter."""
     if not whole.sum():
         return {"value": None, "interval": None, "n": 0}
 
@@ -253,37 +268,35 @@ def share(
         below = whole[i].sum()
         return float(part[i].sum() / below) if below else float("nan")
 
-    return _told(bootstrap(ratio, who, draws, seed), int(whole.sum()))
+    return _figure(how.interval(ratio), int(whole.sum()))
 
 
-def beside(
-    own: Values, control: Values, who: NDArray[np.generic], draws: int, seed: int
-) -> dict[str, Any]:
-    """The mean, the control's mean, and the mean of their differences with its interval."""
+def beside(own: Values, control: Values, how: Resampling) -> dict[str, Any]:
+    """Average values, their control and the differences, with intervals."""
     return {
-        **mean(own, who, draws, seed),
-        "control": mean(control, who, draws, seed),
-        "over_control": mean(own - control, who, draws, seed),
+        **mean(own, how),
+        "control": mean(control, how),
+        "over_control": mean(own - control, how),
     }
 
 
 def column(rows: Sequence[dict[str, str]], name: str) -> Values:
-    """The cells of a column as numbers, NaN for empty ones."""
+    """Read the cells of a column as numbers, NaN for empty ones."""
     return np.array([float(row[name]) if row[name] else np.nan for row in rows], np.float64)
 
 
 def people(rows: Sequence[dict[str, str]]) -> NDArray[np.str_]:
-    """(N,) who each row shows; unknown people stand for themselves."""
+    """Read (N,) whom each row shows; unknown people stand for themselves."""
     return np.array([row["subject"] or f"picture {row['name']}" for row in rows], np.str_)
 
 
 def derangement(n: int, seed: int) -> NDArray[np.intp]:
-    """(n,) partner of each item, never itself (for n > 1): neighbours on a random ring."""
+    """Draw (n,) a partner of each item, never itself (for n > 1): ring neighbours."""
     order = np.random.default_rng(seed).permutation(n)
     partner = np.empty(n, np.intp)
     partner[order] = np.roll(order, 1)
     return partner
 
 
-def _told(found: Interval, n: int) -> dict[str, Any]:
-    return {"value": found.value, "interval": [found.low, found.high], "n": n}
+def _figure(interval: Interval, n: int) -> dict[str, Any]:
+    return {"value": interval.value, "interval": [interval.low, interval.high], "n": n}

@@ -1,4 +1,4 @@
-"""What was measured of a trained model, read from its `metrics.json` and checked for gaps."""
+"""The measurements of a trained model, read from its `metrics.json` and checked for gaps."""
 
 import math
 from collections.abc import Mapping
@@ -36,11 +36,10 @@ FIGURES: Mapping[str, str] = {
     "set_coverage": "coverage of the 90 % prediction sets",
     "set_size": "mean size of these sets, of 14",
 }
-Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
 
 
 class MeasurementError(ValueError):
-    """Measurements that are missing or contradict each other; no card can be made of them."""
+    """An error for measurements that are missing or contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How one class fared: `support` faces of it; shares lie in 0..1, recall is None without any.
+    """The results on one class: `support` faces; shares in 0..1, recall None without any.
 
     `interval` is Wilson's 95 % interval of the recall (Wilson 1927), which takes faces for
     independent of each other.
@@ -69,7 +68,7 @@ class ClassRow:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Everything that a card takes from `metrics.json`.
+    """The measurements that a card takes from `metrics.json`.
 
     Attributes:
         split: where it was measured, "test" or "val".
@@ -79,7 +78,7 @@ class Measurements:
         data: spec of the data set it was trained on, such as "rafce:RAF-CE".
         measured_on: spec of the data set it was measured on.
         counts: split -> label -> number of faces trained and chosen on.
-        origin: where the weights came from before training, in words; None if not told.
+        origin: where the weights came from before training, in words; None if unknown.
         machine: facts of the computer, `device` among them.
         seconds: duration of the training; None where nothing was trained.
     """
@@ -97,7 +96,7 @@ class Measurements:
 
     @classmethod
     def load(cls, folder: Path, split: str = "test") -> Self:
-        """The measurements of a run folder on one split.
+        """Load the measurements of a run folder on one split.
 
         `metrics.json` holds a block for each split, with `faces`, the figures of `FIGURES`,
         `NAME_interval` [low, high] where it was measured, `f1` by class and `confusion`; beside the
@@ -108,11 +107,11 @@ class Measurements:
             MeasurementError: something is missing or does not fit; the message names it.
         """
         try:
-            told = read_json(folder / FILE)
+            document = read_json(folder / FILE)
         except CheckpointError as error:
             raise MeasurementError(f"A card needs measurements, but {error}") from error
-        block = _block(told, split, folder)
-        data = _mapping(told, "data")
+        block = _block(document, split, folder)
+        data = _mapping(document, "data")
         confusion = _confusion(block, split)
         return cls(
             split=split,
@@ -122,13 +121,13 @@ class Measurements:
             data=_text(data, "spec"),
             measured_on=str(block.get("data", data["spec"])),
             counts={name: data[name] for name in ("train", "val") if name in data},
-            origin=told.get("origin"),
-            machine=_machine(told),
-            seconds=_seconds(told),
+            origin=document.get("origin"),
+            machine=_machine(document),
+            seconds=_seconds(document),
         )
 
     def classes(self) -> tuple[ClassRow, ...]:
-        """One row a compound, computed from the confusion matrix."""
+        """Compute one row a compound from the confusion matrix."""
         truth, predicted = (np.repeat(axis, self.confusion.ravel()) for axis in _grid())
         each = metrics.per_class(truth, predicted, len(COMPOUNDS))
         rows = []
@@ -148,39 +147,39 @@ class Measurements:
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of the share hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
-    p, z2 = hits / n, Z**2
-    centre = p + z2 / (2 * n)
-    spread = Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max((centre - spread) / (1 + z2 / n), 0.0), min((centre + spread) / (1 + z2 / n), 1.0)
+    """Compute the 95 % interval of hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _grid() -> NDArray[np.intp]:
-    """(2, 196) true and predicted class of each cell of the confusion matrix."""
+    """List the (2, 196) true and predicted class of each cell of the confusion matrix."""
     return np.indices((len(COMPOUNDS), len(COMPOUNDS))).reshape(2, -1)
 
 
-def _block(told: Mapping[str, Any], split: str, folder: Path) -> Mapping[str, Any]:
+def _block(document: Mapping[str, Any], split: str, folder: Path) -> Mapping[str, Any]:
     if split not in SPLITS:
         raise MeasurementError(f"The split must be one of {', '.join(SPLITS)}; got {split!r}.")
-    if split not in told:
-        has = ", ".join(name for name in SPLITS if name in told) or "none"
+    if split not in document:
+        has = ", ".join(name for name in SPLITS if name in document) or "none"
         raise MeasurementError(
             f"{folder / FILE} has no measurements of the {split} split (it has: {has}); evaluate "
             "the model there, or ask for a card of another split."
         )
-    return _mapping(told, split)
+    return _mapping(document, split)
 
 
-def _mapping(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = told.get(key)
+def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = document.get(key)
     if not isinstance(value, Mapping):
         raise MeasurementError(f"{FILE} must hold an object under {key!r}; got {value!r:.60}.")
     return value
 
 
-def _text(told: Mapping[str, Any], key: str) -> str:
-    value = told.get(key)
+def _text(document: Mapping[str, Any], key: str) -> str:
+    value = document.get(key)
     if not isinstance(value, str) or not value:
         raise MeasurementError(f"{FILE} must name the {key} of the data; got {value!r:.60}.")
     return value
@@ -214,7 +213,7 @@ def _number(value: Any, name: str) -> float:
 
 
 def _confusion(block: Mapping[str, Any], split: str) -> NDArray[np.intp]:
-    """The table, if it agrees with the per-class F1 beside it."""
+    """Parse the table; it must agree with the per-class F1 beside it."""
     k = len(COMPOUNDS)
     try:
         table = np.array(block.get("confusion"), float)
@@ -241,13 +240,13 @@ def _faces(block: Mapping[str, Any], confusion: NDArray[np.intp]) -> int:
     return faces
 
 
-def _machine(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    machine = _mapping(told, "machine")
+def _machine(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    machine = _mapping(document, "machine")
     if not machine.get("device"):
         raise MeasurementError(f"{FILE} must name the device under machine; got {dict(machine)}.")
     return machine
 
 
-def _seconds(told: Mapping[str, Any]) -> float | None:
-    seconds = told.get("seconds")
+def _seconds(document: Mapping[str, Any]) -> float | None:
+    seconds = document.get("seconds")
     return None if seconds is None else _number(seconds, "seconds")

@@ -1,4 +1,4 @@
-"""The table of every picture of a split: what is known of it and what the model says."""
+"""The table of every picture of a split: its annotation and the model's scores."""
 
 import hashlib
 import json
@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.protocols import Classifier
+from ferce.core.protocols import Classifier, FreeText
 from ferce.data.align import Aligned
 from ferce.data.record import Problem, Row, Sample, UnitLabel
 from ferce.evaluation import units
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table
 
 FILE = "images.csv"
 PROBABILITY = "p:"
@@ -34,7 +33,7 @@ COLUMNS = (
 
 
 def measure(plan: Plan, classifier: Classifier, folder: Path, tools: Tools) -> Table:
-    """Every picture of the split in `images.csv`; see `fill`."""
+    """Score every picture of the split, into `images.csv`; see `fill`."""
     table = Table(folder / FILE, COLUMNS)
     fill(table, rows_of(plan.data, plan.split), plan, classifier, tools)
     return table
@@ -49,7 +48,7 @@ def fill(
         EvaluationError: a picture has another label than when its row was written, or the model
             cannot answer in its own words though it is asked to.
     """
-    if plan.free_text and not hasattr(classifier, "named"):
+    if plan.free_text and not isinstance(classifier, FreeText):
         raise EvaluationError(f"{plan.model} answers by probabilities only; leave out free text.")
     known: dict[str, Sample] = {}  # of pictures under way, for the rows of those that get lost
     left = _missing(rows, table.done(), known)
@@ -77,27 +76,28 @@ def _missing(
 def _batch(
     batch: Sequence[Aligned | Problem], classifier: Classifier, free_text: bool
 ) -> list[dict[str, Any]]:
-    """One row an item, in order, whether it could be read or not."""
+    """Make one row an item, in order, whether it could be read or not."""
     reads = predicted(classifier, [item for item in batch if isinstance(item, Aligned)])
     words = iter(_named(classifier, reads) if free_text else [""] * len(reads))
-    found = iter(reads)
+    in_order = iter(reads)
     return [
-        lost(item) if isinstance(item, Problem) else _row(next(found), next(words))
+        lost(item) if isinstance(item, Problem) else _row(next(in_order), next(words))
         for item in batch
     ]
 
 
-def _named(classifier: Any, reads: Sequence[Read]) -> list[str]:
-    return list(classifier.named([read.face for read in reads])) if reads else []
+def _named(classifier: Classifier, reads: Sequence[Read]) -> list[str]:
+    assert isinstance(classifier, FreeText), "`fill` refuses models without words"
+    return classifier.named([read.face for read in reads]) if reads else []
 
 
 def lost(problem: Problem) -> dict[str, Any]:
-    """The row of a picture that cannot be read."""
+    """Make the row of a picture that cannot be read."""
     return {"name": problem.name, "status": "lost", "reason": problem.reason}
 
 
 def _known(sample: Sample | None) -> dict[str, Any]:
-    """What the data tells of a picture, whether it can be read or not."""
+    """Collect what the data holds on a picture, whether it can be read or not."""
     if sample is None:
         return {}
     return {
@@ -110,33 +110,33 @@ def _known(sample: Sample | None) -> dict[str, Any]:
 
 
 def _row(read: Read, words: str) -> dict[str, Any]:
-    sample, told, scores = read.item.sample, read.prediction, read.scores
+    sample, prediction, scores = read.item.sample, read.prediction, read.scores
     quality = read.face.quality
     return {
         "name": sample.name,
         "picture": read.item.path.stem,
         "status": "read",
         "problem": read.face.problem,
-        "top": told.top,
-        "state": told.state,
-        "decided": told.label,
+        "top": prediction.top,
+        "state": prediction.state,
+        "decided": prediction.label,
         "free_text": words,
-        "neutral": None if scores.neutral is None else float(scores.neutral[read.i]),
+        "neutral": None if scores.neutral is None else float(scores.neutral[0]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
         "seen": units.measured(read.face.units),
-        **{PROBABILITY + name: float(p) for name, p in told.probabilities.items()},
+        **{PROBABILITY + name: float(p) for name, p in prediction.probabilities.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
     }
 
 
-def _units(found: Sequence[UnitLabel] | None) -> str:
-    """JSON [[unit, intensity], ...], "null" where nobody coded them."""
-    return json.dumps(None if found is None else [[u.unit, u.intensity] for u in found])
+def _units(labels: Sequence[UnitLabel] | None) -> str:
+    """Write JSON [[unit, intensity], ...], "null" where nobody coded them."""
+    return json.dumps(None if labels is None else [[u.unit, u.intensity] for u in labels])
 
 
 def fingerprint(table: Table) -> str:
-    """16 hex digits that change with any picture, label, unit or subject of the split."""
+    """Hash the split: 16 hex digits that change with any picture, label, unit or subject."""
     digest = hashlib.sha256()
     keys = ("picture", "label", "units", "subject", "status")
     for line in sorted(json.dumps([row["name"], *(row[k] for k in keys)]) for row in table.rows()):
@@ -202,7 +202,7 @@ class Scored:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
-        """The arrays of the rows of `images.csv`."""
+        """Read the rows of `images.csv` into arrays."""
         keys = [PROBABILITY + name for name in COMPOUNDS]
         texts: dict[str, list[str]] = {name: [] for name in (*TEXTS, "status")}
         numbers: dict[str, array[float]] = {name: array("d") for name in (*keys, *NUMBERS)}
@@ -236,16 +236,16 @@ class Scored:
         return np.flatnonzero(self.read & np.isin(self.labels, COMPOUNDS))
 
     def truth(self, rows: Rows) -> Rows:
-        """Class numbers of pictures labelled with a compound."""
+        """Number the classes of pictures labelled with a compound."""
         return np.array([COMPOUNDS.index(name) for name in self.labels[rows]], np.intp)
 
     def groups(self, rows: Rows) -> NDArray[np.str_]:
-        """Who is shown; a picture of an unknown person stands for itself."""
+        """Read who is shown; a picture of an unknown person stands for itself."""
         unknown = np.char.add("picture ", self.names[rows])
         return np.where(self.subjects[rows] == "", unknown, self.subjects[rows])
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Those that make slices, in lower case."""
-    told = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
-    return {key: sys.intern(told[key]) for keys in KEYS.values() for key in keys if key in told}
+    """Select the attributes that make slices, in lower case."""
+    given = {key.lower(): str(value) for key, value in json.loads(text or "{}").items()}
+    return {key: sys.intern(given[key]) for keys in KEYS.values() for key in keys if key in given}

@@ -1,6 +1,8 @@
-"""What an evaluation measures, and the check that a folder goes on with the same one."""
+"""What an evaluation measures, and the tables and settings on disk with which it goes on."""
 
+import csv
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,12 @@ ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector
 
 
 class EvaluationError(ValueError):
-    """One clear sentence on why this cannot be measured and what to do."""
+    """An error in one sentence: why this cannot be measured and what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One model, one split.
+    """The evaluation of one model on one split.
 
     Attributes:
         model: spec of the classifier.
@@ -65,10 +67,10 @@ class Plan:
             raise EvaluationError("heatmaps is 0 or more and draws is 1 or more.")
 
     def settles(self) -> dict[str, Any]:
-        """What the rows of the pictures depend on; another value needs another folder."""
+        """List what the rows of the pictures depend on; another value needs another folder."""
         names = ("model", "data", "split", "free_text")
-        told = {name: getattr(self, name) for name in names}
-        return told | {"detect": self.detects, "weights": weights(self.model)}
+        settings = {name: getattr(self, name) for name in names}
+        return settings | {"detect": self.detects, "weights": weights(self.model)}
 
     @property
     def detects(self) -> bool:
@@ -104,3 +106,67 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+class Table:
+    """A CSV of rows with a `name` column, each a line, appended in the order of the data."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        """Open or make the file; a last line that was cut off is removed.
+
+        Raises:
+            EvaluationError: the file has other columns.
+        """
+        self.path, self.columns = path, tuple(columns)
+        if path.is_file():
+            _mend(path)
+        if not path.is_file() or not path.stat().st_size:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write([dict(zip(columns, columns, strict=True))])
+        self._check()
+
+    def _check(self) -> None:
+        with self.path.open(encoding="utf-8", newline="") as file:
+            header = tuple(next(csv.reader(file)))
+        if header != self.columns:
+            raise EvaluationError(
+                f"{self.path} has other columns than this version writes; start afresh (--fresh)."
+            )
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Read the rows on disk, one at a time."""
+        with self.path.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+    def done(self) -> dict[str, str]:
+        """Map names to labels of the rows on disk ("" where there is no such column)."""
+        return {row["name"]: row.get("label", "") for row in self.rows()}
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows to disk; cells are made one line, None becomes an empty cell."""
+        self._write([{k: _cell(row.get(k)) for k in self.columns} for row in rows])
+
+    def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, self.columns, lineterminator="\n").writerows(rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(float(value))  # all digits: figures do not change by being written
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _mend(path: Path) -> None:
+    """Cut the file behind its last whole line."""
+    with path.open("r+b") as file:
+        end = file.seek(0, 2)
+        while end > 0:
+            start = max(end - 65_536, 0)
+            file.seek(start)
+            place = file.read(end - start).rfind(b"\n")
+            if place >= 0:
+                file.truncate(start + place + 1)
+                return
+            end = start
+        file.truncate(0)

@@ -18,7 +18,7 @@ LONG = 44  # letters of a name beside a plot
 
 
 def draw_figures(board: Leaderboard, path: Path) -> None:
-    """Macro-F1 and accuracy of every model with intervals, and what chance gives them in grey."""
+    """Draw macro-F1 and accuracy of every model with intervals, chance in grey."""
     figure = figure_of(9.0, 1.6 + 0.45 * len(board.models))
     plots = figure.subplots(1, 2, sharey=True)
     for axes, name, title in zip(
@@ -36,7 +36,7 @@ def draw_figures(board: Leaderboard, path: Path) -> None:
 
 
 def draw_differences(rows: Sequence[Versus], path: Path) -> None:
-    """Differences of macro-F1 and accuracy with their intervals; grey where they hold 0."""
+    """Draw differences of macro-F1 and accuracy with intervals; grey where they hold 0."""
     figure = figure_of(9.0, 1.4 + 0.5 * len(rows))
     plots = figure.subplots(1, 2, sharey=True)
     for axes, name, title in zip(
@@ -44,11 +44,11 @@ def draw_differences(rows: Sequence[Versus], path: Path) -> None:
     ):
         axes.axvline(0, color="black", linewidth=0.8)
         for place, row in enumerate(rows):
-            found = row.figures[name]
-            low, high = found.interval or (found.value, found.value)
+            difference = row.figures[name]
+            low, high = difference.interval or (difference.value, difference.value)
             colour = "grey" if low <= 0 <= high else "#009e73"
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
-            axes.plot(found.value, place, marker="D", color=colour)
+            axes.plot(difference.value, place, marker="D", color=colour)
         reach = max(abs(end) for end in axes.get_xlim())
         axes.set(xlim=(-reach, reach), title=f"difference of {title}")
         axes.grid(axis="x", alpha=0.3)
@@ -61,7 +61,7 @@ def draw_differences(rows: Sequence[Versus], path: Path) -> None:
 def draw_classes(
     models: Sequence[Entry], scores: Sequence[Mapping[str, float]], path: Path
 ) -> None:
-    """F1 of every class and model; `scores` are those of each model by class."""
+    """Draw F1 of every class and model; `scores` are those of each model by class."""
     table = np.array([[row[name] for name in COMPOUNDS] for row in scores], float)
     figure = figure_of(10.5, 2.6 + 0.45 * len(models))
     axes = figure.subplots()
@@ -81,10 +81,10 @@ def _band(axes: Any, place: int, chance: Figure | None) -> None:
         axes.barh(place, high - low, left=low, height=0.5, color="0.8", zorder=1)
 
 
-def _point(axes: Any, place: int, found: Figure, family: str) -> None:
-    if found.interval:
-        axes.plot(found.interval, [place, place], color=COLOURS[family], linewidth=2)
-    axes.plot(found.value, place, marker=MARKS[family], color=COLOURS[family], zorder=3)
+def _point(axes: Any, place: int, figure: Figure, family: str) -> None:
+    if figure.interval:
+        axes.plot(figure.interval, [place, place], color=COLOURS[family], linewidth=2)
+    axes.plot(figure.value, place, marker=MARKS[family], color=COLOURS[family], zorder=3)
 
 
 def _legend(figure: Any, families: set[str]) -> None:
@@ -105,7 +105,7 @@ def _name(model: Entry) -> str:
 
 
 def _short(name: str) -> str:
-    """The name, or its kind and its end."""
+    """Shorten a name to its kind and its end."""
     if len(name) <= LONG:
         return name
     kind = name.partition(":")[0]
@@ -113,21 +113,21 @@ def _short(name: str) -> str:
 
 
 def draw_counts(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:
-    """(14, 14) counts, rows are true classes."""
+    """Draw (14, 14) counts, rows are true classes."""
     table = np.array(counts, float)
-    _draw_table(table, [[f"{v:.0f}" for v in row] for row in table], path, (split, "faces"))
+    _draw_table(table, [[f"{v:.0f}" for v in row] for row in table], path, split, "faces")
 
 
 def draw_shares(counts: Sequence[Sequence[int]], path: Path, split: str) -> None:
-    """The counts as per cent of each true class."""
+    """Draw the counts as per cent of each true class."""
     table = np.array(counts, float)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     texts = [[f"{100 * v:.0f}" for v in row] for row in shares]
-    _draw_table(shares, texts, path, (split, "share of the true class; cells in per cent"))
+    _draw_table(shares, texts, path, split, "share of the true class; cells in per cent")
 
 
 def _draw_table(
-    table: NDArray[np.float64], texts: list[list[str]], path: Path, words: tuple[str, str]
+    table: NDArray[np.float64], texts: list[list[str]], path: Path, split: str, unit: str
 ) -> None:
     figure = figure_of(9.0, 8.0)
     axes = figure.subplots()
@@ -136,17 +136,17 @@ def _draw_table(
     axes.set_xticks(range(len(COMPOUNDS)), COMPOUNDS, rotation=60, ha="right")
     axes.set_yticks(range(len(COMPOUNDS)), COMPOUNDS)
     axes.set_xlabel("predicted")
-    axes.set_ylabel(f"true ({words[0]} split)")
+    axes.set_ylabel(f"true ({split} split)")
     for row, column in np.argwhere(table > 0):
         dark = table[row, column] > top / 2
         style: dict[str, Any] = {"ha": "center", "va": "center", "size": 9}
         axes.text(column, row, texts[row][column], color="white" if dark else "black", **style)
-    figure.colorbar(picture, label=words[1], shrink=0.8)
+    figure.colorbar(picture, label=unit, shrink=0.8)
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def draw_reliability(bins: Sequence[Mapping[str, float]], ece: float, path: Path) -> None:
-    """Accuracy against confidence, points as large as their share of the faces."""
+    """Draw accuracy against confidence, points as large as their share of the faces."""
     figure = figure_of(5.0, 5.0)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="calibrated")
@@ -164,7 +164,7 @@ def draw_reliability(bins: Sequence[Mapping[str, float]], ece: float, path: Path
 
 
 def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Training loss and val macro-F1 by epoch, as PNG."""
+    """Draw training loss and val macro-F1 by epoch, as PNG."""
     figure = figure_of(6.4, 4.0)
     left = figure.subplots()
     epochs = [row["epoch"] + 1 for row in history]
@@ -179,7 +179,7 @@ def draw_history(history: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def draw_confusion(counts: Sequence[Sequence[int]], path: Path, split: str = "val") -> None:
-    """(14, 14) counts as shares of each true class, with the counts written in, as PNG."""
+    """Draw (14, 14) counts as shares of each true class, counts written in, as PNG."""
     table = np.array(counts, float)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     figure = figure_of(8.5, 7.5)
@@ -199,7 +199,7 @@ def draw_confusion(counts: Sequence[Sequence[int]], path: Path, split: str = "va
 
 
 def figure_of(width: float, height: float) -> Any:
-    """A figure without pyplot, so that no state stays behind; drawn by Agg."""
+    """Make a figure without pyplot, so that no state stays behind; drawn by Agg."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -55,7 +55,7 @@ class Outcome:
 
 
 def read(samples: Iterable[Sample], most: int = MOST) -> Grey:
-    """The faces with a compound label that can be read; of more than `most`, evenly drawn ones.
+    """Read the faces with a compound label; of more than `most`, evenly drawn ones.
 
     Memory is bounded by twice `most` faces.
     """
@@ -85,13 +85,13 @@ def run(train: Grey, test: Grey, seed: int = 0, trials: int = TRIALS) -> Outcome
     rng = np.random.default_rng(seed)
     shuffles = [rng.permutation(train.y) for _ in range(trials)]
     true, *answers = _answers(train.x, [train.y, *shuffles], test.x)
-    found = np.array([metrics.accuracy(test.y, answer) for answer in answers])
+    scores = np.array([metrics.accuracy(test.y, answer) for answer in answers])
     chances = np.array([_chance(test.y, answer) for answer in answers])
-    excess = found - chances
+    excess = scores - chances
     return Outcome(
         faces=len(test.y),
         true=metrics.accuracy(test.y, true),
-        shuffled=float(found.mean()),
+        shuffled=float(scores.mean()),
         chance=float(chances.mean()),
         excess=float(excess.mean()),
         error=max(float(excess.std(ddof=1) / np.sqrt(trials)), 1e-9),
@@ -99,7 +99,7 @@ def run(train: Grey, test: Grey, seed: int = 0, trials: int = TRIALS) -> Outcome
 
 
 def _answers(x: Values, labels: Sequence[Classes], asked: Values) -> list[Classes]:
-    """For each labelling of `x`, the classes of `asked`; one factorisation serves all."""
+    """Predict the classes of `asked` for each labelling of `x`, by one factorisation."""
     mean, spread = x.mean(0), x.std(0) + 1e-6
     x, asked = (x - mean) / spread, (asked - mean) / spread
     inverse = np.linalg.inv(x.T @ x + RIDGE * np.eye(x.shape[1]))

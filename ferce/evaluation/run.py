@@ -1,6 +1,7 @@
 """The whole evaluation in order: pictures, texts, heat maps, the app; then figures and plots."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,8 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier
 from ferce.evaluation import (
     classification,
-    comparison,
     components,
     end_to_end,
-    groups,
     heat,
     pictures,
     plots,
@@ -26,11 +25,11 @@ from ferce.evaluation import (
     units,
 )
 from ferce.evaluation.faces import Tools
-from ferce.evaluation.network import Network
+from ferce.evaluation.heat_scores import Network
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, claim, write_json
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table, claim, write_json
 from ferce.models.hub import weights
+from ferce.reading.pipeline import Reader
 
 Metrics = dict[str, Any]
 
@@ -48,7 +47,7 @@ class Run:
     started: float = field(default_factory=time.perf_counter)
 
     def claim(self, name: str, wanted: Metrics) -> None:
-        """See `plan.claim`."""
+        """Note what a table depends on; see `plan.claim`."""
         claim(self.output, name, wanted)
 
 
@@ -80,7 +79,7 @@ def evaluate(
         EvaluationError: there is nothing to measure, or the folder holds another evaluation.
     """
     started = time.perf_counter()
-    other = None if against is None else (against, comparison.load(against))
+    other = None if against is None else (against, classification.load(against))
     classifier = models.load_classifier(plan.model, device)
     run = Run(plan, classifier, output, tools, device, command, started)
     run.claim("images", plan.settles())
@@ -88,7 +87,7 @@ def evaluate(
 
 
 def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -> Metrics:
-    """All that follows from the table of pictures, and what else the plan asks for; see `evaluate`.
+    """Conclude from the table of pictures, with what else the plan asks for; see `evaluate`.
 
     Args:
         run: whose folder gets `metrics.json` and plots.
@@ -99,11 +98,11 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
     _require_faces(scored, plan)
     block = figures(scored, plan) | {"fingerprint": pictures.fingerprint(table)}
     if other is not None:
-        told = comparison.compare(scored, other[1], plan.draws, plan.seed)
+        told = classification.compare(scored, other[1], plan.draws, plan.seed)
         block["against"] = told | {"folder": str(other[0])}
     if told := units.figures(table.rows(), plan.draws, plan.seed):
         block["units"] = told
-    if people := groups.figures(table.rows()):
+    if people := slices.by_people(table.rows()):
         block["groups"] = people
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
@@ -133,8 +132,8 @@ def _require_faces(scored: Scored, plan: Plan) -> None:
 
 
 def figures(scored: Scored, plan: Plan) -> Metrics:
-    """All that the table of pictures tells; of data without compounds, the single emotions."""
-    found = {
+    """Compute all figures of the table of pictures; without compounds, the single emotions."""
+    block = {
         "data": plan.data,
         "split": plan.split,
         "detected": plan.detects,
@@ -143,18 +142,18 @@ def figures(scored: Scored, plan: Plan) -> Metrics:
         "faces": len(scored.compounds),
     }
     if not len(scored.compounds):
-        return found
+        return block
     return {
-        **found,
+        **block,
         **classification.figures(scored, plan.draws, plan.seed),
         "lost_are_wrong": _all(scored),
         **_free_text(scored, plan),
-        "slices": slices.figures(scored, plan.draws, plan.seed),
+        "slices": slices.by_attribute(scored, plan.draws, plan.seed),
     }
 
 
 def _all(scored: Scored) -> Metrics:
-    """With lost pictures counted as errors; of a file that is missing the label is not known."""
+    """Count lost pictures as errors; of a file that is missing the label is not known."""
     rows = np.flatnonzero(np.isin(scored.labels, COMPOUNDS))
     best = np.full(len(rows), -1, np.intp)
     best[scored.read[rows]] = scored.probabilities[rows][scored.read[rows]].argmax(1)
@@ -170,47 +169,48 @@ def _free_text(scored: Scored, plan: Plan) -> Metrics:
 
 
 def _extras(run: Run, scored: Scored) -> Metrics:
-    """What was asked for beyond the classification."""
-    plan, found = run.plan, Metrics()
-    told: dict[str, str] = {}
+    """Measure what was asked for beyond the classification."""
+    plan, block, reader = run.plan, Metrics(), Reader(run.classifier)
+    written: dict[str, str] = {}
     if plan.voice:
-        table = _texts(run)
-        found |= {"text": _text_figures(run, table)}
-        told = {row["name"]: row["text"] for row in table.rows()}
+        reader = Reader(run.classifier, models.load_voice(plan.voice, run.device))
+        run.claim("texts", {"voice": plan.voice, "weights": weights(plan.voice)})
+        table = texts.measure(plan, reader, run.output, run.tools)
+        block |= {"text": _text_figures(run, table)}
+        written = {row["name"]: row["text"] for row in table.rows()}
     if plan.heatmaps:
-        names = ("method", "seed", "heatmaps", "voice")
-        run.claim("heat maps", {name: getattr(plan, name) for name in names})
-        chosen = heat.chosen(scored, plan.heatmaps, plan.seed)
-        network = Network.of(run.classifier, plan.seed)
-        places = (run.output, run.tools)
-        maps = heat.measure(plan, run.classifier, network, (chosen, told), places)
-        found["heat"] = heat.figures(maps, network, plan)
+        block["heat"] = _heat(run, reader, scored, written)
     if plan.end_to_end:
         run.claim("end to end", {"originals": plan.end_to_end})
         table = end_to_end.measure(plan, run.classifier, run.output, run.tools)
-        found["end_to_end"] = end_to_end.figures(table)
-    return found
+        block["end_to_end"] = end_to_end.figures(table)
+    return block
 
 
-def _texts(run: Run) -> Table:
-    run.claim("texts", {"voice": run.plan.voice, "weights": weights(run.plan.voice)})
-    voice = models.load_voice(run.plan.voice, run.device)
-    return texts.measure(run.plan, (run.classifier, voice), run.output, run.tools)
+def _heat(run: Run, reader: Reader, scored: Scored, written: Mapping[str, str]) -> Metrics:
+    """Measure heat maps, and the texts that were written about the same faces."""
+    plan = run.plan
+    run.claim("heat maps", {n: getattr(plan, n) for n in ("method", "seed", "heatmaps", "voice")})
+    names = heat.chosen(scored, plan.heatmaps, plan.seed)
+    network = Network.of(run.classifier, plan.seed)
+    chosen = {name: written.get(name, "") for name in names}
+    maps = heat.measure(plan, reader, network, chosen, run.output, run.tools)
+    return heat.figures(maps, network, plan)
 
 
 def _text_figures(run: Run, table: Table) -> Metrics:
-    plan, found = run.plan, texts.figures(table, run.plan)
+    plan, block = run.plan, texts.figures(table, run.plan)
     if plan.clip:
         run.claim("clip", {"clip": plan.clip})
         pairs = similarity.measure_clip(plan, table, run.output, run.tools, run.device)
-        found |= similarity.clip_figures(pairs, plan)
+        block |= similarity.clip_figures(pairs, plan)
     if plan.encoder:
-        found |= similarity.encoder_figures(table, plan, run.device)
-    return found
+        block |= similarity.encoder_figures(table, plan, run.device)
+    return block
 
 
 def draw(block: Metrics, split: str, output: Path) -> None:
-    """The plots beside `metrics.json`, of data with compounds."""
+    """Draw the plots beside `metrics.json`, of data with compounds."""
     if not block["faces"]:
         return
     plots.draw_counts(block["confusion"], output / "confusion_counts.png", split)

@@ -19,16 +19,15 @@ from ferce.core.types import Face, Scores
 from ferce.data.record import Row
 from ferce.evaluation import pictures
 from ferce.evaluation.faces import Tools, rows_of
-from ferce.evaluation.plan import EvaluationError, Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=2)  # one process may work for long while the others wait
 
 
 @dataclass(frozen=True)
-class Crew:
-    """This process is number `rank` of `world`; `state` is Accelerate's, None for one alone."""
+class Distributed:
+    """The processes of a run: this is number `rank` of `world`; `state` is Accelerate's or None."""
 
     rank: int = 0
     world: int = 1
@@ -36,7 +35,7 @@ class Crew:
 
     @classmethod
     def join(cls, device: str) -> Self:
-        """The crew that the environment tells of; alone without one."""
+        """Join the processes that the environment names; alone without any."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         from accelerate import PartialState
@@ -50,13 +49,13 @@ class Crew:
         return self.rank == 0
 
     def device(self, wanted: str) -> str:
-        """This process's device: of several GPUs its own."""
+        """Choose this process's device: of several GPUs its own."""
         if self.state is None or wanted != "auto":
             return wanted
         return str(self.state.device)
 
     def gather(self, value: T) -> list[T]:
-        """The value of every process, in their order; all must call it, and wait for each other."""
+        """Gather the value of every process, in order; all must call it and wait."""
         if self.state is None:
             return [value]
         from accelerate.utils import gather_object
@@ -64,7 +63,7 @@ class Crew:
         return list(gather_object([value]))
 
     def shards(self, items: Iterable[T], size: int) -> Iterator[tuple[int, list[T]]]:
-        """This process's pieces of `size` items, each with its number; the last may be shorter."""
+        """Split items into pieces of `size` and yield this process's, each with its number."""
         stream, number = iter(items), 0
         while piece := list(islice(stream, size)):
             if number % self.world == self.rank:
@@ -77,8 +76,8 @@ SIZE = 256  # pictures
 
 
 @dataclass
-class Pace:
-    """A classifier that counts the faces it is asked about, and the seconds that it takes."""
+class TimedClassifier:
+    """A classifier that counts the faces it scores, and the seconds that it takes."""
 
     classifier: Classifier
     faces: int = 0
@@ -90,38 +89,45 @@ class Pace:
         return self.classifier.name
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """The classifier's scores."""
+        """Score faces and count the time."""
         start = time.perf_counter()
-        found = self.classifier.scores(faces)
+        scores = self.classifier.scores(faces)
         self.seconds += time.perf_counter() - start
         self.faces += len(faces)
-        return found
+        return scores
 
 
-def measure(plan: Plan, pace: Pace, folder: Path, tools: Tools, crew: Crew, count: int) -> None:
-    """This process's shards of the split; what they hold already is not measured again.
+def measure(
+    plan: Plan,
+    timed: TimedClassifier,
+    folder: Path,
+    tools: Tools,
+    distributed: Distributed,
+    count: int,
+) -> None:
+    """Measure this process's shards of the split; what they hold already is kept.
 
     Args:
         plan: what is measured.
-        pace: the classifier.
+        timed: the classifier.
         folder: of the evaluation.
         tools: cache and progress bars.
-        crew: whose part this is.
+        distributed: whose part this is.
         count: pictures of the split.
 
     Raises:
         EvaluationError: a shard holds other pictures than the data has there.
     """
-    with _bar(plan, tools, crew, count) as bar:
+    with _bar(plan, tools, distributed, count) as bar:
         quiet = Tools(tools.cache, tools.jobs, shown=False)
-        for number, rows in crew.shards(rows_of(plan.data, plan.split), SIZE):
+        for number, rows in distributed.shards(rows_of(plan.data, plan.split), SIZE):
             table = Table(_path(folder, number), pictures.COLUMNS)
             _require_same(table, rows)
-            pictures.fill(table, _told(rows, bar.update), plan, pace, quiet)
+            pictures.fill(table, _noted(rows, bar.update), plan, timed, quiet)
 
 
 def join(folder: Path, count: int) -> Table:
-    """All shards in one table, in the order of the data; `count` is the number of pictures.
+    """Join all shards in one table, in order; `count` is the number of pictures.
 
     Raises:
         EvaluationError: a shard is missing or not whole.
@@ -152,20 +158,22 @@ def _require_same(table: Table, rows: Sequence[Row]) -> None:
         )
 
 
-def _told(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
+def _noted(rows: Sequence[T], note: Callable[[], object]) -> Iterator[T]:
     for row in rows:
         yield row
         note()
 
 
-def _bar(plan: Plan, tools: Tools, crew: Crew, count: int) -> Any:
+def _bar(plan: Plan, tools: Tools, distributed: Distributed, count: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(
-        desc=f"{plan.model} [{crew.rank + 1}/{crew.world}]" if crew.world > 1 else plan.model,
-        total=count // crew.world,
+        desc=f"{plan.model} [{distributed.rank + 1}/{distributed.world}]"
+        if distributed.world > 1
+        else plan.model,
+        total=count // distributed.world,
         disable=not tools.shown,
         unit="face",
-        position=crew.rank,
+        position=distributed.rank,
         delay=1.0,
     )

@@ -14,8 +14,7 @@ from ferce.data.align import Aligned
 from ferce.data.record import Sample
 from ferce.evaluation import metrics
 from ferce.evaluation.faces import Tools, aligned, batches, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan
-from ferce.evaluation.table import Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table
 from ferce.models.hub import CheckpointError, resolve
 from ferce.models.vlm.loading import choose_device
 
@@ -43,7 +42,7 @@ class ClipScorer:
         self.longest = self.network.config.text_config.max_position_embeddings
 
     def pictures(self, crops: Sequence[Pixels]) -> NDArray[np.float64]:
-        """(N, D) unit rows of N (H, W, 3) uint8 RGB pictures."""
+        """Embed N (H, W, 3) uint8 RGB pictures, (N, D) unit rows."""
         import torch
 
         pixels = self.processor(
@@ -53,14 +52,14 @@ class ClipScorer:
             return _unit(self.network.get_image_features(pixel_values=pixels.to(self.device)))
 
     def captions(self, text: str) -> NDArray[np.float64]:
-        """(K, D) unit rows: the text, or each of its sentences when it is longer than CLIP reads.
+        """Embed a text, or each sentence of one longer than CLIP reads, (K, D) unit rows.
 
         A sentence that alone is too long is cut, as the paper does.
         """
         import torch
 
         parts = [text] if self._length(text) <= self.longest else _SENTENCE.split(text.strip())
-        told = self.processor.tokenizer(
+        tokens = self.processor.tokenizer(
             [PREFIX + part for part in parts],
             return_tensors="pt",
             padding=True,
@@ -68,14 +67,14 @@ class ClipScorer:
             max_length=self.longest,
         ).to(self.device)
         with torch.no_grad():
-            return _unit(self.network.get_text_features(**told))
+            return _unit(self.network.get_text_features(**tokens))
 
     def _length(self, text: str) -> int:
         return len(self.processor.tokenizer(PREFIX + text).input_ids)
 
 
 def clip_score(picture: NDArray[np.float64], captions: NDArray[np.float64]) -> float:
-    """Mean over sentences of w * max(cos, 0), 0..2.5 (equation in section 3 of the paper).
+    """Average w * max(cos, 0) over sentences, 0..2.5 (equation in section 3 of the paper).
 
     Args:
         picture: (D,) of length 1.
@@ -85,7 +84,7 @@ def clip_score(picture: NDArray[np.float64], captions: NDArray[np.float64]) -> f
 
 
 class SentenceEncoder:
-    """Sentence vectors: the mean over tokens, as in Sentence-BERT (arXiv 1908.10084), length 1."""
+    """An encoder of sentences: the mean over tokens, as in Sentence-BERT (arXiv 1908.10084)."""
 
     def __init__(self, where: str, device: str = "auto", revision: str | None = None) -> None:
         """Load an encoder such as sentence-transformers/all-MiniLM-L6-v2."""
@@ -99,10 +98,10 @@ class SentenceEncoder:
         self.longest = min(self.network.config.max_position_embeddings, 512)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """(N, D) unit rows."""
+        """Embed texts, (N, D) unit rows."""
         import torch
 
-        told = self.tokenizer(
+        tokens = self.tokenizer(
             list(texts),
             return_tensors="pt",
             padding=True,
@@ -110,14 +109,14 @@ class SentenceEncoder:
             max_length=self.longest,
         ).to(self.device)
         with torch.no_grad():
-            states = self.network(**told).last_hidden_state  # (N, T, D)
-        mask = told.attention_mask[..., None].to(states.dtype)
+            states = self.network(**tokens).last_hidden_state  # (N, T, D)
+        mask = tokens.attention_mask[..., None].to(states.dtype)
         return _unit((states * mask).sum(1) / mask.sum(1))
 
 
-def _unit(found: Any) -> NDArray[np.float64]:
-    """Rows of length 1; transformers 5 wraps CLIP's features in an output object."""
-    rows = getattr(found, "pooler_output", found).double().cpu().numpy()
+def _unit(output: Any) -> NDArray[np.float64]:
+    """Scale rows to length 1; transformers 5 wraps CLIP's features in an output object."""
+    rows = getattr(output, "pooler_output", output).double().cpu().numpy()
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float64)
 
 
@@ -126,7 +125,7 @@ _ADVICE = "install train/requirements.txt"
 
 
 def corpus_bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """BLEU of all texts together, 0..100 (Papineni et al. 2002, as in arXiv 1804.08771).
+    """Compute BLEU of all texts together, 0..100 (Papineni et al. 2002, as in arXiv 1804.08771).
 
     Args:
         texts: N texts.
@@ -143,7 +142,7 @@ def corpus_bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> fl
 
 
 def sentence_bleu(text: str, references: Sequence[str]) -> float:
-    """BLEU of one text, 0..100, orders without any n-gram left out (`use_effective_order`)."""
+    """Compute BLEU of one text, 0..100, without orders that have no n-gram."""
     import sacrebleu
 
     return float(sacrebleu.sentence_bleu(text, list(references), use_effective_order=True).score)
@@ -152,7 +151,7 @@ def sentence_bleu(text: str, references: Sequence[str]) -> float:
 def rouge(
     texts: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[str, NDArray[np.float64]]:
-    """ROUGE-1, -2 and -L: (N,) F-measures 0..1, with stemming, best over the references."""
+    """Compute ROUGE-1, -2 and -L: (N,) F-measures 0..1, stemmed, best over the references."""
     try:
         from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
     except ImportError as error:
@@ -165,16 +164,16 @@ def rouge(
 
 
 class _NoSynonyms:
-    """Stands in for WordNet, which would be a download."""
+    """An empty stand-in for WordNet, which would be a download."""
 
     def synsets(self, word: str) -> list[Any]:
-        """None of a word."""
+        """Return none for any word."""
         del word
         return []
 
 
 def meteor(texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """(N,) METEOR 0..1, best over the references (Lavie & Agarwal 2007; NLTK's implementation).
+    """Compute METEOR, (N,) 0..1, best over the references (Lavie & Agarwal 2007; by NLTK).
 
     Words match exactly or by their stem and not as synonyms, so that neither Java nor a download is
     needed; figures of other papers are a little higher.
@@ -191,7 +190,7 @@ def meteor(texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray
 
 
 def _words(text: str) -> list[str]:
-    """In lower case, without punctuation."""
+    """Split into words in lower case, without punctuation."""
     return re.findall(r"[^\W_]+", text.lower())
 
 
@@ -201,32 +200,30 @@ BLOCK = 64  # pictures held at a time; the control pairs those of a block
 
 
 def measure_clip(plan: Plan, texts: Table, folder: Path, tools: Tools, device: str) -> Table:
-    """CLIPScore of each text with its face, and with the face half a block further on."""
-    pass  # REMOVE
-
+    """Compute CLIPScore of each text with its face, and with a face half a block on."""
     scorer, table = ClipScorer(plan.clip, device), Table(folder / FILE, COLUMNS)
     done = table.done()
     left = (row for row in texts.rows() if row["text"] and row["name"] not in done)
-    told = {row["name"]: row["text"] for row in left}
+    written = {row["name"]: row["text"] for row in left}
     rows = (
         row
         for row in rows_of(plan.data, plan.split)
-        if isinstance(row, Sample) and row.name in told
+        if isinstance(row, Sample) and row.name in written
     )
     faces = (item for item in aligned(rows, True, tools) if isinstance(item, Aligned))
-    for block in batches(watched(faces, "CLIPScore", tools.shown, len(told)), BLOCK):
-        table.append(_block(block, told, scorer))
+    for block in batches(watched(faces, "CLIPScore", tools.shown, len(written)), BLOCK):
+        table.append(_block(block, written, scorer))
     return table
 
 
-def _block(block: list[Aligned], told: dict[str, str], scorer: Any) -> list[dict[str, Any]]:
-    pass  # REMOVE
-
+def _block(
+    block: list[Aligned], written: dict[str, str], scorer: ClipScorer
+) -> list[dict[str, Any]]:
     pictures = scorer.pictures([item.face().crop for item in block])
     others = np.roll(pictures, len(block) // 2, axis=0)
     rows = []
     for item, picture, other in zip(block, pictures, others, strict=True):
-        captions = scorer.captions(told[item.sample.name])
+        captions = scorer.captions(written[item.sample.name])
         rows.append(
             {
                 "name": item.sample.name,
@@ -239,17 +236,16 @@ def _block(block: list[Aligned], told: dict[str, str], scorer: Any) -> list[dict
 
 
 def clip_figures(table: Table, plan: Plan) -> dict[str, Any]:
-    """Mean CLIPScore beside that of shuffled pairs."""
+    """Average CLIPScore beside that of shuffled pairs."""
     rows = list(table.rows())
     own, control = (metrics.column(rows, name) for name in COLUMNS[2:])
-    told = metrics.beside(own, control, metrics.people(rows), plan.draws, plan.seed)
-    return {"clip_score": told | {"model": plan.clip}}
+    how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+    figure = metrics.beside(own, control, how)
+    return {"clip_score": figure | {"model": plan.clip}}
 
 
 def encoder_figures(texts: Table, plan: Plan, device: str) -> dict[str, Any]:
-    """Cosine of each text with its nearest reference, beside that of another picture's."""
-    pass  # REMOVE
-
+    """Compute the cosine of each text with its nearest reference, and another picture's."""
     encode = SentenceEncoder(plan.encoder, device)
     rows = [row for row in texts.rows() if row["text"]]
     own, control = [], []
@@ -259,5 +255,5 @@ def encoder_figures(texts: Table, plan: Plan, device: str) -> dict[str, Any]:
         other = wanted[len(block) // 2 :] + wanted[: len(block) // 2]
         own += [float((w @ t).max()) for t, w in zip(written, wanted, strict=True)]
         control += [float((w @ t).max()) for t, w in zip(written, other, strict=True)]
-    values = (np.array(own), np.array(control), metrics.people(rows))
-    return {"similarity": metrics.beside(*values, plan.draws, plan.seed)}
+    how = metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+    return {"similarity": metrics.beside(np.array(own), np.array(control), how)}

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ferce.core.protocols import Classifier, Voice
 from ferce.data import captions
 from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
 from ferce.data.record import Problem, Sample, hidden_in
 from ferce.evaluation import metrics, similarity
 from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import Plan
+from ferce.evaluation.plan import Plan, Table
 from ferce.evaluation.result import LISTED
-from ferce.evaluation.table import Table
 from ferce.explanation.text import check, parse
 from ferce.explanation.text.mentions import COUNTS, compare
+from ferce.reading.pipeline import Reader
 
 FILE = "texts.csv"
 VERDICTS = ("supported", "contradicted", "cannot be told")
@@ -31,13 +30,12 @@ COLUMNS = (
 Texts = Sequence[dict[str, str]]
 
 
-def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: Tools) -> Table:
-    """The voice's explanation of the predicted label for every face whose units were coded.
+def measure(plan: Plan, reader: Reader, folder: Path, tools: Tools) -> Table:
+    """Let the reader's voice explain the predicted label of every face whose units were coded.
 
     Faces of which something is covered by an unknown object are left out, as nobody can tell which
     of the coded units show.
     """
-    classifier, voice = models
     table = Table(folder / FILE, COLUMNS)
     done = table.done()
     rows = (
@@ -47,11 +45,11 @@ def measure(plan: Plan, models: tuple[Classifier, Voice], folder: Path, tools: T
     )
     faces = aligned(rows, True, tools)
     for batch in batches(watched(faces, "texts", tools.shown), 8):
-        reads = iter(predicted(classifier, [i for i in batch if isinstance(i, Aligned)]))
+        reads = iter(predicted(reader.classifier, [i for i in batch if isinstance(i, Aligned)]))
         table.append(
             {"name": item.name, "lost": item.reason}
             if isinstance(item, Problem)
-            else _row(next(reads), voice)
+            else _row(next(reads), reader)
             for item in batch
         )
     return table
@@ -61,9 +59,10 @@ def _coded(sample: Sample) -> bool:
     return sample.units is not None and hidden_in(sample) is not None
 
 
-def _row(read: Read, voice: Voice) -> dict[str, Any]:
+def _row(read: Read, reader: Reader) -> dict[str, Any]:
     sample, hidden = read.item.sample, hidden_in(read.item.sample) or ()
-    text = " ".join("".join(voice.explain(read.face, read.prediction)).split())
+    *_, reading = [read.reading, *reader.explain(read.reading, check=False)]
+    text = " ".join(reading.explanation.text.split()) if reading.explanation else ""
     units = sample.units or ()
     there = {u.unit for u in captions.visible(units, hidden) if u.present}
     seen = [str(cue.seen) for cue in check(parse(text), read.face, read.prediction)]
@@ -82,7 +81,7 @@ def _row(read: Read, voice: Voice) -> dict[str, Any]:
 
 
 def figures(table: Table, plan: Plan) -> dict[str, Any]:
-    """Every score beside its control: the same texts against other pictures' references."""
+    """Compute scores beside their controls: the texts against other pictures' references."""
     rows = [row for row in table.rows() if not row["lost"]]
     lost = [row["name"] for row in table.rows() if row["lost"]]
     if not rows:
@@ -103,11 +102,15 @@ def figures(table: Table, plan: Plan) -> dict[str, Any]:
     }
 
 
+def _resampling(rows: Texts, plan: Plan) -> metrics.Resampling:
+    return metrics.Resampling(metrics.people(rows), plan.draws, plan.seed)
+
+
 def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
-    texts, who = [row["text"] for row in rows], metrics.people(rows)
+    texts, how = [row["text"] for row in rows], _resampling(rows, plan)
     own = [json.loads(row["references"]) for row in rows]
     other = [own[k] for k in partner]
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "bleu": {
             "value": similarity.corpus_bleu(texts, own),
             "control": {"value": similarity.corpus_bleu(texts, other)},
@@ -115,12 +118,12 @@ def _overlap(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
     }
     scores, controls = (_sentences(texts, references) for references in (own, other))
     for name in scores:
-        found[name] = metrics.beside(scores[name], controls[name], who, plan.draws, plan.seed)
-    return found
+        figures[name] = metrics.beside(scores[name], controls[name], how)
+    return figures
 
 
 def _sentences(texts: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Scores of each text."""
+    """Score each text."""
     bleus = _bleus(texts, references)
     meteors = similarity.meteor(texts, references)
     return similarity.rouge(texts, references) | {"meteor": meteors, "sentence_bleu": bleus}
@@ -133,7 +136,7 @@ def _bleus(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Any:
 
 
 def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
-    """Micro precision, recall and F1 of claimed units, and the share of invented claims."""
+    """Compute micro precision, recall and F1 of claimed units, and the invented share."""
     table = [
         compare(row["text"], json.loads(rows[k]["there"]), json.loads(rows[k]["faint"]))
         for row, k in zip(rows, partner, strict=True)
@@ -141,26 +144,26 @@ def _mentions(rows: Texts, partner: Any, plan: Plan) -> dict[str, Any]:
     columns = np.array([astuple(m) for m in table], float).T
     count = dict(zip(COUNTS, columns, strict=True))
     said = count["right"] + count["invented"]
-    how = (metrics.people(rows), plan.draws, plan.seed)
+    how = _resampling(rows, plan)
     p, r = (
-        metrics.share(count["right"], said, *how),
-        metrics.share(count["found"], count["there"], *how),
+        metrics.share(count["right"], said, how),
+        metrics.share(count["found"], count["there"], how),
     )
     return {
         "precision": p,
         "recall": r,
         "f1": {"value": _harmonic(p["value"], r["value"])},
-        "invented": metrics.share(count["invented"], said, *how),
-        "denied_though_there": metrics.share(count["denied"], count["there"], *how),
+        "invented": metrics.share(count["invented"], said, how),
+        "denied_though_there": metrics.share(count["denied"], count["there"], how),
         "unsettled_claims": int(count["unsettled"].sum()),
     }
 
 
 def _beside(own: dict[str, Any], control: dict[str, Any]) -> dict[str, Any]:
-    """Each measure with that of the shuffled pairs as its control."""
+    """Join each measure with that of the shuffled pairs as its control."""
     return {
-        name: told | {"control": control[name]} if isinstance(told, dict) else told
-        for name, told in own.items()
+        name: measured | {"control": control[name]} if isinstance(measured, dict) else measured
+        for name, measured in own.items()
     }
 
 
@@ -169,10 +172,9 @@ def _harmonic(p: float | None, r: float | None) -> float | None:
 
 
 def _verdicts(rows: Texts, plan: Plan) -> dict[str, Any]:
-    """Shares of claims that the face's measured units support, contradict, or do not settle."""
+    """Compute shares of claims that the measured units support, contradict or leave open."""
     counts = {verdict: metrics.column(rows, verdict) for verdict in VERDICTS}
-    total, who = sum(counts.values()), metrics.people(rows)
+    total, how = sum(counts.values()), _resampling(rows, plan)
     return {
-        verdict: metrics.share(count, np.asarray(total), who, plan.draws, plan.seed)
-        for verdict, count in counts.items()
+        verdict: metrics.share(count, np.asarray(total), how) for verdict, count in counts.items()
     }

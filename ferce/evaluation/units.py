@@ -34,7 +34,7 @@ class Coded:
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
-        """Of the rows of `images.csv`."""
+        """Read the rows of `images.csv`."""
         kept = [row for row in rows if row["status"] == "read"]
         return cls(
             np.array([_truth(row) for row in kept], np.float64).reshape(-1, len(UNIT_NUMBERS)),
@@ -45,18 +45,18 @@ class Coded:
 
 
 def coded(sample: Sample) -> str:
-    """JSON list of the units that were coded; "null" where all were."""
+    """Write a JSON list of the units that were coded; "null" where all were."""
     return json.dumps(None if sample.coded is None else sorted(sample.coded))
 
 
 def measured(units: Units) -> str:
-    """JSON [[unit, intensity], ...] of the units that the model can tell."""
-    told = [(n, u.intensity) for n, u in sorted(units.items()) if u.confidence >= TRUSTED]
-    return json.dumps([[number, round(float(intensity), 4)] for number, intensity in told])
+    """Write JSON [[unit, intensity], ...] of the units that the model measures."""
+    known = [(n, u.intensity) for n, u in sorted(units.items()) if u.confidence >= TRUSTED]
+    return json.dumps([[number, round(float(intensity), 4)] for number, intensity in known])
 
 
 def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[str, Any]:
-    """F1 of each unit that enough faces show, their mean, and false alarms on neutral faces.
+    """Compute F1 of each unit that enough faces show, the mean, and neutral false alarms.
 
     A unit counts as seen from `action_units.ACTIVE` on; a face of which it was not coded does not
     count. {} where nothing was coded.
@@ -85,15 +85,15 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
 
 
 def yes_no(table: Coded) -> dict[str, Any]:
-    """Balanced accuracy of "is this cue there" as answered from the measured units.
+    """Compute balanced accuracy of "is this cue there", answered from measured units.
 
     The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about.
     """
     truth = cues.truths(table.truth.astype(np.float32))
     seen = np.nan_to_num(table.seen).astype(np.float32)
-    found = cues.measure(cues.of_units(seen), truth, float(np.nextafter(ACTIVE, 0)))
-    each = {name: value for name, value in found.balanced.items() if value == value}
-    return {"balanced": found.mean if each else None, "each": each}
+    score = cues.measure(cues.of_units(seen), truth, float(np.nextafter(ACTIVE, 0)))
+    each = {name: value for name, value in score.balanced.items() if value == value}
+    return {"balanced": score.mean if each else None, "each": each}
 
 
 def _one(table: Coded, said: NDArray[np.bool_], k: int) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def _one(table: Coded, said: NDArray[np.bool_], k: int) -> dict[str, Any]:
 
 def _f1(truth: NDArray[np.float64], said: NDArray[np.bool_]) -> float:
     known = ~np.isnan(truth)
-    there, told = truth[known] == 1, said[known]
-    total = there.sum() + told.sum()
-    return float(2 * (there & told).sum() / total) if total else float("nan")
+    there, predicted = truth[known] == 1, said[known]
+    total = there.sum() + predicted.sum()
+    return float(2 * (there & predicted).sum() / total) if total else float("nan")
 
 
 def _truth(row: Mapping[str, str]) -> list[float]:
@@ -119,11 +119,11 @@ def _truth(row: Mapping[str, str]) -> list[float]:
     if units is None:
         return [float("nan")] * len(UNIT_NUMBERS)
     asked = json.loads(row["coded"] or "null")
-    found = {n: 1.0 if i is None or i >= PRESENT else 0.0 for n, i in units}
+    present = {n: 1.0 if i is None or i >= PRESENT else 0.0 for n, i in units}
     known = set(UNIT_NUMBERS if asked is None else asked)
-    return [found.get(n, 0.0) if n in known else float("nan") for n in UNIT_NUMBERS]
+    return [present.get(n, 0.0) if n in known else float("nan") for n in UNIT_NUMBERS]
 
 
 def _seen(row: Mapping[str, str]) -> list[float]:
-    found = dict(json.loads(row["seen"] or "[]"))
-    return [found.get(n, float("nan")) for n in UNIT_NUMBERS]
+    intensities = dict(json.loads(row["seen"] or "[]"))
+    return [intensities.get(n, float("nan")) for n in UNIT_NUMBERS]

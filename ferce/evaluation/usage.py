@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from ferce import data
-from ferce import models as backends
-from ferce.evaluation import comparison, result
+from ferce import data, models
+from ferce.evaluation import classification, result
 from ferce.evaluation.plan import EvaluationError, Plan
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import hub, spec
@@ -34,15 +33,15 @@ def check(
         raise EvaluationError(str(error)) from error
     _check_method(plan)
     if against is not None:
-        comparison.require(against)
+        classification.require(against)
     if run is not None:
         result.require_run(run)
 
 
 def _check_models(plan: Plan, device: str) -> None:
-    backends.check_classifier(plan.model, device)
+    models.check_classifier(plan.model, device)
     if plan.voice:
-        backends.check_voice(plan.voice, device)
+        models.check_voice(plan.voice, device)
     for place in (plan.clip, plan.encoder):
         if place:
             hub.local(place)
@@ -51,6 +50,6 @@ def _check_models(plan: Plan, device: str) -> None:
 def _check_method(plan: Plan) -> None:
     if plan.method == "auto" or not plan.heatmaps:
         return
-    opens = backends.KINDS[spec.parse(plan.model).kind].opens
+    opens = models.KINDS[spec.parse(plan.model).kind].opens
     if METHODS[plan.method].need not in ("any classifier", *opens):
         raise EvaluationError(f"{plan.model} has no network for the method {plan.method!r}.")

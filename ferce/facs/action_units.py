@@ -36,7 +36,7 @@ class ActionUnit:
         return f"AU{self.number}"
 
     def clause(self, side: str | None = None) -> str:
-        """The unit in words, such as "the left lip corner is pulled up"."""
+        """Put the unit into words, such as "the left lip corner is pulled up"."""
         if not self.sided:
             return f"{self.subject[0]} {self.predicate[0]}"
         if side is None:

@@ -14,7 +14,7 @@ _NAMED_COMPOUND, _NAMED_BASIC, _NAMED_NEUTRAL = 0.35, 0.60, 0.45
 
 
 def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
-    """The prediction for row `i` of the scores.
+    """Decide on row `i` of the scores.
 
     The classifier says *which* compound; whether two emotions show at all, one, or none is said by
     its own outputs where it has them, else by the face's action units. A face without either is
@@ -36,7 +36,7 @@ def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
 
 
 def _shares(scores: Scores, i: int, face: Face) -> tuple[float, NDArray[np.float64], float]:
-    """Probability of any compound, of each emotion alone (6,), and of neutral; they sum to 1."""
+    """Compute P(any compound), P(each emotion alone) (6,) and P(neutral); they sum to 1."""
     if scores.neutral is not None and scores.single is not None:
         single, neutral = scores.single[i], float(scores.neutral[i])
         return max(1 - float(single.sum()) - neutral, 0.0), single, neutral
@@ -49,7 +49,7 @@ def _shares(scores: Scores, i: int, face: Face) -> tuple[float, NDArray[np.float
 def _state(
     compound: NDArray[np.float64], single: NDArray[np.float64], neutral: float
 ) -> tuple[State, str | None]:
-    """Which of the four states, from probabilities that sum to 1 over all three arguments."""
+    """Choose one of the four states, from probabilities that sum to 1 over all three arguments."""
     if neutral >= _NAMED_NEUTRAL and neutral >= single.max() and neutral >= compound.max():
         return "neutral", NEUTRAL
     if compound.max() >= _NAMED_COMPOUND and compound.max() >= single.max():
@@ -61,7 +61,7 @@ def _state(
 
 
 def prediction_set(classes: NDArray[np.float64], mass: float = 0.9) -> tuple[str, ...]:
-    """The fewest compounds, most probable first, whose probabilities reach `mass` together.
+    """Find the fewest compounds, most probable first, whose probabilities reach `mass` together.
 
     With the `mass` found on held-out data this is the adaptive prediction set of Romano, Sesia &
     Candès 2020 (arXiv 2006.02544).

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
 from ferce.core.types import Units
@@ -22,7 +23,7 @@ STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTI
 
 
 def _likelihoods() -> NDArray[np.float64]:
-    """(21, K): P(unit active | hypothesis), units in the order of `UNITS`."""
+    """Tabulate P(unit active | hypothesis), (21, K), units in the order of `UNITS`."""
     table = np.empty((len(HYPOTHESES), len(UNITS)))
     for row, label in zip(table, HYPOTHESES, strict=True):
         for k, unit in enumerate(UNITS):
@@ -59,14 +60,14 @@ class Posterior:
     neutral: NDArray[np.float64]
 
     def classes(self) -> NDArray[np.float64]:
-        """(N, 14) with rows that sum to 1; see `spread`."""
+        """Compute (N, 14) with rows that sum to 1; see `spread`."""
         return spread(self.compound, self.single, self.neutral)
 
 
 def spread(
     compound: NDArray[np.float64], single: NDArray[np.float64], neutral: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(N, 14) whose rows have the sum of all three: (N, 14), (N, 6) and (N,) probabilities.
+    """Share all evidence among the compounds, (N, 14), from (N, 14), (N, 6) and (N,) probabilities.
 
     What speaks for one emotion alone is shared evenly by the compounds that hold it, and what
     speaks for neutral by all: a plain smile makes happiness certain and no compound strong.
@@ -89,11 +90,10 @@ def posterior(faces: list[Units]) -> Posterior:
             if number in units:
                 intensity[i, k] = units[number].intensity
                 confidence[i, k] = units[number].confidence
-    present = 1 / (1 + np.exp(-STEEPNESS * (intensity - ACTIVE)))
+    present = special.expit(STEEPNESS * (intensity - ACTIVE))
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR
-    joint = np.exp(logit - logit.max(1, initial=-np.inf, keepdims=True))
-    joint /= joint.sum(1, keepdims=True)
+    joint = np.asarray(special.softmax(logit, axis=1))
     n = len(COMPOUNDS)
     return Posterior(joint[:, :n], joint[:, n:-1], joint[:, -1])

@@ -107,7 +107,7 @@ def in_region(unit: int, region: str) -> bool:
 
 @dataclass(frozen=True)
 class Channel:
-    """How one action unit is read from MediaPipe.
+    """The mapping from MediaPipe's signals to one action unit.
 
     The mean of the `names` blendshapes of a side (or the `geometry` measure) is mapped linearly
     from `onset` (intensity 0) to `full` (1). `reliability` 0..1 is about 2 AUC - 1 of that value
@@ -154,7 +154,7 @@ CHANNELS: MappingProxyType[int, Channel] = MappingProxyType(
 
 
 def _inner_eye_distance(landmarks: Points) -> float:
-    """Distance of the two eye centres (mean of the corners), in the unit of the landmarks."""
+    """Measure the distance of the eye centres (mean of the corners), in landmark units."""
     right, left = landmarks[[33, 133], :2].mean(0), landmarks[[362, 263], :2].mean(0)
     return float(np.linalg.norm(right - left)) or 1.0
 
@@ -164,7 +164,7 @@ def _gap(landmarks: Points, a: int, b: int) -> float:
 
 
 def _geometry(measure: str, landmarks: Points) -> tuple[float, float]:
-    """(right, left): lip gap over eye distance (both the same), or eye height over eye width."""
+    """Measure (right, left): lip gap over eye distance, or eye height over eye width."""
     if measure == "lip gap":
         gap = _gap(landmarks, 13, 14) / _inner_eye_distance(landmarks)
         return gap, gap
@@ -174,7 +174,7 @@ def _geometry(measure: str, landmarks: Points) -> tuple[float, float]:
 
 
 def _side_value(channel: Channel, blendshapes: Mapping[str, float], side: str) -> float:
-    """Mean of the channel's blendshapes on one side ("Left"/"Right"), less the smile's share."""
+    """Average the channel's blendshapes of a side ("Left"/"Right"), less the smile's share."""
     values = [blendshapes.get(n + side, blendshapes.get(n, 0.0)) for n in channel.names]
     return sum(values) / len(values) - channel.smile * blendshapes.get("mouthSmile" + side, 0.0)
 
@@ -184,19 +184,19 @@ def _scaled(value: float, channel: Channel) -> float:
 
 
 def _confidence(channel: Channel, smile: float, turned: float) -> float:
-    """The channel's reliability, less where a smile moves the channel and the smile is broad."""
+    """Lower the channel's reliability where a smile moves the channel and the smile is broad."""
     return channel.reliability * (1.0 - min(channel.smile, 1.0) * smile) * turned
 
 
 def frontal(yaw: float) -> float:
-    """Share of the confidence that is left at this yaw in degrees: 1 up to 15, half at 45."""
+    """Compute the share of confidence left at a yaw in degrees: 1 up to 15, half at 45."""
     return 1.0 - min(max(abs(yaw) - 15.0, 0.0), 30.0) / 60.0
 
 
 def evidence(
     blendshapes: Mapping[str, float], landmarks: Points | None = None, yaw: float = 0.0
 ) -> dict[int, UnitEvidence]:
-    """Action units as MediaPipe's 52 blendshapes and mesh show them.
+    """Measure action units from MediaPipe's 52 blendshapes and mesh.
 
     Args:
         blendshapes: name -> 0..1, ARKit names. MediaPipe's left and right are the person's.
@@ -207,18 +207,18 @@ def evidence(
         Every unit of `UNITS`; those that cannot be read here have intensity 0 and confidence 0.
     """
     smile = (blendshapes.get("mouthSmileLeft", 0.0) + blendshapes.get("mouthSmileRight", 0.0)) / 2
-    found = {}
+    units = {}
     for number in UNITS:
         channel = CHANNELS.get(number)
         if channel is None or (channel.geometry and landmarks is None):
-            found[number] = UnitEvidence(number, 0.0, 0.0, source="mediapipe")
+            units[number] = UnitEvidence(number, 0.0, 0.0, source="mediapipe")
             continue
         if channel.geometry and landmarks is not None:
             right, left = _geometry(channel.geometry, landmarks)
         else:
             right, left = (_side_value(channel, blendshapes, s) for s in ("Right", "Left"))
-        found[number] = _reading(number, (right, left), _confidence(channel, smile, frontal(yaw)))
-    return found
+        units[number] = _reading(number, (right, left), _confidence(channel, smile, frontal(yaw)))
+    return units
 
 
 def _reading(number: int, values: tuple[float, float], confidence: float) -> UnitEvidence:
@@ -230,6 +230,6 @@ def _reading(number: int, values: tuple[float, float], confidence: float) -> Uni
 
 
 def active(units: Units, threshold: float = ACTIVE) -> tuple[UnitEvidence, ...]:
-    """Units that are there and can be trusted, strongest first."""
+    """List the units that are active and trusted, strongest first."""
     seen = [u for u in units.values() if u.intensity >= threshold and u.confidence >= TRUSTED]
     return tuple(sorted(seen, key=lambda u: -u.intensity * u.confidence))

@@ -1,4 +1,4 @@
-"""What held-out faces said of a checkpoint's probabilities; kept in its `ferce.json`."""
+"""Calibration of a checkpoint's probabilities on held-out faces; kept in its `ferce.json`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ferce.models.hub import CheckpointError, read_json
 
@@ -15,7 +16,7 @@ KEY = "calibration"
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a checkpoint's scores become probabilities.
+    """The parameters that turn a checkpoint's scores into probabilities.
 
     Attributes:
         temperature: > 0; scores are divided by it (Guo et al. 2017, arXiv:1706.04599).
@@ -33,7 +34,7 @@ class Calibration:
 
 
 def load_calibration(folder: Path) -> Calibration:
-    """The calibration kept with a checkpoint; one that has none is taken as it is.
+    """Load a checkpoint's calibration; one that has none is left as it is.
 
     Raises:
         CheckpointError: the file holds something else than a calibration.
@@ -59,7 +60,5 @@ def save_calibration(folder: Path, calibration: Calibration) -> None:
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """(N, K) scores to probabilities; rows sum to 1."""
-    scaled = np.asarray(scores, np.float64) / temperature
-    raised = np.exp(scaled - scaled.max(1, keepdims=True, initial=-np.inf))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
+    """Turn (N, K) scores into probabilities; rows sum to 1."""
+    return np.asarray(special.softmax(np.asarray(scores, np.float64) / temperature, axis=1))

@@ -13,7 +13,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
-from ferce.models import forms, label_sentences
+from ferce.models import forms, prompts
 from ferce.models.calibration import Calibration, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.models.columns import Columns
@@ -25,19 +25,19 @@ FAMILIES = ("clip", "siglip")  # model_type in config.json; SigLIP 2 of a fixed 
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]
-    """(N, 3, H, W) pixels to (N, K) scores: the vision tower and a head on its features."""
+    """The vision tower and a head on its features: (N, 3, H, W) pixels to (N, K) scores."""
 
     def __init__(self, network: Any, head: Any) -> None:
         super().__init__()
         self.network, self.head = network, head
 
     def features(self, pixels: Any) -> Any:
-        """(N, D) fp32, rows of length 1."""
-        found = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
-        return torch.nn.functional.normalize(found.pooler_output.float(), dim=1)
+        """Embed pixels as (N, D) fp32, rows of length 1."""
+        output = self.network.get_image_features(pixel_values=pixels.to(self.network.dtype))
+        return torch.nn.functional.normalize(output.pooler_output.float(), dim=1)
 
     def forward(self, pixels: Any) -> Any:
-        """(N, K)."""
+        """Score pixels, (N, K)."""
         return self.head(self.features(pixels))
 
 
@@ -60,16 +60,16 @@ class Clip:
         self.module = Scorer(checkpoint.network, head.to(self.device)).eval()
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face."""
+        """Score faces, one row each."""
         logits = self._run(faces, self.module, len(self.columns.names))
         return self.columns.scores(logits, self.calibration)
 
     def features(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """(N, D) of the frozen tower, rows of length 1."""
+        """Embed faces by the frozen tower, (N, D), rows of length 1."""
         return self._run(faces, self.module.features, self.module.head.width).astype(np.float32)
 
     def view(self) -> View:
-        """The vision tower as heat maps need it."""
+        """Open the vision tower for heat maps."""
         layer = layers.of_tower(self.module.network.vision_model)
         index = self.columns.index
         part = _part(self.pictures)
@@ -90,7 +90,7 @@ class Clip:
 
 
 def load(spec: Spec, device: str) -> Clip:
-    """The model of `clip:owner/name`, or of `clip:owner/name+HEAD` with a fitted head.
+    """Load the model of `clip:owner/name`, or of `clip:owner/name+HEAD` with a fitted head.
 
     Options are those of `Settings` and `prompts` (a key of `STYLES`).
 
@@ -132,12 +132,12 @@ def save(model: Clip, folder: Path, base: str) -> None:
 
 
 def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
-    """The sentences of each label as one text vector, and the model's own scale and bias.
+    """Embed the sentences of each label as one text vector, with the model's scale and bias.
 
     A label's vector is the mean of its sentences' vectors, each of length 1 (prompt ensemble,
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4).
     """
-    network, by_label = checkpoint.network, label_sentences.table(style)
+    network, by_label = checkpoint.network, prompts.label_sentences(style)
     sentences = [sentence for label in COMPOUNDS for sentence in by_label[label]]
     with torch.inference_mode():
         vectors = _text_features(checkpoint, sentences).split([len(by_label[n]) for n in COMPOUNDS])
@@ -153,29 +153,29 @@ def embed(checkpoint: Checkpoint, style: str) -> ZeroShot:
 
 
 def _text_features(checkpoint: Checkpoint, sentences: Sequence[str]) -> Any:
-    """(N, D) rows of length 1; SigLIP saw every text padded to its full length."""
+    """Embed texts as (N, D) rows of length 1; SigLIP saw each padded to its full length."""
     network = checkpoint.network
     longest = network.config.text_config.max_position_embeddings
     padding = "max_length" if network.config.model_type == "siglip" else True
     tokens = checkpoint.processor.tokenizer(
         list(sentences), padding=padding, truncation=True, max_length=longest, return_tensors="pt"
     ).to(network.device)
-    found = network.get_text_features(**tokens).pooler_output
-    return torch.nn.functional.normalize(found.float(), dim=1)
+    output = network.get_text_features(**tokens).pooler_output
+    return torch.nn.functional.normalize(output.float(), dim=1)
 
 
 def _part(pictures: Any) -> float:
-    """Share of the crop's side that the image processor keeps about the centre."""
+    """Compute the share of the crop's side that the image processor keeps."""
     if not getattr(pictures, "do_center_crop", False):
         return 1.0
     return min(float(pictures.crop_size["height"]) / float(pictures.size["shortest_edge"]), 1.0)
 
 
 def _require_family(folder: Path, where: str) -> None:
-    found = read_json(folder / "config.json").get("model_type")
-    if found not in FAMILIES:
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in FAMILIES:
         raise CheckpointError(
-            f"{where} is of type {found!r}; the kind 'clip' loads {' and '.join(FAMILIES)}."
+            f"{where} is of type {kind!r}; the kind 'clip' loads {' and '.join(FAMILIES)}."
         )
 
 

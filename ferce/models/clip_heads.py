@@ -26,7 +26,7 @@ Module: Any = torch.nn.Module
 
 
 class ZeroShot(Module):  # type: ignore[misc]
-    """Scores by the text: scale * cosine (CLIP), or the log-sigmoid of that and a bias (SigLIP).
+    """A zero-shot head: scale * cosine (CLIP), or the log-sigmoid of that and a bias (SigLIP).
 
     SigLIP was trained to answer yes or no to each text (arXiv:2303.15343, section 3.2), so what
     sums to one over the labels is the sigmoids, and its bias counts.
@@ -38,7 +38,7 @@ class ZeroShot(Module):  # type: ignore[misc]
         self.scale, self.bias, self.width = scale, bias, text.shape[1]
 
     def forward(self, features: Any) -> Any:
-        """(N, D) features of length 1 to (N, 14)."""
+        """Score (N, D) features of length 1, (N, 14)."""
         logits = self.scale * features @ self.text.T
         return logits if self.bias is None else torch.nn.functional.logsigmoid(logits + self.bias)
 
@@ -55,12 +55,12 @@ class Linear(Module):  # type: ignore[misc]
         self.width = weight.shape[1]
 
     def forward(self, features: Any) -> Any:
-        """(N, D) to (N, K)."""
+        """Score (N, D) features, (N, K)."""
         return features @ self.weight.T + self.bias
 
 
 class Cache(Module):  # type: ignore[misc]
-    """Tip-Adapter (Zhang et al. 2022, arXiv:2111.03930, eq. 5): known faces vote by likeness.
+    """A Tip-Adapter (Zhang et al. 2022, arXiv:2111.03930, eq. 5): known faces vote by likeness.
 
     Scores are those of the text and alpha * exp(-beta (1 - f K^T)) V. Row i of V holds the label of
     known face i, weighed so that every label has the same say however many faces it has.
@@ -76,7 +76,7 @@ class Cache(Module):  # type: ignore[misc]
         self.text, self.width = text, keys.shape[1]
 
     def forward(self, features: Any) -> Any:
-        """(N, D) features of length 1 to (N, 14)."""
+        """Score (N, D) features of length 1, (N, 14)."""
         alpha, beta = self.strength
         return self.text(features) + alpha * _likeness(features, self.keys, beta) @ self.values
 
@@ -91,7 +91,7 @@ def fit_linear(
     names: Sequence[str] = COMPOUNDS,
     l2: float | None = None,
 ) -> Linear:
-    """A multinomial logistic regression on frozen features, to the optimum (L-BFGS).
+    """Fit a multinomial logistic regression on frozen features, to the optimum (L-BFGS).
 
     Args:
         features: (N, D), rows of length 1.
@@ -131,7 +131,7 @@ def _regress(x: Any, y: Any, count: int, l2: float) -> tuple[Any, Any]:
 
 
 def _held_out_loss(x: Any, y: Any, count: int, l2: float) -> float:
-    """Mean log-loss of faces left out; the folds take every fifth face of each label."""
+    """Cross-validate the mean log-loss; the folds take every fifth face of each label."""
     fold = torch.zeros_like(y)
     for label in y.unique():
         rows = torch.nonzero(y == label)[:, 0]
@@ -145,7 +145,7 @@ def _held_out_loss(x: Any, y: Any, count: int, l2: float) -> float:
 
 
 def fit_cache(features: NDArray[np.float32], labels: Sequence[str], text: ZeroShot) -> Cache:
-    """A cache of known faces; alpha and beta by the log-loss of each face left out of it.
+    """Build a cache of known faces; alpha and beta by leave-one-out log-loss.
 
     Args:
         features: (M, D), rows of length 1.
@@ -193,7 +193,7 @@ def save_head(
 
 
 def load_head(folder: Path, text: ZeroShot) -> tuple[Linear | Cache, Columns]:
-    """The head in a folder and the labels of its outputs.
+    """Load the head in a folder, with the labels of its outputs.
 
     Raises:
         CheckpointError: no head, one of another size, or one for other labels.

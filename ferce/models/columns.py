@@ -24,7 +24,7 @@ class Columns:
 
     @classmethod
     def read(cls, names: Any, where: str, count: int | None = None) -> Self:
-        """The labels that a checkpoint's config names.
+        """Read the labels that a checkpoint's config names.
 
         Args:
             names: what it has as `label_names`: a list, or a dict from position to name.
@@ -34,25 +34,25 @@ class Columns:
         Raises:
             CheckpointError: not the labels of this task; the message lists those found.
         """
-        found = _listed(names, where, count)
-        known = [_parsed(name) for name in found]
+        listed = _listed(names, where, count)
+        known = [_parsed(name) for name in listed]
         missing = [label for label in COMPOUNDS if label not in known]
         basics = [label for label in BASICS if label in known]
-        odd = [name for name, label in zip(found, known, strict=True) if label is None]
+        odd = [name for name, label in zip(listed, known, strict=True) if label is None]
         if missing or odd or len(set(known)) < len(known) or len(basics) not in (0, len(BASICS)):
-            raise CheckpointError(_refusal(where, found, missing))
-        if count not in (None, len(found)):
-            raise CheckpointError(f"{where} has {count} outputs, but names {len(found)} of them.")
+            raise CheckpointError(_refusal(where, listed, missing))
+        if count not in (None, len(listed)):
+            raise CheckpointError(f"{where} has {count} outputs, but names {len(listed)} of them.")
         return cls(tuple(label for label in known if label is not None))
 
     def index(self, label: str) -> int:
-        """Column of a label; raises ValueError where the network has none for it."""
+        """Find the column of a label; raises ValueError where the network has none for it."""
         if label not in self.names:
             raise ValueError(f"this model gives no probability for {label!r}")
         return self.names.index(label)
 
     def scores(self, logits: NDArray[np.floating], calibration: Calibration) -> Scores:
-        """Calibrated scores of (N, K) logits; the compounds' share is spread over the compounds."""
+        """Calibrate (N, K) logits; the share of the compounds is spread over them."""
         p = softmax(logits, calibration.temperature)
         classes = p[:, [self.names.index(label) for label in COMPOUNDS]]
         return Scores(
@@ -85,10 +85,10 @@ def _parsed(name: str) -> str | None:
         return None
 
 
-def _refusal(where: str, found: Sequence[str], missing: Sequence[str]) -> str:
-    some = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+def _refusal(where: str, listed: Sequence[str], missing: Sequence[str]) -> str:
+    some = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
     lacks = f"; it lacks {len(missing)}, among them {missing[0]!r}" if missing else ""
     return (
-        f"{where} tells apart {len(found)} classes ({some}), but a ferce classifier needs each of "
+        f"{where} tells apart {len(listed)} classes ({some}), but a ferce classifier needs each of "
         f"the 14 compounds once, with neutral or the six basic emotions besides{lacks}."
     )

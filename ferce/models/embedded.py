@@ -6,12 +6,15 @@ prior (`prior.safetensors`) and the linear readers over all three (`fusion.safet
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import special
+from torch import nn
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.protocols import View
@@ -36,19 +39,34 @@ EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
 COMPOUND, GATE = "compounds", "gate"
 
 
+@dataclass(frozen=True, eq=False)
+class Readers:
+    """The models that read the network's features, and those beside it.
+
+    `units` is the action-unit head, a torch Linear; `fusion` weighs it with the rest.
+    """
+
+    units: Any
+    prior: Prior
+    fusion: Fusion
+
+
 class Embedded:
-    """A `Classifier` and `Explainable`; its network is what heat maps look into."""
+    """A `Classifier` and `Explainable`; heat maps are made of its network."""
 
-    whole = True  # it decides by more than its network; see `saliency.choose`
-
-    def __init__(self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion]) -> None:
-        """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion."""
+    def __init__(self, name: str, network: TimmNet, readers: Readers) -> None:
+        """Join a network with the readers of its features."""
         self.name, self.network = name, network
-        self._units, self._prior, self._fusion = readers
+        self._units, self._prior, self._fusion = readers.units, readers.prior, readers.fusion
         self._view: View | None = None
 
+    @property
+    def device(self) -> str:
+        """The network's."""
+        return self.network.device
+
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face; what is not measured of a face counts as the mean face."""
+        """Score faces, one row each; what is not measured counts as the mean face."""
         x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
         chances, single, neutral = mixture(self._fusion.heads, x)
@@ -62,23 +80,23 @@ class Embedded:
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
-        """(N, F) what the fusion reads, in the order of `evidence_names`."""
+        """Collect the (N, F) numbers that the fusion reads, in the order of `evidence_names`."""
         logits, units = self._looked(faces)
         return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
 
     def view(self) -> View:
-        """The network with the readers behind it, as heat maps need it."""
+        """Open the network with the readers behind it for heat maps."""
         if self._view is None:
-            from ferce.models.fused import Fused
-
             heads = (COMPOUND, EXPRESSION, GATE)
             module = Fused(self.network.network, self._units, self._fusion, heads).eval()
             columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
-            self._view = replace(self.network.view(), module=module, index=columns.index)
+            self._view = replace(
+                self.network.view(), module=module, index=columns.index, complete=False
+            )
         return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
-        """(N, F) how far each number counts: measures of covered places do not."""
+        """Weigh each number, (N, F): measures of covered places do not."""
         counts = np.ones((len(faces), len(self._fusion.features)))
         for row, face in zip(counts, faces, strict=True):
             if face.hidden:
@@ -88,25 +106,25 @@ class Embedded:
         return counts
 
     def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
-        """The network's scores (N, K) and action units (N, A), of one pass a batch."""
+        """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
         import torch
 
-        network, found = self.network.network, []
+        network, batches = self.network.network, []
         size = timm_net.BATCH[self.network.device.split(":")[0]]
         with torch.inference_mode():
             for start in range(0, len(faces), size):
                 pixels = self.network.inputs(faces[start : start + size])
                 kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
-                found.append((network.get_classifier()(kept), self._units(kept)))
-        if not found:
+                batches.append((network.get_classifier()(kept), self._units(kept)))
+        if not batches:
             return np.zeros((0, len(self.network.columns.names))), np.zeros((0, len(UNITS)))
         logits, units = (
-            torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)
+            torch.cat(parts).double().cpu().numpy() for parts in zip(*batches, strict=True)
         )
         return logits, units
 
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
-        """Action units of one face with standardised evidence `x` (F,); {} without landmarks.
+        """Read a face's action units from standardised evidence `x` (F,); {} without landmarks.
 
         The intensity is that under which `hypotheses` gives the reader's own probability.
         """
@@ -114,17 +132,17 @@ class Embedded:
             return {}
         head, trust = self._fusion.heads[UNIT], self._fusion.heads[RELIABILITY].bias
         turned = frontal(face.quality.yaw) if face.quality else 1.0
-        found = dict(face.units)
+        units = dict(face.units)
         for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
             number = int(name.removeprefix("AU"))
             intensity = float(np.clip(ACTIVE + logit / STEEPNESS, 0, 1))
             trust = reliability * turned * face.shown(UNITS[number].region)
-            found[number] = _sided(face.units.get(number), number, intensity, trust)
-        return found
+            units[number] = _sided(face.units.get(number), number, intensity, trust)
+        return units
 
 
 def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """(N, 14) of the compounds before calibration, (N, 6) single emotions and (N,) neutral.
+    """Compute (N, 14) of the compounds uncalibrated, (N, 6) single emotions and (N,) neutral.
 
     Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
 
@@ -132,7 +150,7 @@ def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matri
         heads: of the fusion.
         x: (N, F) standardised evidence.
     """
-    compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
+    compound = special.expit(heads[GATE](x)[:, 0])
     alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
     place = heads[EXPRESSION].names.index
     single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
@@ -140,7 +158,7 @@ def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matri
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names of the evidence of a network with these outputs."""
+    """Name the evidence of a network with these outputs."""
     return (
         *(f"network {name}" for name in columns),
         *(f"network AU{number}" for number in sorted(UNITS)),
@@ -150,7 +168,7 @@ def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def load(spec: Spec, device: str) -> Embedded:
-    """`embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
+    """Load `embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
 
     Raises:
         CheckpointError: not to be had, or its parts do not fit together.
@@ -160,17 +178,17 @@ def load(spec: Spec, device: str) -> Embedded:
 
 
 def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
-    """The classifier of a folder; see `load`."""
+    """Load the classifier of a folder; see `load`."""
     network = timm_net.load(Spec("timm", str(folder)), device)
     fusion = Fusion.load(folder)
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
     prior = Prior(folder / "prior.safetensors", network.device)
-    return Embedded(name, network, (unit_head(folder, network), prior, fusion))
+    return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion))
 
 
 def unit_head(folder: Path, network: TimmNet) -> Any:
-    """The action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
+    """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
 
     Raises:
         CheckpointError: missing, or of another shape.
@@ -191,7 +209,7 @@ def unit_head(folder: Path, network: TimmNet) -> Any:
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:
-    """Sides as MediaPipe saw them, at the fused strength; never less sure than MediaPipe was."""
+    """Keep MediaPipe's sides at the fused strength; never less sure than MediaPipe was."""
     confidence = float(min(max(trust, seen.confidence if seen else 0.0), 1.0))
     if not UNITS[number].sided:
         return UnitEvidence(number, intensity, confidence, source="embedded")
@@ -205,3 +223,45 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
 
 assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
 assert len(COMPOUNDS) == 14, "the compound head has one row a compound"
+
+
+Module: Any = nn.Module
+
+
+class Fused(Module):  # type: ignore[misc]
+    """The classifier as a network: (N, 3, H, W) to (N, 21) log-probabilities.
+
+    All other evidence is at its mean. Columns are the compounds, then what the expression head
+    names. So a map shows what the network adds to the decision, by way of its scores and of its
+    action units.
+    """
+
+    def __init__(self, network: Any, units: Any, fusion: Fusion, heads: Sequence[str]) -> None:
+        """Copy the linear readers; `heads` names the compound, expression and gate head."""
+        super().__init__()
+        self.network, self.units = network, units
+        count = network.num_classes + units.out_features
+        self.register_buffer("mean", _tensor(fusion.mean[:count]))
+        self.register_buffer("scale", _tensor(fusion.scale[:count]))
+        self.heads = nn.ModuleList(_linear(fusion.heads[name], count) for name in heads)
+
+    def forward(self, images: Any) -> Any:
+        """See the class."""
+        kept = self.network.forward_head(self.network.forward_features(images), pre_logits=True)
+        seen = torch.cat([self.network.get_classifier()(kept), self.units(kept)], 1)
+        x = (seen - self.mean) / self.scale
+        compounds, expression, gate = (head(x) for head in self.heads)
+        both = nn.functional.logsigmoid(gate) + compounds.log_softmax(1)
+        alone = nn.functional.logsigmoid(-gate) + expression.log_softmax(1)
+        return torch.cat([both, alone], 1)
+
+
+def _linear(head: Head, count: int) -> Any:
+    made = nn.Linear(count, len(head.names))
+    made.weight.data.copy_(_tensor(head.weight[:, :count]))
+    made.bias.data.copy_(_tensor(head.bias))
+    return made.requires_grad_(False)
+
+
+def _tensor(values: Any) -> Any:
+    return torch.from_numpy(np.asarray(values, np.float32))

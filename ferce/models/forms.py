@@ -4,7 +4,7 @@ import os
 import re
 
 from ferce.models import hub
-from ferce.models.label_sentences import STYLES
+from ferce.models.prompts import STYLES
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Settings
@@ -21,14 +21,14 @@ def bare(spec: Spec) -> None:
 
 
 def embedded(spec: Spec) -> None:
-    """`embedded`, or with a place; raises ValueError for anything else."""
+    """Accept `embedded` with or without a place; raises ValueError for anything else."""
     if spec.options or spec.adapter:
         raise ValueError(f"The kind 'embedded' has no options and no adapter; got {str(spec)!r}.")
     optional(Spec(spec.kind, spec.where, spec.revision))
 
 
 def timm(spec: Spec) -> None:
-    """`timm` with a place or an untrained network; raises ValueError for anything else."""
+    """Accept `timm` with a place or an untrained network; raises ValueError for anything else."""
     if spec.options or spec.adapter:
         raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
     where = spec.where.removeprefix("hf-hub:")
@@ -37,7 +37,7 @@ def timm(spec: Spec) -> None:
 
 
 def clip(spec: Spec) -> None:
-    """`clip` with a place and its options; raises ValueError for anything else."""
+    """Accept `clip` with a place and its options; raises ValueError for anything else."""
     style = spec.options.get(PROMPTS, "both")
     if style not in STYLES:
         raise ValueError(f"{PROMPTS} must be one of {', '.join(STYLES)}; got {style!r}.")
@@ -48,20 +48,20 @@ def clip(spec: Spec) -> None:
 
 
 def language(spec: Spec) -> None:
-    """A place with `Settings`; raises ValueError for anything else."""
+    """Accept a place with `Settings`; raises ValueError for anything else."""
     Settings.parse(spec.options)
     _place(spec)
 
 
 def optional(spec: Spec) -> None:
-    """`Settings`, and a place or none; raises ValueError for anything else."""
+    """Accept `Settings`, and a place or none; raises ValueError for anything else."""
     Settings.parse(spec.options)
     if spec.where:
         _place(spec)
 
 
 def remote(spec: Spec) -> None:
-    """A server that may be asked; raises ValueError for anything else."""
+    """Accept a server that may be asked; raises ValueError for anything else."""
     terms = Terms.parse(spec.options)
     require_consent(Endpoint.parse(spec, os.environ), terms, os.environ)
 

@@ -1,4 +1,4 @@
-"""Linear readers over what several models say of a face: expression, action units, compounds."""
+"""Linear heads over the outputs of several models: expression, action units, compounds."""
 
 import json
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Scores x W^T + b of standardised evidence x: `weight` (K, F), `bias` (K,), K `names`."""
+    """A linear head x W^T + b of standardised x: `weight` (K, F), `bias` (K,), K `names`."""
 
     names: tuple[str, ...]
     weight: Matrix
     bias: Matrix
 
     def __call__(self, x: Matrix) -> Matrix:
-        """(N, F) to (N, K)."""
+        """Score (N, F) evidence, (N, K)."""
         return np.asarray(x @ self.weight.T + self.bias)
 
 
 @dataclass(frozen=True, eq=False)
 class Fusion:
-    """Heads over the same evidence.
+    """Linear heads over the same evidence.
 
     Attributes:
         features: names of the F numbers, in order.
@@ -46,7 +46,7 @@ class Fusion:
     heads: Mapping[str, Head]
 
     def standardised(self, x: Matrix) -> Matrix:
-        """(N, F) evidence with mean 0 and deviation 1; 0 where it is NaN."""
+        """Scale (N, F) evidence to mean 0 and deviation 1; 0 where it is NaN."""
         return np.nan_to_num((np.asarray(x, np.float64) - self.mean) / self.scale)
 
     def save(self, folder: Path) -> None:
@@ -56,12 +56,12 @@ class Fusion:
         tensors = {"mean": self.mean, "scale": self.scale}
         for name, head in self.heads.items():
             tensors |= {f"{name}.weight": head.weight, f"{name}.bias": head.bias}
-        told = {
+        about = {
             "features": self.features,
             "heads": {name: head.names for name, head in self.heads.items()},
         }
         exact = {name: np.ascontiguousarray(t, np.float32) for name, t in tensors.items()}
-        save_file(exact, folder / FILE, metadata={ABOUT: json.dumps(told)})
+        save_file(exact, folder / FILE, metadata={ABOUT: json.dumps(about)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -76,12 +76,12 @@ class Fusion:
         path = folder / FILE
         try:
             with safe_open(path, "np") as file:
-                told = json.loads(file.metadata()[ABOUT])
+                about = json.loads(file.metadata()[ABOUT])
             tensors = {name: t.astype(np.float64) for name, t in load_file(path).items()}
             heads = {
                 name: Head(tuple(names), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-                for name, names in told["heads"].items()
+                for name, names in about["heads"].items()
             }
-            return cls(tuple(told["features"]), tensors["mean"], tensors["scale"], heads)
+            return cls(tuple(about["features"]), tensors["mean"], tensors["scale"], heads)
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise CheckpointError(f"{path} is no fusion of this version: {error}.") from error

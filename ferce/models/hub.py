@@ -19,11 +19,11 @@ PLACES = 16
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be had, or must not be loaded."""
+    """An error for a checkpoint that cannot be had, or must not be loaded."""
 
 
 def resolve(where: str, revision: str | None = None) -> Path:
-    """The folder of a checkpoint, fetched from the Hub if it is not one already.
+    """Find the folder of a checkpoint, fetched from the Hub if it is not one already.
 
     With the Hub out of reach the cached copy is used. Weights that lie broken in the cache, cut
     short by a full disk for instance, are fetched again.
@@ -45,7 +45,7 @@ def resolve(where: str, revision: str | None = None) -> Path:
 
 
 def local(where: str, revision: str | None = None) -> Path | None:
-    """The folder of a checkpoint that lies on this machine; None for an id of the Hub.
+    """Find a checkpoint's folder on this machine; None for an id of the Hub.
 
     Nothing is fetched or loaded. Raises as `resolve` does.
     """
@@ -60,10 +60,10 @@ def local(where: str, revision: str | None = None) -> Path | None:
 
 
 def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> Path:
-    """`folder`, if it holds weights as safetensors.
+    """Refuse a folder without weights as safetensors.
 
     Args:
-        folder: what was found or fetched.
+        folder: what `where` names, here or fetched.
         where: how the caller called it, for the message.
         names: files known to lie beside those in the folder, not fetched.
 
@@ -74,14 +74,14 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
         return folder
     names = [*names, *(path.name for path in folder.iterdir())]
     pickles = sorted({name for name in names if name.endswith(PICKLES)})
-    found = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"
+    holds = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"
     raise CheckpointError(
-        f"{where} must hold its weights as .safetensors; it has {found}, and ferce loads no pickle."
+        f"{where} must hold its weights as .safetensors; it has {holds}, and ferce loads no pickle."
     )
 
 
 def fingerprint(folder: Path) -> str:
-    """16 hex digits that tell one set of weights from another, whatever the folder is called.
+    """Hash weights: 16 hex digits that identify them, whatever the folder is called.
 
     Hashes the size of every weight file and up to 1 MB spread over it, so that a model of many
     gigabytes takes a moment; weights that differ only between the sampled places look equal.
@@ -94,20 +94,20 @@ def fingerprint(folder: Path) -> str:
 
 
 def weights(model: str) -> str | None:
-    """Fingerprint of the weights in a local folder that a spec names, None if it names none."""
+    """Hash the weights in the local folder that a spec names; None if it names none."""
     folder = folder_of(model)
     return fingerprint(folder) if folder else None
 
 
 def folder_of(model: str) -> Path | None:
-    """The local folder that holds the model of a spec, or its adapter."""
-    told = spec.parse(model)
-    place = Path(told.adapter or told.where or "//").expanduser()
-    return place if (told.adapter or told.where) and place.is_dir() else None
+    """Find the local folder that holds the model of a spec, or its adapter."""
+    named = spec.parse(model)
+    place = Path(named.adapter or named.where or "//").expanduser()
+    return place if (named.adapter or named.where) and place.is_dir() else None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; raises CheckpointError when there is none."""
+    """Read the object in a JSON file; raises CheckpointError when there is none."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -118,7 +118,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def repository_of(folder: Path) -> str | None:
-    """The `owner/name` that a folder of the Hub's cache belongs to, else None."""
+    """Find the `owner/name` that a folder of the Hub's cache belongs to, else None."""
     cache = folder.parent.parent.name  # models--owner--name/snapshots/COMMIT
     if folder.parent.name != "snapshots" or not cache.startswith("models--"):
         return None
@@ -195,7 +195,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _listed(where: str, revision: str | None, fetched: Path) -> list[str]:
-    """Names of the repository's files, asked only when no safetensors came; empty without a Hub."""
+    """List the repository's files, asked only when no safetensors came; empty without a Hub."""
     from huggingface_hub import list_repo_files
     from huggingface_hub.errors import HfHubHTTPError
 

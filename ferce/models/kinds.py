@@ -56,14 +56,14 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             opens=(),
         ),
         "fastvlm-mini": Kind(
-            "vlm.fastvlm_mini",
+            "vlm.packaged",
             True,
             True,
             "the packaged small vision-language model",
             forms.optional,
         ),
         "blip2-mini": Kind(
-            "vlm.blip2_mini",
+            "vlm.packaged",
             True,
             True,
             "the packaged small BLIP-2, with its adapter or yours",
@@ -127,7 +127,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
 
 
 def load_classifier(spec: str, device: str = "auto") -> Classifier:
-    """The classifier named by `spec` on `device` ("auto", "cpu", "cuda", "cuda:1" ...).
+    """Load the classifier named by `spec` on `device` ("auto", "cpu", "cuda", "cuda:1" ...).
 
     Raises:
         ValueError: the spec is unknown or names a model that cannot classify.
@@ -136,7 +136,7 @@ def load_classifier(spec: str, device: str = "auto") -> Classifier:
 
 
 def load_voice(spec: str, device: str = "auto") -> Voice:
-    """The voice named by `spec` on `device`.
+    """Load the voice named by `spec` on `device`.
 
     Raises:
         ValueError: the spec is unknown or names a model that cannot answer.

@@ -115,7 +115,7 @@ assert len(REGIONS) == len(NAMES), "every number has its region"
 
 
 def shape(faces: Sequence[Face]) -> NDArray[np.float64]:
-    """(N, F) numbers in the order of `NAMES`; NaN for faces that came without detection.
+    """Measure (N, F) numbers in the order of `NAMES`; NaN for undetected faces.
 
     Blendshapes by their square root, which spreads the weak ones; distances and heights over the
     distance of the eyes' centres, in the crop, where the eyes are level.

@@ -14,13 +14,13 @@ class Measured:
     name = "measured"
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order."""
+        """Answer each question, in order."""
         from ferce.explanation.text.replies import reply
 
         return [Answer(question, reply(face, question), self.name) for question in questions]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """The composed explanation, one sentence at a time."""
+        """Compose the explanation, one sentence at a time."""
         text = compose(face, prediction, phrasing_of(face))
         *firsts, last = text.split(". ")
         yield from (f"{sentence}. " for sentence in firsts)
@@ -28,7 +28,7 @@ class Measured:
 
 
 def load(spec: Spec, device: str) -> Measured:
-    """The measured voice; it needs no device.
+    """Make the measured voice; it needs no device.
 
     Raises:
         ValueError: the spec is more than the kind.

@@ -16,7 +16,7 @@ _MODES = ("bilinear", "bicubic", "nearest")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a crop becomes an input.
+    """The steps from a crop to an input.
 
     `size` (H, W) in pixels; `mean` and `std` of RGB in 0..1; the interpolation; and the `part` of
     the crop's side, about its centre, that the network sees (timm's `crop_pct`).
@@ -30,7 +30,7 @@ class Preprocessing:
 
     @classmethod
     def read(cls, config: Mapping[str, Any], where: str) -> Self:
-        """From timm's `pretrained_cfg`.
+        """Read timm's `pretrained_cfg`.
 
         Raises:
             CheckpointError: a value is missing or impossible; nothing is assumed.
@@ -55,7 +55,7 @@ class Preprocessing:
         return cls((int(size[0]), int(size[1])), mean, std, config["interpolation"], part)
 
     def config(self) -> dict[str, Any]:
-        """The same in timm's words."""
+        """Write it as timm's `pretrained_cfg`."""
         return {
             "input_size": (3, *self.size),
             "mean": self.mean,
@@ -66,7 +66,7 @@ class Preprocessing:
         }
 
     def __call__(self, faces: Sequence[Face]) -> Any:
-        """(N, 3, H, W) float32 on the CPU, normalised; crops may differ in size."""
+        """Make (N, 3, H, W) float32 on the CPU, normalised; crops may differ in size."""
         import torch
 
         if not faces:
@@ -77,7 +77,7 @@ class Preprocessing:
         return (pixels / 255 - mean) / std
 
     def _resized(self, face: Face) -> NDArray[np.uint8]:
-        """(H, W, 3): enlarged or shrunk with Pillow, then cut to its middle, as timm does it."""
+        """Resize with Pillow, then crop the centre, (H, W, 3), as timm does it."""
         from PIL import Image
 
         height, width = (math.floor(side / self.part) for side in self.size)

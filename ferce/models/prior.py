@@ -71,7 +71,7 @@ class _Dense(Module):  # type: ignore[misc]
 
 
 class ExpressionNet(Module):  # type: ignore[misc]
-    """(N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
+    """The network: (N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class ExpressionNet(Module):  # type: ignore[misc]
         self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
 
     def forward(self, x: Any) -> Any:
-        """See the class."""
+        """Score the pictures."""
         x = (x - self.mean) / 255
         for block in self.blocks:
             x = block(x)
@@ -89,10 +89,10 @@ class ExpressionNet(Module):  # type: ignore[misc]
 
 
 class Prior:
-    """The network over faces."""
+    """The expression network applied to faces."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        """`path` is the safetensors file that `train/convert_prior.py` wrote."""
+        """Load the safetensors file that `train/convert_prior.py` wrote."""
         from safetensors.torch import load_file
 
         self.device = device
@@ -101,7 +101,7 @@ class Prior:
         self.network.requires_grad_(False).eval().to(device)
 
     def __call__(self, faces: Sequence[Face]) -> NDArray[np.float64]:
-        """(N, 7) log-probabilities in the order of `LABELS`."""
+        """Compute (N, 7) log-probabilities in the order of `LABELS`."""
         if not faces:
             return np.zeros((0, len(LABELS)))
         pixels = torch.from_numpy(np.stack([_square(face) for face in faces]))
@@ -112,7 +112,7 @@ class Prior:
 
 
 def _square(face: Face) -> NDArray[np.uint8]:
-    """(112, 112, 3): the middle of the crop, which it was trained on."""
+    """Cut the middle of the crop, (112, 112, 3), as the network was trained on."""
     import cv2
 
     margin = round(face.size * (1 - PART) / 2)

@@ -1,13 +1,15 @@
-"""What voices are asked: the house prompt, the questionnaire, templates, formats and the guard."""
+"""What models are asked: prompts, questions and their guard, sentences that stand for labels."""
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.core.types import Prediction, Units
 from ferce.explanation.text.wording import joined, phrases
-from ferce.facs.prototypes import active
+from ferce.facs.prototypes import PROTOTYPES, UNITS, active
 
 HOUSE = (
     "Describe the emotional state and explain which facial cues (eyes, eyebrows, mouth, muscle "
@@ -61,13 +63,13 @@ _SPECIAL = re.compile(r"<\|?/?[a-z_]{1,24}\|?>|\[/?INST\]|<<SYS>>", re.IGNORECAS
 
 
 def questions(prediction: Prediction | None = None) -> tuple[str, ...]:
-    """The questionnaire, and for each component of the predicted label which cue speaks for it."""
+    """List the questionnaire, and for each component of the label which cue speaks for it."""
     parts = components(prediction.label) if prediction and prediction.label else ()
     return (*QUESTIONNAIRE, *(COMPONENT.format(noun=NOUNS[p]) for p in parts))
 
 
 def explain(prediction: Prediction, template: str = "plain", units: Units | None = None) -> str:
-    """The prompt that asks for an explanation of the *predicted* label; nothing else names one.
+    """Write the prompt for an explanation of the *predicted* label; nothing else names one.
 
     Args:
         prediction: its label is the only label in the prompt; an unclear one gets the house prompt.
@@ -87,13 +89,13 @@ def explain(prediction: Prediction, template: str = "plain", units: Units | None
 
 
 def context(units: Units) -> str:
-    """The active units in words, such as "the lips are parted (AU25)"."""
+    """Put the active units into words, such as "the lips are parted (AU25)"."""
     said = phrases(active(units))
     return joined(p.coded for p in said) or "no clear facial movement"
 
 
 def formatted(family: str, text: str) -> str:
-    """The question or prompt as a family of models wants it.
+    """Format a question or prompt for a family of models.
 
     Raises:
         ValueError: the family is unknown.
@@ -104,12 +106,12 @@ def formatted(family: str, text: str) -> str:
 
 
 def messages(text: str) -> list[dict[str, object]]:
-    """One user turn with a place for the image, for processors with a chat template."""
+    """Make one user turn with a place for the image, for processors with a chat template."""
     return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
 
 
 def question(text: str) -> str:
-    """A user's question made safe: one line, no control characters.
+    """Clean a user's question: one line, no control characters.
 
     Raises:
         ValueError: it is empty, longer than `MAX_QUESTION`, or holds a model's control marks.
@@ -129,7 +131,7 @@ def question(text: str) -> str:
 
 
 def guard(prompt: str, truth: str, predicted: str | None = None) -> str:
-    """The prompt, if it does not give the true label away.
+    """Refuse a prompt that gives the true label away.
 
     A prompt that lists every compound gives nothing away, nor does the predicted label when it
     happens to be true.
@@ -147,12 +149,35 @@ def guard(prompt: str, truth: str, predicted: str | None = None) -> str:
     return prompt
 
 
+class PromptLog:
+    """The prompts sent to a model, for those who record them."""
+
+    def __init__(self) -> None:
+        self._records: list[list[str]] = []
+
+    def note(self, texts: Iterable[str]) -> None:
+        """Add prompts to every record that is open."""
+        sent = list(texts)
+        for record in self._records:
+            record.extend(sent)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[str]]:
+        """Open a record that grows with each prompt until the context ends."""
+        record: list[str] = []
+        self._records.append(record)
+        try:
+            yield record
+        finally:
+            self._records = [other for other in self._records if other is not record]
+
+
 def _plain(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", text.lower()))
 
 
 def _names(label: str) -> tuple[str, ...]:
-    """The label and the plain ways to say it."""
+    """List the label and the plain ways to say it."""
     if label == NEUTRAL:
         return (label,)
     if label in BASICS:
@@ -160,3 +185,50 @@ def _names(label: str) -> tuple[str, ...]:
     (a, b), nouns = components(label), NOUNS
     pairs = [(a, b), (b, a), (nouns[a], nouns[b]), (nouns[b], nouns[a])]
     return (label, *(f"{x} {link} {y}" for x, y in pairs for link in ("and", "with")))
+
+
+# {label} "happily surprised", {first} "happiness", {second} "surprise".
+PLAIN: tuple[str, ...] = (
+    "a photo of a person who looks {label}.",
+    "a close-up photo of a {label} face.",
+    "a portrait with a {label} facial expression.",
+    "a facial expression that mixes {first} and {second}.",
+    "a face that shows {first} and {second} at the same time.",
+)
+# {core}: what most people who show the label do; {usual}: what at least half of them do besides.
+UNIT_WORDED: tuple[str, ...] = (
+    "a photo of a face: {core}.",
+    "a photo of a face: {usual}.",
+    "a close-up of a {label} face in which {core}.",
+)
+USUAL = 0.5  # share of people from which a variant of the prototype belongs to {usual}
+STYLES: tuple[str, ...] = ("plain", "units", "both")
+
+
+def sentences(label: str, style: str = "both") -> tuple[str, ...]:
+    """Write the sentences of a compound, each once.
+
+    Args:
+        label: a compound.
+        style: "plain" names the emotions, "units" tells what the face does, "both" is all of them.
+    """
+    if style not in STYLES:
+        raise ValueError(f"prompts must be one of {STYLES}; got {style!r}")
+    templates = {"plain": PLAIN, "units": UNIT_WORDED, "both": PLAIN + UNIT_WORDED}[style]
+    first, second = (NOUNS[basic] for basic in components(label))
+    prototype = PROTOTYPES[label]
+    usual = [*prototype.core, *(n for n, share in prototype.variants.items() if share >= USUAL)]
+    words = {"label": label, "first": first, "second": second}
+    words |= {"core": _clauses(prototype.core), "usual": _clauses(sorted(usual))}
+    return tuple(dict.fromkeys(template.format(**words) for template in templates))
+
+
+def label_sentences(style: str = "both") -> Mapping[str, tuple[str, ...]]:
+    """Write the sentences of every compound, by label."""
+    return MappingProxyType({label: sentences(label, style) for label in COMPOUNDS})
+
+
+def _clauses(units: tuple[int, ...] | list[int]) -> str:
+    """Join units as in: the inner brows are raised, the lips are parted and the jaw is dropped."""
+    *most, last = (UNITS[number].clause() for number in units)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -14,13 +14,13 @@ class Prototypes:
     name = "prototypes"
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face; a face without evidence gets the prior."""
+        """Score faces, one row each; a face without evidence gets the prior."""
         weighed = posterior([face.units for face in faces])
         return Scores(weighed.classes(), weighed.neutral, weighed.single)
 
 
 def load(spec: Spec, device: str) -> Prototypes:
-    """The prototypes classifier; it needs no device.
+    """Make the prototypes classifier; it needs no device.
 
     Raises:
         ValueError: the spec is more than the kind.

@@ -39,7 +39,7 @@ class Spec:
 
 
 def parse(text: str) -> Spec:
-    """The spec written in `text`.
+    """Parse the spec written in `text`.
 
     Raises:
         ValueError: the text is no spec; the message shows the form.

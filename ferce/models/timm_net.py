@@ -1,6 +1,5 @@
 """Any timm network as a classifier, from the Hub or a folder in timm's own layout, or random."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
 from ferce.models import forms
-from ferce.models.calibration import Calibration, load_calibration, save_calibration
+from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.columns import Columns
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.preprocessing import Preprocessing
@@ -46,14 +45,14 @@ class TimmNet:
         self._view: View | None = None
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face."""
+        """Score faces, one row each."""
         logits = np.zeros((len(faces), len(self.columns.names)))
         for rows in _pieces(len(faces), BATCH[self.device.split(":")[0]]):
             logits[rows] = self._logits(faces[rows])
         return self.columns.scores(logits, self.calibration)
 
     def view(self) -> View:
-        """The network as heat maps need it; raises ValueError where no layer keeps the places."""
+        """Open the network for heat maps; raises ValueError where no layer keeps the places."""
         if self._view is None:
             layer = layers.of_timm(self.network, self.inputs([]).new_zeros(self._shape(1)))
             self._view = View(
@@ -74,14 +73,14 @@ class TimmNet:
             return self.network(self.inputs(faces)).double().cpu().numpy()
 
     def _precision(self) -> AbstractContextManager[Any]:
-        """Mixed precision on a GPU; a CPU without bfloat16 units is many times slower with it."""
+        """Use mixed precision on a GPU; on a CPU without bfloat16 units it is far slower."""
         import torch
 
         on_gpu = self.device.startswith("cuda")
         return torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext()
 
     def inputs(self, faces: Sequence[Face]) -> Any:
-        """(N, 3, H, W) what the network reads, on its device."""
+        """Make the (N, 3, H, W) inputs, on the network's device."""
         import torch
 
         pixels = self.preprocessing(faces)
@@ -92,7 +91,7 @@ class TimmNet:
 
 
 def load(spec: Spec, device: str) -> TimmNet:
-    """The network of `timm:owner/name@revision`, `timm:FOLDER` or `timm:random/ARCHITECTURE`.
+    """Load the network of `timm:owner/name@revision`, `timm:FOLDER` or `timm:random/ARCHITECTURE`.
 
     Raises:
         CheckpointError: not to be had, or not a classifier of the 14 compounds.
@@ -115,26 +114,8 @@ def load(spec: Spec, device: str) -> TimmNet:
     return TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
 
 
-def save(model: TimmNet, folder: Path) -> None:
-    """Write `config.json` and `model.safetensors` as timm does, and our `ferce.json`.
-
-    Plain `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it too.
-    """
-    import torch
-    from timm.models import save_for_hf
-
-    save_for_hf(
-        copy.deepcopy(model.network).to(memory_format=torch.contiguous_format),
-        folder,
-        model_config={"label_names": list(model.columns.names)},
-        safe_serialization=True,
-        data_config=model.preprocessing.config(),
-    )
-    save_calibration(folder, model.calibration)
-
-
 def _random(name: str, architecture: str, device: str) -> TimmNet:
-    """An untrained network for tests, with its architecture's own preprocessing, uncropped."""
+    """Make an untrained network for tests, with its architecture's own preprocessing, uncropped."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -147,7 +128,7 @@ def _random(name: str, architecture: str, device: str) -> TimmNet:
 
 
 def _build(config: Mapping[str, Any], count: int, where: str) -> Any:
-    """The empty network that the config describes, with `count` outputs."""
+    """Build the empty network of the config, with `count` outputs."""
     import timm
 
     architecture = str(config.get("architecture", "")).split(".")[0]  # the rest names weights

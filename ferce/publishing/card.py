@@ -88,7 +88,7 @@ $loading
 
 
 def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSION) -> str:
-    """The card of a model, metadata and text; `picture` is where its confusion matrix lies."""
+    """Write the card of a model; `picture` is where its confusion matrix lies."""
     return CARD.substitute(
         metadata=f"---\n{metadata(subject, measured).to_yaml().strip()}\n---",
         title=subject.name,
@@ -132,10 +132,10 @@ def _summary(subject: Subject) -> str:
 
 def _measured_on(measured: Measurements) -> str:
     on = licences.source(measured.measured_on)
-    told = f"On the {measured.split} split of {on.name}, {measured.faces} faces of a compound."
+    words = f"On the {measured.split} split of {on.name}, {measured.faces} faces of a compound."
     if on.rendered:
-        told += " **These are renders; nothing here tells how it does on photographs of people.**"
-    return told
+        words += " **These are renders; nothing here tells how it does on photographs of people.**"
+    return words
 
 
 def _split_note(split: str) -> str:
@@ -186,8 +186,8 @@ def _rare(measured: Measurements) -> str:
 
 
 def _data(specs: Sequence[str]) -> list[str]:
-    found = {licences.source(spec).name: licences.source(spec).about for spec in specs}
-    return [f"- Learnt from {name}. {about}" for name, about in found.items()]
+    sources = dict.fromkeys(map(licences.source, specs))
+    return [f"- Learnt from {source.name}. {source.about}" for source in sources]
 
 
 def _count_rows(measured: Measurements) -> list[str]:

@@ -27,7 +27,7 @@ class Footprint:
     grams_per_kwh: float
 
     def grams(self, seconds: float) -> float:
-        """Grams of CO2 of a training of so many seconds."""
+        """Compute grams of CO2 of a training of so many seconds."""
         return self.watts / 1000 * seconds / 3600 * self.grams_per_kwh
 
 
@@ -67,13 +67,13 @@ class Subject:
 
     @property
     def spec(self) -> str:
-        """Under which ferce loads it."""
+        """The spec under which ferce loads it."""
         where = f"{self.base}+{self.name}" if self.library == "peft" else self.name
         return f"{self.kind}:{where}"
 
 
 def metadata(subject: Subject, measured: Measurements) -> Any:
-    """The `ModelCardData` at the head of the card."""
+    """Make the `ModelCardData` at the head of the card."""
     from huggingface_hub import ModelCardData
 
     ids = sorted({i for spec in subject.sources if (i := licences.dataset_id(spec))})
@@ -116,7 +116,7 @@ def _results(subject: Subject, measured: Measurements) -> list[Any]:
 
 
 def emissions(subject: Subject, measured: Measurements) -> dict[str, Any] | None:
-    """Grams of CO2 from the stated power, None where it was not stated or nothing was trained."""
+    """Compute grams of CO2 from the stated power; None where that or the duration is unknown."""
     if subject.footprint is None or measured.seconds is None:
         return None
     return {
@@ -198,7 +198,7 @@ print(processor.batch_decode(answer, skip_special_tokens=True)[0])
 
 
 def loading(subject: Subject) -> str:
-    """The section's text: the library alone first, then ferce."""
+    """Write how to load the model: with its library alone first, then with ferce."""
     ours = FERCE.substitute(spec=subject.spec)
     if subject.library == "timm":
         return (

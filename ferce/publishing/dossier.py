@@ -53,7 +53,7 @@ class Dossier:
 
 
 def read(name: str, results: Path | None = None) -> Dossier:
-    """The dossier of a spec; nothing is loaded and nothing fetched.
+    """Read the dossier of a spec; nothing is loaded and nothing fetched.
 
     Args:
         name: spec of the model.
@@ -62,10 +62,10 @@ def read(name: str, results: Path | None = None) -> Dossier:
     Raises:
         ValueError: it is no spec, or of an unknown kind.
     """
-    told = spec.parse(name)
-    if told.kind not in KINDS:
-        raise ValueError(f"Unknown kind {told.kind!r}; known kinds: {', '.join(KINDS)}.")
-    kind, folder = KINDS[told.kind], folder_of(told)
+    parsed = spec.parse(name)
+    if parsed.kind not in KINDS:
+        raise ValueError(f"Unknown kind {parsed.kind!r}; known kinds: {', '.join(KINDS)}.")
+    kind, folder = KINDS[parsed.kind], folder_of(parsed)
     card, problems = _card(folder), list[str]()
     measured = tuple(_measured(folder, problems)) if folder else ()
     if not measured and results is not None:
@@ -86,20 +86,20 @@ def read(name: str, results: Path | None = None) -> Dossier:
     )
 
 
-def folder_of(told: spec.Spec) -> Path | None:
-    """The folder that holds a model or its adapter: local, packaged or in the Hub's cache."""
-    where = told.adapter or told.where
+def folder_of(model: spec.Spec) -> Path | None:
+    """Find the folder that holds a model or its adapter: local, packaged or in the Hub's cache."""
+    where = model.adapter or model.where
     if not where:
-        place = _WEIGHTS / _PACKAGED.get(told.kind, told.kind)
+        place = _WEIGHTS / _PACKAGED.get(model.kind, model.kind)
         return place if place.is_dir() else None
     place = Path(where).expanduser()
     if place.is_dir():
         return place
-    return None if told.kind == "remote" else _cached(where, told.revision)
+    return None if model.kind == "remote" else _cached(where, model.revision)
 
 
 def code(name: str) -> str:
-    """Python that loads the model of a spec with ferce."""
+    """Write Python that loads the model of a spec with ferce."""
     text = FERCE.substitute(spec=name)
     match = _FENCED.search(text)
     assert match is not None, f"the card's code must be fenced; got {text!r}"
@@ -107,14 +107,14 @@ def code(name: str) -> str:
 
 
 def leaderboards(results: Path) -> tuple[Leaderboard, ...]:
-    """The leaderboards of a folder and of the folders in it, without those that are broken."""
-    found = []
+    """Load the leaderboards of a folder and of the folders in it, without those that are broken."""
+    boards = []
     for path in sorted(results.glob(LEADERBOARD)) + sorted(results.glob(f"*/{LEADERBOARD}")):
         try:
-            found.append(Leaderboard.load(path.parent))
+            boards.append(Leaderboard.load(path.parent))
         except LeaderboardError:
             continue
-    return tuple(found)
+    return tuple(boards)
 
 
 def _cached(where: str, revision: str | None) -> Path | None:
@@ -123,11 +123,11 @@ def _cached(where: str, revision: str | None) -> Path | None:
 
     for file in (CARD, "config.json", "adapter_config.json"):
         try:
-            found = try_to_load_from_cache(where, file, revision=revision)
+            path = try_to_load_from_cache(where, file, revision=revision)
         except HFValidationError:
             return None
-        if isinstance(found, str):
-            return Path(found).parent
+        if isinstance(path, str):
+            return Path(path).parent
     return None
 
 
@@ -137,31 +137,31 @@ def _card(folder: Path | None) -> str:
 
 
 def _licence(card: str) -> str | None:
-    """`license_name` or `license` of the metadata."""
+    """Read `license_name` or `license` of the metadata."""
     front = _FRONT.match(card)
     rows = (
         re.findall(r"^(license|license_name):[ ]*(\S.*)$", front[1], re.MULTILINE) if front else []
     )
-    told = {key: value.strip().strip("\"'") for key, value in rows}
-    return told.get("license_name") or told.get("license")
+    names = {key: value.strip().strip("\"'") for key, value in rows}
+    return names.get("license_name") or names.get("license")
 
 
 def _measured(folder: Path, problems: list[str]) -> Iterator[Measurements]:
-    """Figures of every split that the folder's `metrics.json` has."""
+    """Load the figures of every split that the folder's `metrics.json` has."""
     path = folder / metrics_file.FILE
     if not path.is_file():
         return
     try:
-        told = hub.read_json(path)
+        metrics = hub.read_json(path)
         for split in SPLITS:
-            if split in told:
+            if split in metrics:
                 yield Measurements.load(folder, split)
     except (CheckpointError, MeasurementError) as error:
         problems.append(str(error).replace(f"{folder}/", ""))
 
 
 def _evaluated(name: str, results: Path) -> Iterator[Measurements]:
-    """Figures of a model that was evaluated here; the newest evaluation of each data set counts."""
+    """Load figures of a model that was evaluated here, the newest of each data set."""
     newest: dict[tuple[str, str], tuple[str, Measurements]] = {}
     for path in sorted(results.glob(f"*/{metrics_file.FILE}")):
         for measured, date in _evaluation(name, path):
@@ -173,11 +173,11 @@ def _evaluated(name: str, results: Path) -> Iterator[Measurements]:
 
 def _evaluation(name: str, path: Path) -> Iterator[tuple[Measurements, str]]:
     try:
-        told: dict[str, Any] = hub.read_json(path)
-        made = told.get("evaluation", {})
+        metrics: dict[str, Any] = hub.read_json(path)
+        made = metrics.get("evaluation", {})
         if made.get("model") == name:
             for split in SPLITS:
-                if split in told:
+                if split in metrics:
                     yield Measurements.load(path.parent, split), str(made.get("date", ""))
     except (CheckpointError, MeasurementError, AttributeError):
         return

@@ -61,7 +61,7 @@ class Licence:
 
 
 def source(spec: str) -> Source:
-    """The source behind a data spec such as "rafce:/data/RAF-CE".
+    """Find the source behind a data spec such as "rafce:/data/RAF-CE".
 
     Raises:
         LicenceError: a kind that is not in `SOURCES`.
@@ -73,13 +73,13 @@ def source(spec: str) -> Source:
 
 
 def dataset_id(spec: str) -> str | None:
-    """What the metadata calls the data set: a Hub id or a public name; None where it has none."""
+    """Name the data set as the metadata does: a Hub id or a public name; None where it has none."""
     kind, _, where = spec.partition("?")[0].partition(":")
     return where.partition("@")[0] if kind == "hub" else source(spec).slug
 
 
 def licence_for(specs: Sequence[str], asked: str | None) -> Licence:
-    """The licence of weights trained on these data sets.
+    """Choose the licence of weights trained on these data sets.
 
     Args:
         specs: every data set that the weights have learnt from.

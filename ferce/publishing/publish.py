@@ -76,7 +76,7 @@ def prepare(run: Path, folder: Path, publication: Publication) -> str:
 
 
 def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
-    """The card of a model that lies in the package, from its own measurements on the test split.
+    """Write the card of a model of the package, from its own measurements on the test split.
 
     Args:
         folder: timm or PEFT folder with `metrics.json`; nothing is written.
@@ -112,8 +112,8 @@ def _notes(folder: Path) -> str:
 def _packaged(folder: Path) -> dict[str, Any]:
     if (folder / ADAPTER).is_file():
         return _packaged_adapter(folder)
-    told = read_json(folder / "config.json")
-    if told.get("model_type") == "fast_vlm":
+    config = read_json(folder / "config.json")
+    if config.get("model_type") == "fast_vlm":
         return {
             "kind": "fastvlm-mini",
             "library": "transformers",
@@ -122,7 +122,7 @@ def _packaged(folder: Path) -> dict[str, Any]:
             "question": prompts.CLASSIFY,
         }
     kind = "embedded" if (folder / FUSION).is_file() else "timm"
-    architecture = told.get("architecture", "timm")
+    architecture = config.get("architecture", "timm")
     return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
 
 
@@ -140,7 +140,7 @@ def _packaged_adapter(folder: Path) -> dict[str, Any]:
 def describe(
     folder: Path, publication: Publication, measured: Measurements, plan: Mapping[str, Any]
 ) -> Subject:
-    """The model in a staged folder; an adapter's config gets the Hub id of its base.
+    """Describe the model in a staged folder; an adapter's config gets the Hub id of its base.
 
     Raises:
         PublishError: neither a timm nor a PEFT folder, a base without Hub id, a control run.
@@ -162,7 +162,7 @@ def describe(
 
 
 def _plan(run: Path) -> Mapping[str, Any]:
-    """The settings of the training: in `metrics.json`, or beside it in `run.json`."""
+    """Read the settings of the training: in `metrics.json`, or beside it in `run.json`."""
     beside = run / "run.json"
     plan = read_json(run / metrics_file.FILE).get("plan")
     return plan or (read_json(beside) if beside.is_file() else {})
@@ -171,15 +171,15 @@ def _plan(run: Path) -> Mapping[str, Any]:
 def _sources(
     measured: Measurements, plan: Mapping[str, Any], publication: Publication
 ) -> tuple[str, ...]:
-    """Every data set that the weights have learnt from."""
+    """List every data set that the weights have learnt from."""
     origin = measured.origin or ""
     if origin.startswith(("folder ", "/", "~", ".")) and not publication.learnt_from:
         raise PublishError(
             f"Training went on from {origin}; name the data sets which those weights had learnt "
             "from (learnt_from), so that the licence is known."
         )
-    found = (measured.data, plan.get("basic_data"), *publication.learnt_from)
-    return tuple(dict.fromkeys(filter(None, found)))
+    named = (measured.data, plan.get("basic_data"), *publication.learnt_from)
+    return tuple(dict.fromkeys(filter(None, named)))
 
 
 def _network(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
@@ -222,12 +222,11 @@ def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict
 
 def _name_base(path: Path, base: str, revision: str | None) -> None:
     """Say the Hub id in `ferce.json` too; the fingerprint stays and is checked on loading."""
-    told = read_json(path)
-    staging.write_json(path, {**told, "base": base, "base_revision": revision})
+    staging.write_json(path, {**read_json(path), "base": base, "base_revision": revision})
 
 
 def _kind(config: Mapping[str, Any], folder: Path) -> str:
-    """The kind of spec that loads the adapter, by the class that it was trained around."""
+    """Find the kind of spec that loads the adapter, by the class that it was trained around."""
     mapping = config.get("auto_mapping") or {}
     kind = read_json(folder / OURS).get("kind", KINDS.get(str(mapping.get("base_model_class"))))
     if kind is None:
@@ -239,7 +238,7 @@ def _kind(config: Mapping[str, Any], folder: Path) -> str:
 
 
 def _question(weights: Path) -> str:
-    """The label question in the form of the language model whose layers the adapter changes."""
+    """Write the label question as the language model whose layers the adapter changes wants it."""
     from safetensors import safe_open
 
     with safe_open(weights, framework="numpy") as file:

@@ -84,7 +84,7 @@ def check(folder: Path) -> None:
 
 
 def portable(value: Any) -> Any:
-    """JSON with paths of this machine cut to their last part, and without `RECORDS`.
+    """Cut paths of this machine to their last part in some JSON, and leave `RECORDS` out.
 
     "rafce:/home/a/RAF-CE?images=original" becomes "rafce:RAF-CE?images=original".
     """
@@ -110,7 +110,7 @@ def _last_part(path: re.Match[str]) -> str:
 
 
 def _local_values(value: Any) -> Iterator[str]:
-    """Every text in some JSON that is a path of this machine as a whole."""
+    """Find every text in some JSON that is a path of this machine as a whole."""
     if isinstance(value, str) and _LOCAL.fullmatch(value):
         yield value
     if isinstance(value, Mapping):
@@ -121,7 +121,7 @@ def _local_values(value: Any) -> Iterator[str]:
 
 
 def _refuse_unsafe(folder: Path) -> None:
-    """No pickle and no code may lie in the folder, apart from checkpoints that stay at home."""
+    """Refuse pickles and code in the folder, apart from checkpoints that stay at home."""
     for path in sorted(folder.rglob("*")):
         home = any(fnmatch(part, CHECKPOINTS) for part in path.relative_to(folder).parts[:-1])
         if path.is_file() and not home and path.suffix in UNSAFE:
@@ -150,7 +150,7 @@ def _truth(record: Mapping[str, Any]) -> str | None:
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Every object with a prompt, anywhere in a JSON or JSONL file of the run."""
+    """Find every object with a prompt, anywhere in a JSON or JSONL file of the run."""
     if path.suffix == ".jsonl":
         texts = path.read_text("utf-8").splitlines()
     elif path.suffix == ".json" and not path.name.startswith(("tokenizer", "vocab")):
@@ -175,7 +175,7 @@ def _with_prompt(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _check_content(path: Path) -> None:
-    """A file must be what its name says, without secrets and paths."""
+    """Check that a file is what its name says, without secrets and paths."""
     if path.suffix == ".safetensors":
         _check_weights(path)
     elif path.suffix == ".png":
@@ -204,8 +204,8 @@ def _check_text(path: Path) -> None:
     if path.suffix != ".json" or path.name in ("tokenizer.json", "vocab.json"):
         return
     try:
-        told = read_json(path)
+        content = read_json(path)
     except CheckpointError as error:
         raise PublishError(str(error)) from error
-    if found := next(_local_values(told), None):
-        raise PublishError(f"{path.name} holds the path {found} of this machine.")
+    if local := next(_local_values(content), None):
+        raise PublishError(f"{path.name} holds the path {local} of this machine.")

@@ -40,13 +40,13 @@ def push(
 
     staging.check(folder)
     api = HfApi(library_name="ferce")
-    _tried(lambda: api.create_repo(name, private=not public, exist_ok=True), name, pauses)
-    found = _tried(lambda: api.model_info(name), name, pauses)
-    _refuse_public(found.private, public, name)
-    _refuse_strangers(folder, [file.rfilename for file in found.siblings or ()], name)
-    done = _tried(
+    _retry(lambda: api.create_repo(name, private=not public, exist_ok=True), name, pauses)
+    there = _retry(lambda: api.model_info(name), name, pauses)
+    _refuse_public(there.private, public, name)
+    _refuse_strangers(folder, [file.rfilename for file in there.siblings or ()], name)
+    done = _retry(
         lambda: api.upload_folder(
-            repo_id=name, folder_path=folder, commit_message=message, parent_commit=found.sha
+            repo_id=name, folder_path=folder, commit_message=message, parent_commit=there.sha
         ),
         name,
         pauses,
@@ -62,7 +62,7 @@ def _refuse_public(private: Any, public: bool, name: str) -> None:
 
 
 def _refuse_strangers(folder: Path, there: Sequence[str], name: str) -> None:
-    """Weights of another model beside ours would be loaded by some library."""
+    """Refuse weights of another model beside ours, which some library would load."""
     ours = {path.name for path in folder.iterdir()}
     if odd := sorted(n for n in there if n.endswith(WEIGHTS) and n not in ours):
         raise PublishError(
@@ -71,8 +71,8 @@ def _refuse_strangers(folder: Path, there: Sequence[str], name: str) -> None:
         )
 
 
-def _tried(step: Callable[[], _T], name: str, pauses: Sequence[float]) -> _T:
-    """What the step gives; tried again after each pause where the Hub itself fails.
+def _retry(step: Callable[[], _T], name: str, pauses: Sequence[float]) -> _T:
+    """Do a step, and again after each pause where the Hub itself fails.
 
     Raises:
         PublishError: it fails for good.

@@ -13,7 +13,7 @@ from ferce.core.types import Heatmap, Prediction, Reading
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of N readings of the same face.
+    """The agreement of N readings of the same face.
 
     Attributes:
         labels: label -> how many readings give it, most first; "unclear" counts as one.
@@ -32,14 +32,14 @@ class Agreement:
 
 
 def compare(readings: Sequence[Reading]) -> Agreement | None:
-    """The agreement of the readings that hold a prediction; None for fewer than two of them."""
-    told = [reading.prediction for reading in readings if reading.prediction is not None]
-    if len(told) < 2:
+    """Measure how far the readings with a prediction agree; None for fewer than two."""
+    predictions = [reading.prediction for reading in readings if reading.prediction is not None]
+    if len(predictions) < 2:
         return None
-    labels = Counter(prediction.label or "unclear" for prediction in told)
-    shared = [overlap(a, b) for a, b in combinations(told, 2)]
+    labels = Counter(prediction.label or "unclear" for prediction in predictions)
+    shared = [overlap(a, b) for a, b in combinations(predictions, 2)]
     heats = [reading.heatmap for reading in readings if reading.heatmap is not None]
-    alike = [found for a, b in combinations(heats, 2) if (found := likeness(a, b)) is not None]
+    alike = [s for a, b in combinations(heats, 2) if (s := likeness(a, b)) is not None]
     return Agreement(
         tuple(labels.most_common()),
         float(np.mean(shared)),
@@ -48,13 +48,13 @@ def compare(readings: Sequence[Reading]) -> Agreement | None:
 
 
 def overlap(a: Prediction, b: Prediction) -> float:
-    """Sum of min(p, q) over the compounds, 0..1; one minus their total variation distance."""
+    """Sum min(p, q) over the compounds, 0..1; one minus their total variation distance."""
     pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
     return float(sum(min(pair) for pair in pairs))
 
 
 def likeness(a: Heatmap, b: Heatmap) -> float | None:
-    """Share of heat that lies in the same places, 0..1; None where a map is empty.
+    """Measure the share of heat in the same places, 0..1; None where a map is empty.
 
     Sum of min(a, b) of two maps that each sum to 1: the similarity metric of saliency maps
     (SIM, Bylinskii et al. 2016, arXiv 1604.03605, eq. 4).

@@ -1,4 +1,9 @@
-"""The reading: the one place where the order photo, face, prediction, map, text is written."""
+"""The reading: the one place where the order photo, face, prediction, map, text is written.
+
+`Reader.read` reads a photo, `Reader.stream` one face part by part. Each part can also be asked for
+alone, and again, of a reading that has a prediction: `locate`, `answer`, `explain`, `verify`.
+`Reader.predict` makes predictions of a batch; a model without a voice is asked through `predict`.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +14,7 @@ from typing import Any, Self
 
 from ferce import explanation, images
 from ferce.core.labels import NEUTRAL
-from ferce.core.protocols import Classifier, Detector, Voice
+from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
 from ferce.core.types import Explanation, Face, Pixels, Reading, ReadingError, Report, Scores
 from ferce.explanation import faithfulness, heatmaps
 from ferce.facs import decision
@@ -20,7 +25,7 @@ NO_FACE = "No face was found; use a photo in which a face is visible and not too
 
 @dataclass(frozen=True)
 class Options:
-    """What a reading holds beyond the prediction.
+    """The parts of a reading beyond the prediction.
 
     `questions` are asked of the voice, cleaned by `prompts.question`, which raises ValueError for
     those that are empty or too long; `method` is a key of `heatmaps.METHODS`, "auto" or None for
@@ -40,7 +45,7 @@ class Options:
 
 
 class Reader:
-    """Reads photographs with one detector, one classifier and one voice.
+    """A reader of photographs with one detector, one classifier and one voice.
 
     Parts that are not given are the defaults that need no download. Safe to share between threads
     when its parts are; those of ferce are.
@@ -62,21 +67,23 @@ class Reader:
     @property
     def models(self) -> dict[str, str]:
         """Role -> spec of the model that plays it."""
-        detector = getattr(self.detector, "name", type(self.detector).__name__)
-        return {"detector": detector, "classifier": self.classifier.name, "voice": self.voice.name}
+        return {
+            "detector": self.detector.name,
+            "classifier": self.classifier.name,
+            "voice": self.voice.name,
+        }
 
     @property
     def sends_photos_to(self) -> tuple[str, ...]:
         """Specs of the models that run elsewhere, to which the cropped faces are sent."""
         models = (self.classifier, self.voice)
-        away = [model.name for model in models if getattr(model, "leaves_machine", False)]
-        return tuple(dict.fromkeys(away))
+        hosted = [m.name for m in models if isinstance(m, Hosted) and m.leaves_machine]
+        return tuple(dict.fromkeys(hosted))
 
     def close(self) -> None:
         """Release what the detector holds."""
-        close = getattr(self.detector, "close", None)
-        if close is not None:
-            close()
+        if isinstance(self.detector, Closable):
+            self.detector.close()
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +92,11 @@ class Reader:
         self.close()
 
     def detect(self, photo: Pixels) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB photo, largest first."""
+        """Find the faces of a (H, W, 3) uint8 RGB photo, largest first."""
         return self.detector.detect(photo)
 
     def read(self, source: Any, name: str | None = None, options: Options | None = None) -> Report:
-        """The report on one photo; a photo that cannot be read becomes `Report.error`.
+        """Read one photo; a photo that cannot be read becomes `Report.error`.
 
         Args:
             source: whatever `images.load` takes: a path, bytes, a file, a PIL image or an array.
@@ -113,83 +120,146 @@ class Reader:
         return Report(photo_name, size, time.perf_counter() - start, readings)
 
     def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
-        """One report a source, in order, as they are made."""
+        """Read several photos, one report each, in order, as they are made."""
         for source in sources:
             yield self.read(source, options=options)
 
+    def predict(self, faces: Sequence[Face]) -> list[Reading]:
+        """Predict the expression of faces, scored in one batch; see `predict`.
+
+        A face with a `problem` keeps its place and gets no prediction.
+        """
+        known = iter(predict(self.classifier, [face for face in faces if not face.problem]))
+        return [Reading(face) if face.problem else next(known) for face in faces]
+
     def stream(self, face: Face, options: Options | None = None) -> Iterator[Reading]:
-        """The reading of one face, again and again with one part more.
+        """Read one face; the reading is given again with each further part.
 
         First the prediction, then the heat map, the answers, the text as it grows, and last the
         verdicts on its claims. A face with a `problem` gives one reading without any of them.
         """
-        options, reading = options or Options(), Reading(face)
-        if face.problem:
-            yield reading
-            return
-        scores = self.classifier.scores([face])
-        reading = replace(reading, face=measured(face, scores))
-        prediction = decision.decide(scores, 0, reading.face, self.classifier.name)
-        reading = replace(reading, prediction=prediction)
+        options = options or Options()
+        (reading,) = self.predict([face])
         yield reading
+        if reading.prediction is None:
+            return
         if options.method:
-            reading = self._with_heatmap(reading, scores, options)
+            reading = self.locate(reading, options.target, options.method)
             yield reading
         if options.questions:
-            reading = replace(reading, answers=tuple(self.voice.answer(face, options.questions)))
+            reading = self.answer(reading, options.questions)
             yield reading
         if options.explain:
-            yield from self._explained(reading, options)
+            yield from self.explain(reading, options.check)
 
-    def _with_heatmap(self, reading: Reading, scores: Scores, options: Options) -> Reading:
-        assert reading.prediction is not None, "a heat map explains a prediction"
-        label = options.target or reading.prediction.label or reading.prediction.top
-        if label == NEUTRAL and scores.neutral is None and not options.target:
-            label = reading.prediction.top  # a model of compounds only looks for none of neutral
-        heatmap = heatmaps.explain(
-            self.classifier, reading.face, label, method=options.method or "auto"
-        )
+    def locate(
+        self,
+        reading: Reading,
+        target: str | None = None,
+        method: str = "auto",
+        against: str | None = None,
+    ) -> Reading:
+        """Make the heat map of a reading, in place of the one that it has.
+
+        Args:
+            reading: with a prediction.
+            target: label that the map explains; None for the predicted one.
+            method: a key of `heatmaps.METHODS`, or "auto".
+            against: a second label: the map then shows what speaks for the first rather than it.
+
+        Raises:
+            ValueError: as `heatmaps.explain` raises it.
+        """
+        label = target or _predicted(reading)
+        heatmap = heatmaps.explain(self.classifier, reading.face, label, method, against)
         return replace(reading, heatmap=heatmap)
 
-    def _explained(self, reading: Reading, options: Options) -> Iterator[Reading]:
+    def answer(self, reading: Reading, questions: Sequence[str]) -> Reading:
+        """Ask the voice questions about the face; their answers follow those that are there."""
+        answers = self.voice.answer(reading.face, questions)
+        return replace(reading, answers=(*reading.answers, *answers))
+
+    def explain(
+        self, reading: Reading, check: bool = True, measure: bool = True
+    ) -> Iterator[Reading]:
+        """Explain the prediction of a reading; it is given again as the text grows.
+
+        Args:
+            reading: with a prediction; its heat map, if any, takes part in the verdicts.
+            check: whether the last one has verdicts on the claims and the repaired text.
+            measure: whether it has the faithfulness of the text, too.
+        """
         assert reading.prediction is not None, "an explanation explains a prediction"
         text = ""
         for piece in self.voice.explain(reading.face, reading.prediction):
             text += piece
             reading = replace(reading, explanation=Explanation(text, self.voice.name))
             yield reading
-        if options.check:
-            yield self._checked(reading, text)
+        if check:
+            yield self.verify(reading, Explanation(text, self.voice.name), measure)
 
-    def _checked(self, reading: Reading, text: str) -> Reading:
-        """With a verdict on every claim, the repaired text, and the text's faithfulness."""
+    def verify(self, reading: Reading, said: Explanation, measure: bool = True) -> Reading:
+        """Check an explanation: a verdict on every claim, the repaired text, its faithfulness.
+
+        Args:
+            reading: with a prediction, of which the explanation tells.
+            said: the text; cues that it has already are found again.
+            measure: whether its faithfulness is measured, for faces with regions.
+        """
         face, prediction, heatmap = reading.face, reading.prediction, reading.heatmap
         assert prediction is not None, "claims are checked against a prediction"
-        cues = explanation.check(
-            explanation.parse(text), face, prediction, heatmap, self.classifier
-        )
-        told = Explanation(text, self.voice.name, cues)
-        revised, dropped = explanation.revise(told, cues)
-        measured = None
-        if face.regions:
-            measured = faithfulness.measure(face, prediction, heatmap, cues, self.classifier)
+        claims = explanation.parse(said.text)
+        cues = explanation.check(claims, face, prediction, heatmap, self.classifier)
+        checked = replace(said, cues=cues)
+        revised, dropped = explanation.revise(checked, cues)
+        faithful = None
+        if measure and face.regions:
+            faithful = faithfulness.measure(face, prediction, heatmap, cues, self.classifier)
         return replace(
             reading,
-            explanation=told,
+            explanation=checked,
             revised=revised if dropped else None,
-            faithfulness=measured,
+            faithfulness=faithful,
         )
 
 
-def measured(face: Face, scores: Scores, i: int = 0) -> Face:
-    """The face with action units that the classifier measured itself (row `i`), where surer."""
+def predict(classifier: Classifier, faces: Sequence[Face]) -> list[Reading]:
+    """Score faces in one batch, add the action units that the classifier measured, and decide.
+
+    Returns:
+        One reading a face, in order, with its prediction and its row of the scores; also of faces
+        that have a `problem`.
+    """
+    if not faces:
+        return []
+    scores, model = classifier.scores(faces), classifier.name
+    return [_decided(face, scores.row(i), model) for i, face in enumerate(faces)]
+
+
+def _decided(face: Face, scores: Scores, model: str) -> Reading:
+    """Decide on a face by its one row of scores."""
+    face = _measured(face, scores)
+    return Reading(face, decision.decide(scores, 0, face, model), scores=scores)
+
+
+def _measured(face: Face, scores: Scores) -> Face:
+    """Add the action units that the classifier measured itself, where it is surer."""
     if scores.units is None:
         return face
     units = dict(face.units)
-    for number, seen in scores.units[i].items():
+    for number, seen in scores.units[0].items():
         if number not in units or seen.confidence > units[number].confidence:
             units[number] = seen
     return face.replace(units=units)
+
+
+def _predicted(reading: Reading) -> str:
+    """Choose the label that a heat map explains unless another one is asked for."""
+    assert reading.prediction is not None, "a heat map explains a prediction"
+    label = reading.prediction.label or reading.prediction.top
+    scored = reading.scores is not None and reading.scores.neutral is not None
+    # A model of compounds alone has no output whose evidence for neutral could be mapped.
+    return reading.prediction.top if label == NEUTRAL and not scored else label
 
 
 def _last(parts: Iterator[Reading]) -> Reading:

@@ -1,21 +1,5 @@
 """Readings as files: JSON of one schema, tables, pages, pictures and text."""
 
-from ferce.report.document import (
-    JsonWriter,
-    json_schema,
-    photo_to_json,
-    to_json,
-    write_csv,
-    write_html,
-    write_json,
-)
+from ferce.report.document import JsonWriter, json_schema, photo_to_json, to_json
 
-__all__ = [
-    "JsonWriter",
-    "json_schema",
-    "photo_to_json",
-    "to_json",
-    "write_csv",
-    "write_html",
-    "write_json",
-]
+__all__ = ["JsonWriter", "json_schema", "photo_to_json", "to_json"]

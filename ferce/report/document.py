@@ -9,9 +9,6 @@ from typing import Any, TextIO
 from ferce.core import notice
 from ferce.core.types import Cue, Face, Prediction, Reading, Report, UnitEvidence
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS
-from ferce.report.files import Target, opened, write_all
-from ferce.report.page import HtmlWriter
-from ferce.report.table import CsvWriter
 
 SCHEMA = 1
 
@@ -19,7 +16,7 @@ Json = dict[str, Any]
 
 
 def to_json(reports: Iterable[Report], models: Mapping[str, str]) -> Json:
-    """The whole result as one object: `schema`, `photos`, `models` (role -> spec), `notice`."""
+    """Convert reports to one object: `schema`, `photos`, `models` (role -> spec), `notice`."""
     return {
         "schema": SCHEMA,
         "photos": [photo_to_json(report) for report in reports],
@@ -30,13 +27,13 @@ def to_json(reports: Iterable[Report], models: Mapping[str, str]) -> Json:
 
 @functools.cache
 def json_schema() -> Json:
-    """The JSON Schema (draft 2020-12) that every result of `to_json` obeys."""
+    """Load the JSON Schema (draft 2020-12) that every result of `to_json` obeys."""
     schema: Json = json.loads(Path(__file__).with_name("schema.json").read_text("utf-8"))
     return schema
 
 
 def photo_to_json(report: Report) -> Json:
-    """One photo: `photo`, `size`, `seconds`, `faces`; or `photo`, `error`."""
+    """Convert one photo: `photo`, `size`, `seconds`, `faces`; or `photo`, `error`."""
     if report.error is not None:
         return {"photo": report.photo, "error": report.error}
     return {
@@ -71,30 +68,12 @@ class JsonWriter:
         self._file.write(f'\n], "models": {models}, "notice": {words}}}\n')
 
 
-def write_json(reports: Iterable[Report], models: Mapping[str, str], target: Target) -> None:
-    """Write `to_json(...)` to a file ("-" for standard output) without keeping the reports."""
-    with opened(target) as file:
-        write_all(JsonWriter(file, models), reports)
-
-
-def write_csv(reports: Iterable[Report], target: Target) -> None:
-    """Write one row a face (columns: `table.COLUMNS`) to a file, or to "-"."""
-    with opened(target) as file:
-        write_all(CsvWriter(file), reports)
-
-
-def write_html(reports: Iterable[Report], models: Mapping[str, str], target: Target) -> None:
-    """Write one self-contained page to a file, or to "-"."""
-    with opened(target) as file, HtmlWriter(file, models) as writer:
-        write_all(writer, reports)
-
-
 def _dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _number(value: float | None, digits: int = 6) -> float | None:
-    """A plain float, rounded; numpy's scalars are no JSON."""
+    """Round to a plain float; numpy's scalars are no JSON."""
     return None if value is None else round(float(value), digits)
 
 
@@ -103,7 +82,7 @@ def _numbers(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 def _reading(reading: Reading) -> Json:
-    heat, told, faithful = reading.heatmap, reading.explanation, reading.faithfulness
+    heat, explanation, faithful = reading.heatmap, reading.explanation, reading.faithfulness
     return {
         "box": [_number(edge, 2) for edge in reading.face.box],
         "state": reading.state,
@@ -114,10 +93,10 @@ def _reading(reading: Reading) -> Json:
         "heatmap": heat
         and {"method": heat.method, "label": heat.label, "regions": _numbers(heat.regions)},
         "answers": [{"question": a.question, "answer": a.answer} for a in reading.answers],
-        "explanation": told
+        "explanation": explanation
         and {
-            "text": told.text,
-            "cues": [_cue(cue) for cue in told.cues],
+            "text": explanation.text,
+            "cues": [_cue(cue) for cue in explanation.cues],
             "revised": reading.revised and reading.revised.text,
         },
         "faithfulness": faithful
@@ -129,11 +108,10 @@ def _reading(reading: Reading) -> Json:
 
 
 def _quality(face: Face) -> Json | None:
-    found = face.quality
-    if found is None:
+    if face.quality is None:
         return None
     names = ("size", "sharpness", "yaw", "pitch", "roll")
-    return {name: _number(getattr(found, name), 3) for name in names}
+    return {name: _number(getattr(face.quality, name), 3) for name in names}
 
 
 def _prediction(prediction: Prediction) -> Json:
@@ -145,19 +123,19 @@ def _prediction(prediction: Prediction) -> Json:
     }
 
 
-def _unit(found: UnitEvidence) -> Json:
-    unit = UNITS[found.unit]
+def _unit(evidence: UnitEvidence) -> Json:
+    unit = UNITS[evidence.unit]
     return {
         "unit": unit.number,
         "name": unit.name,
         "region": unit.region,
-        "intensity": _number(found.intensity, 4),
-        "confidence": _number(found.confidence, 4),
-        "left": _number(found.left, 4),
-        "right": _number(found.right, 4),
-        "side": found.side,
-        "active": found.intensity >= ACTIVE and found.confidence >= TRUSTED,
-        "source": found.source,
+        "intensity": _number(evidence.intensity, 4),
+        "confidence": _number(evidence.confidence, 4),
+        "left": _number(evidence.left, 4),
+        "right": _number(evidence.right, 4),
+        "side": evidence.side,
+        "active": evidence.intensity >= ACTIVE and evidence.confidence >= TRUSTED,
+        "source": evidence.source,
     }
 
 

@@ -1,11 +1,10 @@
-"""Pixels: heat on a face with its scale, region outlines, bars, boxes on a photo, contact sheets.
+"""Pixels: heat on a face with its scale, region outlines, bars.
 
 Every picture is (H, W, 3) uint8 RGB, new, and depends on nothing but its arguments.
 """
 
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Literal
 
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ferce.core.labels import BASICS
-from ferce.core.types import Face, Heatmap, Mask, Pixels, Prediction
+from ferce.core.types import Heatmap, Mask, Pixels, Prediction
 
+Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]
 INK: Colour = (24, 24, 27)
 PAPER: Colour = (255, 255, 255)
@@ -23,11 +23,13 @@ TRACK: Colour = (228, 228, 231)
 GREY: Colour = (82, 82, 91)
 BLUE: Colour = (0, 114, 178)  # Okabe & Ito 2008, a palette for every kind of colour vision
 ORANGE: Colour = (230, 159, 0)
+EMPTY = "no positive evidence"
+_MARGIN = 8  # pixels
 
 
 @functools.cache
 def colours() -> Pixels:
-    """Inferno, (256, 3) from dark to bright.
+    """Give the colours of heat: Inferno, (256, 3) from dark to bright.
 
     Perceptually uniform, readable with every kind of colour vision and in grey (S. van der Walt and
     N. Smith, matplotlib 1.5, 2015, CC0).
@@ -41,14 +43,14 @@ def colours() -> Pixels:
 
 
 def encode(picture: Pixels, kind: Literal["PNG", "JPEG", "WEBP"] = "PNG") -> bytes:
-    """The picture as the bytes of a file; JPEG and WebP lose a little."""
+    """Encode the picture as the bytes of a file; JPEG and WebP lose a little."""
     file = BytesIO()
     Image.fromarray(picture).save(file, kind, quality=85)
     return file.getvalue()
 
 
 def fit(picture: Pixels, side: int, *, enlarge: bool = True) -> Pixels:
-    """The picture with its longer side brought to `side` pixels."""
+    """Resize the picture so that its longer side has `side` pixels."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     if scale >= 1 and not enlarge:
@@ -59,19 +61,13 @@ def fit(picture: Pixels, side: int, *, enlarge: bool = True) -> Pixels:
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Letters of `size` pixels, from the font that Pillow ships (Aileron, CC0)."""
+    """Load letters of `size` pixels from the font that Pillow ships (Aileron, CC0)."""
     return ImageFont.load_default(size)
 
 
 def letter_size(width: int) -> int:
-    """Letters that stay readable: 1/26 of the width, 9 to 22 pixels."""
+    """Choose letters that stay readable: 1/26 of the width, 9 to 22 pixels."""
     return min(max(width // 26, 9), 22)
-
-
-Floats = NDArray[np.float32]
-
-EMPTY = "no positive evidence"
-_MARGIN = 8  # pixels
 
 
 def draw_heatmap(
@@ -82,7 +78,7 @@ def draw_heatmap(
     *,
     bar: bool = True,
 ) -> Pixels:
-    """The raw heat laid on a face, with a colour bar below that tells its scale.
+    """Lay the raw heat on a face, with a colour bar below that tells its scale.
 
     The face turns grey and darker under the heat, so that colour and light mean heat alone.
 
@@ -126,7 +122,7 @@ def _blend(picture: Pixels, heat: Floats, opacity: float) -> Pixels:
 
 
 def _colour_bar(width: int, words: str, opacity: float) -> Pixels:
-    """(h, width, 3): the colours that a mid-grey face would take, dark 0 to bright."""
+    """Draw the colours that a mid-grey face would take, dark 0 to bright; (h, width, 3)."""
     size = letter_size(width)
     grey = np.full((size, width - 2 * _MARGIN, 3), 128, np.uint8)
     ramp = np.broadcast_to(np.linspace(0, 1, grey.shape[1], dtype=np.float32), grey.shape[:2])
@@ -176,7 +172,7 @@ def _mask(mask: Mask, size: int) -> Mask:
 
 
 def _grown(mask: Mask) -> Mask:
-    """The mask and its four neighbours."""
+    """Grow the mask by its four neighbours."""
     wide = np.pad(mask, 1)
     return mask | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
 
@@ -210,7 +206,7 @@ def _name_regions(image: Image.Image, masks: Mapping[str, Mask], words: Mapping[
 
 
 def _middle(mask: Mask) -> tuple[float, float]:
-    """(x, y) of the mask's left edge, at its middle row."""
+    """Find (x, y) of the mask's left edge, at its middle row."""
     rows, columns = np.nonzero(mask)
     row = int(np.median(rows))
     here = columns[rows == row]
@@ -218,7 +214,7 @@ def _middle(mask: Mask) -> tuple[float, float]:
 
 
 def draw_bars(prediction: Prediction, width: int = 480, top: int = 5) -> Pixels:
-    """The most probable compounds and, below a gap, the six basic components, as bars with figures.
+    """Draw the most probable compounds and, below a gap, the six components, as bars with figures.
 
     Compounds of the 90 % prediction set are marked with a dot.
     """
@@ -248,70 +244,3 @@ def _bar(image: Image.Image, middle: int, row: tuple[str, float, Colour], *, dot
     if value > 0:
         draw.rectangle((start, low, start + (end - start) * min(value, 1.0), high), colour)
     draw.text((image.width - _MARGIN, middle), f"{value:.0%}", INK, letters, anchor="rm")
-
-
-def draw_faces(photo: Pixels, faces: Sequence[Face], chosen: int | None = None) -> Pixels:
-    """The photo with each face boxed and numbered from 1.
-
-    The `chosen` one (counted from 0) is orange, a face that must not be read grey.
-    """
-    image = Image.fromarray(photo)
-    draw = ImageDraw.Draw(image)
-    width = max(round(min(photo.shape[:2]) / 200), 2)
-    size = min(max(min(photo.shape[:2]) // 24, 10), 48)
-    for i, face in enumerate(faces):
-        colour = ORANGE if i == chosen else GREY if face.problem else BLUE
-        x0, y0, x1, y1 = face.box
-        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
-        draw.rectangle(box, outline=PAPER, width=width + 2)
-        draw.rectangle(box, outline=colour, width=width)
-        _badge(draw, (box[0], box[1]), str(i + 1), size, colour)
-    return np.array(image)
-
-
-def _badge(
-    draw: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, size: int, fill: Colour
-) -> None:
-    """A number on a coloured ground, kept inside the picture."""
-    x, y = max(corner[0], 0.0), max(corner[1], 0.0)
-    width = draw.textlength(text, font(size)) + size * 0.6
-    draw.rectangle((x, y, x + width, y + size * 1.3), fill)
-    ink = INK if fill == ORANGE else PAPER
-    draw.text((x + width / 2, y + size * 0.65), text, ink, font(size), anchor="mm")
-
-
-def draw_sheet(
-    pictures: Sequence[Pixels],
-    captions: Sequence[str],
-    columns: int | None = None,
-    side: int = 160,
-) -> Pixels:
-    """A contact sheet: pictures in rows, each in a square of `side` pixels, its caption below."""
-    if len(pictures) != len(captions) or not pictures:
-        raise ValueError(
-            "a sheet needs pictures and one caption each; "
-            f"got {len(pictures)} pictures and {len(captions)} captions"
-        )
-    columns = columns or math.ceil(math.sqrt(len(pictures)))
-    size = letter_size(side * 2)
-    step = (side + _MARGIN, side + size + 2 * _MARGIN)
-    rows = math.ceil(len(pictures) / columns)
-    image = Image.new("RGB", (columns * step[0] + _MARGIN, rows * step[1] + _MARGIN), PAPER)
-    draw = ImageDraw.Draw(image)
-    for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        x, y = _MARGIN + i % columns * step[0], _MARGIN + i // columns * step[1]
-        small = Image.fromarray(fit(picture, side))
-        image.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
-        text = _shortened(draw, caption, side, size)
-        draw.text((x + side / 2, y + side + 4), text, INK, font(size), anchor="ma")
-    return np.array(image)
-
-
-def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
-    """The text on one line, cut with an ellipsis where it is wider than `width` pixels."""
-    line = " ".join(text.split())
-    if draw.textlength(line, font(size)) <= width:
-        return line
-    while line and draw.textlength(line + "…", font(size)) > width:
-        line = line[:-1]
-    return line + "…"

@@ -28,22 +28,22 @@ _CLASSES = {"supported": "yes", "contradicted": "no", "cannot be told": "open", 
 
 
 def escape(text: str) -> str:
-    """Text for HTML, in content and in attributes; control characters become U+FFFD."""
+    """Escape text for HTML, in content and in attributes; control characters become U+FFFD."""
     return html.escape(text.translate(_CONTROLS), quote=True)
 
 
 def bdi(text: str) -> str:
-    """Escaped text whose writing direction cannot disturb what stands around it."""
+    """Escape text whose writing direction must not disturb what stands around it."""
     return f"<bdi>{escape(text)}</bdi>"
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun: 1 photo, 2 photos."""
+    """Write a number with its noun: 1 photo, 2 photos."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def face_map(report: Report) -> str:
-    """Where the faces of one photo lie, as a drawing; nothing for a single face."""
+    """Draw where the faces of one photo lie; nothing for a single face."""
     if len(report.readings) < 2 or report.size is None:
         return ""
     width, height = report.size
@@ -62,9 +62,9 @@ def face_map(report: Report) -> str:
 def face_section(
     reading: Reading, number: int | None, *, draw: bool = True
 ) -> tuple[str, str, str]:
-    """One face as HTML: what stands before its pictures, these (empty unless drawn), what follows.
+    """Write one face as HTML: what stands before its pictures, these, and what follows.
 
-    `number` is shown where the photo has several.
+    `number` is shown where the photo has several; the pictures are empty unless `draw`.
     """
     name = f"Face {number}. " if number else ""
     words = [
@@ -113,7 +113,7 @@ def _heat_words(heat: Heatmap) -> str:
 
 
 def _scale(heat: Heatmap) -> str:
-    """The colour bar as text and a gradient."""
+    """Write the colour bar as text and a gradient."""
     title = f"Evidence for <b>{escape(heat.label)}</b> ({escape(heat.method)})"
     if heat.empty:
         return f"{title}: {EMPTY}"
@@ -134,7 +134,7 @@ def _bars(rows: Iterable[tuple[str, float]], kind: str = "", form: str = ".0%") 
 
 
 def _chances(reading: Reading) -> str:
-    """Compounds, then components; the other way round where one emotion stands alone."""
+    """List compounds, then components; the other way round where one emotion stands alone."""
     prediction = reading.prediction
     if prediction is None:
         return ""
@@ -171,27 +171,28 @@ def _units(reading: Reading) -> str:
     )
 
 
-def _explanation(told: Explanation) -> str:
-    checked = claims(told.cues)
+def _explanation(explanation: Explanation) -> str:
+    checked = claims(explanation.cues)
     verdict = f'<p class="facts">Claims: {escape(checked)}.</p>' if checked else ""
-    return f"<h4>Why</h4><blockquote>{marked(told)}</blockquote>{verdict}{_claims(told.cues)}"
+    text = f"<blockquote>{marked(explanation)}</blockquote>"
+    return f"<h4>Why</h4>{text}{verdict}{_claims(explanation.cues)}"
 
 
-def marked(told: Explanation) -> str:
-    """The text with each claim marked and numbered; of claims that overlap, the first is marked."""
-    parts, place = [], 0
-    for i, cue in enumerate(told.cues, 1):
-        if not place <= cue.start < cue.end <= len(told.text):
+def marked(explanation: Explanation) -> str:
+    """Mark and number each claim of the text; of claims that overlap, the first is marked."""
+    text, parts, place = explanation.text, [], 0
+    for i, cue in enumerate(explanation.cues, 1):
+        if not place <= cue.start < cue.end <= len(text):
             continue
-        parts.append(_emphasised(told.text[place : cue.start]))
-        words = _emphasised(told.text[cue.start : cue.end])
+        parts.append(_emphasised(text[place : cue.start]))
+        words = _emphasised(text[cue.start : cue.end])
         parts.append(f'<mark class="{_CLASSES[cue.seen]}">{words}<sup>{i}</sup></mark>')
         place = cue.end
-    return "".join(parts) + _emphasised(told.text[place:])
+    return "".join(parts) + _emphasised(text[place:])
 
 
 def _emphasised(text: str) -> str:
-    """Escaped text in which *stars* around a label have become emphasis."""
+    """Escape text, in which *stars* around a label become emphasis."""
     return re.sub(r"\*([^*\n]+)\*", r"<em>\1</em>", escape(text))
 
 
@@ -212,13 +213,13 @@ def _claims(cues: tuple[Cue, ...]) -> str:
     )
 
 
-def _faithfulness(found: Faithfulness) -> str:
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in found.controls)
+def _faithfulness(measured: Faithfulness) -> str:
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in measured.controls)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{_figure_of(value)}</td>'
-        + "".join(f"<td>{_figure_of(row.get(name))}</td>" for row in found.controls.values())
+        + "".join(f"<td>{_figure_of(row.get(name))}</td>" for row in measured.controls.values())
         + "</tr>"
-        for name, value in found.measures.items()
+        for name, value in measured.measures.items()
     )
     return (
         "<h4>Does the text name what the model used?</h4>"

@@ -5,7 +5,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TextIO
@@ -38,15 +38,8 @@ class Writer(Sink, Protocol):
         ...
 
 
-def write_all(writer: Writer, reports: Iterable[Report]) -> None:
-    """Bring every report to the writer and finish."""
-    for report in reports:
-        writer.add(report)
-    writer.finish()
-
-
 def problem(target: Target) -> str | None:
-    """Why nothing can be written to `target`, as the end of a sentence; None when it can."""
+    """Say why nothing can be written to `target`, as the end of a sentence; None when it can."""
     if target == STDOUT:
         return None
     path = Path(target)
@@ -63,7 +56,7 @@ def problem(target: Target) -> str | None:
 
 @contextmanager
 def opened(target: Target) -> Iterator[TextIO]:
-    r"""A text file in UTF-8 that replaces `target` at the end, or leaves it alone on an exception.
+    r"""Open a text file in UTF-8 that replaces `target` at the end, but not on an exception.
 
     "-" is standard output; a device or a pipe is written straight. Characters that UTF-8 cannot
     hold (bytes of odd file names) are written as \udcXX, which in JSON reads back as they were.

@@ -22,13 +22,13 @@ _PLAIN = {**_ENTRIES, "html": lambda report: page.entry(report, draw=False)}
 
 
 def entries(report: Report, formats: Iterable[str], *, draw: bool = True) -> dict[str, Any]:
-    """Format -> its entry, which is JSON data; pictures for the page only if `draw`."""
+    """Make the entry of each format, which is JSON data; pictures for the page only if `draw`."""
     make = _ENTRIES if draw else _PLAIN
     return {name: make[name](report) for name in formats}
 
 
 def sink(name: str, file: TextIO, models: Mapping[str, str]) -> Sink:
-    """The writer of a format; one of "html" must be left as a context."""
+    """Make the writer of a format; that of "html" must be left as a context."""
     make: dict[str, Callable[[], Sink]] = {
         "json": lambda: JsonWriter(file, models),
         "csv": lambda: CsvWriter(file),

@@ -107,7 +107,7 @@ def _copy(source: IO[str], target: TextIO) -> None:
 
 
 def entry(report: Report, *, draw: bool = True) -> Entry:
-    """One photo as HTML in parts; with pictures if `draw`.
+    """Write one photo as HTML in parts, with pictures if `draw`.
 
     Returns:
         `photo` its name, `said` in a line what was read, `failed` whether nothing was, `labels` of
@@ -133,7 +133,7 @@ def _label(reading: Reading) -> str:
 
 
 def _start(report: Report) -> str:
-    """Name and facts of a photo, and where its faces lie; or why it was not read."""
+    """Write name and facts of a photo, and where its faces lie; or why it was not read."""
     name = f"<h2>{bdi(report.photo)}</h2>\n"
     if report.error is not None:
         return f'{name}<p class="error">Not read: {escape(report.error)}</p>'

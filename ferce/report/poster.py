@@ -18,7 +18,7 @@ _WIDE, _FINE = 80, 140  # letters a line of the headline and of the notice
 
 
 def draw(reading: Reading) -> Pixels:
-    """(H, 1032, 3) uint8 RGB.
+    """Draw a reading as (H, 1032, 3) uint8 RGB.
 
     Raises:
         ValueError: the reading has no prediction.

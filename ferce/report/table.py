@@ -82,7 +82,7 @@ class CsvWriter:
 
 
 def lines(report: Report) -> str:
-    """The rows of one photo as text, each with its line's end."""
+    """Write the rows of one photo as text, each with its line's end."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     for row in rows(report):
@@ -91,7 +91,7 @@ def lines(report: Report) -> str:
 
 
 def rows(report: Report) -> list[dict[str, Any]]:
-    """One dict a face, its keys among `COLUMNS`."""
+    """Make one dict a face, its keys among `COLUMNS`."""
     if report.error is not None:
         return [{"photo": report.photo, "error": report.error}]
     width, height = report.size or (None, None)
@@ -149,7 +149,7 @@ def _heat_cells(reading: Reading) -> dict[str, Any]:
 
 
 def _claim_cells(cues: tuple[Cue, ...]) -> dict[str, int]:
-    """Counts of the verdicts; nothing when no claim was checked."""
+    """Count the verdicts; nothing when no claim was checked."""
     if all(cue.seen is None and cue.used is None for cue in cues):
         return {}
     seen = {f"claims_{_key(v)}": sum(cue.seen == v for cue in cues) for v in _SEEN}

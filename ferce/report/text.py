@@ -13,7 +13,7 @@ _INDENT = "    "
 
 
 def headline(reading: Reading) -> str:
-    """What a reading says, in one careful sentence."""
+    """Say a reading in one careful sentence."""
     prediction = reading.prediction
     if prediction is None or prediction.label is None:
         return f"Unclear. {reading.reason}".strip()
@@ -26,19 +26,19 @@ def headline(reading: Reading) -> str:
 
 
 def ranked(prediction: Prediction, top: int = 3) -> list[tuple[str, float]]:
-    """The most probable compounds, first the likeliest."""
+    """Rank the `top` most probable compounds, first the likeliest."""
     return sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
 
 
 def claims(cues: tuple[Cue, ...]) -> str:
-    """How the claims of an explanation fared, "2 supported, 1 contradicted"; empty if unchecked."""
+    """Count how the claims fared: "2 supported, 1 contradicted"; empty if unchecked."""
     seen = [cue.seen for cue in cues if cue.seen]
     words = ("supported", "contradicted", "cannot be told")
     return ", ".join(f"{seen.count(word)} {word}" for word in words if word in seen)
 
 
 def to_text(report: Report) -> str:
-    """A few lines a photo, free of control characters, without a final newline."""
+    """Write a few lines on a photo, free of control characters, without a final newline."""
     if report.error is not None:
         return f"{plain(report.photo)}: {plain(report.error)}"
     size = f"{report.size[0]} x {report.size[1]} pixels" if report.size else ""
@@ -54,13 +54,13 @@ def to_text(report: Report) -> str:
 
 
 def plain(text: str) -> str:
-    """The text on one line, with "?" for what could steer a terminal."""
+    """Put the text on one line, with "?" for what could steer a terminal."""
     line = " ".join(text.split())
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
 def _details(reading: Reading) -> Iterator[str]:
-    prediction, heat, told = reading.prediction, reading.heatmap, reading.explanation
+    prediction, heat, explanation = reading.prediction, reading.heatmap, reading.explanation
     if prediction is not None:
         yield "Probabilities: " + _shares(ranked(prediction))
         basics = sorted(prediction.components.items(), key=lambda item: -item[1])
@@ -75,9 +75,9 @@ def _details(reading: Reading) -> Iterator[str]:
         yield f"Looks at ({heat.method}, for {heat.label}): {where}"
     for answer in reading.answers:
         yield f"{answer.question} {answer.answer}"
-    if told is not None:
-        checked = claims(told.cues)
-        yield "Why: " + told.text + (f" [claims: {checked}]" if checked else "")
+    if explanation is not None:
+        checked = claims(explanation.cues)
+        yield "Why: " + explanation.text + (f" [claims: {checked}]" if checked else "")
 
 
 def _shares(items: list[tuple[str, float]]) -> str:
@@ -85,7 +85,7 @@ def _shares(items: list[tuple[str, float]]) -> str:
 
 
 def entry(report: Report) -> str:
-    """The text of a photo and a blank line; empty where it could not be read."""
+    """Write the text of a photo and a blank line; empty where it could not be read."""
     return to_text(report) + "\n\n" if report.error is None else ""
 
 

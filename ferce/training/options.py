@@ -60,10 +60,10 @@ def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
         main: takes its arguments from the command line.
         more: further errors of which each is one clear sentence.
     """
-    errors: tuple[type[Exception], ...] = (TrainingError, DataError, CheckpointError, *more)
+    expected: tuple[type[Exception], ...] = (TrainingError, DataError, CheckpointError, *more)
     try:
         main()
-    except errors as error:
+    except expected as error:
         sys.exit(f"{script}: {error}")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ferce import data
 from ferce.models import forms, hub, spec
-from ferce.models.vlm.blip2_mini import KIND as MINI
+from ferce.models.vlm.packaged import BLIP2 as MINI
 from ferce.training.classifier.plan import Plan
 from ferce.training.language.adapters import pattern
 from ferce.training.language.plan import LanguagePlan

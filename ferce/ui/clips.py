@@ -119,9 +119,9 @@ def _read(path: Path, reader: "Reader", command: Command) -> Row:
         return Row(name, stamp, str(error))
     except ReadingError as error:
         return Row(name, stamp, f"{path}: {error}")
-    error = _plotted(timeline, command.arguments.plot)
+    undrawn = _plotted(timeline, command.arguments.plot)
     entries = formats.entries(timeline, command.targets)
-    return Row(name, stamp, error, len(timeline.tracks), entries)
+    return Row(name, stamp, undrawn, len(timeline.tracks), entries)
 
 
 def _plotted(timeline: Timeline, target: str | None) -> str | None:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from operator import methodcaller
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -44,7 +45,7 @@ class Outputs:
         """
         for name, entry in row.entries.items():
             if name in self._sinks:
-                self._try(name, lambda sink, entry=entry: sink.put(entry))
+                self._try(name, methodcaller("put", entry))
 
     def finish(self) -> None:
         """Write what follows the last row; raises as `put` does."""

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TextIO
 
 from ferce.report import formats
@@ -37,7 +37,7 @@ def run(command: Command) -> Tally:
     return tally
 
 
-def _source(recipe: Recipe, command: Command) -> Alone | Workers:
+def _source(recipe: Recipe, command: Command) -> AbstractContextManager[Alone | Workers]:
     jobs = min(command.arguments.jobs, len(command.paths))
     if jobs == 1:
         return Alone(recipe, command.interruption)

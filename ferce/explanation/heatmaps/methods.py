@@ -163,14 +163,14 @@ def explain(
 def choose(classifier: Classifier, face: Face) -> str:
     """Choose the method that "auto" stands for.
 
-    Region occlusion for a classifier that decides by more than its network (`whole` is true), as
-    only hiding shows all that it uses. Attention relevance for a transformer in which it can be
-    followed (on small trained ones with evidence at a known place Grad-CAM mostly missed it),
-    Grad-CAM for any other network whose layers keep the places of the image; else region
+    Region occlusion for a classifier that decides by more than its network (`View.complete` is
+    False), as only hiding shows all that it uses. Attention relevance for a transformer in which it
+    can be followed (on small trained ones with evidence at a known place Grad-CAM mostly missed
+    it), Grad-CAM for any other network whose layers keep the places of the image; else region
     occlusion, or the grid without landmarks.
     """
-    view = None if getattr(classifier, "whole", False) else _opened(classifier)
-    if view is None:
+    view = _opened(classifier)
+    if view is None or not view.complete:
         return "occlusion" if face.regions else "occlusion-grid"
     if view.reshape is None:
         return "grad-cam"

@@ -205,7 +205,7 @@ _BASIC = (
 
 def _fields(signs: Sequence[tuple[str, tuple[Phrase, ...]]]) -> dict[str, str]:
     """Word the signs of each emotion for the fields of a template."""
-    fields = {}
+    fields: dict[str, str] = {}
     for number, (emotion, said) in enumerate(signs, 1):
         clauses, nouns = _clauses(said), _nouns(said)
         fields |= {

@@ -51,7 +51,7 @@ class Terms:
 
     @classmethod
     def parse(cls, options: Mapping[str, str]) -> Self:
-        """Terms from a spec's options; raises ValueError for one that is unknown."""
+        """Parse a spec's options; raises ValueError for one that is unknown."""
         known = [field.name for field in fields(cls)]
         if unknown := [name for name in options if name not in known]:
             # The value is not repeated: it may be a secret put there by mistake.
@@ -73,7 +73,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, spec: Spec, environ: Mapping[str, str]) -> Self:
-        """The endpoint that `spec` names; the token comes from the environment alone.
+        """Parse the endpoint that `spec` names; the token comes from the environment alone.
 
         Raises:
             ValueError: the spec is not of the form `FORM`, or the token is no token.
@@ -112,7 +112,7 @@ def require_consent(endpoint: Endpoint, terms: Terms, environ: Mapping[str, str]
 
 
 def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
-    """The token for this host; a Hub token never goes to a stranger, nor in the clear."""
+    """Choose the token for this host; a Hub token never goes to a stranger, nor in the clear."""
     name, token = TOKEN, environ.get(TOKEN, "").strip()
     at_hub = any(host == home or host.endswith(f".{home}") for home in HUB_HOSTS)
     if not token and at_hub and scheme == "https":
@@ -132,7 +132,7 @@ def _has_host(url: str) -> bool:
 
 
 def _shown(where: str) -> str:
-    """The address without what stands before an "@", which may be a password."""
+    """Show the address without what stands before an "@", which may be a password."""
     head, at, rest = where.partition("@")
     return f"{head.partition('://')[0]}://...@{rest}" if at and "://" in head else where
 

@@ -47,7 +47,7 @@ Top = Sequence[tuple[str, float]]  # tokens with their log-probabilities
 
 
 def orders(count: int) -> NDArray[np.intp]:
-    """(count, 14) index of the label that each letter stands for in each order."""
+    """List the (count, 14) index of the label that each letter stands for in each order."""
     if not 3 <= count <= len(SHIFTS):
         raise ValueError(f"orders must lie in 3..{len(SHIFTS)}; got {count}")
     places = np.arange(len(COMPOUNDS)) + np.array(SHIFTS[:count])[:, None]
@@ -55,32 +55,32 @@ def orders(count: int) -> NDArray[np.intp]:
 
 
 def question(order: NDArray[np.intp]) -> str:
-    """The question with the labels in this order."""
+    """Write the question with the labels in this order."""
     options = [f"{letter}. {COMPOUNDS[i]}" for letter, i in zip(LETTERS, order, strict=True)]
     return "\n".join([prompts.CLASSIFY, *options, "Answer with the letter of one option only."])
 
 
 def letter_of(token: str) -> str | None:
-    """The option that a token names: "B", " B", "B." and "(B" do; "b", "Be" and "Z" do not."""
+    """Find the option that a token names: "B", " B", "B." and "(B" do; "b", "Be" and "Z" do not."""
     bare = token.strip(_AROUND)
     return bare if len(bare) == 1 and bare in LETTERS else None
 
 
 def shares(top: Top) -> NDArray[np.float64]:
-    """(15,) probability of each letter by what is listed, 0 where it is not; last, of the rest."""
-    found = np.zeros(len(LETTERS) + 1)
+    """Sum (15,) the probability of each letter, 0 where none is listed; last, of the rest."""
+    mass = np.zeros(len(LETTERS) + 1)
     for token, logprob in top:
         letter = letter_of(token)
         if letter:
-            found[LETTERS.index(letter)] += np.exp(logprob)
-    found[-1] = max(0.0, 1.0 - sum(float(np.exp(logprob)) for _, logprob in top))
-    return found
+            mass[LETTERS.index(letter)] += np.exp(logprob)
+    mass[-1] = max(0.0, 1.0 - sum(float(np.exp(logprob)) for _, logprob in top))
+    return mass
 
 
 def log_shares(top: Top) -> NDArray[np.float64]:
-    """(14,) log-probability of each letter; one that is not listed gets its bound."""
-    found = shares(top)
-    letters, rest = found[:-1], found[-1]
+    """Compute (14,) log-probabilities of the letters; one that is not listed gets its bound."""
+    listed = shares(top)
+    letters, rest = listed[:-1], listed[-1]
     missing = letters == 0
     if missing.any():
         smallest = min(float(np.exp(logprob)) for _, logprob in top)
@@ -89,7 +89,7 @@ def log_shares(top: Top) -> NDArray[np.float64]:
 
 
 def evidence(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(14,) evidence for each label, up to a constant, from (R, 14) log-probabilities of letters.
+    """Fit (14,) evidence of the labels, up to a constant, to (R, 14) log-probabilities.
 
     Row r holds the letters of `orders(R)[r]`.
     """
@@ -97,7 +97,7 @@ def evidence(logs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def probabilities(tops: Sequence[Top]) -> NDArray[np.float64]:
-    """(14,) probabilities of the labels from the first tokens in each of `orders(len(tops))`.
+    """Compute (14,) label probabilities from the first tokens in each of `orders(len(tops))`.
 
     Raises:
         ValueError: the letters have less than `MIN_MASS` of the first tokens; the message says
@@ -116,7 +116,7 @@ def probabilities(tops: Sequence[Top]) -> NDArray[np.float64]:
 
 @cache
 def _solver(count: int) -> NDArray[np.float64]:
-    """(14, count * 14) from log-probabilities to the evidence part of the least-squares fit."""
+    """Invert the design: (14, count * 14) from log-probabilities to the fitted evidence."""
     size = len(COMPOUNDS)
     letter = np.tile(np.eye(size), (count, 1))
     label = np.eye(size)[orders(count).ravel()]

@@ -7,6 +7,7 @@ The cropped face, never the photo, leaves this machine, and only after an explic
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ EXPLANATION_TOKENS = 400
 
 
 def load(spec: "Spec", device: str = "auto") -> "Remote":
-    """The model that `remote:http://host:8000/v1#model?workers=8` names; nothing is sent yet.
+    """Open the model that `remote:http://host:8000/v1#model?workers=8` names; nothing is sent yet.
 
     Raises:
         ValueError: the spec is of another form, an option is unknown, or nobody allowed the
@@ -49,16 +50,27 @@ class Remote:
     Every method raises `patience.RemoteError`, one sentence, when the server does not deliver.
     """
 
-    leaves_machine = True  # the page says so beside the photo; true of a local server too: a tunnel
+    # The page says so beside the photo; true of a server on this machine too: it may be a tunnel.
+    leaves_machine = True
 
     def __init__(self, name: str, server: Server, terms: Terms) -> None:
         self.name = name
         self.server = server
         self.terms = terms
+        self._log = prompts.PromptLog()
         self._pool = ThreadPoolExecutor(terms.workers, thread_name_prefix="ferce-remote")
 
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        return self.terms.template
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record what is asked, but for explanations, while the context is open."""
+        return self._log.recording()
+
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face from lettered options in several orders; see `letters`."""
+        """Score faces by lettered options in several orders; see `letters`."""
         shown = [letters.question(order) for order in letters.orders(self.terms.orders)]
         asks = [Ask(face.crop, text, 1) for face in faces for text in shown]
         tops = self._all(self.server.first_token, asks)
@@ -68,7 +80,7 @@ class Remote:
         return Scores(classes)
 
     def named(self, faces: Sequence[Face]) -> list[str]:
-        """The compound that the model's own words name for each face, or `freeform.UNPARSED`.
+        """Name the compound of each face in the model's own words, or `freeform.UNPARSED`.
 
         Needs no log-probabilities.
         """
@@ -76,13 +88,13 @@ class Remote:
         return [freeform.parse(text) for text in self._all(self.server.text, asks)]
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, asked at the same time."""
+        """Answer each question, in order, asked at the same time."""
         asks = [Ask(face.crop, prompts.formatted("chat", q), ANSWER_TOKENS) for q in questions]
         texts = self._all(self.server.text, asks)
         return [Answer(q, text, self.name) for q, text in zip(questions, texts, strict=True)]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label as they come."""
+        """Explain the *predicted* label; the pieces come as they are generated."""
         prompt = prompts.explain(prediction, self.terms.template, face.units)
         text = prompts.formatted("chat", prompt)
         return self.server.stream(Ask(face.crop, text, EXPLANATION_TOKENS))
@@ -104,7 +116,8 @@ class Remote:
             raise RemoteError(f"{self.server.who} {error}.") from None
 
     def _all(self, ask: Callable[[Ask], T], asks: Sequence[Ask]) -> list[T]:
-        """One result an ask, in order; the first failure drops those that have not begun."""
+        """Send all requests, results in order; the first failure drops those not begun."""
+        self._log.note(one.prompt for one in asks)
         futures = [self._pool.submit(ask, one) for one in asks]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class RemoteError(ReadingError):
-    """One clear sentence: what the server did, what to do; never a token.
+    """An error in one sentence: what the server did, what to do; never a token.
 
     `status` is the HTTP status where there was one.
     """
@@ -38,7 +38,7 @@ class Again(Exception):  # noqa: N818 - becomes a RemoteError once patience is a
 
 @dataclass(frozen=True)
 class Patience:
-    """Tries with exponential back-off and full jitter (Brooker 2015, AWS Architecture Blog).
+    """A retry policy with exponential back-off and full jitter (Brooker 2015, AWS Blog).
 
     Before try k + 1 it waits a random time between 0 and `base` * 2^k seconds, at most `cap`; a
     server that says how long to wait is heeded to the second, with up to `base` more so that
@@ -71,13 +71,13 @@ class Patience:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name):g}")
 
     def wait(self, tried: int, asked: float | None) -> float:
-        """Seconds to wait after `tried` failures, the server having asked for `asked`."""
+        """Compute the wait in seconds after `tried` failures; the server asked for `asked`."""
         if asked is not None:
             return asked + self.base * self.chance()
         return min(self.cap, self.base * 2.0 ** (tried - 1)) * self.chance()
 
     def insist(self, who: str, attempt: Callable[[float], T]) -> T:
-        """What `attempt` returns, tried until it does not raise `Again`.
+        """Call `attempt` until it does not raise `Again`.
 
         Args:
             who: begins the sentence of an error: "The server at http://host".
@@ -111,7 +111,7 @@ class Patience:
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None when it says nothing.
+    """Parse the seconds of a Retry-After header (RFC 9110, 10.2.3); None when it says nothing.
 
     Args:
         text: whole seconds, or a date.

@@ -38,7 +38,7 @@ class Ask:
     limit: int
 
     def body(self) -> dict[str, Any]:
-        """The request. The picture stands first, so that a server may cache it for all prompts."""
+        """Build the request; the picture stands first, so that a server may cache it."""
         picture = {"type": "image_url", "image_url": {"url": data_url(self.crop)}}
         content = [picture, {"type": "text", "text": self.prompt}]
         messages = [{"role": "user", "content": content}]
@@ -46,7 +46,7 @@ class Ask:
 
 
 class Server:
-    """Asks an endpoint, patiently; may be used from many threads."""
+    """A client of an endpoint that retries; may be used from many threads."""
 
     def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
         self.endpoint = endpoint
@@ -59,7 +59,7 @@ class Server:
         return f"The server at {self.endpoint.place}"
 
     def text(self, ask: Ask) -> str:
-        """The answer, stripped.
+        """Request the answer, stripped.
 
         Raises:
             RemoteError: there is none.
@@ -73,7 +73,7 @@ class Server:
         return str(stripped)
 
     def first_token(self, ask: Ask) -> Top:
-        """The most probable first tokens of the answer with their log-probabilities.
+        """Request the most probable first tokens with their log-probabilities.
 
         Raises:
             RemoteError: the server gives none.
@@ -88,7 +88,7 @@ class Server:
         return self._listed(self._whole(ask, {"logprobs": True, "top_logprobs": FEW}))
 
     def stream(self, ask: Ask) -> Iterator[str]:
-        """Pieces of the answer as they come, the first without white space before it.
+        """Stream the pieces of the answer, the first without white space before it.
 
         Requests are repeated until the first piece has come, not after. Leaving the iterator
         closes the connection.
@@ -111,7 +111,7 @@ class Server:
             client.close()
 
     def _whole(self, ask: Ask, wanted: Mapping[str, Any]) -> Any:
-        """The completion of one request."""
+        """Request one completion."""
 
         def attempt(left: float) -> Any:
             with self._client(left) as client, self._clear():
@@ -120,7 +120,7 @@ class Server:
         return self.patience.insist(self.who, attempt)
 
     def _client(self, left: float) -> Any:
-        """An `InferenceClient` for one request: closing it is the only way to close a stream."""
+        """Open a client for one request: closing it is the only way to close a stream."""
         token = self.endpoint.token
         # Without a token of its own the client would send the one of the user's Hub login.
         headers: Any = None if token else {"authorization": None}
@@ -197,7 +197,7 @@ class Server:
             raise RemoteError(f"{self.who} {_MALFORMED}.") from None
 
     def _fault(self, error: HfHubHTTPError) -> Again | RemoteError:
-        """What an HTTP status means for the user."""
+        """Explain an HTTP status to the user."""
         status = error.response.status_code
         if status in _TRANSIENT:
             wait = retry_after(error.response.headers.get("retry-after"), time.time())
@@ -216,7 +216,7 @@ class Server:
         return "check that the model takes pictures and what was asked"
 
     def _words(self, response: Any) -> str:
-        """What the server says itself, on one line, quoted, without token and picture."""
+        """Quote what the server says itself, on one line, without token and picture."""
         words = " ".join(_message(response).split())
         if self.endpoint.token:
             words = words.replace(self.endpoint.token, "***")
@@ -226,7 +226,7 @@ class Server:
 
 
 def data_url(crop: Pixels) -> str:
-    """The picture as a PNG in a data URL: every pixel as it is, and nothing about the photo."""
+    """Encode the picture as a PNG in a data URL: its pixels, nothing about the photo."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -235,7 +235,7 @@ def data_url(crop: Pixels) -> str:
 
 
 def _pieces(chunks: Any) -> Iterator[str]:
-    """The texts of a stream, without empty ones and without white space before the first."""
+    """Read the texts of a stream, without empty ones and without white space before the first."""
     begun = False
     for chunk in chunks:
         piece = chunk.choices[0].delta.content if chunk.choices else None
@@ -246,7 +246,7 @@ def _pieces(chunks: Any) -> Iterator[str]:
 
 
 def _message(response: Any) -> str:
-    """Its words: OpenAI's {"error": {"message"}}, TGI's {"error"} or FastAPI's {"detail"}."""
+    """Read the error of OpenAI {"error": {"message"}}, TGI {"error"} or FastAPI {"detail"}."""
     try:
         data = response.json()
     except ValueError:

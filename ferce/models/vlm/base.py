@@ -1,15 +1,17 @@
-"""What every vision-language backend shares: a classifier by label scoring, and a voice."""
+"""The base of vision-language models: a classifier by label scoring, and a voice."""
 
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS, parse
 from ferce.core.protocols import View
 from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 from ferce.models import prompts
@@ -18,7 +20,7 @@ from ferce.models.vlm import freeform, scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
 from ferce.models.vlm.scoring import Prefix, Race, Tokens
 from ferce.models.vlm.stream import stream
-from ferce.models.vlm.views import AnswerScore, PhraseScores, Tower, label_column, open_view
+from ferce.models.vlm.towers import Tower
 
 Inputs = Mapping[str, Any]  # tensors of one batch, as the family encodes it
 GREY = 128  # a mean-grey picture holds nothing: the middle of 0..255
@@ -41,6 +43,7 @@ class VisionLanguage(ABC):
         self.settings = settings
         self.turn = threading.RLock()
         self._priors: dict[int, list[NDArray[np.float64]]] = {}
+        self._log = prompts.PromptLog()
 
     @property
     def network(self) -> Any:
@@ -65,45 +68,64 @@ class VisionLanguage(ABC):
     # What a family must say.
 
     @abstractmethod
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a formatted prompt, padded; one crop for all of them, or one each."""
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a formatted prompt, padded; one crop for all of them, or one each."""
 
     @abstractmethod
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+        """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
 
     @abstractmethod
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids with which each phrase continues the prompt."""
+        """Tokenise each phrase as the continuation of the prompt."""
 
     @abstractmethod
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
 
     @abstractmethod
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
-        """(N, T) newly generated ids, at most `limit` a row, without the prompt."""
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
+        """Generate (N, T) new ids, at most `limit` a row, without the prompt."""
 
     @abstractmethod
     def tower(self) -> Tower:
-        """The visual encoder, for heat maps."""
+        """Find the visual encoder, for heat maps."""
+
+    # What is asked.
+
+    @property
+    def template(self) -> str:
+        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
+        return self.settings.template
+
+    def recording(self) -> AbstractContextManager[list[str]]:
+        """Record the formatted prompts that are encoded while the context is open."""
+        return self._log.recording()
+
+    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a formatted prompt, padded; one crop for all of them, or one each.
+
+        Raises:
+            ValueError: the prompt has no place for the picture, which the network would not see.
+        """
+        self._log.note(texts)
+        return self._encode(crops, texts)
 
     # The classifier.
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """One row a face, batched inside; a row does not depend on its batch mates."""
+        """Score faces, one row each, batched inside; a row does not depend on its batch mates."""
         classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
         for size, rows in _by_size(faces).items():
             crops = [faces[i].crop for i in rows]
-            found = self.log_likelihoods(crops, COMPOUNDS)
-            found = found / calibration.temperature
-            classes[rows] = scoring.probabilities(found, self._prior(size))
+            logs = self.log_likelihoods(crops, COMPOUNDS) / calibration.temperature
+            classes[rows] = scoring.probabilities(logs, self._prior(size))
         return Scores(classes, mass=calibration.mass, calibrated=calibration != Calibration())
 
     def log_likelihoods(
         self, crops: Sequence[Pixels], phrases: Sequence[str], prompt: str | None = None
     ) -> NDArray[np.float64]:
-        """(N, K) mean log-probability per token of each phrase as the answer to `prompt`.
+        """Score phrases as the answer to `prompt`, (N, K) mean log-probability per token.
 
         Args:
             crops: N pictures of one size.
@@ -120,7 +142,7 @@ class VisionLanguage(ABC):
         return np.concatenate(rows).astype(np.float64)
 
     def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
-        """The same (N, K) the long way, one plain pass a phrase; for checks and benchmarks."""
+        """Score phrases (N, K) by one plain pass each; for checks and benchmarks."""
         prompt = self.question(prompts.CLASSIFY)
         with self.turn, torch.no_grad():
             inputs = self.encode(crops, [prompt] * len(crops))
@@ -139,22 +161,17 @@ class VisionLanguage(ABC):
         )
 
     def named(self, faces: Sequence[Face]) -> list[str]:
-        """The compound that the model's own words name for each face, or `freeform.UNPARSED`."""
+        """Name the compound of each face in the model's own words, or `freeform.UNPARSED`."""
         asked = [self.question(prompts.CLASSIFY)] * len(faces)
         return [freeform.parse(text) for text in self.reply([face.crop for face in faces], asked)]
 
     def view(self) -> View:
-        """The network for Grad-CAM: pixels to log-probabilities of the compounds."""
+        """Open the network for Grad-CAM: pixels to log-probabilities of the compounds."""
         prompt = self.question(prompts.CLASSIFY)
-        return open_view(self, PhraseScores(self, prompt, COMPOUNDS), label_column)
-
-    def answer_view(self, question: str, answer: str) -> View:
-        """The same for one answer to one question: column 0, whatever the label."""
-        module = AnswerScore(self, self.question(question), [answer])
-        return open_view(self, module, lambda _: 0)
+        return _open_view(self, PhraseScores(self, prompt, COMPOUNDS))
 
     def _prior(self, size: int) -> list[NDArray[np.float64]]:
-        """Log-likelihoods of the labels for each content-free input, (14,) each."""
+        """Score the labels for each content-free input, (14,) each."""
         if size not in self._priors:
             grey = np.full((size, size, 3), GREY, np.uint8)
             kinds = {"none": (), "grey": ("usual",), "empty": ("",), "both": ("usual", "")}
@@ -167,11 +184,11 @@ class VisionLanguage(ABC):
     # The voice.
 
     def question(self, text: str) -> str:
-        """A question in the family's format."""
+        """Format a question for the family."""
         return prompts.formatted(self.style, text).strip()
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """One answer a question, in order, batched inside.
+        """Answer each question, in order, batched inside.
 
         Raises:
             ValueError: a question is empty, too long or holds a model's control marks.
@@ -183,7 +200,7 @@ class VisionLanguage(ABC):
     def reply(
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
-        """What the model says to each formatted prompt about the one crop, or about its own."""
+        """Generate the reply to each formatted prompt about the one crop, or about its own."""
         texts: list[str] = []
         shared = len(crops) == 1
         with self.turn, torch.no_grad():
@@ -196,7 +213,7 @@ class VisionLanguage(ABC):
         return [text.strip() for text in texts]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Pieces of the explanation of the *predicted* label as they are made."""
+        """Explain the *predicted* label; the pieces come as they are generated."""
         template = self.settings.template
         prompt = self.question(prompts.explain(prediction, template, face.units))
 
@@ -215,41 +232,8 @@ class VisionLanguage(ABC):
             self._priors.clear()
 
 
-def pad_left(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
-    """(N, L) ids and (N, L) mask, padded on the left so that every row ends where it goes on."""
-    width = max(len(ids) for ids in rows)
-    ids = [[*[pad] * (width - len(row)), *row] for row in rows]
-    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def pad_right(rows: Tokens, pad: int, device: Any) -> tuple[Any, Any]:
-    """(N, L) ids and (N, L) mask, padded on the right."""
-    width = max(len(ids) for ids in rows)
-    ids = [[*row, *[pad] * (width - len(row))] for row in rows]
-    mask = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
-    """Ids of each phrase as they stand when it follows the prompt in one text.
-
-    A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
-    of the whole text; a space separates them unless the prompt ends in white space.
-    """
-    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    gap = "" if prompt[-1:].isspace() else " "
-    found = []
-    for phrase in phrases:
-        whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
-        joined = whole[: len(head)] == head
-        alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
-        found.append(whole[len(head) :] if joined else alone)
-    return found
-
-
 def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
-    """Rows by the side of their crops: crops of one size take the same number of tokens."""
+    """Group rows by the side of their crops: crops of one size take the same number of tokens."""
     groups: dict[int, list[int]] = {}
     for row, face in enumerate(faces):
         groups.setdefault(face.size, []).append(row)
@@ -258,3 +242,49 @@ def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+class PhraseScores(torch.nn.Module):  # type: ignore[misc]
+    """Scores of phrases after a prompt, (N, K), as a function of (N, 3, H, W) pixels."""
+
+    def __init__(self, model: VisionLanguage, prompt: str, phrases: Sequence[str]) -> None:
+        super().__init__()
+        self.network = model.network
+        self._model = [model]  # in a list, so that torch does not look for parameters in it
+        self._prompt = prompt
+        self._tokens = model.continuations(prompt, phrases)
+        self.size = (0, 0)  # (H, W) of the last pixels seen
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Score the phrases; differentiable with respect to the pixels."""
+        model, self.size = self._model[0], tuple(pixels.shape[-2:])
+        blank = np.zeros((*self.size, 3), np.uint8)
+        inputs = dict(model.encode([blank], [self._prompt]))
+        inputs = {key: torch.cat([value] * len(pixels)) for key, value in inputs.items()}
+        inputs["pixel_values"] = model.tower().pack(pixels)
+        with model.turn:
+            return scoring.likelihoods(model.prefix(inputs), self._tokens, pixels.device)
+
+
+def _label_column(label: str) -> int:
+    """Find the column of a compound; raises ValueError for any other label."""
+    name = parse(label)
+    if name not in COMPOUNDS:
+        raise ValueError(f"This model scores compounds only; got {name!r}.")
+    return COMPOUNDS.index(name)
+
+
+def _open_view(model: VisionLanguage, module: PhraseScores) -> View:
+    """Open `module`, which scores the compounds, at the model's visual encoder."""
+    tower = model.tower()
+
+    def inputs(faces: Sequence[Face]) -> Tensor:
+        crops = [face.crop for face in faces]
+        encoded = model.encode(crops, [model.question("")] * len(crops))
+        return tower.unpack(encoded).float().detach()
+
+    def reshape(activations: Tensor) -> Tensor:
+        return tower.grid(activations, module.size)
+
+    name = next(n for n, layer in module.network.named_modules() if layer is tower.layer)
+    return View(module, tower.layer, name, inputs, _label_column, reshape)

@@ -6,26 +6,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ferce.core.types import Face, Pixels
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations, pad_left
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
 from ferce.models.vlm.scoring import (
     EncoderPrefix,
     Prefix,
     Tokens,
+    joint_continuations,
     likelihood_of,
+    pad,
     read_prefix,
 )
-from ferce.models.vlm.views import Tower, patch_grid
+from ferce.models.vlm.towers import Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
 
 
 def load(spec: "Spec", device: str = "auto") -> "Blip2":
-    """The BLIP-2 that `blip2:BASE+ADAPTER@revision?load=8bit` names.
+    """Load the BLIP-2 that `blip2:BASE+ADAPTER@revision?load=8bit` names.
 
     Raises:
         CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
@@ -57,8 +60,8 @@ class Blip2(VisionLanguage):
         newline = tokenizer("\n", add_special_tokens=False)["input_ids"] if self._causal else []
         return [tokenizer.eos_token_id, *newline[-1:]]
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the left; one crop for all of them, or one each.
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
             ValueError: a row has not `num_query_tokens` placeholders for the picture, with which
@@ -69,14 +72,14 @@ class Blip2(VisionLanguage):
         image, wanted = self.network.config.image_token_id, self.network.config.num_query_tokens
         for row in rows:
             if row.count(image) != wanted:
-                found = row.count(image)
-                raise ValueError(f"Each prompt must hold {wanted} image placeholders; got {found}.")
-        ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
+                count = row.count(image)
+                raise ValueError(f"Each prompt must hold {wanted} image placeholders; got {count}.")
+        ids, mask = pad(rows, self.device, self.processor.tokenizer.pad_token_id, "left")
         pixels = torch.as_tensor(np.stack(made["pixel_values"]), device=self.device)
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
 
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+        """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
         model, mask = self.network.language_model, inputs["attention_mask"]
         assert bool(mask.all()), "rows of one prefix must have one length"
         embeds = self._embed(inputs)
@@ -87,29 +90,29 @@ class Blip2(VisionLanguage):
         return EncoderPrefix(states, mask, start, self._decode)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids with which each phrase continues the prompt; Flan-T5 also ends its answer."""
+        """Tokenise each phrase as the continuation of the prompt; Flan-T5 also ends its answer."""
         tokenizer = self.processor.tokenizer
         if self._causal:
             return joint_continuations(tokenizer, prompt, phrases)
         return [tokenizer(phrase)["input_ids"] for phrase in phrases]
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
-        n, told = len(inputs["input_ids"]), dict(inputs)
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
+        n, longer = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
         if self._causal:
-            told["input_ids"] = torch.cat([inputs["input_ids"], answer], 1)
-            told["attention_mask"] = torch.ones_like(told["input_ids"])
-            logits = self.network(**told).logits[:, -len(ids) - 1 : -1]
+            longer["input_ids"] = torch.cat([inputs["input_ids"], answer], 1)
+            longer["attention_mask"] = torch.ones_like(longer["input_ids"])
+            logits = self.network(**longer).logits[:, -len(ids) - 1 : -1]
         else:
             opening = self.network.language_model.config.decoder_start_token_id
             start = answer.new_full((n, 1), opening)
-            told["decoder_input_ids"] = torch.cat([start, answer[:, :-1]], 1)
-            logits = self.network(**told).logits
+            longer["decoder_input_ids"] = torch.cat([start, answer[:, :-1]], 1)
+            logits = self.network(**longer).logits
         return likelihood_of(logits, answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
-        """(N, T) newly generated ids, at most `limit` a row, without the prompt.
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
+        """Generate (N, T) new ids, at most `limit` a row, without the prompt.
 
         The language model is given embeddings and no ids, so that OPT has no prompt to echo.
         """
@@ -126,14 +129,14 @@ class Blip2(VisionLanguage):
         return ids
 
     def tower(self) -> Tower:
-        """The visual encoder: one class token, then the patches in raster order."""
+        """Find the visual encoder: one class token, then the patches in raster order."""
         last = self.network.vision_model.encoder.layers[-1]
         return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def attention(self, faces: Sequence[Face]) -> NDArray[np.float32]:
-        """Where the Q-Former looks: its cross-attention to the picture's patches.
+        """Average the Q-Former's cross-attention to the picture's patches.
 
-        Mean over the layers that have it, their heads and the queries. It belongs to no label, and
+        The mean is over the layers that have it, their heads and the queries. It has no label, and
         what it looks at need not be what the language model uses.
 
         Returns:
@@ -152,8 +155,8 @@ class Blip2(VisionLanguage):
         grid = self.tower().grid(torch.cat([patches[:, :1], patches], 1), (h, w))[:, 0]
         return np.asarray(grid.cpu().numpy(), np.float32)
 
-    def _embed(self, inputs: Inputs) -> Any:
-        """(N, L, D) embeddings of the rows, with what the queries read in place of placeholders."""
+    def _embed(self, inputs: Inputs) -> Tensor:
+        """Embed the rows, (N, L, D), with what the queries read in place of placeholders."""
         ids = inputs["input_ids"]
         embeds = self.network.get_input_embeddings()(ids)
         read = self._query(inputs["pixel_values"]).last_hidden_state
@@ -161,8 +164,8 @@ class Blip2(VisionLanguage):
         seen = seen.expand(len(ids), -1, -1).to(embeds.dtype)
         return embeds.masked_scatter((ids == self.network.config.image_token_id)[..., None], seen)
 
-    def _query(self, pixels: Any, **extra: Any) -> Any:
-        """The Q-Former's output for (N, 3, H, W) normalised pixels."""
+    def _query(self, pixels: Tensor, **extra: Any) -> Any:
+        """Run the Q-Former on (N, 3, H, W) normalised pixels."""
         network = self.network
         patches = network.vision_model(pixel_values=pixels.to(self._dtype)).last_hidden_state
         return network.qformer(
@@ -177,8 +180,8 @@ class Blip2(VisionLanguage):
         """Of the visual encoder; the Q-Former may be kept in fp32 beside it."""
         return self.network.vision_model.embeddings.patch_embedding.weight.dtype
 
-    def _decode(self, ids: Any, states: Any, mask: Any) -> Any:
-        """(B, T, V) logits of the T5 decoder."""
+    def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Compute (B, T, V) logits of the T5 decoder."""
         from transformers.modeling_outputs import BaseModelOutput
 
         return self.network.language_model(

@@ -5,12 +5,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ferce.core.types import Face, Pixels, Prediction
-from ferce.models.vlm.base import Inputs, VisionLanguage, pad_right
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of
-from ferce.models.vlm.views import Tower, patch_grid
+from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of, pad
+from ferce.models.vlm.towers import Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -28,7 +29,7 @@ PARTS: MappingProxyType[str, str] = MappingProxyType(
 
 
 def load(spec: "Spec", device: str = "auto") -> "BlipVqa":
-    """The model that `blip-vqa:Salesforce/blip-vqa-base@revision?load=8bit` names.
+    """Load the model that `blip-vqa:Salesforce/blip-vqa-base@revision?load=8bit` names.
 
     Raises:
         CheckpointError: it cannot be had or does not fit; see `checkpoint.load_checkpoint`.
@@ -45,36 +46,36 @@ class BlipVqa(VisionLanguage):
 
     style = "vqa"
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the right; one crop for all of them, or one each."""
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a prompt, padded on the right; one crop for all of them, or one each."""
         tokenizer = self.processor.tokenizer
         rows = [tokenizer(prompt)["input_ids"] for prompt in texts]
-        ids, mask = pad_right(rows, tokenizer.pad_token_id, self.device)
+        ids, mask = pad(rows, self.device, tokenizer.pad_token_id)
         made = self.processor.image_processor(images=list(crops), return_tensors="pt")
         pixels = made["pixel_values"].to(self.device)
         return {"pixel_values": pixels, "input_ids": ids, "attention_mask": mask}
 
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read by the question encoder; differentiable."""
+        """Read the rows of `inputs`, all of one length, by the question encoder; differentiable."""
         assert bool(inputs["attention_mask"].all()), "rows of one prefix must have one length"
         start = self.network.decoder_start_token_id
         return EncoderPrefix(self._read(inputs), inputs["attention_mask"], start, self._decode)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids of each phrase and of the end after it; the prompt is not the decoder's."""
+        """Tokenise each phrase and the end after it; the prompt is not the decoder's."""
         del prompt
         return [self.processor.tokenizer(phrase)["input_ids"][1:] for phrase in phrases]
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
         states = self._read(inputs)
         answer = torch.tensor([list(ids)] * len(states), device=self.device)
         start = answer.new_full((len(states), 1), self.network.decoder_start_token_id)
         read = torch.cat([start, answer[:, :-1]], 1)
         return likelihood_of(self._decode(read, states, inputs["attention_mask"]), answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
-        """(N, T) newly generated ids, at most `limit` a row.
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
+        """Generate (N, T) new ids, at most `limit` a row.
 
         BLIP's decoder reads the padding of a question, whatever mask it is given (transformers
         5.23 drops it), so questions go in groups of one length.
@@ -84,12 +85,12 @@ class BlipVqa(VisionLanguage):
         ids = lengths.new_full((len(lengths), limit), text.pad_token_id)
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero()[:, 0]
-            found = self._generate_alike(_rows(inputs, rows, length), limit, **extra)
-            ids[rows, : found.shape[1]] = found
+            new = self._generate_alike(_rows(inputs, rows, length), limit, **extra)
+            ids[rows, : new.shape[1]] = new
         return ids
 
-    def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
-        """(N, T) newly generated ids for questions of one length."""
+    def _generate_alike(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
+        """Generate (N, T) new ids for questions of one length."""
         states = self._read(inputs)
         start = self.network.decoder_start_token_id
         text = self.network.config.text_config
@@ -105,22 +106,23 @@ class BlipVqa(VisionLanguage):
         )[:, 1:]
 
     def tower(self) -> Tower:
-        """The visual encoder: one class token, then the patches in raster order."""
+        """Find the visual encoder: one class token, then the patches in raster order."""
         last = self.network.vision_model.encoder.layers[-1]
         return Tower(last.layer_norm1, patch_grid(self.network.config.vision_config.patch_size))
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """A sentence on the predicted label, if there is one, then one on each part of the face."""
-        told = [] if prediction.label is None else [f"The expression resembles {prediction.label}."]
-        yield from told
+        """Say a sentence on the predicted label, if any, then one on each part of the face."""
+        label = prediction.label
+        sentences = [] if label is None else [f"The expression resembles {label}."]
+        yield from sentences
         for opening, question in PARTS.items():
             (reply,) = self.reply([face.crop], [self.question(question)])
             if reply:
-                told.append(f"{' ' if told else ''}{opening} {reply}.")
-                yield told[-1]
+                sentences.append(f"{' ' if sentences else ''}{opening} {reply}.")
+                yield sentences[-1]
 
-    def _read(self, inputs: Inputs) -> Any:
-        """(N, L, D) states of the question, each row looking at its picture."""
+    def _read(self, inputs: Inputs) -> Tensor:
+        """Encode the question, (N, L, D), each row with attention to its picture."""
         vision = self.network.vision_model
         pixels = inputs["pixel_values"].to(vision.embeddings.patch_embedding.weight.dtype)
         patches = vision(pixel_values=pixels).last_hidden_state
@@ -132,8 +134,8 @@ class BlipVqa(VisionLanguage):
             encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
         ).last_hidden_state
 
-    def _decode(self, ids: Any, states: Any, mask: Any) -> Any:
-        """(B, T, V) logits of the answer decoder."""
+    def _decode(self, ids: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Compute (B, T, V) logits of the answer decoder."""
         return self.network.text_decoder(
             input_ids=ids,
             encoder_hidden_states=states,
@@ -142,8 +144,8 @@ class BlipVqa(VisionLanguage):
         ).logits
 
 
-def _rows(inputs: Inputs, rows: Any, length: int) -> Inputs:
-    """Some rows of a batch, without their padding; a picture for all rows stays one."""
+def _rows(inputs: Inputs, rows: Tensor, length: int) -> Inputs:
+    """Select rows of a batch, without their padding; a picture for all rows stays one."""
     pixels = inputs["pixel_values"]
     return {
         "pixel_values": pixels if len(pixels) == 1 else pixels[rows],

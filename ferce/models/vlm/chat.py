@@ -4,14 +4,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ferce.core.types import Pixels
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm import towers
-from ferce.models.vlm.base import Inputs, VisionLanguage, joint_continuations
+from ferce.models.vlm.base import Inputs, VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import Prefix, Tokens, likelihood_of, read_prefix
-from ferce.models.vlm.views import Tower
+from ferce.models.vlm.scoring import (
+    Prefix,
+    Tokens,
+    joint_continuations,
+    likelihood_of,
+    read_prefix,
+)
+from ferce.models.vlm.towers import Tower
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -23,7 +30,7 @@ GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
 def load(spec: "Spec", device: str = "auto") -> "Chat":
-    """The model that `chat:owner/name+ADAPTER@revision?load=8bit` names.
+    """Load the model that `chat:owner/name+ADAPTER@revision?load=8bit` names.
 
     Raises:
         CheckpointError: it cannot be had, does not fit, or has no chat template.
@@ -46,8 +53,8 @@ class Chat(VisionLanguage):
 
     style = "chat"
 
-    def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
-        """One row a prompt, padded on the left; one crop for all of them, or one each.
+    def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
+        """Encode one row a prompt, padded on the left; one crop for all of them, or one each.
 
         Raises:
             ValueError: a row has no place for the picture, which the network would then not see.
@@ -76,29 +83,29 @@ class Chat(VisionLanguage):
         return {name: value for name, value in ONE_TILE.items() if hasattr(known, name)}
 
     def prefix(self, inputs: Inputs) -> Prefix:
-        """The rows of `inputs`, all of one length, read and ready for phrases; differentiable."""
+        """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
         assert bool(inputs["attention_mask"].all()), "rows of one prefix must have one length"
         return read_prefix(self.network, inputs)
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
-        """The ids with which each phrase, as the assistant's words, continues the prompt."""
+        """Tokenise each phrase as the assistant's words after the prompt."""
         text = self.processor.apply_chat_template(
             _turn(prompt), add_generation_prompt=True, tokenize=False
         )
         return joint_continuations(self.processor.tokenizer, text, phrases)
 
-    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Any:
-        """(N,) mean log-probability of `ids` by one plain pass over picture, prompt and ids."""
-        n, told = len(inputs["input_ids"]), dict(inputs)
+    def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
+        """Score `ids` by one plain pass, the (N,) mean log-probability."""
+        n, longer = len(inputs["input_ids"]), dict(inputs)
         answer = torch.tensor([list(ids)] * n, device=self.device)
         more = {"input_ids": answer, "attention_mask": torch.ones_like(answer)}
         for key, value in inputs.items():
             if value.shape[:2] == inputs["input_ids"].shape:
-                told[key] = torch.cat([value, more.get(key, torch.zeros_like(answer))], 1)
-        return likelihood_of(self.network(**told).logits[:, -len(ids) - 1 : -1], answer)
+                longer[key] = torch.cat([value, more.get(key, torch.zeros_like(answer))], 1)
+        return likelihood_of(self.network(**longer).logits[:, -len(ids) - 1 : -1], answer)
 
-    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Any:
-        """(N, T) newly generated ids, at most `limit` a row; the echoed prompt is cut off."""
+    def generate(self, inputs: Inputs, limit: int, **extra: Any) -> Tensor:
+        """Generate (N, T) new ids, at most `limit` a row; the echoed prompt is cut off."""
         pad = self.processor.tokenizer.pad_token_id
         ids = self.network.generate(
             **inputs, max_new_tokens=limit, pad_token_id=pad, **GREEDY, **extra
@@ -108,11 +115,11 @@ class Chat(VisionLanguage):
         return ids[:, width:]
 
     def tower(self) -> Tower:
-        """The visual encoder; raises ValueError for a family that `towers` does not know."""
+        """Find the visual encoder; raises ValueError for a family that `towers` does not know."""
         return towers.find(self.network)
 
 
 def _turn(text: str, image: Any = None) -> list[dict[str, Any]]:
-    """A conversation of one question about one picture."""
+    """Make a conversation of one question about one picture."""
     picture = {"type": "image"} if image is None else {"type": "image", "image": image}
     return [{"role": "user", "content": [picture, {"type": "text", "text": text}]}]

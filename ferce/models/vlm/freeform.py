@@ -22,7 +22,7 @@ assert set(_STEMS) == set(BASICS) == set(NOUNS)
 
 
 def parse(text: str) -> str:
-    """The compound that `text` names, or `UNPARSED`.
+    """Find the compound that `text` names, or `UNPARSED`.
 
     A text names a compound by its label or by its two emotions in any form and order ("fear and
     surprise"). It is unparsed when it names one emotion, three or more, a pair that is no

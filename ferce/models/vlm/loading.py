@@ -45,14 +45,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
-            if (found := getattr(self, name)) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {found!r}")
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
         if self.batch < 1:
             raise ValueError(f"batch must be at least 1; got {self.batch}")
 
     @classmethod
     def parse(cls, options: Mapping[str, str]) -> Self:
-        """Settings from a spec's options; raises ValueError for one that is unknown."""
+        """Parse a spec's options; raises ValueError for one that is unknown."""
         known = [field.name for field in fields(cls)]
         if unknown := [name for name in options if name not in known]:
             raise ValueError(f"Unknown option {unknown[0]!r}. Known options: {', '.join(known)}.")
@@ -91,7 +91,7 @@ class Checkpoint:
 
 
 def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint:
-    """The model of `spec` on `device` ("auto", "cpu", "cuda", "cuda:1"...).
+    """Load the model of `spec` on `device` ("auto", "cpu", "cuda", "cuda:1"...).
 
     Base and adapter are brought to folders first, each with the cache to fall back on, and then
     loaded from there, so that a dead Hub does no harm. With an adapter the revision is the
@@ -117,7 +117,7 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
 
 
 def choose_device(device: str) -> str:
-    """The device meant: "auto" is the GPU if there is one.
+    """Choose the device: "auto" is the GPU if there is one.
 
     Raises:
         ValueError: a GPU is named that is not there.
@@ -133,7 +133,7 @@ def choose_device(device: str) -> str:
 
 
 def require_base(adapter: Path, where: str, base: Path) -> None:
-    """Refuse an adapter that was not trained on the base at `where`, found in the folder `base`.
+    """Refuse an adapter that was not trained on the base at `where`, whose folder is `base`.
 
     The fingerprint in `ferce.json` decides if the adapter has one; else the name of the base does.
 
@@ -143,19 +143,19 @@ def require_base(adapter: Path, where: str, base: Path) -> None:
     origin = adapter / ADAPTER_ORIGIN
     wanted = read_json(origin).get("base_fingerprint") if origin.is_file() else None
     if wanted is not None:
-        agrees, found = wanted == fingerprint(base), f"fingerprint {fingerprint(base)}"
+        agrees, given = wanted == fingerprint(base), f"fingerprint {fingerprint(base)}"
     else:
         wanted = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
-        agrees, found = _names_base(wanted, where, base), where
+        agrees, given = _names_base(wanted, where, base), where
     if not agrees:
         raise CheckpointError(
-            f"The adapter in {adapter} belongs to the base {wanted}, not to {found}; "
+            f"The adapter in {adapter} belongs to the base {wanted}, not to {given}; "
             "name that base, or add ?base=any to use it all the same."
         )
 
 
 def unload(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the adapter's layers taken out of the network again."""
+    """Take the adapter's layers out of the checkpoint's network."""
     if checkpoint.adapter is None:
         return checkpoint
     network = checkpoint.adapter.unload().eval()
@@ -180,7 +180,7 @@ def _base_revision(spec: "Spec", adapter: Path | None) -> str | None:
 
 
 def _load_processor(base: Path, adapter: Path | None) -> Any:
-    """The processor the adapter was trained with, if it was saved beside it; else the base's."""
+    """Load the processor saved beside the adapter, if there is one; else the base's."""
     from transformers import AutoProcessor
 
     own = adapter is not None and (adapter / "processor_config.json").is_file()
@@ -208,7 +208,7 @@ def _load_network(network_class: Any, folder: Path, load: str, device: str) -> A
 
 
 def precision(load: str, device: str) -> dict[str, Any]:
-    """Arguments of `from_pretrained` for a key of `settings.LOADS`."""
+    """Choose the arguments of `from_pretrained` for a key of `settings.LOADS`."""
     import torch
 
     on_gpu = device.startswith("cuda")
@@ -240,7 +240,7 @@ def _check_quantised(network: Any, load: str) -> None:
 
 
 def _load_adapter(network: Any, folder: Path) -> Any:
-    """The PeftModel; refuses prompt-learning adapters and those that fit only in part."""
+    """Load the PeftModel; refuses prompt-learning adapters and those that fit only in part."""
     from peft import PeftConfig, PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
 

@@ -53,5 +53,5 @@ def peft_wraps() -> Iterator[None]:
 
 
 def _cache_name(names: Container[str]) -> str | None:
-    """The first of `CACHES` among `names`; an output of 5.24 answers to both and warns of one."""
+    """Find the first of `CACHES` in `names`; an output of 5.24 has both and warns of one."""
     return next((name for name in CACHES if name in names), None)

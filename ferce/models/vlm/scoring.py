@@ -12,6 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ferce.models.vlm.renames import cache_argument, cache_of
 
@@ -21,8 +24,8 @@ Tokens = Sequence[Sequence[int]]  # K phrases, each the ids that continue the pr
 class Prefix(Protocol):
     """N pictures with their prompt, read once, ready for phrases."""
 
-    def log_probs(self, tokens: Any) -> Any:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         ...
 
 
@@ -36,12 +39,12 @@ class CausalPrefix:
         step: (N * K, T) ids and the cache -> (N * K, T, V) logits of the token after each.
     """
 
-    first: Any
+    first: Tensor
     cache: Any
-    step: Callable[[Any, Any], Any]
+    step: Callable[[Tensor, Any], Tensor]
 
-    def log_probs(self, tokens: Any) -> Any:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         n, (k, t) = len(self.first), tokens.shape
         head = self.first.float().log_softmax(-1)[:, tokens[:, 0]]  # (N, K)
         if t == 1:
@@ -65,13 +68,13 @@ class EncoderPrefix:
         step: (N * K, T) ids, states and mask of N * K rows -> (N * K, T, V) logits.
     """
 
-    states: Any
-    mask: Any
+    states: Tensor
+    mask: Tensor
     start: int
-    step: Callable[[Any, Any, Any], Any]
+    step: Callable[[Tensor, Tensor, Tensor], Tensor]
 
-    def log_probs(self, tokens: Any) -> Any:
-        """(N, K, T) log-probability of each token of (K, T) ids, given those before it."""
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """Compute the log-probability (N, K, T) of (K, T) ids, each given those before it."""
         n, (k, t) = len(self.states), tokens.shape
         opening = tokens.new_full((k, 1), self.start)
         read = torch.cat([opening, tokens[:, :-1]], 1).repeat(n, 1)
@@ -93,14 +96,14 @@ def read_prefix(model: Any, inputs: Mapping[str, Any]) -> CausalPrefix:
     argument = cache_argument(model)
     out = model(**inputs, use_cache=True, logits_to_keep=1)
 
-    def step(ids: Any, cache: Any) -> Any:
+    def step(ids: Tensor, cache: Any) -> Tensor:
         return model(input_ids=ids, use_cache=True, **{argument: cache}).logits
 
     return CausalPrefix(out.logits[:, -1], cache_of(out), step)
 
 
-def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Any:
-    """Mean log-probability per token of each phrase, so that long phrases are not held back.
+def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Tensor:
+    """Score phrases by their mean log-probability per token, whatever their length.
 
     Args:
         prefix: N pictures, read.
@@ -114,31 +117,56 @@ def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Any:
     return (prefix.log_probs(tokens) * real).sum(-1) / real.sum(-1)
 
 
-def likelihood_of(logits: Any, answer: Any) -> Any:
-    """(N,) mean log-probability of the ids (N, T) under the logits (N, T, V) that predict them."""
+def likelihood_of(logits: Tensor, answer: Tensor) -> Tensor:
+    """Average the log-probability of ids (N, T) under the logits (N, T, V) before them, (N,)."""
     return _chosen(logits, answer).mean(-1)
 
 
-def pad(phrases: Tokens, device: Any) -> tuple[Any, Any]:
-    """(K, T) ids padded on the right and (K, T) 1 where an id is real.
+def pad(rows: Tokens, device: Any, value: int = 0, side: str = "right") -> tuple[Tensor, Tensor]:
+    """Pad rows of ids to one length.
 
-    Padding comes after the real ids, which never look ahead, so its id does not matter.
+    Args:
+        rows: N sequences of ids.
+        device: where the tensors shall lie.
+        value: id of the padding; of phrases to score it does not matter, as ids never look ahead.
+        side: "left" where a row goes on behind its last id, else "right".
+
+    Returns:
+        (N, L) ids and (N, L) mask, 1 where an id is real.
 
     Raises:
-        ValueError: a phrase has no token.
+        ValueError: a row has no token.
     """
-    if not all(phrases):
+    if not all(rows):
         raise ValueError("every phrase must have at least one token; got an empty one")
-    width = max(len(ids) for ids in phrases)
-    tokens = torch.tensor([[*ids, *[0] * (width - len(ids))] for ids in phrases], device=device)
-    real = torch.tensor([[1.0] * len(ids) + [0.0] * (width - len(ids)) for ids in phrases])
-    return tokens, real.to(device)
+    ids = [torch.tensor(row, dtype=torch.long) for row in rows]
+    ones = [torch.ones_like(row) for row in ids]
+    padded = pad_sequence(ids, batch_first=True, padding_value=value, padding_side=side)
+    mask = pad_sequence(ones, batch_first=True, padding_value=0, padding_side=side)
+    return padded.to(device), mask.to(device)
+
+
+def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
+    """Tokenise each phrase as it stands when it follows the prompt in one text.
+
+    A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
+    of the whole text; a space separates them unless the prompt ends in white space.
+    """
+    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    gap = "" if prompt[-1:].isspace() else " "
+    continuations = []
+    for phrase in phrases:
+        whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
+        joined = whole[: len(head)] == head
+        alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
+        continuations.append(whole[len(head) :] if joined else alone)
+    return continuations
 
 
 def probabilities(
     scores: NDArray[np.floating], priors: Sequence[NDArray[np.floating]] = ()
 ) -> NDArray[np.float64]:
-    """Label probabilities, divided by the content-free prior and renormalised.
+    """Turn scores into label probabilities, divided by the content-free prior.
 
     softmax(log p - log prior), with prior the mean of the label probabilities over content-free
     inputs: contextual calibration with W = diag(prior)^-1, b = 0 (Zhao et al. 2021,
@@ -153,13 +181,13 @@ def probabilities(
     """
     logits = np.asarray(scores, np.float64)
     if priors:
-        logits = logits - np.log(np.mean([_softmax(np.asarray(p, float)) for p in priors], axis=0))
-    return _softmax(logits)
+        logits = logits - np.log(np.mean([softmax(np.asarray(p, float)) for p in priors], axis=0))
+    return np.asarray(softmax(logits, axis=-1))
 
 
 @dataclass(frozen=True)
 class Race:
-    """Seconds for one picture's labels by the shared prefix and by as many whole passes.
+    """Timings of one picture's labels by the shared prefix and by as many whole passes.
 
     `difference` is the largest |shared - whole| of the mean log-probabilities.
     """
@@ -189,12 +217,7 @@ def race(shared: Callable[[], Any], whole: Callable[[], Any], repeats: int = 5) 
     return Race(min(times[0]), min(times[1]), difference)
 
 
-def _chosen(logits: Any, tokens: Any) -> Any:
-    """(B, T) log-probability of the ids (B, T) under the logits (B, T, V)."""
+def _chosen(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Gather the (B, T) log-probability of the ids (B, T) under the logits (B, T, V)."""
     picked = logits.gather(-1, tokens[..., None])[..., 0].float()
     return picked - logits.float().logsumexp(-1)
-
-
-def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(values - values.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True))

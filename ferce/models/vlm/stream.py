@@ -6,7 +6,7 @@ from typing import Any
 
 
 def stream(produce: Callable[[Any, Any], object], tokenizer: Any) -> Iterator[str]:
-    """Pieces of the text that `produce` generates; joined they are the whole.
+    """Stream the text that `produce` generates; joined, the pieces are the whole.
 
     Leaving the iterator early stops the generation at its next token. An error of the worker is
     raised here, after the pieces it had made.
@@ -39,7 +39,7 @@ def stream(produce: Callable[[Any, Any], object], tokenizer: Any) -> Iterator[st
 
 
 def _trimmed(pieces: Iterator[str]) -> Iterator[str]:
-    """Without the white space before the text and without empty pieces."""
+    """Drop the white space before the text and empty pieces."""
     begun = False
     for piece in pieces:
         shown = piece if begun else piece.lstrip()
@@ -49,7 +49,7 @@ def _trimmed(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _halt(stop: threading.Event) -> Callable[..., Any]:
-    """A stopping criterion that ends every row once `stop` is set."""
+    """Make a stopping criterion that ends every row once `stop` is set."""
     import torch
 
     def halted(ids: Any, scores: Any, **kwargs: Any) -> Any:

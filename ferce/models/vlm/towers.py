@@ -1,16 +1,49 @@
 """The visual encoders of chat models: which layer carries the map, and how its tokens lie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ferce.models.vlm.views import Tower, patch_grid
+
+def _as_they_are(pixels: Tensor) -> Tensor:
+    return pixels
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A model's visual encoder, open for heat maps.
+
+    Attributes:
+        layer: the module whose output holds one vector a patch.
+        grid: (N, tokens..., C) activations and the (H, W) of the pixels -> (N, C, h, w).
+        pack: (N, 3, H, W) normalised pixels -> what the network takes as `pixel_values`.
+        unpack: the reverse, given all inputs.
+    """
+
+    layer: Any
+    grid: Callable[[Tensor, tuple[int, int]], Tensor]
+    pack: Callable[[Tensor], Tensor] = _as_they_are
+    unpack: Callable[[Tensor], Tensor] = lambda inputs: inputs["pixel_values"]
+
+
+def patch_grid(patch: int) -> Callable[[Tensor, tuple[int, int]], Tensor]:
+    """Lay out the grid of (N, prefix + h * w, C) activations in raster order."""
+
+    def laid_out(activations: Tensor, size: tuple[int, int]) -> Tensor:
+        h, w = size[0] // patch, size[1] // patch
+        count = activations.shape[1]
+        assert 0 <= count - h * w <= 1, f"{count} tokens do not fill a grid of {h} x {w}"
+        return activations[:, count - h * w :].transpose(1, 2).unflatten(2, (h, w))
+
+    return laid_out
 
 
 def find(network: Any) -> Tower:
-    """The tower of a chat model; raises ValueError for a family whose layout is not known here."""
+    """Find the tower of a chat model; raises ValueError for an unknown family."""
     kind = network.config.model_type
     if kind not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -22,7 +55,7 @@ def find(network: Any) -> Tower:
 
 
 def _llava(network: Any) -> Tower:
-    """CLIP or SigLIP, read at `vision_feature_layer`; the layers after it have no say."""
+    """Find CLIP or SigLIP, read at `vision_feature_layer`; the layers after it have no say."""
     tower = network.model.vision_tower
     tower = getattr(tower, "vision_model", tower)
     feature = network.config.vision_feature_layer
@@ -32,7 +65,7 @@ def _llava(network: Any) -> Tower:
 
 
 def _depth(tower: Any) -> Callable[[int], int]:
-    """Index of the encoder layer whose output is hidden state k (0 is what enters the first)."""
+    """Index the encoder layer whose output is hidden state k (0 is what enters the first)."""
     count = len(tower.encoder.layers)
     return lambda k: count + k if k < 0 else max(k - 1, 0)
 
@@ -44,7 +77,7 @@ def _internvl(network: Any) -> Tower:
 
 
 def _smolvlm(network: Any) -> Tower:
-    """SigLIP; the network wants (N, pictures a row, 3, H, W).
+    """Find SigLIP; the network wants (N, pictures a row, 3, H, W).
 
     It takes a picture of nothing but zeros for padding and leaves it out, hence the shift.
     """
@@ -57,7 +90,7 @@ def _smolvlm(network: Any) -> Tower:
 
 
 def _fastvlm(network: Any) -> Tower:
-    """A timm network; the last stage of a convolutional one is a map already."""
+    """Find a timm network; the last stage of a convolutional one is a map already."""
     body = network.model.vision_tower.timm_model
     last = getattr(body, "bn2", None) or getattr(body, "final_conv", None)
     if last is None:
@@ -68,21 +101,21 @@ def _fastvlm(network: Any) -> Tower:
 
 
 def _qwen(network: Any) -> Tower:
-    """Flat rows of patches, grouped by the blocks that are merged into one token."""
+    """Find the tower of flat patches, grouped by the blocks that are merged into a token."""
     blocks = network.model.visual.blocks
     vision = network.config.vision_config
     patch, merge, times = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
     window = getattr(vision, "window_size", 0) // merge // patch  # in merged tokens; 0: no windows
 
-    def pack(pixels: Any) -> Any:
+    def pack(pixels: Tensor) -> Tensor:
         return _patchify(pixels, patch, merge, times)
 
-    def unpack(inputs: Any) -> Any:
+    def unpack(inputs: Mapping[str, Tensor]) -> Tensor:
         _, h, w = inputs["image_grid_thw"][0].tolist()
         blocks_of_patches = (-1, h // merge, w // merge, merge, merge)
         return _unpatchify(inputs["pixel_values"].view(*blocks_of_patches, 3, times, patch, patch))
 
-    def grid(activations: Any, size: tuple[int, int]) -> Any:
+    def grid(activations: Tensor, size: tuple[int, int]) -> Tensor:
         h, w = size[0] // patch // merge, size[1] // patch // merge
         units = activations.reshape(-1, h * w, merge * merge, activations.shape[-1])
         units = units[:, window_order(h, w, window).argsort().to(units.device)]
@@ -92,8 +125,8 @@ def _qwen(network: Any) -> Tower:
     return Tower(blocks[-1].norm1, grid, pack, unpack)
 
 
-def window_order(h: int, w: int, window: int) -> Any:
-    """(h * w,) raster index of each merged token in the order in which the blocks see them.
+def window_order(h: int, w: int, window: int) -> Tensor:
+    """List the (h * w,) raster index of each merged token in the order of the blocks.
 
     Qwen2.5-VL (arXiv:2502.13923, section 2.1.1) attends within windows, so its tokens lie window by
     window; 0 stands for models without windows.
@@ -105,8 +138,8 @@ def window_order(h: int, w: int, window: int) -> Any:
     return torch.cat([places[i : i + window, j : j + window].flatten() for i, j in corners])
 
 
-def _patchify(pixels: Any, patch: int, merge: int, times: int) -> Any:
-    """(N, 3, H, W) -> (N * patches, 3 * times * patch * patch) as the Qwen-VL processors do."""
+def _patchify(pixels: Tensor, patch: int, merge: int, times: int) -> Tensor:
+    """Cut (N, 3, H, W) into (N * patches, 3 * times * patch * patch) as Qwen-VL does."""
     n, channels, height, width = pixels.shape
     h, w = height // patch // merge, width // patch // merge
     cells = pixels.view(n, channels, h, merge, patch, w, merge, patch)
@@ -115,8 +148,8 @@ def _patchify(pixels: Any, patch: int, merge: int, times: int) -> Any:
     return cells.reshape(n * h * w * merge * merge, channels * times * patch * patch)
 
 
-def _unpatchify(cells: Any) -> Any:
-    """(N, h, w, m, m, C, times, p, p) -> (N, C, H, W), the first of the equal frames."""
+def _unpatchify(cells: Tensor) -> Tensor:
+    """Join (N, h, w, m, m, C, times, p, p) to (N, C, H, W), the first of the equal frames."""
     frames = cells[:, :, :, :, :, :, 0].permute(0, 5, 1, 3, 6, 2, 4, 7)  # (N, C, h, m, p, w, m, p)
     return frames.flatten(5, 7).flatten(2, 4)
 

@@ -4,7 +4,7 @@
 do the same for frames that come from a camera.
 """
 
-from ferce.reading.video.expression import Expression
+from ferce.reading.video.expression import Expression, Smoother, smooth
 from ferce.reading.video.frames import (
     SUFFIXES,
     Clip,
@@ -15,7 +15,6 @@ from ferce.reading.video.frames import (
     open_clip,
     spoken,
 )
-from ferce.reading.video.smoothing import Smoother, smooth
 from ferce.reading.video.timeline import Moment, Progress, Sample, Timeline, Track
 from ferce.reading.video.tracking import Follower, Seen, Tracker
 from ferce.reading.video.watch import Options, read, stream

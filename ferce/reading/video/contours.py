@@ -54,7 +54,7 @@ CONTOURS: MappingProxyType[str, tuple[str, bool, tuple[int, ...]]] = MappingProx
 
 
 def draw(face: Face, size: tuple[int, int]) -> list[dict[str, object]]:
-    """Each line with its region and its points, [x, y] in thousandths of the picture.
+    """List the lines with region and points, [x, y] in thousandths of the picture.
 
     Args:
         face: with landmarks; else there are no lines.

@@ -1,4 +1,10 @@
-"""What one face shows in one frame, as numbers that can be averaged over time."""
+"""What one face shows in one frame, as numbers, and means of such numbers over time.
+
+Each row counts exp(-|t - s| / tau) at the time t when it was seen at s, and the weights are divided
+by their sum (simple exponential smoothing, Brown 1956, for times that need not be even). Live, only
+the past is there; of a whole clip both sides count, so that nothing is late. Such a mean lies
+between the rows it is made of, so probabilities keep their sum.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +49,7 @@ class Expression:
 
     @classmethod
     def of(cls, scores: Scores, i: int, units: Units) -> Self:
-        """Row `i` of a classifier's scores, and the face's action units."""
+        """Join row `i` of a classifier's scores with the face's action units."""
         single, neutral = _apart(scores, i, units)
         seen = [units.get(number) or UnitEvidence(number, 0.0, 0.0) for number in _NUMBERS]
         return cls(
@@ -56,7 +62,7 @@ class Expression:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """From the vector that `row` made."""
+        """Split the vector that `row` made."""
         classes, single, neutral, intensities, confidences = np.split(row, _ENDS)
         return cls(classes, single, float(neutral[0]), intensities, confidences)
 
@@ -82,13 +88,13 @@ class Expression:
         }
 
     def share(self, label: str) -> float:
-        """How much speaks for a label: of a basic emotion, with every compound that holds it."""
+        """Sum what speaks for a label: of a basic emotion, with every compound that holds it."""
         shares: dict[str, float] = dict(zip(HYPOTHESES, self.shares.tolist(), strict=True))
         held = [name for name in COMPOUNDS if label in components(name)] if label in BASICS else []
         return min(shares[label] + sum(shares[name] for name in held), 1.0)
 
     def decide(self, mass: float, calibrated: bool, model: str) -> Prediction:
-        """The decision that a photo with these numbers would get."""
+        """Decide as on a photo with these numbers."""
         scores = Scores(
             self.classes[None],
             np.array([self.neutral]),
@@ -100,17 +106,17 @@ class Expression:
 
 
 def difference(a: Expression, b: Expression) -> float:
-    """Total variation distance of the shares: 0 the same, 1 nothing in common."""
+    """Compute the total variation distance of the shares: 0 the same, 1 nothing in common."""
     return float(np.abs(a.shares - b.shares).sum() / 2)
 
 
 def mean(expressions: Sequence[Expression]) -> Expression:
-    """The plain mean of at least one expression."""
+    """Average at least one expression."""
     return Expression.from_row(np.mean([each.row for each in expressions], axis=0))
 
 
 def _apart(scores: Scores, i: int, units: Units) -> tuple[Row, float]:
-    """Single emotions and neutral, from the model or, as in `decision`, from the action units."""
+    """Take single emotions and neutral from the model or, as in `decision`, from the units."""
     if scores.neutral is not None and scores.single is not None:
         return np.asarray(scores.single[i], np.float64), float(scores.neutral[i])
     if not units:
@@ -120,5 +126,67 @@ def _apart(scores: Scores, i: int, units: Units) -> tuple[Row, float]:
 
 
 def _unit(value: float) -> float:
-    """A mean of values in 0..1 may leave it by a rounding error."""
+    """Hold a mean in 0..1, which a rounding error may leave."""
     return min(max(float(value), 0.0), 1.0)
+
+
+TAU = 0.25  # seconds; spontaneous expressions last 0.5 to 4 s (Ekman 2003, Emotions Revealed)
+
+
+class Smoother:
+    """The mean of the rows so far, for a stream.
+
+    y(t) = sum of w(s) x(s) / sum of w(s) with w(s) = exp(-(t - s) / tau), kept as two running sums.
+    `tau` is in seconds; 0 smooths nothing.
+    """
+
+    def __init__(self, tau: float = TAU) -> None:
+        _require_tau(tau)
+        self._tau = tau
+        self._sum: Row | None = None
+        self._weight = 0.0
+        self._seconds = 0.0
+
+    def add(self, seconds: float, row: Row) -> Row:
+        """Average with one more row; a time before the last counts as the last."""
+        kept = _kept(seconds - self._seconds, self._tau) if self._sum is not None else 0.0
+        before: Row | float = 0.0 if self._sum is None else self._sum
+        self._sum = np.asarray(row + kept * before)
+        self._weight = 1.0 + kept * self._weight
+        self._seconds = max(seconds, self._seconds)
+        return self._sum / self._weight
+
+
+def smooth(seconds: Sequence[float], rows: Sequence[Row], tau: float = TAU) -> list[Row]:
+    """Average over all rows, earlier and later, at each of N rising times.
+
+    The sums over the past and over the future are each made in one pass; the row itself is in both.
+    """
+    _require_tau(tau)
+    if not rows:
+        return []
+    past, past_weights = _sums(np.asarray(seconds), np.asarray(rows), tau)
+    later, later_weights = _sums(-np.asarray(seconds)[::-1], np.asarray(rows)[::-1], tau)
+    total = past + later[::-1] - np.asarray(rows)
+    weights = past_weights + later_weights[::-1] - 1.0
+    return list(total / weights[:, None])
+
+
+def _sums(seconds: Row, rows: Row, tau: float) -> tuple[Row, Row]:
+    """Sum the weighted rows up to each, (N, D), and of the weights, (N,)."""
+    sums, weights = rows.astype(np.float64), np.ones(len(rows))
+    for i in range(1, len(rows)):
+        kept = _kept(float(seconds[i] - seconds[i - 1]), tau)
+        sums[i] += kept * sums[i - 1]
+        weights[i] += kept * weights[i - 1]
+    return sums, weights
+
+
+def _kept(gap: float, tau: float) -> float:
+    """Compute the weight of a row after `gap` seconds."""
+    return float(np.exp(-max(gap, 0.0) / tau)) if tau > 0 else 0.0
+
+
+def _require_tau(tau: float) -> None:
+    if not 0 <= tau < float("inf"):
+        raise ValueError(f"tau must be a time in seconds, 0 or more; got {tau}")

@@ -1,19 +1,199 @@
-"""The formats of timelines by name: what each says of a clip, and who writes that."""
+"""A timeline as JSON, CSV and text: what each format says of a clip, and who writes it."""
 
+import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
-from ferce.reading.video import document, table, words
-from ferce.reading.video.timeline import Timeline
+from ferce.core import notice
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.facs.action_units import UNITS
+from ferce.facs.posterior import HYPOTHESES
+from ferce.reading.video import words
+from ferce.reading.video.expression import Expression
+from ferce.reading.video.timeline import Moment, Sample, Timeline, Track
 from ferce.report.files import Sink
 from ferce.report.text import plain
+
+Json = dict[str, Any]
+
+
+def to_json(timelines: Iterable[Timeline], models: Mapping[str, str]) -> Json:
+    """Collect several clips in one object: `clips`, `models` (role -> spec), `notice`."""
+    clips = [clip_to_json(timeline) for timeline in timelines]
+    return {"clips": clips, "models": dict(models), "notice": notice.FULL}
+
+
+class ClipsWriter:
+    """A writer of `to_json(...)` clip by clip."""
+
+    def __init__(self, file: TextIO, models: Mapping[str, str]) -> None:
+        self._file, self._models, self._count = file, models, 0
+
+    def put(self, entry: Json) -> None:
+        """Write what `clip_to_json` gave."""
+        self._file.write((", " if self._count else '{"clips": [') + _dumps(entry))
+        self._count += 1
+
+    def finish(self) -> None:
+        """Write the models and the notice."""
+        start = "" if self._count else '{"clips": ['
+        models, words = _dumps(dict(self._models)), _dumps(notice.FULL)
+        self._file.write(f'{start}], "models": {models}, "notice": {words}}}\n')
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def clip_to_json(timeline: Timeline) -> Json:
+    """Describe one clip: its measures, `tracks` and `moments`."""
+    return {
+        "clip": timeline.name,
+        "size": list(timeline.size),
+        "duration": round(timeline.duration, 3),
+        "rate": timeline.rate and round(timeline.rate, 3),
+        "frames": timeline.frames,
+        "faceless": timeline.faceless,
+        "unreadable": timeline.unreadable,
+        "complete": timeline.complete,
+        "seconds": round(timeline.spent, 3),
+        "tracks": [_track(track) for track in timeline.tracks],
+        "moments": [_moment(moment) for moment in timeline.moments],
+    }
+
+
+def _track(track: Track) -> Json:
+    """Describe a face: its samples column by column, so that a plot needs no rearranging."""
+    readable = track.read
+    shares = [sample.smooth.shares for sample in readable if sample.smooth is not None]
+    units = [sample.smooth.intensities for sample in readable if sample.smooth is not None]
+    return {
+        "face": track.number,
+        "frames": len(track.samples),
+        "problems": sorted({sample.problem for sample in track.samples if sample.problem}),
+        "seconds": [round(sample.seconds, 3) for sample in readable],
+        "labels": [sample.label for sample in readable],
+        "boxes": [[round(edge, 1) for edge in sample.box] for sample in readable],
+        "shares": {
+            name: [round(float(row[k]), 4) for row in shares] for k, name in enumerate(HYPOTHESES)
+        },
+        "action_units": {
+            unit.code: [round(float(row[k]), 4) for row in units]
+            for k, unit in enumerate(UNITS.values())
+            if _ever_read(readable, k)
+        },
+    }
+
+
+def _ever_read(samples: Iterable[Sample], k: int) -> bool:
+    return any(sample.smooth is not None and sample.smooth.confidences[k] > 0 for sample in samples)
+
+
+def _moment(moment: Moment) -> Json:
+    explanation = moment.reading and moment.reading.explanation
+    return {
+        "face": moment.track,
+        "frame": moment.frame,
+        "seconds": round(moment.seconds, 3),
+        "kind": moment.kind,
+        "label": moment.label,
+        "strength": round(moment.strength, 4),
+        "words": moment.words,
+        "explanation": explanation
+        and {
+            "text": explanation.text,
+            "revised": moment.reading and moment.reading.revised and moment.reading.revised.text,
+            "claims": [
+                {"text": cue.text, "seen": cue.seen, "evidence": cue.evidence}
+                for cue in explanation.cues
+            ],
+        },
+    }
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+def _measures(prefix: str, words: str) -> dict[str, str]:
+    classes = {prefix + _key(name): f"P({name}) given two emotions, {words}" for name in COMPOUNDS}
+    single = {prefix + name: f"P({name} alone), {words}" for name in BASICS}
+    units = {f"{prefix}AU{n}": f"{unit.name}, 0..1, {words}" for n, unit in UNITS.items()}
+    return {**classes, **single, prefix + NEUTRAL: f"P(neutral), {words}", **units}
+
+
+# What each column holds; a face that must not be read has a problem and no numbers.
+DESCRIPTIONS: dict[str, str] = {
+    "clip": "its name",
+    "frame": "number in the clip, from 0",
+    "seconds": "since the clip's start",
+    "face": "number of the track, from 1",
+    "x0": "left edge of the face's box, pixels of the clip",
+    "y0": "top edge",
+    "x1": "right edge",
+    "y1": "bottom edge",
+    "problem": "why the face must not be read in this frame; else empty",
+    "state": "compound, basic, neutral or unclear, after smoothing",
+    "label": "what the expression resembles, after smoothing",
+    **_measures("", "smoothed"),
+    **_measures("raw_", "of this frame alone"),
+}
+COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+def write_rows(timelines: Iterable[Timeline], file: TextIO) -> None:
+    """Write a header and one row a frame a face, by time, into an open text file."""
+    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for timeline in timelines:
+        writer.writerows(rows(timeline))
+
+
+def rows(timeline: Timeline) -> Iterator[dict[str, object]]:
+    """List the rows of a timeline, by frame and then by face."""
+    every = [(sample, track) for track in timeline.tracks for sample in track.samples]
+    for sample, track in sorted(every, key=lambda pair: (pair[0].frame, pair[1].number)):
+        yield {"clip": _plain(timeline.name), **_row(sample, track)}
+
+
+def _plain(name: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would take for a formula."""
+    return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name
+
+
+def _row(sample: Sample, track: Track) -> dict[str, object]:
+    edges = zip(("x0", "y0", "x1", "y1"), sample.box, strict=True)
+    cells: dict[str, object] = {
+        "frame": sample.frame,
+        "seconds": round(sample.seconds, 4),
+        "face": track.number,
+        **{name: round(edge, 1) for name, edge in edges},
+        "problem": sample.problem or "",
+    }
+    if sample.prediction is None or sample.smooth is None or sample.raw is None:
+        return cells
+    cells |= {"state": sample.prediction.state, "label": sample.prediction.label or ""}
+    return cells | _numbers("", sample.smooth) | _numbers("raw_", sample.raw)
+
+
+def _numbers(prefix: str, expression: Expression) -> dict[str, object]:
+    """List values in the order of `_measures`; a unit that cannot be read stays empty."""
+    head = [*expression.classes, *expression.single, expression.neutral]
+    units = [
+        round(float(seen), 4) if sure > 0 else ""
+        for seen, sure in zip(expression.intensities, expression.confidences, strict=True)
+    ]
+    values: list[object] = [*(round(float(value), 4) for value in head), *units]
+    return dict(zip(_measures(prefix, ""), values, strict=True))
 
 
 def entries(timeline: Timeline, formats: Iterable[str]) -> dict[str, Any]:
     """Format -> its entry, which is JSON data."""
     make: dict[str, Callable[[Timeline], Any]] = {
-        "json": document.clip_to_json,
+        "json": clip_to_json,
         "csv": _rows,
         "text": _text,
     }
@@ -21,14 +201,14 @@ def entries(timeline: Timeline, formats: Iterable[str]) -> dict[str, Any]:
 
 
 def sink(name: str, file: TextIO, models: Mapping[str, str]) -> Sink:
-    """The writer of a format."""
+    """Open the writer of a format."""
     if name == "json":
-        return document.ClipsWriter(file, models)
-    return _Plain(file, table.HEADER if name == "csv" else "")
+        return ClipsWriter(file, models)
+    return _Plain(file, HEADER if name == "csv" else "")
 
 
 class _Plain:
-    """Writes a header and then each entry as it is."""
+    """A writer of a header and then each entry as it is."""
 
     def __init__(self, file: TextIO, header: str) -> None:
         self._file = file
@@ -40,13 +220,13 @@ class _Plain:
         self._file.flush()
 
     def finish(self) -> None:
-        """Nothing follows the last clip."""
+        """Write nothing after the last clip."""
 
 
 def _rows(timeline: Timeline) -> str:
     file = io.StringIO()
-    table.write_rows([timeline], file)
-    return file.getvalue().removeprefix(table.HEADER)
+    write_rows([timeline], file)
+    return file.getvalue().removeprefix(HEADER)
 
 
 def _text(timeline: Timeline) -> str:
@@ -54,5 +234,5 @@ def _text(timeline: Timeline) -> str:
 
 
 def _line(text: str) -> str:
-    """Free of control characters, with its indent."""
+    """Remove control characters, but keep the indent."""
     return " " * (len(text) - len(text.lstrip())) + plain(text) + "\n"

@@ -36,12 +36,12 @@ _PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", 
 
 
 class VideoError(ValueError):
-    """A clip cannot be read; one sentence on why and what to do."""
+    """An error for a clip that cannot be read; one sentence on why and what to do."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and large a clip may be: seconds, and pixels of one frame (width times height)."""
+    """Limits of a clip: seconds, and pixels of one frame (width times height)."""
 
     seconds: float = 600.0
     pixels: int = 4096 * 2304
@@ -99,7 +99,7 @@ class Clip:
             self._file.close()
 
     def frames(self, rate: float | None = None, side: int = SIDE) -> Iterator[Frame]:
-        """The frames in the order of time; at most `rate` a second, their longer side `side`.
+        """Decode the frames in order; at most `rate` a second, their longer side `side`.
 
         Raises:
             VideoError: the clip goes on beyond the limits, or none of its frames can be decoded.
@@ -134,7 +134,7 @@ class Clip:
                     yield frame
 
     def _time(self, decoded: Any, number: int) -> float:
-        """Seconds since the clip's start; by its number where the frame does not tell."""
+        """Compute the seconds since the clip's start; by its number where the frame has none."""
         if decoded.time is None:
             return number / (self.rate or 25.0)
         start = self._container.streams.video[0].start_time or 0
@@ -143,7 +143,7 @@ class Clip:
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Until the end of the file, or of what is left of it."""
+    """Read packets until the end of the file, or of what is left of it."""
     import av
 
     packets = container.demux(stream)
@@ -164,7 +164,7 @@ def is_video(path: Path) -> bool:
 
 
 def open_clip(path: str | Path, limits: Limits | None = None, name: str | None = None) -> Clip:
-    """The clip at a path, with nothing of it decoded yet.
+    """Open the clip at a path, with nothing of it decoded yet.
 
     Raises:
         VideoError: it is no video, has no pictures, or is longer or larger than the limits allow.
@@ -220,7 +220,7 @@ def _measured(container: Any, file: BinaryIO, name: str, limits: Limits) -> Clip
 
 
 def _duration(container: Any, stream: Any) -> float:
-    """As the file tells; else (as in recordings of a browser) by the time of its last packet."""
+    """Read the duration; where the file has none (a browser's recording), of the last packet."""
     import av
 
     if stream.duration and stream.time_base:
@@ -245,13 +245,13 @@ def _too_long(name: str, seconds: float, limits: Limits) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """As "48 s" or "3 min 20 s"."""
+    """Write seconds as "48 s" or "3 min 20 s"."""
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
 
 
 def _pixels(decoded: Any, side: int, clip: Clip) -> Pixels:
-    """RGB, the right way up, the longer side at most `side`."""
+    """Convert to RGB, the right way up, the longer side at most `side`."""
     if decoded.width * decoded.height > clip.limits.pixels:
         raise VideoError(
             f"{clip.name} changes to frames of {decoded.width} x {decoded.height} pixels, more "
@@ -265,7 +265,7 @@ def _pixels(decoded: Any, side: int, clip: Clip) -> Pixels:
 
 
 def _format(head: bytes) -> str | None:
-    """FFmpeg's name of the format that begins so; None for what is no video."""
+    """Find FFmpeg's name of the format that begins so; None for what is no video."""
     if head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
         return None
     for name, at, mark in _MARKS:

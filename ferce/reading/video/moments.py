@@ -14,7 +14,7 @@ MOST = 8  # moments a track
 
 
 def choose(track: Track, most: int = MOST) -> tuple[Moment, ...]:
-    """The strongest moments of a track, by time; none of a face that was never read."""
+    """Choose the strongest moments of a track, by time; none of a face that was never read."""
     peaks = sorted(_peaks(track), key=lambda moment: -moment.strength)
     changes = sorted(_changes(track), key=lambda moment: -moment.strength)
     # Half the places are kept for either kind; what one leaves the other takes.
@@ -25,7 +25,7 @@ def choose(track: Track, most: int = MOST) -> tuple[Moment, ...]:
 
 
 def stretches(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
-    """The runs of samples with the same label, in order; runs that cannot be told are among them.
+    """Split samples into runs of the same label, in order; unclear ones form runs, too.
 
     A face that is out of sight for a second ends its run.
     """
@@ -41,7 +41,7 @@ def _parted(before: Sample, after: Sample) -> bool:
 
 
 def _peaks(track: Track) -> Iterator[Moment]:
-    """The strongest sample of each stretch that lasts; of neutral ones only if there is no other.
+    """Find the strongest sample of each lasting stretch; neutral ones only if there is no other.
 
     The whole of a short clip counts as lasting.
     """
@@ -60,7 +60,7 @@ def _strength(sample: Sample) -> float:
 
 
 def _changes(track: Track) -> Iterator[Moment]:
-    """Local maxima of the distance between the mean just before and just after."""
+    """Find local maxima of the distance between the mean just before and just after."""
     samples = track.read
     turns = [(_turn(samples, i), i) for i in range(len(samples))]
     taken: list[float] = []
@@ -74,7 +74,7 @@ def _changes(track: Track) -> Iterator[Moment]:
 
 
 def _around(samples: Sequence[Sample], i: int) -> tuple[list[Sample], list[Sample]]:
-    """Samples up to `_SIDE` before sample i, and up to `_SIDE` from it on."""
+    """List samples up to `_SIDE` before sample i, and up to `_SIDE` from it on."""
     at = samples[i].seconds
     near = range(max(i - 60, 0), min(i + 60, len(samples)))
     before = [samples[j] for j in near if j < i and at - samples[j].seconds <= _SIDE + 1e-6]

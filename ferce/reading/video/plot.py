@@ -31,23 +31,23 @@ class Curve:
         return float(self.values.max())
 
     def pieces(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Seconds and values of the parts without gaps."""
+        """Split into the parts without gaps, seconds and values."""
         cuts = np.flatnonzero(np.diff(self.seconds) > GAP) + 1
         parts = zip(np.split(self.seconds, cuts), np.split(self.values, cuts), strict=True)
         return list(parts)
 
 
 def labels(track: Track, most: int = 6) -> list[Curve]:
-    """Shares of the compounds, single emotions and neutral that matter, strongest first."""
+    """Collect the shares of the labels that matter, strongest first."""
     rows = np.array([sample.smooth.shares for sample in track.read if sample.smooth is not None])
     names = [f"{name} alone" if name in BASICS else name for name in HYPOTHESES]
     return _strongest(track, names, rows, most, _NAMED)
 
 
 def units(track: Track, most: int = 8) -> list[Curve]:
-    """Intensities of the action units that are active at some time, strongest first."""
-    told = [sample.smooth for sample in track.read if sample.smooth is not None]
-    rows = np.array([np.where(e.confidences >= TRUSTED, e.intensities, 0.0) for e in told])
+    """Collect the intensities of units that are active at some time, strongest first."""
+    expressions = [sample.smooth for sample in track.read if sample.smooth is not None]
+    rows = np.array([np.where(e.confidences >= TRUSTED, e.intensities, 0.0) for e in expressions])
     names = [f"{unit.code} {unit.name}" for unit in UNITS.values()]
     return _strongest(track, names, rows, most, ACTIVE)
 
@@ -106,7 +106,7 @@ def _lines(axis: Any, drawn: list[Curve], title: str) -> None:
 
 
 def _bands(axis: Any, drawn: list[Curve], title: str) -> None:
-    """One band a unit, filled as high as the unit is strong."""
+    """Draw one band a unit, filled as high as the unit is strong."""
     for k, curve in enumerate(drawn):
         low = len(drawn) - 1 - k
         for seconds, values in curve.pieces():

@@ -1,4 +1,4 @@
-"""What is known of a clip: tracks of faces, a sample a frame, key moments. Frozen values."""
+"""The results on a clip: tracks of faces, a sample a frame, key moments. Frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Kind = Literal["peak", "change"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a clip has been read: `seconds` of `duration`, `frames` read, `faces` in the last."""
+    """The progress through a clip: `seconds` of `duration`, `frames` read, `faces` in the last."""
 
     seconds: float
     duration: float
@@ -49,7 +49,7 @@ class Sample:
 
     @property
     def label(self) -> str | None:
-        """What the expression resembles; None where it cannot be told."""
+        """What the expression resembles; None where it is unclear."""
         return self.prediction.label if self.prediction else None
 
 
@@ -81,7 +81,7 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """A time worth looking at.
+    """A key moment of a track.
 
     A "peak" is where a stretch of one label speaks for it most; a "change" where the expression
     turns from one into another fastest. `strength` is the share of the label at a peak, the amount
@@ -101,7 +101,7 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """All that was read of a clip.
+    """The results on a clip.
 
     Attributes:
         name: of the clip.

@@ -7,10 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.protocols import Classifier, Detector
-from ferce.core.types import Box, Face, Pixels
+from ferce.core.types import Box, Face, Pixels, Prediction, Reading
 from ferce.faces.geometry import overlap
-from ferce.reading.pipeline import measured
+from ferce.reading.pipeline import Reader
 from ferce.reading.video.expression import Expression
 
 PATIENCE = 1.0  # seconds that a face may be out of sight and still be the same
@@ -23,14 +22,14 @@ _SIDE = 24  # pixels of the crops that are compared
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """Where a face was and what it looked like, small and grey."""
+    """The place of a face and its picture, small and grey."""
 
     face: Face
-    look: NDArray[np.float32]
+    patch: NDArray[np.float32]
 
     @classmethod
     def of(cls, face: Face) -> "Sighting":
-        """The sighting of a face."""
+        """Make the sighting of a face."""
         import cv2
 
         grey = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY)
@@ -41,7 +40,7 @@ class Sighting:
 
 
 class Tracker:
-    """Numbers the faces of frames given in the order of time, from 1.
+    """The numbers of faces, from 1, through frames given in the order of time.
 
     `patience` is how long, in seconds, a face may be missing and still keep its number.
     """
@@ -52,12 +51,12 @@ class Tracker:
         self._count = 0
 
     def near(self, seconds: float) -> tuple[Box, ...]:
-        """Boxes of the faces that are expected at this time."""
+        """List the boxes of the faces expected at this time."""
         self._forget(seconds)
         return tuple(sighting.face.box for _, sighting in self._last.values())
 
     def number(self, faces: Sequence[Face], seconds: float) -> list[int]:
-        """The number of each face: that of the face it continues, or a new one."""
+        """Number each face: as the face it continues, or anew."""
         self._forget(seconds)
         seen = [Sighting.of(face) for face in faces]
         numbers = self._continued(seen)
@@ -73,7 +72,7 @@ class Tracker:
         self._last = kept
 
     def _continued(self, seen: Sequence[Sighting]) -> dict[int, int]:
-        """Index of a sighting -> number: the pairs that are most alike in sum (Kuhn 1955)."""
+        """Match sightings to numbers by the pairs most alike in sum (Kuhn 1955)."""
         from scipy.optimize import linear_sum_assignment
 
         known = list(self._last)
@@ -85,18 +84,18 @@ class Tracker:
 
 
 def likeness(a: Sighting, b: Sighting) -> float:
-    """How well two sightings fit, 0 (not at all) to 2.
+    """Score how well two sightings fit, 0 (not at all) to 2.
 
     The overlap of the boxes (intersection over union) and the nearness of the meshes (1 less their
     mean distance in face sizes). Faces that look different, as after a cut, are never one.
     """
-    if a.look.any() and b.look.any() and float((a.look * b.look).mean()) < _ALIKE:
+    if a.patch.any() and b.patch.any() and float((a.patch * b.patch).mean()) < _ALIKE:
         return 0.0
     return overlap(a.face.box, b.face.box) + max(1.0 - _distance(a.face, b.face), 0.0)
 
 
 def _distance(a: Face, b: Face) -> float:
-    """Mean distance of the landmarks, or of the box corners, over the larger box's side."""
+    """Average the distance of landmarks, or of box corners, over the larger box's side."""
     sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (a.box, b.box)]
     points = [
         np.reshape(face.box, (2, 2)) if face.landmarks is None else face.landmarks[:, :2]
@@ -114,63 +113,69 @@ _SEARCH = 1.0
 
 
 @runtime_checkable
-class Quick(Protocol):
-    """A detector that looks faster where it knows what the frame before showed."""
+class FrameDetector(Protocol):
+    """A detector that is faster where it knows what the frame before showed."""
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
-        """As `detect`, by one look and one around each box of `near`; `small` looks closer."""
+        """Find faces by one pass and one around each box of `near`; `small` adds one in tiles."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A face in a frame: its number, and what it shows; None where it must not be read."""
+    """A face in a frame: its number, its reading, and the numbers of that; None without one."""
 
     number: int
-    face: Face
+    reading: Reading
     expression: Expression | None
+
+    @property
+    def face(self) -> Face:
+        """The face, as the classifier measured it."""
+        return self.reading.face
 
 
 class Follower:
-    """Finds, numbers and reads the faces of frames; holds what one stream needs to remember.
+    """The faces of one stream: finds, numbers and reads them, frame by frame.
 
     `mass` and `calibrated` are those of the classifier's scores (see `types.Scores`).
     """
 
-    def __init__(
-        self, detector: Detector, classifier: Classifier, patience: float = PATIENCE
-    ) -> None:
-        self._detector, self._classifier = detector, classifier
+    def __init__(self, reader: Reader, patience: float = PATIENCE) -> None:
+        """Follow by a reader, which detects and predicts; `patience` is that of `Tracker`."""
+        self._reader = reader
         self._tracker = Tracker(patience)
         self._searched = float("-inf")
         self.mass, self.calibrated = 0.9, False
 
     def step(self, pixels: Pixels, seconds: float) -> list[Seen]:
-        """The faces of the next frame, largest first; times must not go back."""
-        faces = self._look(pixels, seconds)
+        """Read the faces of the next frame, largest first; times must not go back."""
+        faces = self._detect(pixels, seconds)
         numbers = self._tracker.number(faces, seconds)
-        readable = [face for face in faces if not face.problem]
-        known = dict(zip(map(id, readable), self._read(readable), strict=True))
         return [
-            Seen(number, *known.get(id(face), (face, None)))
-            for number, face in zip(numbers, faces, strict=True)
+            Seen(number, reading, self._expression(reading))
+            for number, reading in zip(numbers, self._reader.predict(faces), strict=True)
         ]
 
-    def _look(self, pixels: Pixels, seconds: float) -> list[Face]:
-        """A quick look while faces are followed; a thorough one now and then."""
+    def decide(self, expression: Expression) -> Prediction:
+        """Decide on an expression of these faces, such as a mean over time."""
+        return expression.decide(self.mass, self.calibrated, self._reader.classifier.name)
+
+    def _detect(self, pixels: Pixels, seconds: float) -> list[Face]:
+        """Search quickly while faces are followed, and thoroughly now and then."""
         near = self._tracker.near(seconds)
         due = seconds - self._searched >= _SEARCH
         if due:
             self._searched = seconds
-        if not isinstance(self._detector, Quick):
-            return self._detector.detect(pixels)
-        found = self._detector.glance(pixels, near, small=due)
-        return self._detector.detect(pixels) if due and not found and not near else found
+        detector = self._reader.detector
+        if not isinstance(detector, FrameDetector):
+            return self._reader.detect(pixels)
+        faces = detector.glance(pixels, near, small=due)
+        return self._reader.detect(pixels) if due and not faces and not near else faces
 
-    def _read(self, faces: Sequence[Face]) -> list[tuple[Face, Expression]]:
-        if not faces:
-            return []
-        scores = self._classifier.scores(faces)
+    def _expression(self, reading: Reading) -> Expression | None:
+        scores = reading.scores
+        if scores is None:
+            return None
         self.mass, self.calibrated = scores.mass, scores.calibrated
-        seen = [measured(face, scores, i) for i, face in enumerate(faces)]
-        return [(face, Expression.of(scores, i, face.units)) for i, face in enumerate(seen)]
+        return Expression.of(scores, 0, reading.face.units)

@@ -5,24 +5,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferce import explanation
-from ferce.core.types import Explanation, Face, Pixels, Reading
+from ferce.core.types import Pixels, Reading
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video import moments
-from ferce.reading.video.expression import Expression
+from ferce.reading.video.expression import TAU, Expression, smooth
 from ferce.reading.video.frames import SIDE, Clip, Frame, Limits, open_clip
-from ferce.reading.video.smoothing import TAU, smooth
 from ferce.reading.video.timeline import Moment, Progress, Sample, Timeline, Track
 from ferce.reading.video.tracking import PATIENCE, Follower, Seen
 
 # Shorter tracks are taken for mistakes of the detector, unless there is nothing else.
 _BRIEF = 0.3  # seconds
+_SAME_PLACE = 0.3  # intersection over union from which two boxes are of one face
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a clip is read.
+    """Options of reading a clip.
 
     Attributes:
         rate: at most so many frames a second; None for every frame.
@@ -55,7 +54,7 @@ Tell = Callable[[Progress], bool | None]
 def read(
     source: str | Path, reader: Reader, options: Options | None = None, tell: Tell | None = None
 ) -> Timeline:
-    """The timeline of a clip.
+    """Read a clip into a timeline.
 
     Args:
         source: path of the video.
@@ -90,21 +89,21 @@ def stream(
     stop: Callable[[], bool] = lambda: False,
     name: str | None = None,
 ) -> Iterator[Progress | Timeline]:
-    """`Progress` after each frame, then the timeline, and again with each moment explained.
+    """Read a clip: `Progress` after each frame, the timeline, and again with each moment.
 
     `stop` is asked before each frame and each explanation; once true, what was read until then is
     the result. Raises as `read` does.
     """
     options, started = options or Options(), time.perf_counter()
     with open_clip(source, options.limits, name) as clip:
-        tape = _Tape(Follower(reader.detector, reader.classifier, options.patience))
+        samples = _Samples(Follower(reader, options.patience))
         complete = True
         for frame in clip.frames(options.rate, options.side):
-            yield tape.add(frame, clip)
+            yield samples.add(frame, clip)
             if stop():
                 complete = False
                 break
-        timeline = replace(tape.timeline(clip, reader, options), complete=complete)
+        timeline = replace(samples.timeline(clip, reader, options), complete=complete)
     spent = time.perf_counter() - started
     timeline = replace(timeline, spent=spent)
     yield timeline
@@ -112,8 +111,8 @@ def stream(
         yield from _explained(timeline, source, reader, options, stop)
 
 
-class _Tape:
-    """What the frames have shown so far."""
+class _Samples:
+    """The samples of the frames so far."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
@@ -133,7 +132,7 @@ class _Tape:
         return Progress(frame.seconds, duration, self._frames, len(seen))
 
     def _picture(self, one: Seen) -> None:
-        """The largest sharp sighting stands for the track."""
+        """Keep the largest sharp sighting as the picture of the track."""
         quality = one.face.quality
         worth = (quality.size * min(quality.sharpness, 0.05) if quality else 1.0) + 1e-9
         if one.face.problem:
@@ -143,12 +142,12 @@ class _Tape:
 
     def timeline(self, clip: Clip, reader: Reader, options: Options) -> Timeline:
         tracks = [
-            Track(number, self._smoothed(samples, reader, options), self._pictures[number][1])
+            Track(number, self._smoothed(samples, options.tau), self._pictures[number][1])
             for number, samples in self._samples.items()
         ]
         kept = [track for track in tracks if track.span[1] - track.span[0] >= _BRIEF] or tracks
         kept.sort(key=lambda track: (-len(track.samples), track.number))
-        found = [moment for track in kept for moment in moments.choose(track, options.most)]
+        chosen = [moment for track in kept for moment in moments.choose(track, options.most)]
         return Timeline(
             name=clip.name,
             size=clip.size,
@@ -158,21 +157,18 @@ class _Tape:
             faceless=self._faceless,
             unreadable=clip.unreadable,
             tracks=tuple(kept),
-            moments=tuple(sorted(found, key=lambda moment: (moment.seconds, moment.track))),
+            moments=tuple(sorted(chosen, key=lambda moment: (moment.seconds, moment.track))),
             models=reader.models,
         )
 
-    def _smoothed(
-        self, samples: list[Sample], reader: Reader, options: Options
-    ) -> tuple[Sample, ...]:
-        told = [sample for sample in samples if sample.raw is not None]
-        rows = [sample.raw.row for sample in told if sample.raw is not None]
-        means = smooth([sample.seconds for sample in told], rows, options.tau)
-        mass, calibrated = self._follower.mass, self._follower.calibrated
+    def _smoothed(self, samples: list[Sample], tau: float) -> tuple[Sample, ...]:
+        readable = [sample for sample in samples if sample.raw is not None]
+        rows = [sample.raw.row for sample in readable if sample.raw is not None]
+        means = smooth([sample.seconds for sample in readable], rows, tau)
         smoothed = {}
-        for sample, row in zip(told, means, strict=True):
+        for sample, row in zip(readable, means, strict=True):
             expression = Expression.from_row(row)
-            decided = expression.decide(mass, calibrated, reader.classifier.name)
+            decided = self._follower.decide(expression)
             smoothed[sample.frame] = replace(sample, smooth=expression, prediction=decided)
         return tuple(smoothed.get(sample.frame, sample) for sample in samples)
 
@@ -189,7 +185,7 @@ def _explained(
     options: Options,
     stop: Callable[[], bool],
 ) -> Iterator[Timeline]:
-    """The timeline again with each moment's face, found once more in its frame, and explained."""
+    """Explain each moment's face, found once more in its frame; the timeline comes each time."""
     wanted: dict[int, list[Moment]] = {}
     for moment in timeline.moments:
         wanted.setdefault(moment.frame, []).append(moment)
@@ -209,30 +205,20 @@ def _explained(
 
 
 def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -> Reading | None:
-    """The face of a moment with the track's prediction there, and its explanation, checked."""
+    """Explain the face of a moment by the track's prediction there, claims checked."""
     track = next(track for track in timeline.tracks if track.number == moment.track)
     sample = next(sample for sample in track.samples if sample.frame == moment.frame)
-    face = _found_again(sample, frame, reader)
-    if face is None or sample.prediction is None:
+    reading = _read_again(sample, frame, reader)
+    if reading is None or sample.prediction is None:
         return None
-    return explain(Reading(face, sample.prediction), reader)
+    *_, explained = reader.explain(replace(reading, prediction=sample.prediction), measure=False)
+    return explained
 
 
-def explain(reading: Reading, reader: Reader) -> Reading:
-    """The reading with an explanation of its prediction, each claim checked against the face."""
-    face, prediction = reading.face, reading.prediction
-    assert prediction is not None, "an explanation explains a prediction"
-    text = "".join(reader.voice.explain(face, prediction))
-    cues = explanation.check(explanation.parse(text), face, prediction, None, reader.classifier)
-    told = Explanation(text, reader.voice.name, cues)
-    revised, dropped = explanation.revise(told, cues)
-    return replace(reading, explanation=told, revised=revised if dropped else None)
-
-
-def _found_again(sample: Sample, frame: Frame, reader: Reader) -> Face | None:
+def _read_again(sample: Sample, frame: Frame, reader: Reader) -> Reading | None:
+    """Read the face that lies where the sample's did; None where there is none."""
     x0, y0, x1, y1 = (edge / frame.scale for edge in sample.box)
-    faces = Follower(reader.detector, reader.classifier).step(frame.pixels, frame.seconds)
-    readable = [one.face for one in faces if one.expression is not None]
-    near = [(overlap(face.box, (x0, y0, x1, y1)), face) for face in readable]
+    seen = [one for one in Follower(reader).step(frame.pixels, frame.seconds) if one.expression]
+    near = [(overlap(one.face.box, (x0, y0, x1, y1)), one.reading) for one in seen]
     best = max(near, key=lambda pair: pair[0], default=(0.0, None))
-    return best[1] if best[0] > 0.3 else None
+    return best[1] if best[0] > _SAME_PLACE else None

@@ -9,7 +9,7 @@ from ferce.reading.video.timeline import Moment, Timeline, Track
 
 
 def lines(timeline: Timeline) -> Iterator[str]:
-    """What was read, one face after another with its key moments, and the notice."""
+    """Describe a clip, one face after another with its key moments, and the notice."""
     yield f"{timeline.name} ({facts(timeline)})"
     if not timeline.tracks:
         yield "  No face was found in any frame."
@@ -24,19 +24,19 @@ def lines(timeline: Timeline) -> Iterator[str]:
 
 
 def facts(timeline: Timeline) -> str:
-    """Length, frames, what is missing, and how fast it was read."""
-    told = [spoken(timeline.duration), f"{timeline.frames} frames read"]
+    """Describe length, frames, what is missing, and how fast it was read."""
+    parts = [spoken(timeline.duration), f"{timeline.frames} frames read"]
     if timeline.faceless:
-        told.append(f"{timeline.faceless} without a face")
+        parts.append(f"{timeline.faceless} without a face")
     if timeline.unreadable:
-        told.append(f"{timeline.unreadable} unreadable")
+        parts.append(f"{timeline.unreadable} unreadable")
     if not timeline.complete:
-        told.append("stopped early")
-    return ", ".join([*told, f"{timeline.pace:.0f} a second"])
+        parts.append("stopped early")
+    return ", ".join([*parts, f"{timeline.pace:.0f} a second"])
 
 
 def summary(track: Track) -> str:
-    """How much of the time each label held: "happy 80 %, unclear 20 %"."""
+    """Describe how much of the time each label held: "happy 80 %, unclear 20 %"."""
     if not track.read:
         problems = Counter(sample.problem for sample in track.samples if sample.problem)
         return f"never read. {problems.most_common(1)[0][0]}" if problems else "never read."
@@ -46,7 +46,7 @@ def summary(track: Track) -> str:
 
 
 def clock(seconds: float) -> str:
-    """As 0:07.3, minutes and seconds; whole tenths, never rounded up to the next minute."""
+    """Write minutes and seconds as 0:07.3; whole tenths, never rounded up."""
     tenths = int(seconds * 10 + 1e-6)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
@@ -54,5 +54,5 @@ def clock(seconds: float) -> str:
 def _moment(moment: Moment) -> Iterator[str]:
     yield f"    {clock(moment.seconds)} {moment.words}"
     if moment.reading and moment.reading.explanation:
-        told = moment.reading.revised or moment.reading.explanation
-        yield f"      {told.text}"
+        shown = moment.reading.revised or moment.reading.explanation
+        yield f"      {shown.text}"

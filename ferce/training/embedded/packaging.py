@@ -82,7 +82,9 @@ def package(sources: Sources, output: Path, report: progress.Report = progress.s
     network = timm_net.load(Spec("timm", str(sources.network)), "cpu")
     head = embedded.unit_head(sources.network, network)
     blank = Fusion((), np.zeros(0), np.ones(0), {})
-    model = embedded.Embedded("embedded", network, (head, Prior(sources.prior), blank))
+    model = embedded.Embedded(
+        "embedded", network, embedded.Readers(head, Prior(sources.prior), blank)
+    )
     names = embedded.evidence_names(network.columns.names)
     data = _gather(sources, model, report)
     heads, told = _heads(data, report)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferce.models import hub
-from ferce.models.vlm import blip2_mini
+from ferce.models.vlm import packaged
 from ferce.models.vlm.loading import ADAPTER_CONFIG
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
@@ -47,11 +47,11 @@ def origin(plan: LanguagePlan) -> Origin:
         CheckpointError: it cannot be had.
         TrainingError: `base_id` is no Hub id.
     """
-    packaged = plan.base == blip2_mini.KIND
-    folder = blip2_mini.PACKAGED if packaged else hub.resolve(plan.base, plan.revision or None)
+    ours = plan.base == packaged.BLIP2
+    folder = packaged.BLIP2_BASE if ours else hub.resolve(plan.base, plan.revision or None)
     if plan.base_id and Path(plan.base_id).exists():
         raise TrainingError(f"base_id must be a Hub id, owner/name; got the path {plan.base_id}.")
-    own = blip2_mini.NAME if packaged else hub.repository_of(folder) or str(folder)
+    own = packaged.BLIP2_NAME if ours else hub.repository_of(folder) or str(folder)
     name = plan.base_id or own
     commit = folder.name if hub.repository_of(folder) else plan.revision or None
     return Origin(folder, name, commit, hub.fingerprint(folder))

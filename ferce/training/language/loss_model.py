@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ferce.models.vlm import scoring
-from ferce.models.vlm.base import Inputs, pad_left
+from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training.language.rows import IGNORED, Tokeniser
 
@@ -160,7 +160,7 @@ class FeatureBlip2(Blip2):
     def asked(self, prompts: Sequence[str], source: dict[str, Tensor]) -> Inputs:
         """Build inputs of N prompts, not yet in the family's format, about N pictures."""
         rows = [list(self.tokeniser.prompt(text)) for text in prompts]
-        ids, mask = pad_left(rows, self.processor.tokenizer.pad_token_id, self.device)
+        ids, mask = scoring.pad(rows, self.device, self.processor.tokenizer.pad_token_id, "left")
         return {"input_ids": ids, "attention_mask": mask, **source}
 
     def score(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ferce.models.prompts import TEMPLATES
-from ferce.models.vlm.blip2_mini import KIND as MINI
 from ferce.models.vlm.loading import LOADS
+from ferce.models.vlm.packaged import BLIP2 as MINI
 from ferce.training.progress import TrainingError
 from ferce.training.settings import AUGMENT, DEVICES, Settings
 from ferce.training.settings import setting as _

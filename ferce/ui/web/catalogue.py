@@ -36,7 +36,7 @@ class Catalogue(Models):
         self._lock = threading.Lock()
 
     def of(self, name: str) -> Models:
-        """The models behind a name, beginning to load if they were not asked for before.
+        """Find the models behind a name; they begin to load if they were not asked for before.
 
         Raises:
             ValueError: The name is not offered, and is none that a visitor may choose.
@@ -56,27 +56,24 @@ class Catalogue(Models):
             return kept[name]
 
     def known(self) -> Mapping[str, Models]:
-        """Name -> models of those that were asked for until now; the default comes first."""
+        """List those that were asked for until now, name -> models; the default comes first."""
         with self._lock:
             return self._offered | self._free
 
     def _beside(self, device: str) -> LoadNamed:
-        """A classifier of that spec, its own voice where it has one, and the default's detector."""
+        """Load a classifier by its spec, with its own voice where it has one."""
 
         def named(name: str) -> Load:
             def load(say: Say) -> "Reader":
                 from ferce import models
                 from ferce.reading.pipeline import Reader
 
-                while not self.wait(60):
-                    pass
-                if self.reader is None:
-                    raise ValueError(self.failure)
+                default = self.ready()
                 say(name)
                 model = models.load_classifier(name, device=device)
                 speaks = KINDS[spec.parse(name).kind].voice
-                voice = model if speaks else self.reader.voice
-                return Reader(model, voice, self.reader.detector)  # type: ignore[arg-type]
+                voice = model if speaks else default.voice
+                return Reader(model, voice, default.detector)  # type: ignore[arg-type]
 
             return load
 
@@ -84,7 +81,7 @@ class Catalogue(Models):
 
 
 def _offered(name: str) -> str:
-    """A spec of the operator's list; raises ValueError when it names no classifier."""
+    """Check a spec of the operator's list; raises ValueError when it names no classifier."""
     kind = spec.parse(name).kind
     if kind not in KINDS or not KINDS[kind].classifier:
         able = ", ".join(key for key, row in KINDS.items() if row.classifier)
@@ -96,14 +93,14 @@ def _check_free(name: str, allowed: bool, names: tuple[str, ...]) -> None:
     """Refuse what a visitor must not load: folders and addresses of the server's own network."""
     if not allowed:
         raise ValueError(f"{name!r} is not offered here; choose one of: {', '.join(names)}.")
-    told = spec.parse(name)
-    if told.kind not in KINDS or not KINDS[told.kind].classifier or told.kind == "remote":
+    asked = spec.parse(name)
+    if asked.kind not in KINDS or not KINDS[asked.kind].classifier or asked.kind == "remote":
         able = (key for key, row in KINDS.items() if row.classifier and key != "remote")
         raise ValueError(f"{_ONLY_HUB}, of the kinds {', '.join(able)}; got {name!r}.")
-    for where in (told.where, told.adapter):
+    for where in (asked.where, asked.adapter):
         if where is not None and not _on_hub(where):
             raise ValueError(f"{_ONLY_HUB}; got {name!r}.")
-    if odd := sorted(set(told.options) - _OPTIONS):
+    if odd := sorted(set(asked.options) - _OPTIONS):
         raise ValueError(f"The option {odd[0]} is the operator's to give; leave it out.")
 
 

@@ -2,27 +2,27 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ferce.core.types import ReadingError
 from ferce.ui.web.settings import Settings
 
 if TYPE_CHECKING:
     from ferce.core.protocols import Classifier, Voice
     from ferce.reading.pipeline import Reader
 
-Say = Callable[[str], None]  # told in a few words what is loaded next
+Say = Callable[[str], None]  # takes a few words on what is loaded next
 Load = Callable[[Say], "Reader"]
 
-QUEUE = "reading"  # whatever uses the models waits in one line: pages and API alike
-
+_POLL = 0.3  # seconds from one report of progress to the next
 _log = logging.getLogger(__name__)
 
 
 class Models:
     """A `Reader` that becomes ready in its own thread.
 
-    `load` is called once; it may report what it loads. `wait` is safe from any thread.
+    `load` is called once; it may report what it loads. Safe to share between threads.
     """
 
     def __init__(self, load: Load) -> None:
@@ -36,9 +36,25 @@ class Models:
         """Begin loading; returns at once."""
         threading.Thread(target=self._run, name="ferce-models", daemon=True).start()
 
-    def wait(self, seconds: float) -> bool:
-        """True once loading has ended, well or not, within `seconds`."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until loading has ended, well or not; False where `seconds` were too few."""
         return self._ended.wait(seconds)
+
+    def progress(self) -> Iterator[str]:
+        """Say in words what is being loaded, several times a second until loading has ended."""
+        while not self.wait(_POLL):
+            yield self._doing
+
+    def ready(self) -> "Reader":
+        """Wait for the reader.
+
+        Raises:
+            ReadingError: loading has failed; the message says why.
+        """
+        self.wait()
+        if self._reader is None:
+            raise ReadingError(self._failure)
+        return self._reader
 
     @property
     def reader(self) -> "Reader | None":
@@ -67,19 +83,8 @@ class Models:
         self._doing = doing
 
 
-def ready(models: Models) -> "Reader":
-    """The reader, once it is there; raises gr.Error when there will be none."""
-    import gradio as gr
-
-    while not models.wait(60):
-        pass
-    if models.reader is None:
-        raise gr.Error(models.failure or "There are no models.", print_exception=False)
-    return models.reader
-
-
 def from_settings(settings: Settings) -> Load:
-    """How the models named in the settings are loaded."""
+    """Make the function that loads the models named in the settings."""
 
     def load(say: Say) -> "Reader":
         say("the program")
@@ -100,7 +105,7 @@ def from_settings(settings: Settings) -> Load:
 
 
 def _voice(settings: Settings, classifier: "Classifier | None") -> "Voice":
-    """The voice of the settings; the same model is not loaded twice."""
+    """Load the voice of the settings; the same model is not loaded twice."""
     from ferce.core.protocols import Voice
     from ferce.models import load_voice
 

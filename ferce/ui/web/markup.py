@@ -4,11 +4,17 @@ import base64
 import html
 import io
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, components
+from ferce.core.types import Face
+
+Update = dict[str, Any]  # part of a tab -> its new HTML; parts that are not named stay as they are
 
 # Each basic emotion has one colour in the style sheet (`--happy` and so on), told apart without
 # red-green vision; the name always stands beside it.
@@ -16,24 +22,24 @@ _SIDE = 96  # pixels, twice the size at which a thumbnail is shown
 
 
 def text(value: object) -> str:
-    """Escaped for HTML and for the template language of `gr.HTML`, which knows {{ }} and ${ }."""
+    """Escape for HTML and for the template language of `gr.HTML`, which knows {{ }} and ${ }."""
     return (
         html.escape(str(value)).replace("{", "&#123;").replace("$", "&#36;").replace("`", "&#96;")
     )
 
 
 def prose(value: str) -> str:
-    """Escaped, with *starred words* in bold."""
+    """Escape, with *starred words* in bold."""
     return re.sub(r"\*([^*\n]+)\*", r"<em>\1</em>", text(value))
 
 
 def percent(value: float) -> str:
-    """As 46 %; as <1 % what is there but rounds to nothing."""
+    """Write a share as 46 %, and as <1 % what is there but rounds to nothing."""
     return "&lt;1 %" if 0 < value < 0.005 else f"{value:.0%}".replace("%", "&thinsp;%")
 
 
 def bar(label: str, value: float, classes: str = "") -> str:
-    """One row of a bar list: name, bar and number; `label` is HTML."""
+    """Draw one row of a bar list: name, bar and number; `label` is HTML."""
     width = 100 * min(max(value, 0.0), 1.0)
     return (
         f'<li class="bar {classes}"><span class="bar-name">{label}</span>'
@@ -43,14 +49,20 @@ def bar(label: str, value: float, classes: str = "") -> str:
     )
 
 
+def bars(rows: Iterable[str], classes: str = "", label: str = "") -> str:
+    """Join rows of `bar` to a list; `label` names it to screen readers."""
+    aloud = f' aria-label="{label}"' if label else ""
+    return f'<ul class="{f"bars {classes}".strip()}"{aloud}>{"".join(rows)}</ul>'
+
+
 def dots(label: str) -> str:
-    """The components of a label as coloured dots; decoration, since the name says the same."""
+    """Draw the components of a label as coloured dots, beside its name, which says the same."""
     marks = (f'<i class="dot {basic}"></i>' for basic in components(label) if basic in BASICS)
     return f'<span class="dots" aria-hidden="true">{"".join(marks)}</span>'
 
 
 def picture(pixels: NDArray[np.uint8], kind: str = "webp") -> str:
-    """A data URI of (H, W, 3) RGB or (H, W, 4) RGBA pixels, so that no file is ever written."""
+    """Encode (H, W, 3) RGB or (H, W, 4) RGBA pixels as a data URI, so that no file is written."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -60,7 +72,7 @@ def picture(pixels: NDArray[np.uint8], kind: str = "webp") -> str:
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """A square data URI of the middle of a picture, 96 pixels wide."""
+    """Encode the middle of a picture as a square data URI, 96 pixels wide."""
     from PIL import Image, ImageOps
 
     small = ImageOps.fit(Image.fromarray(pixels), (_SIDE, _SIDE))
@@ -68,7 +80,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 
 def panel(title: str, body: str, state: str = "") -> str:
-    """A titled card; `state` is a class such as "waiting"."""
+    """Draw a titled card; `state` is a class such as "waiting"."""
     return (
         f'<section class="card {state}">{heading(title)}<div class="panel-body">{body}</div>'
         "</section>"
@@ -76,12 +88,12 @@ def panel(title: str, body: str, state: str = "") -> str:
 
 
 def heading(title: str) -> str:
-    """The title of a panel, for panels that are put together from several components."""
+    """Draw the title of a panel, for panels that are put together from several components."""
     return f"<header><h2>{title}</h2></header>"
 
 
 def ghost(lines: int, figure: bool = False) -> str:
-    """Grey lines in the place of what will come."""
+    """Draw grey lines in the place of what will come."""
     widths = (92, 78, 85, 64, 72, 55)
     rows = "".join(f'<i style="width:{widths[i % len(widths)]}%"></i>' for i in range(lines))
     square = '<i class="ghost-figure"></i>' if figure else ""
@@ -89,16 +101,72 @@ def ghost(lines: int, figure: bool = False) -> str:
 
 
 def empty(words: str) -> str:
-    """What a panel says before it has anything to show."""
+    """Say what a panel is for, before it has anything to show."""
     return f'<div class="empty"><p>{words}</p></div>'
 
 
 def waiting(body: str) -> str:
-    """Ghosts that breathe, in a panel put together from several components."""
+    """Let ghosts breathe, in a panel put together from several components."""
     return f'<div class="waiting">{body}</div>'
 
 
 def option(value: str, words: str, selected: bool = False) -> str:
-    """One entry of a native list of choices."""
+    """Draw one entry of a native list of choices."""
     chosen = " selected" if selected else ""
     return f'<option value="{text(value)}"{chosen}>{text(words)}</option>'
+
+
+def status(words: str, kind: str = "") -> str:
+    """Draw the status line; `kind` is "", "busy" or "sorry", `words` are HTML."""
+    return f'<p class="status {kind}">{words}</p>'
+
+
+def trouble(words: str) -> str:
+    """Draw a sentence on what went wrong, read aloud when it appears; plain text."""
+    return f'<p class="trouble" role="status">{text(words)}</p>'
+
+
+def download(name: str, words: str, media: str, content: bytes) -> str:
+    """Draw a link that holds the file it saves as `name`, so that nothing is stored."""
+    data = base64.b64encode(content).decode()
+    return (
+        f'<a class="download" download="{text(name)}" href="data:{media};base64,{data}">{words}</a>'
+    )
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture to choose: `source` is a data URI, `words` say what it shows."""
+
+    source: str
+    words: str
+
+
+def thumbnails(title: str, pictures: Sequence[Thumbnail], picked: int | None = None) -> str:
+    """Draw a row of pictures to choose from; nothing for no pictures."""
+    if not pictures:
+        return ""
+    buttons = "".join(_button(i, picture, picked) for i, picture in enumerate(pictures))
+    return f'<h3>{title}</h3><div class="row" role="group" aria-label="{title}">{buttons}</div>'
+
+
+def _button(index: int, picture: Thumbnail, picked: int | None) -> str:
+    pressed = "" if picked is None else f' aria-pressed="{str(index == picked).lower()}"'
+    words = text(picture.words)
+    return (
+        f'<button type="button" data-index="{index}"{pressed} title="{words}">'
+        f'<img src="{picture.source}" alt="{words}" width="56" height="56"></button>'
+    )
+
+
+def faces(faces: Sequence[Face], picked: int) -> str:
+    """Draw the faces of a photo to choose from; nothing where there is no choice."""
+    if len(faces) < 2:
+        return ""
+    pictures = [_face(i, face, len(faces)) for i, face in enumerate(faces)]
+    return thumbnails("Faces in this photo", pictures, picked)
+
+
+def _face(index: int, face: Face, count: int) -> Thumbnail:
+    words = f"Face {index + 1} of {count}" + (f": {face.problem}" if face.problem else "")
+    return Thumbnail(thumbnail(face.crop), words)

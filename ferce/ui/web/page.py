@@ -1,62 +1,130 @@
-"""The page: `build` lays it out, `look` is what `launch` needs to draw it. Imports gradio."""
+"""The page: `build` lays out header, tabs, the line on the models, and a page of notes."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 
 import gradio as gr
 
-from ferce.ui.web import api, frame
+from ferce.core import notice
+from ferce.ui.web import api, markup
 from ferce.ui.web.catalogue import Catalogue, LoadNamed
-from ferce.ui.web.loading import Load
+from ferce.ui.web.loading import Load, Models
+from ferce.ui.web.runner import AT_ONCE, Page
 from ferce.ui.web.session import Sessions
 from ferce.ui.web.settings import Settings
-from ferce.ui.web.tabs import batch, compare, live, read, shelf, video
+from ferce.ui.web.tabs import batch, compare, live, models, read, video
 
-# One file a tab; each has NAME and tab(settings, models, sessions).
-TABS = (read, compare, video, live, batch, shelf)
+# One file a tab; each has NAME and tab(page).
+TABS = (read, compare, video, live, batch, models)
+_NOTES = "notes"
 
 
 def build(
     settings: Settings, load: Load | None = None, others: LoadNamed | None = None
 ) -> gr.Blocks:
-    """The whole page; the models begin to load in the background.
+    """Lay out the whole page; the models begin to load in the background.
 
     Args:
-        settings: What the operator decides.
-        load: How the reader is made; None for the models named in the settings.
-        others: How a reader with another classifier is made, by its spec; None likewise.
+        settings: what the operator decides.
+        load: how the reader is made; None for the models named in the settings.
+        others: how a reader with another classifier is made, by its spec; None likewise.
 
     Returns:
         Blocks that are ready to launch, with `look()` as keyword arguments.
     """
-    models, sessions = Catalogue(settings, load, others), Sessions()
+    catalogue = Catalogue(settings, load, others)
     # How often uploads are looked at, and from what age they are deleted, in seconds.
     delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
-    with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as page:
-        gr.HTML(frame.header())
-        used = _tabs(settings, models, sessions)
-        api.endpoints(models, settings)
-        frame.footer(page, models, used, sessions)
-        page.unload(_closer(sessions))
-    frame.notes(page, settings)
-    page.queue(api_open=False)
-    models.start()
-    return page
+    with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as blocks:
+        page = Page(settings, catalogue, Sessions(catalogue), gr.State(""))
+        gr.HTML(_header())
+        with gr.Tabs():
+            for module in TABS:
+                with gr.Tab(module.NAME):
+                    module.tab(page)
+        api.endpoints(page)
+        _footer(blocks, page)
+        _forget_closed(blocks, page)
+    _notes(blocks, settings)
+    blocks.queue(api_open=False)
+    catalogue.start()
+    return blocks
 
 
-def _tabs(settings: Settings, models: Catalogue, sessions: Sessions) -> gr.State:
-    """Lay them out; gives the state that changes when the page turns to another model."""
-    told = {}
-    with gr.Tabs():
-        for module in TABS:
-            with gr.Tab(module.NAME):
-                told[module.NAME] = module.tab(settings, models, sessions)
-    used: gr.State = told[shelf.NAME]
-    told[read.NAME](used)
-    return used
+def _header() -> str:
+    """Draw name, purpose and the notice on responsible use."""
+    return (
+        '<header class="top"><h1>ferce</h1><p>Reads compound facial expressions, shows where it '
+        "looked, and checks every claim of its explanation.</p></header>"
+        f'<aside class="notice" aria-label="Responsible use"><p>{markup.text(notice.SHORT)} '
+        f'<a href="{_NOTES}">What it may be used for</a></p></aside>'
+    )
 
 
-def _closer(sessions: Sessions) -> Callable[[gr.Request], None]:
+def _footer(blocks: gr.Blocks, page: Page) -> None:
+    """Add a line on the models, kept up to date while they load and when the page turns to others.
+
+    Every page that opens while the models load waits here, so there is no limit.
+    """
+    line = gr.HTML(_models(page.models), elem_classes="models")
+
+    def follow() -> Iterator[str]:
+        for _ in page.models.progress():
+            yield _models(page.models)
+        yield _models(page.models)
+
+    def turn(request: gr.Request) -> str:
+        return _models(page.session(request).models)
+
+    page.model.change(turn, None, line, **AT_ONCE)
+    blocks.load(follow, None, line, **AT_ONCE)
+
+
+def _models(models: Models) -> str:
+    if models.failure:
+        return f'<p role="status">{markup.text(models.failure)}</p>'
+    if models.reader is None:
+        return f'<p role="status">Loading {markup.text(models.doing)} …</p>'
+    named = "".join(
+        f"<span>{markup.text(role)}: <code>{markup.text(name)}</code></span>"
+        for role, name in models.reader.models.items()
+    )
+    return f'<p role="status">{named}</p>{_away(models.reader.sends_photos_to)}'
+
+
+def _away(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    listed = ", ".join(f"<code>{markup.text(name)}</code>" for name in names)
+    return (
+        f'<p role="status"><strong>Faces leave this machine:</strong> they are sent to {listed}.'
+        "</p>"
+    )
+
+
+def _forget_closed(blocks: gr.Blocks, page: Page) -> None:
     def close(request: gr.Request) -> None:
-        sessions.close(request.session_hash)
+        page.sessions.close(request.session_hash)
 
-    return close
+    blocks.unload(close)
+
+
+def _notes(blocks: gr.Blocks, settings: Settings) -> None:
+    """Add a second page with the full notice and the README."""
+    points = "\n".join(f"- {point}" for point in notice.POINTS)
+    with blocks.route("Notes", _NOTES, show_in_navbar=False):
+        gr.HTML(
+            '<header class="top"><h1>ferce</h1><p><a href="./">Back to the photo</a></p></header>'
+        )
+        gr.Markdown(
+            f"## What it may be used for\n\n{points}\n\n{_readme(settings)}", elem_classes="notes"
+        )
+
+
+def _readme(settings: Settings) -> str:
+    """Read the README without front matter and pictures, whose paths do not hold here."""
+    if not settings.readme.is_file():
+        return ""
+    text = settings.readme.read_text("utf-8")
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    return re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from ferce.core.types import Answer, Face, Heatmap, Pixels, Reading, Report
 
 if TYPE_CHECKING:
+    from ferce.reading.video import Timeline
     from ferce.ui.web.loading import Models
+
+READ, MAP = "read", "map"  # turns that end with the photo or the face on the Read tab
 
 
 @dataclass(frozen=True)
-class Look:
+class MapRequest:
     """What a heat map is asked for: `label`, rather than `against` where there is one."""
 
     label: str
@@ -30,46 +33,62 @@ class Look:
 class Work:
     """One photograph being read. It fills up part by part, always by the one run that owns it.
 
-    `turn` counts the choices made on the page; `path` is None where the photo was taken away;
-    `models` read it to its end, whatever the page turns to meanwhile (None for the default).
-    `newest` is the reading of the picked face as far as it has come. By number of the face,
-    `asked` holds the answers to the user's own questions, `silent` why the questionnaire has none,
-    and `looked` the map that the user chose;
-    `looks` counts those choices, of which only the last is drawn.
+    Attributes:
+        models: read it to its end, whatever the page turns to meanwhile.
+        path: None where the photo was taken away.
+        photo: its pixels, once it was opened.
+        faces: all of them, largest first.
+        picked: number of the face on the page, from 0; a key of what follows.
+        newest: its reading as far as it has come.
+        readings: those that are complete.
+        own_answers: answers to the visitor's own questions.
+        unanswered: why the questionnaire has no answers.
+        maps: the heat map that the visitor chose.
+        seconds: spent on all of this.
     """
 
-    turn: int = 0
+    models: "Models"
     path: Path | None = None
     photo: Pixels | None = None
     faces: list[Face] = field(default_factory=list)
-    readings: dict[int, Reading] = field(default_factory=dict)
-    seconds: float = 0.0
     picked: int = 0
     newest: Reading | None = None
-    asked: dict[int, list[Answer]] = field(default_factory=dict)
-    silent: dict[int, str] = field(default_factory=dict)
-    looked: dict[int, tuple[Look, Heatmap]] = field(default_factory=dict)
-    looks: int = 0
-    models: "Models | None" = None
+    readings: dict[int, Reading] = field(default_factory=dict)
+    own_answers: dict[int, list[Answer]] = field(default_factory=dict)
+    unanswered: dict[int, str] = field(default_factory=dict)
+    maps: dict[int, tuple[MapRequest, Heatmap]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def answers(self) -> list[Answer]:
-        """The user's own questions about the picked face, with their answers."""
-        return self.asked.setdefault(self.picked, [])
+        """The visitor's own questions about the picked face, with their answers."""
+        return self.own_answers.setdefault(self.picked, [])
 
     def report(self) -> Report:
-        """All that is known so far; faces not yet picked are there without a prediction."""
+        """Report all that is known so far; faces not yet picked have no prediction."""
         if self.photo is None or not self.faces:
             raise ValueError("there is no report before a face was found")
         height, width = self.photo.shape[:2]
-        readings = [self._told(i) for i in range(len(self.faces))]
+        readings = tuple(self._with_answers(i) for i in range(len(self.faces)))
         name = self.path.name if self.path else "photo"
-        return Report(name, (width, height), round(self.seconds, 3), tuple(readings))
+        return Report(name, (width, height), round(self.seconds, 3), readings)
 
-    def _told(self, i: int) -> Reading:
-        """The reading of a face with the answers to the user's own questions."""
+    def _with_answers(self, i: int) -> Reading:
+        """Add the answers to the visitor's own questions to the reading of a face."""
         reading = self.readings.get(i) or Reading(self.faces[i])
-        return replace(reading, answers=(*reading.answers, *self.asked.get(i, ())))
+        return replace(reading, answers=(*reading.answers, *self.own_answers.get(i, ())))
+
+
+@dataclass
+class Column:
+    """What one model says: `trouble` is why it says nothing, `doing` what it is busy with."""
+
+    name: str
+    reading: Reading | None = None
+    seconds: float = 0.0
+    doing: str = ""
+    trouble: str = ""
+    voice: str = ""
 
 
 @dataclass
@@ -82,71 +101,92 @@ class Compared:
     picked: int = 0
 
 
-class Session:
-    """One browser tab. A run holds a `Work`; once that is no longer `work`, the run must stop.
+@dataclass
+class Clip:
+    """What the Video tab holds: a clip, what was read of it, and which of its faces is picked."""
 
-    `models` are those chosen on this page, None for the default. Tabs without a `Work` take turns
-    by name instead: a run stops once its turn is no longer the newest of its tab.
+    path: Path | None = None
+    timeline: "Timeline | None" = None
+    picked: int = 0
+
+
+class Session:
+    """One open page: what each tab holds, and turns, by which a newer run ends an older one.
+
+    Attributes:
+        models: those that the page uses.
+        model: their spec, "" for the default.
+        opened: spec of the model whose facts the Models tab shows, "" for the one in use.
+        work: of the Read tab.
+        compared: of the Compare tab.
+        clip: of the Video tab.
+        files: of the Batch tab.
     """
 
-    def __init__(self) -> None:
-        self.work = Work()
-        self.models: Models | None = None
-        self.model = ""  # name of these models, "" for the default
-        self.opened = ""  # name that the Models tab shows
-        self.files: tuple[Path, ...] = ()  # of the Batch tab
-        self.compared = Compared()
+    def __init__(self, models: "Models") -> None:
+        self.models = models
+        self.model = self.opened = ""
+        self.work, self.compared, self.clip = Work(models), Compared(), Clip()
+        self.files: tuple[Path, ...] = ()
         self._turns: Counter[str] = Counter()
         self._halted: set[str] = set()
         self._closed = False
 
     def begin(self, path: Path | None = None) -> Work:
-        """Start over with a new photograph; what runs for the old one is out of date from here."""
-        self.work = Work(self.work.turn + 1, path, models=self.models)
-        return self.work
-
-    def take(self, tab: str) -> int:
-        """The next turn of a tab; what runs there for an older one is out of date from here."""
-        self._halted.discard(tab)
-        self._turns[tab] += 1
-        return self._turns[tab]
-
-    def holds(self, tab: str, turn: int) -> bool:
-        """Whether this turn is still the newest of its tab, and the page is open."""
-        return not self._closed and self._turns[tab] == turn
-
-    def halt(self, tab: str) -> None:
-        """Ask the run of a tab to end early and to show what it has."""
-        self._halted.add(tab)
-
-    def halted(self, tab: str) -> bool:
-        """Whether the run of a tab was asked to end early."""
-        return tab in self._halted
-
-    def close(self) -> None:
-        """Every run of the page stops at its next step."""
-        self._closed = True
-        self.begin()
+        """Start over with a new photograph; whatever runs for the old one ends."""
+        return self._read_on(Work(self.models, path))
 
     def pick(self, index: int) -> Work:
         """Turn to another face of the same photograph, keeping what was read already."""
-        old = self.work
-        known = dict(old.readings)
-        self.work = replace(old, turn=old.turn + 1, picked=index, readings=known, newest=None)
-        return self.work
+        known = dict(self.work.readings)
+        return self._read_on(replace(self.work, picked=index, readings=known, newest=None))
+
+    def _read_on(self, work: Work) -> Work:
+        for name in (READ, MAP):
+            self.take(name)
+        self.work = work
+        return work
+
+    def take(self, name: str) -> int:
+        """Take the next turn of that name; a run that holds an older one ends at its next step."""
+        self._halted.discard(name)
+        self._turns[name] += 1
+        return self._turns[name]
+
+    def turn(self, name: str) -> int:
+        """The newest turn of that name, 0 before there was one."""
+        return self._turns[name]
+
+    def holds(self, name: str, turn: int) -> bool:
+        """Whether this turn is still the newest of its name, and the page is open."""
+        return not self._closed and self._turns[name] == turn
+
+    def halt(self, name: str) -> None:
+        """Ask the run that holds the newest turn to end early and to show what it has."""
+        self._halted.add(name)
+
+    def halted(self, name: str) -> bool:
+        """Whether the run of that name was asked to end early."""
+        return name in self._halted
+
+    def close(self) -> None:
+        """End every run of the page at its next step."""
+        self._closed = True
+        self.begin()
 
 
 class Sessions:
     """The open pages by the id that Gradio gives each; a page that closes is forgotten at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: "Models") -> None:
+        self._models = models
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
 
     def of(self, page: str) -> Session:
-        """The session of a page, new if it is not known."""
+        """The session of a page; a new one uses the default models."""
         with self._lock:
-            return self._open.setdefault(page, Session())
+            return self._open.setdefault(page, Session(self._models))
 
     def close(self, page: str) -> None:
         """Forget a page; its running work stops at the next step."""

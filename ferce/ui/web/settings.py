@@ -60,7 +60,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
-        """Settings from environment variables; what is not set keeps its default.
+        """Read the settings from environment variables; what is not set keeps its default.
 
         Raises:
             ValueError: A variable does not hold what it should; the message names it.

@@ -24,7 +24,7 @@ _SLATE = "#f7f8f9 #eef0f2 #dfe3e6 #c4cad0 #949da6 #68727c #515b64 #3e474f #272e3
 
 
 def theme() -> gr.themes.Base:
-    """The theme, for `launch(theme=...)`."""
+    """Make the theme, for `launch(theme=...)`."""
     teal, slate = (gr.themes.Color(*shades.split()) for shades in (_TEAL, _SLATE))
     look = gr.themes.Base(
         primary_hue=teal,
@@ -61,7 +61,7 @@ def theme() -> gr.themes.Base:
 
 
 def look() -> dict[str, Any]:
-    """The keyword arguments that `launch` takes for the looks (Gradio 6 takes them only there)."""
+    """Collect what `launch` takes for the looks (Gradio 6 takes them only there)."""
     script = (_HERE / "page.js").read_text("utf-8")
     sheets = [path.read_text("utf-8") for path in sorted(_HERE.glob("*.css"))]
     return {

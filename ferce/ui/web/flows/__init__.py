@@ -1,1 +1,1 @@
-"""What happens on a tab, event by event."""
+"""What happens on each tab, step by step; a file is named as the tab is."""

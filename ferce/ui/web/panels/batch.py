@@ -7,10 +7,9 @@ from pathlib import PurePosixPath
 
 from ferce.core.types import Prediction, Reading, Report
 from ferce.report import drawing
+from ferce.report.face import count
 from ferce.ui.web import markup
-from ferce.ui.web.flows.flow import line
-from ferce.ui.web.flows.pile import Item
-from ferce.ui.web.panels import raw
+from ferce.ui.web.markup import Update, status
 from ferce.ui.web.panels.prediction import STATES
 
 TITLE = "Results"
@@ -22,39 +21,35 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "json": ("Save numbers (JSON)", "application/json"),
 }
 
-Shown = dict[str, str]
 
-
-def blank() -> Shown:
-    """Before anything was chosen."""
+def blank() -> Update:
+    """Draw the tab before anything was chosen."""
     words = (
         "One row a face: what its expression resembles, how sure that is, and where the model "
         "looked. Files that cannot be read are listed with the reason."
     )
     empty = markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
-    return {"status": line(HELLO), "results": empty, "files": ""}
+    return {"status": status(HELLO), "results": empty, "files": ""}
 
 
-def sorry(words: str) -> Shown:
-    """What was chosen cannot be read at all; `words` are plain text."""
-    return blank() | {"status": line(markup.text(words), "sorry")}
+def sorry(words: str) -> Update:
+    """Say why what was chosen cannot be read at all; `words` are plain text."""
+    return blank() | {"status": status(markup.text(words), "sorry")}
 
 
-def chosen(items: Sequence[Item]) -> Shown:
-    """What will be read, and what will not."""
-    able = [item for item in items if not item.problem]
-    refused = [(item.name, item.problem) for item in items if item.problem]
-    words = f"{count(len(able), 'photo')} to read" if able else "There is no photo to read"
-    shown = blank() | {"status": line(f"{words}.", "" if able else "sorry")}
+def chosen(able: int, refused: Sequence[tuple[str, str]]) -> Update:
+    """Say how many photos will be read, and which files will not: their names and the reasons."""
+    words = f"{count(able, 'photo')} to read" if able else "There is no photo to read"
+    shown = blank() | {"status": status(f"{words}.", "" if able else "sorry")}
     if refused:
         shown["results"] = markup.panel(TITLE, _refused(refused))
     return shown
 
 
-def waiting() -> Shown:
-    """From the press of the button until the first photo is read."""
+def waiting() -> Update:
+    """Draw the tab from the press of the button until the first photo is read."""
     ghosts = markup.panel(TITLE, markup.ghost(8), state="waiting")
-    return {"status": line("Waiting for a free reader.", "busy"), "results": ghosts, "files": ""}
+    return {"status": status("Waiting for a free reader.", "busy"), "results": ghosts, "files": ""}
 
 
 @dataclass
@@ -68,7 +63,7 @@ class Table:
     labels: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:
-        """The rows of one photo, or the reason why it has none."""
+        """Add the rows of one photo, or the reason why it has none."""
         self.done += 1
         if report.error is not None:
             self.refused.append((report.photo, report.error))
@@ -79,13 +74,13 @@ class Table:
             self.labels[label or "unclear"] += 1
 
     def draw(self) -> str:
-        """The panel with all that is there."""
+        """Draw the panel with all that is there."""
         body = _tally(self.labels) + _refused(self.refused) + _table(self.rows)
         return markup.panel(TITLE, body or markup.ghost(8))
 
 
 def progress(table: Table, name: str, seconds: float) -> str:
-    """A bar, the photo that is read now, and how long the rest may take."""
+    """Draw a bar, the photo that is read now, and how long the rest may take."""
     left = ""
     if table.done >= 3:
         rest = seconds / table.done * (table.total - table.done)
@@ -98,32 +93,26 @@ def progress(table: Table, name: str, seconds: float) -> str:
     )
 
 
-def ended(table: Table, seconds: float) -> Shown:
-    """The whole table, and what became of the batch."""
+def ended(table: Table, seconds: float) -> Update:
+    """Draw the whole table, and say what became of the batch."""
     words = f"{count(table.done, 'photo')} in {_time(seconds)}"
     if table.done < table.total:
         words = f"Stopped after {table.done} of {count(table.total, 'photo')}"
     if table.refused:
         words += f", {len(table.refused)} of them not read"
-    return {"status": line(f"{words}."), "results": table.draw()}
+    return {"status": status(f"{words}."), "results": table.draw()}
 
 
 def files(contents: Mapping[str, str]) -> str:
-    """Links with the files inside them, so that nothing is stored."""
+    """Draw links that hold the files; `contents` are their texts by kind."""
     links = "".join(_link(kind, content) for kind, content in contents.items())
     return f'<div class="downloads links">{links}</div>'
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun: 1 photo, 2 photos."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _link(kind: str, content: str) -> str:
     words, media = _KINDS[kind]
-    return raw.link(
-        f"ferce-batch.{kind}", words, media, content.encode("utf-8", "backslashreplace")
-    )
+    data = content.encode("utf-8", "backslashreplace")
+    return markup.download(f"ferce-batch.{kind}", words, media, data)
 
 
 def _tally(labels: Counter[str]) -> str:
@@ -139,7 +128,7 @@ def _tally(labels: Counter[str]) -> str:
 
 
 def _refused(refused: Sequence[tuple[str, str]]) -> str:
-    """The reasons, each of which names its file; the folder stands below where there is one."""
+    """List the reasons, each of which names its file; its folder stands below."""
     if not refused:
         return ""
     rows = "".join(f"<li>{markup.text(reason)}{_folder(name)}</li>" for name, reason in refused)

@@ -1,27 +1,82 @@
-"""What the heat map is asked for: native lists to choose label, rival and method from."""
+"""What the heat map can be asked for: methods, labels, and the lists to choose them from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ferce.core.types import Prediction, Reading
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.protocols import Attentive, Classifier, Explainable, View
+from ferce.core.types import Face, Prediction, Reading
 from ferce.explanation.heatmaps import METHODS
-from ferce.ui.web import choices, markup
-from ferce.ui.web.session import Look
+from ferce.ui.web import markup
+from ferce.ui.web.session import MapRequest
 
 _SLOW = 30  # faces through the classifier for one map, from which a method is called slow
 ANYTHING = "anything else"
+# Methods of an image without named regions; the other two that hide parts need the regions.
+_WITHOUT_REGIONS = ("occlusion-grid", "rise")
+
+
+def methods(classifier: Classifier, face: Face) -> tuple[str, ...]:
+    """List the keys of `METHODS` that this classifier supports on this face, in their order."""
+    view = _opened(classifier)
+    able = {
+        "any classifier": True,
+        "gradients": view is not None,
+        "attention": view is not None and _attends(view, face),
+        "queries": isinstance(classifier, Attentive),
+    }
+    return tuple(
+        name
+        for name, method in METHODS.items()
+        if able[method.need]
+        and (face.regions or method.need != "any classifier" or name in _WITHOUT_REGIONS)
+    )
+
+
+def targets(prediction: Prediction) -> Mapping[str, tuple[str, ...]]:
+    """List the labels that a map may speak for, by the title of their group."""
+    groups = {"Two emotions": COMPOUNDS, "One emotion": BASICS}
+    return groups | ({"None": (NEUTRAL,)} if prediction.label == NEUTRAL else {})
+
+
+def chosen(sent: Any, prediction: Prediction) -> MapRequest | None:
+    """Read the choice that a page sent; None when it is none of those that were offered."""
+    if not isinstance(sent, dict):
+        return None
+    label, method, against = (sent.get(name) for name in ("label", "method", "against"))
+    labels = {label for group in targets(prediction).values() for label in group}
+    known = isinstance(label, str) and isinstance(method, str) and isinstance(against, str)
+    if not known or label not in labels or method not in METHODS or against not in {"", *labels}:
+        return None
+    return MapRequest(str(label), str(method), against or None)
+
+
+def _opened(classifier: Classifier) -> View | None:
+    try:
+        return classifier.view() if isinstance(classifier, Explainable) else None
+    except ValueError:  # no layer of it keeps the places of the image
+        return None
+
+
+def _attends(view: View, face: Face) -> bool:
+    if view.reshape is None:
+        return False
+    from ferce.explanation.heatmaps import attention
+
+    return attention.reaches(view, view.inputs([face]))
 
 
 def blank() -> str:
-    """Before there is a map: the lists stand where they will be."""
+    """Draw the lists before there is a map, where they will be."""
     return _form("<option>the prediction</option>", "<option>–</option>", "<option>–</option>", "")
 
 
-def draw(reading: Reading, methods: Sequence[str], wanted: Look | None = None) -> str:
-    """The lists, set to what the map shows."""
+def draw(reading: Reading, methods: Sequence[str], wanted: MapRequest | None = None) -> str:
+    """Draw the lists, set to what the map shows."""
     heat, prediction = reading.heatmap, reading.prediction
     if heat is None or prediction is None:
         return blank()
-    wanted = wanted or Look(heat.label, heat.method)
+    wanted = wanted or MapRequest(heat.label, heat.method)
     rival = markup.option("", ANYTHING) + _labels(prediction, wanted.against)
     named = (markup.option(name, _named(name), name == wanted.method) for name in methods)
     labels = _labels(prediction, wanted.label)
@@ -29,11 +84,11 @@ def draw(reading: Reading, methods: Sequence[str], wanted: Look | None = None) -
 
 
 def _labels(prediction: Prediction, picked: str | None) -> str:
-    """Every label in its group; the predicted one comes first, in a group of its own."""
+    """Draw every label in its group; the predicted one comes first, in a group of its own."""
     first = prediction.label
     groups = {
         title: [label for label in labels if label != first]
-        for title, labels in choices.targets(prediction).items()
+        for title, labels in targets(prediction).items()
     }
     if first is not None:
         groups = {"Predicted": [first], **groups}

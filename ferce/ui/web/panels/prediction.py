@@ -1,6 +1,6 @@
 """What the expression resembles: the headline, the 90 % set, bars for classes and components."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ferce.core.labels import COMPOUNDS, NEUTRAL, NOUNS
 from ferce.core.types import Prediction, Reading, State, Units
@@ -18,18 +18,18 @@ _TOP = 4  # classes shown before the list is opened
 
 
 def blank() -> str:
-    """Before a photograph was chosen."""
+    """Draw the panel before a photograph was chosen."""
     words = "Which of 14 compound expressions the face resembles, and how sure that is."
     return markup.panel(TITLE, markup.empty(words) + markup.ghost(8))
 
 
 def waiting() -> str:
-    """While the face is read."""
+    """Draw the panel while the face is read."""
     return markup.panel(TITLE, markup.ghost(10), state="waiting")
 
 
 def refused(reason: str) -> str:
-    """A face that must not be read."""
+    """Draw the panel for a face that must not be read."""
     chip = (
         '<span class="chip unclear">Not read</span><p class="headline">No reading of this face</p>'
     )
@@ -37,7 +37,7 @@ def refused(reason: str) -> str:
 
 
 def draw(reading: Reading) -> str:
-    """The panel of a face whose prediction is there."""
+    """Draw the panel of a face whose prediction is there."""
     prediction = reading.prediction
     if prediction is None:
         return refused(reading.reason)
@@ -46,7 +46,7 @@ def draw(reading: Reading) -> str:
 
 
 def headline(prediction: Prediction) -> str:
-    """The state as a chip, what the expression resembles, and the reason."""
+    """Draw the state as a chip, what the expression resembles, and the reason."""
     label = prediction.label
     words = "No single expression stands out"
     if label is not None:
@@ -72,9 +72,9 @@ def _set(prediction: Prediction) -> str:
 def _classes(prediction: Prediction) -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     rows = [_class(name, value, prediction) for name, value in ranked]
-    rest = f"<details><summary>All 14 classes</summary>{_bars(rows[_TOP:])}</details>"
+    rest = f"<details><summary>All 14 classes</summary>{markup.bars(rows[_TOP:])}</details>"
     given = "" if prediction.state == "compound" else " <small>if two emotions show</small>"
-    return f"<h3>Compounds{given}</h3>{_bars(rows[:_TOP])}{rest}"
+    return f"<h3>Compounds{given}</h3>{markup.bars(rows[:_TOP])}{rest}"
 
 
 def _class(name: str, value: float, prediction: Prediction) -> str:
@@ -84,11 +84,7 @@ def _class(name: str, value: float, prediction: Prediction) -> str:
 
 def _components(prediction: Prediction) -> str:
     rows = (markup.bar(name, value, name) for name, value in prediction.components.items())
-    return f"<h3>Components <small>every compound holds two</small></h3>{_bars(rows)}"
-
-
-def _bars(rows: Iterable[str]) -> str:
-    return f'<ul class="bars">{"".join(rows)}</ul>'
+    return f"<h3>Components <small>every compound holds two</small></h3>{markup.bars(rows)}"
 
 
 def _units(units: Units) -> str:

@@ -11,7 +11,7 @@ _SHOWN = 7  # rows that are there before the list is opened
 
 
 def form() -> str:
-    """The field for a question of one's own."""
+    """Draw the field for a question of one's own."""
     return (
         f'{markup.heading(TITLE)}<form class="ask"><label for="question">Ask about this face'
         '</label><div><input id="question" name="question" type="text" autocomplete="off" required '
@@ -21,22 +21,22 @@ def form() -> str:
 
 
 def blank() -> str:
-    """What will be asked."""
+    """Draw what will be asked."""
     return _folded([(question, "") for question in prompts.QUESTIONNAIRE])
 
 
 def waiting() -> str:
-    """While the face is read."""
+    """Draw the questionnaire while the face is read."""
     return markup.waiting(_folded([(question, _ghost()) for question in prompts.QUESTIONNAIRE]))
 
 
 def refused() -> str:
-    """A face that must not be read."""
+    """Draw the panel for a face that must not be read."""
     return markup.empty("Without a reading there is nothing to ask about.")
 
 
 def draw(reading: Reading, trouble: str = "") -> str:
-    """The questionnaire as far as it is answered; `trouble` is why it ends there."""
+    """Draw the questionnaire as far as it is answered; `trouble` is why it ends there."""
     known = {answer.question: answer.answer for answer in reading.answers}
     rest = "" if trouble else _ghost()
     rows = [
@@ -45,12 +45,12 @@ def draw(reading: Reading, trouble: str = "") -> str:
     ]
     table = _folded(rows)
     if trouble:
-        return f'<p class="trouble" role="status">{markup.text(trouble)}</p>{table}'
+        return markup.trouble(trouble) + table
     return table if len(known) == len(rows) else markup.waiting(table)
 
 
 def own(answers: Sequence[Answer], pending: str = "") -> str:
-    """The user's questions, newest first; `pending` is one that has no answer yet."""
+    """Draw the visitor's own questions, newest first; `pending` is one without an answer yet."""
     rows = [(answer.question, _said(answer.answer)) for answer in reversed(answers)]
     if pending:
         rows.insert(0, (pending, '<span class="pending">Looking at the face …</span>'))
@@ -60,8 +60,8 @@ def own(answers: Sequence[Answer], pending: str = "") -> str:
 
 
 def sorry(answers: Sequence[Answer], words: str) -> str:
-    """Why a question was not answered, above those that were."""
-    return f'<p class="trouble" role="status">{markup.text(words)}</p>{own(answers)}'
+    """Say why a question was not answered, above those that were."""
+    return markup.trouble(words) + own(answers)
 
 
 def _said(answer: str) -> str:
@@ -79,7 +79,7 @@ def _folded(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(rows: Sequence[tuple[str, str]], title: str) -> str:
-    """`rows` are a question, plain text, and its answer, HTML."""
+    """Draw rows of a question, plain text, and its answer, HTML."""
     lines = "".join(
         f'<tr><th scope="row">{markup.text(question)}</th><td>{answer}</td></tr>'
         for question, answer in rows

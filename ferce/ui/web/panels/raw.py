@@ -1,6 +1,5 @@
 """What can be taken away of a reading: a page, a picture, the raw numbers."""
 
-import base64
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -10,13 +9,12 @@ from typing import Any
 
 from ferce.core.types import Reading, Report
 from ferce.report import drawing, poster, to_json
-from ferce.report.files import write_all
 from ferce.report.page import HtmlWriter
 from ferce.ui.web import markup
 
 
 def draw(report: Report, shown: Reading, models: Mapping[str, str]) -> str:
-    """The links and the JSON; each file is inside its link, so nothing is stored.
+    """Draw the links and the JSON; each file is inside its link, so nothing is stored.
 
     Args:
         report: the photograph with all that was read of it.
@@ -27,7 +25,7 @@ def draw(report: Report, shown: Reading, models: Mapping[str, str]) -> str:
     text = json.dumps(document, ensure_ascii=False, indent=2)
     stem = PurePath(report.photo).stem
     links = "".join(
-        link(f"{stem}.ferce.{suffix}", words, media, data)
+        markup.download(f"{stem}.ferce.{suffix}", words, media, data)
         for suffix, words, media, data in _files(report, shown, models, text)
     )
     return (
@@ -37,19 +35,10 @@ def draw(report: Report, shown: Reading, models: Mapping[str, str]) -> str:
     )
 
 
-def link(name: str, words: str, media: str, data: bytes) -> str:
-    """A link that holds the file it saves as `name`."""
-    told = base64.b64encode(data).decode()
-    return (
-        f'<a class="download" download="{markup.text(name)}" '
-        f'href="data:{media};base64,{told}">{words}</a>'
-    )
-
-
 def _files(
     report: Report, shown: Reading, models: Mapping[str, str], text: str
 ) -> Iterator[tuple[str, str, str, bytes]]:
-    """Suffix, words, media type and content of each file."""
+    """Make each file: suffix, words, media type and content."""
     page = _page(report, models).encode("utf-8", "backslashreplace")
     yield "html", "Save report (HTML)", "text/html", page
     if shown.prediction is not None:
@@ -59,9 +48,10 @@ def _files(
 
 
 def _page(report: Report, models: Mapping[str, Any]) -> str:
-    """The report on the faces that were read; those not picked yet are left out."""
-    told = [one for one in report.readings if one.prediction or one.face.problem]
+    """Write the report on the faces that were read; those not picked yet are left out."""
+    read = tuple(one for one in report.readings if one.prediction or one.face.problem)
     file = io.StringIO(newline="")
     with HtmlWriter(file, models) as writer:
-        write_all(writer, [replace(report, readings=tuple(told))])
+        writer.add(replace(report, readings=read))
+        writer.finish()
     return file.getvalue()

@@ -8,7 +8,7 @@ from ferce.core.types import Face, Heatmap, Mask, Reading
 from ferce.explanation.heatmaps import METHODS
 from ferce.report import drawing
 from ferce.ui.web import markup
-from ferce.ui.web.session import Look
+from ferce.ui.web.session import MapRequest
 
 TITLE = "Where it looks"
 _SIDE = 512  # pixels of the picture sent to the page, at most
@@ -18,31 +18,31 @@ _HEAT = 0.85  # opacity of the strongest heat at the slider's right end
 
 
 def blank() -> str:
-    """Before a photograph was chosen."""
+    """Draw the panel before a photograph was chosen."""
     words = "The parts of the face that speak for the prediction, as a heat map."
     return markup.empty(words) + markup.ghost(5, figure=True)
 
 
 def waiting() -> str:
-    """While the first map is made."""
+    """Draw the panel while the first map is made."""
     return markup.waiting(markup.ghost(5, figure=True))
 
 
 def refused(face: Face) -> str:
-    """A face that must not be read: only what was found is shown."""
+    """Draw a face that must not be read, without a map."""
     return figure(face, None) + "<p>Nothing was read, so there is nothing to show where.</p>"
 
 
-def searching(reading: Reading, wanted: Look) -> str:
-    """The map on the page, dimmed while another one is made."""
+def searching(reading: Reading, wanted: MapRequest) -> str:
+    """Dim the map on the page while another one is made."""
     passes = METHODS[wanted.method].passes
     note = f"Looking for {wanted.words}, by {wanted.method}"
     cost = f": {passes} faces go through the model" if passes > 1 else ""
     return f'<div class="dimmed">{_status(note + cost, "busy")}{_body(reading, None)}</div>'
 
 
-def draw(reading: Reading, wanted: Look | None = None, trouble: str = "") -> str:
-    """The map of a face, with what it was asked for; `trouble` is why there is no other one."""
+def draw(reading: Reading, wanted: MapRequest | None = None, trouble: str = "") -> str:
+    """Draw the map of a face, with its request; `trouble` is why there is no other one."""
     return (_status(trouble, "sorry") if trouble else "") + _body(reading, wanted)
 
 
@@ -50,7 +50,7 @@ def _status(words: str, kind: str) -> str:
     return f'<p class="status {kind}" role="status">{markup.text(words)}.</p>'.replace("..<", ".<")
 
 
-def _body(reading: Reading, wanted: Look | None) -> str:
+def _body(reading: Reading, wanted: MapRequest | None) -> str:
     heat = reading.heatmap
     if heat is None:
         return figure(reading.face, None) + "<p>No heat map was made.</p>"
@@ -62,7 +62,7 @@ def _body(reading: Reading, wanted: Look | None) -> str:
 
 
 def figure(face: Face, heat: Heatmap | None, label: str = "") -> str:
-    """The face with its heat and the outlines of its regions; `label` is what the heat is for."""
+    """Draw the face with its heat, which is for `label`, and the outlines of its regions."""
     crop = drawing.fit(face.crop, min(face.size, _SIDE), enlarge=False)
     words = "The face, cut out and levelled"
     top = ""
@@ -87,7 +87,7 @@ def _ranked(heat: Heatmap) -> list[tuple[str, float]]:
 
 
 def _outlines(face: Face, heat: Heatmap | None) -> str:
-    """Every region's outline; the ones with most heat are named, the others when they light up."""
+    """Outline every region; those with most heat are named, the others when they light up."""
     shares = dict(_ranked(heat)) if heat else {}
     named = [name for name in shares if shares[name] >= _NAMED]
     shapes = "".join(
@@ -113,7 +113,7 @@ def _path(mask: Mask) -> str:
 
 
 def _name(mask: Mask, words: str) -> str:
-    """The region's name at the picture's left edge, tied to its outline by a line."""
+    """Write the region's name at the picture's left edge, tied to its outline by a line."""
     size = mask.shape[0]
     rows, columns = np.nonzero(mask)
     row, letter = int(np.median(rows)), 0.046 * size
@@ -147,7 +147,7 @@ def _shares(heat: Heatmap) -> str:
     elsewhere = 1.0 - sum(heat.regions.values())
     if heat.regions and elsewhere > 0.005:
         rows.append(markup.bar("elsewhere", elsewhere, "heat faint"))
-    return f'<h3>Share of the heat</h3><ul class="bars">{"".join(rows)}</ul>'
+    return f"<h3>Share of the heat</h3>{markup.bars(rows)}"
 
 
 def _method(heat: Heatmap, label: str) -> str:

@@ -1,10 +1,9 @@
-"""Why: the explanation with each claim marked by what the face and the model say of it."""
+"""Why: the explanation, each claim marked by what face and model say of it; its faithfulness."""
 
 from collections.abc import Iterator, Mapping
 
-from ferce.core.types import Cue, Explanation, Reading
+from ferce.core.types import Cue, Explanation, Faithfulness, Reading
 from ferce.ui.web import markup
-from ferce.ui.web.panels import trust
 
 TITLE = "Why"
 _SAID, _MENDED = "claim", "repaired"  # ids of the evidence begin so
@@ -15,26 +14,43 @@ _LEGEND: Mapping[str, str] = {
     "untold": "cannot be told",
     "unused": "seen, but not used by the model",
 }
+_CLEAR = 0.1  # AUROC above that of other texts from which the words are said to name what was used
+_LOSS = 0.02  # probability; a smaller change is noise, as in `explanation.verdicts`
+_OTHER, _RANDOM = "other texts", "random regions"
+# measure -> what it is, in words that need no statistics, and where chance lies.
+_MEANINGS: Mapping[str, str] = {
+    "auroc": "how often a named spot is hotter than another (0.50 is chance)",
+    "lift": "heat in the named regions, times their share of the face (1 is chance)",
+    "pointing": "1 where the hottest spot is named",
+    "precision": "share of the named regions that are hot",
+    "recall": "share of the hot regions that are named",
+    "f1": "balance of precision and recall",
+    "comprehensiveness": "probability lost when the named regions are hidden",
+    "sufficiency": "probability when only the named regions are left",
+    "coverage": "share of the face that is named",
+    "au_cosine": "likeness of the heat to the label's typical movements",
+    "au_share": "share of the heat where those movements are",
+}
 
 
 def blank() -> str:
-    """Before a photograph was chosen."""
+    """Draw the panel before a photograph was chosen."""
     words = "An explanation in words; every claim in it is checked against the face and the model."
     return markup.panel(TITLE, markup.empty(words) + markup.ghost(3))
 
 
 def waiting() -> str:
-    """While the explanation is written."""
+    """Draw the panel while the explanation is written."""
     return markup.panel(TITLE, markup.ghost(4), state="waiting")
 
 
 def refused() -> str:
-    """A face that must not be read."""
+    """Draw the panel for a face that must not be read."""
     return markup.panel(TITLE, markup.empty("Without a reading there is nothing to explain."))
 
 
 def draw(reading: Reading) -> str:
-    """The panel as far as it has come: text first, its claims checked later."""
+    """Draw the panel as far as it has come: text first, its claims checked later."""
     explanation = reading.explanation
     if explanation is None:
         return markup.panel(TITLE, markup.empty("No explanation was asked for."))
@@ -43,20 +59,23 @@ def draw(reading: Reading) -> str:
         _legend(explanation),
         _evidence(explanation, reading.revised),
         _revised(reading.revised),
-        trust.draw(reading.faithfulness),
+        faithfulness(reading.faithfulness),
         _claims(explanation),
     )
     return markup.panel(TITLE, "".join(parts))
 
 
 def spoken(explanation: Explanation, name: str) -> str:
-    """The text with its claims marked and what each check rests on; `name` is unlike all others."""
+    """Draw the text with its claims marked and what each check rests on.
+
+    `name` begins the ids of the evidence; no other text on the page may have it.
+    """
     text = "".join(_pieces(explanation, name))
     return f'<p class="explanation">{text}</p>{_evidence(explanation, None, name)}'
 
 
 def kind(cue: Cue) -> str:
-    """How a claim is marked: plain until checked, then by its worst verdict."""
+    """Choose how a claim is marked: plain until checked, then by its worst verdict."""
     if cue.seen is None:
         return "unchecked"
     if cue.seen == "contradicted":
@@ -67,7 +86,7 @@ def kind(cue: Cue) -> str:
 
 
 def _marked(explanation: Explanation) -> Iterator[Cue]:
-    """The claims that are marked, in the order of the text; of those that overlap, the first."""
+    """List the claims that are marked, in the order of the text; of overlapping ones the first."""
     end = 0
     for cue in sorted(explanation.cues, key=lambda cue: cue.start):
         if end <= cue.start and cue.end <= len(explanation.text):
@@ -85,7 +104,7 @@ def _pieces(explanation: Explanation, name: str) -> Iterator[str]:
 
 
 def _mark(cue: Cue, words: str, name: str) -> str:
-    """A claim that takes the focus; `page.js` shows its region and what its check rests on."""
+    """Draw a claim that takes the focus; `page.js` shows its region and what its check rests on."""
     region = f' data-region="{markup.text(cue.region)}"' if cue.region else ""
     verdict = _verdict(cue)
     aloud = f'<span class="aloud"> ({verdict})</span>' if verdict else ""
@@ -97,13 +116,13 @@ def _mark(cue: Cue, words: str, name: str) -> str:
 
 
 def _verdict(cue: Cue) -> str:
-    """Both verdicts in words: "seen in the face, used by the model"."""
+    """Say both verdicts in words: "seen in the face, used by the model"."""
     if cue.seen is None:
         return ""
     seen = {"supported": "seen in the face", "contradicted": "contradicted by the face"}
     use = {"used": "used by the model", "not used": "not used by the model"}
-    told = seen.get(cue.seen, "cannot be told from this face")
-    return f"{told}, {use[cue.used]}" if cue.used in use else told
+    words = seen.get(cue.seen, "cannot be told from this face")
+    return f"{words}, {use[cue.used]}" if cue.used in use else words
 
 
 def _legend(explanation: Explanation) -> str:
@@ -117,24 +136,24 @@ def _legend(explanation: Explanation) -> str:
 
 
 def _evidence(explanation: Explanation, revised: Explanation | None, name: str = _SAID) -> str:
-    """What each check rests on: all in one place, as large as the longest, one seen at a time."""
-    told = [_told(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if cue.seen]
-    if revised is not None and told:
-        told += [_told(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if cue.seen]
-    if not told:
+    """Draw what each check rests on: all in one place, as large as the longest, one at a time."""
+    checks = [_check(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if cue.seen]
+    if revised is not None and checks:
+        checks += [_check(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if cue.seen]
+    if not checks:
         return ""
     hint = "Point at a marked phrase, or tap it, to see its place on the face and its evidence."
     first = f'<div class="told"><p class="fine">{hint}</p></div>'
-    return f'<div class="evidence">{first}{"".join(told)}</div>'
+    return f'<div class="evidence">{first}{"".join(checks)}</div>'
 
 
-def _told(cue: Cue, name: str) -> str:
+def _check(cue: Cue, name: str) -> str:
     words = f"<strong>{markup.text(cue.text)}:</strong> {_verdict(cue)}."
     return f'<div id="{name}"><p>{words}</p><p>{markup.text(cue.evidence)}</p></div>'
 
 
 def _revised(revised: Explanation | None) -> str:
-    """The text without what the face contradicts, where there was any."""
+    """Draw the text without what the face contradicts, where there was any."""
     if revised is None:
         return ""
     return (
@@ -155,3 +174,93 @@ def _claims(explanation: Explanation) -> str:
     )
     table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     return f"<details><summary>Each claim and its check</summary>{table}</details>"
+
+
+def faithfulness(faith: Faithfulness | None) -> str:
+    """Draw whether the words name what the model used; nothing before it was measured."""
+    if faith is None:
+        return ""
+    return (
+        "<h3>Does the text name what the model used?</h3>"
+        f'<p class="trust">{_sentence(faith)}</p>{_bars(faith)}{_measures(faith)}'
+    )
+
+
+def _sentence(faith: Faithfulness) -> str:
+    mine, others = _pair(faith, "auroc")
+    if mine is None:
+        return "That cannot be told: the text names no region, or no region has more heat."
+    return f"<strong>{_finding(mine, others)}</strong> {_times(mine, others)} {_hiding(faith)}"
+
+
+def _finding(mine: float, others: float | None) -> str:
+    ahead = mine - (0.5 if others is None else others)
+    if ahead >= _CLEAR and mine > 0.5:
+        return "The words name what the model used."
+    if ahead <= -_CLEAR:
+        return "The words name other places than those the model used."
+    return "The words say no more of what the model used than other words would."
+
+
+def _times(mine: float, others: float | None) -> str:
+    words = f"A spot in the regions named is hotter than one outside {_in_100(mine)}"
+    if others is None:
+        return f"{words}."
+    return f"{words}; with other texts that name as many regions, {_in_100(others)}."
+
+
+def _in_100(value: float) -> str:
+    return f"{100 * value:.0f} times in 100"
+
+
+def _hiding(faith: Faithfulness) -> str:
+    lost, random = faith.measures.get("comprehensiveness"), _control(faith, "comprehensiveness")
+    if lost is None:
+        return ""
+    verb, amount = _change(lost)
+    words = f"Hiding them {verb} the model's probability{amount}"
+    if random is None:
+        return f"{words}."
+    verb, amount = _change(random)
+    return f"{words}; hiding random parts as large {verb} it{amount}."
+
+
+def _change(loss: float) -> tuple[str, str]:
+    if abs(loss) < _LOSS:
+        return "hardly changes", ""
+    return ("lowers" if loss > 0 else "raises"), f" by {abs(loss):.2f}"
+
+
+def _pair(faith: Faithfulness, name: str) -> tuple[float | None, float | None]:
+    return faith.measures.get(name), faith.controls.get(_OTHER, {}).get(name)
+
+
+def _control(faith: Faithfulness, name: str) -> float | None:
+    return faith.controls.get(_RANDOM, {}).get(name)
+
+
+def _bars(faith: Faithfulness) -> str:
+    mine, others = _pair(faith, "auroc")
+    if mine is None or others is None:
+        return ""
+    rows = (markup.bar("this text", mine), markup.bar("other texts", others, "faint"))
+    return markup.bars(rows, "halved", "Named spots hotter than others")
+
+
+def _measures(faith: Faithfulness) -> str:
+    controls = tuple(faith.controls)
+    titles = ("Measure", "this text", *controls)
+    head = "".join(f'<th scope="col">{markup.text(name)}</th>' for name in titles)
+    rows = "".join(
+        f'<tr><th scope="row">{markup.text(name)}<small>{_MEANINGS.get(name, "")}</small></th>'
+        f"<td>{_number(value)}</td>"
+        + "".join(f"<td>{_number(faith.controls[control].get(name))}</td>" for control in controls)
+        + "</tr>"
+        for name, value in faith.measures.items()
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<details><summary>All measures beside their controls</summary>{table}</details>"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

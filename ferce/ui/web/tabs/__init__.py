@@ -1,1 +1,1 @@
-"""One file a tab; each has NAME and tab(settings, models, sessions)."""
+"""One file a tab: NAME, its layout, and the events that start what is in `flows`."""

@@ -1,117 +1,69 @@
 """The Compare tab: the same face through several models, side by side."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
-from ferce.ui.web import thumbnails, uploads
-from ferce.ui.web.catalogue import Catalogue
-from ferce.ui.web.flows import comparing, flow
-from ferce.ui.web.loading import QUEUE
+from ferce.ui.web import components, markup
+from ferce.ui.web.flows.compare import Compare
+from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import compare as panel
-from ferce.ui.web.session import Compared, Session, Sessions
-from ferce.ui.web.settings import Settings
+from ferce.ui.web.runner import Page, Runner
+from ferce.ui.web.session import Compared, Session
 
 NAME = "Compare"
 ALONE = (
     "This server offers one model. Its operator names further ones in <code>FERCE_MODELS</code>, "
     "and they appear here."
 )
-_LISTEN: dict[str, Any] = {
-    "show_progress": "hidden",
-    "trigger_mode": "multiple",
-    "api_visibility": "private",
-}
-_AT_ONCE: dict[str, Any] = {**_LISTEN, "concurrency_limit": None}
-Parts = Mapping[str, gr.HTML]
 
 
-def tab(settings: Settings, catalogue: Catalogue, sessions: Sessions) -> None:
+def tab(page: Page) -> None:
     """Lay out the tab and connect it; call inside `gr.Blocks`."""
-    blank = panel.blank(catalogue.names)
+    names, parts = page.models.names, dict[str, Any]()
+    blank = panel.blank(names)
     with gr.Row(elem_classes=["read", "compare"]):
         with gr.Column(elem_classes="source"):
-            photo = _photo()
-            names = list(catalogue.names)
-            ticked = gr.CheckboxGroup(names, value=names, label="Models", elem_classes="ticked")
+            photo = components.photo(240)
+            ticked = gr.CheckboxGroup(
+                list(names), value=list(names), label="Models", elem_classes="ticked"
+            )
             if len(names) == 1:
                 gr.HTML(f'<p class="fine">{ALONE}</p>')
-            parts = {"status": gr.HTML(blank["status"]), "faces": thumbnails.row(name="faces")}
+            parts["status"] = gr.HTML(blank["status"])
+            parts["faces"] = components.thumbnails("faces")
         with gr.Column(elem_classes="compared"):
             parts["agreement"] = gr.HTML(blank["agreement"])
             parts["columns"] = gr.HTML(blank["columns"])
-    _connect(photo, ticked, parts, (settings, catalogue, sessions))
 
+    def choose(session: Session, sent: components.Upload) -> Update:
+        return _start(session, Compared(components.path(sent), session.compared.names or names))
 
-def _photo() -> gr.Image:
-    return gr.Image(
-        label="Photo",
-        sources=["upload", "webcam", "clipboard"],
-        height=240,
-        buttons=[],
-        webcam_options=gr.WebcamOptions(mirror=False),
-        placeholder="Drop a photo here\nor click to choose one",
-        elem_classes="photo",
-        alt_text="The photo you chose",
-    )
-
-
-def _connect(
-    photo: gr.Image,
-    ticked: gr.CheckboxGroup,
-    parts: Parts,
-    world: tuple[Settings, Catalogue, Sessions],
-) -> None:
-    """A photo, another face or another choice of models takes a turn; a turn starts a run."""
-    settings, catalogue, sessions = world
-    begin = _beginner(parts, turn := gr.State(0))
-    outputs = list(parts.values())
-    queued = {**_LISTEN, "concurrency_limit": settings.readers, "concurrency_id": QUEUE}
-
-    def take(photo: uploads.Upload, request: gr.Request) -> dict[Any, Any]:
-        session = sessions.of(request.session_hash)
-        names = session.compared.names or catalogue.names
-        return begin(session, Compared(uploads.path(photo), names))
-
-    def tick(names: Sequence[str], request: gr.Request) -> dict[Any, Any]:
-        session = sessions.of(request.session_hash)
+    def tick(session: Session, sent: Any) -> Update:
         held = session.compared
-        chosen = tuple(name for name in catalogue.names if name in names)
-        return begin(session, Compared(held.path, chosen, held.faces, held.picked))
+        chosen = tuple(name for name in names if isinstance(sent, list) and name in sent)
+        return _start(session, Compared(held.path, chosen, held.faces, held.picked))
 
-    def pick(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        session = sessions.of(request.session_hash)
-        held = session.compared
-        index = thumbnails.chosen(event, len(held.faces))
-        if index is None:
-            return {parts["status"]: gr.skip()}
-        return begin(session, Compared(held.path, held.names, held.faces, index))
-
-    def run(turn: int, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        session = sessions.of(request.session_hash)
-        for shown in comparing.compare(catalogue, session, turn):
-            yield _update(parts, shown)
-        yield {parts["status"]: gr.skip()}  # Gradio repeats the last value at the end of a run
-
-    photo.change(take, photo, [turn, *outputs], preprocess=False, **_AT_ONCE)
-    ticked.input(tick, ticked, [turn, *outputs], **_AT_ONCE)
-    parts["faces"].select(pick, None, [turn, *outputs], **_AT_ONCE)
-    turn.change(run, turn, outputs, **queued)
+    runner = Runner(page, Compare.turns, parts)
+    runner.start(photo.change, choose, photo)
+    runner.start(ticked.input, tick, ticked)
+    runner.start(parts["faces"].select, _pick)
+    runner.on_turn(Compare(page.models), page.reading)
 
 
-def _beginner(parts: Parts, turn: gr.State) -> Callable[[Session, Compared], dict[Any, Any]]:
-    """What clears the page for another comparison and gives it a turn."""
-
-    def begin(session: Session, held: Compared) -> dict[Any, Any]:
-        session.compared = held
-        shown = panel.waiting(held.names) if held.path else panel.blank(held.names)
-        if held.faces:
-            shown |= {"faces": flow.faces(held.faces, held.picked)}
-        return {turn: session.take(comparing.TAB), **_update(parts, shown)}
-
-    return begin
+def _pick(session: Session, sent: Any) -> Update | None:
+    held = session.compared
+    index = components.pressed(sent, len(held.faces))
+    if index is None:
+        return None
+    return _start(session, Compared(held.path, held.names, held.faces, index))
 
 
-def _update(parts: Parts, shown: flow.Shown) -> dict[Any, str]:
-    return {parts[name]: value for name, value in shown.items()}
+def _start(session: Session, held: Compared) -> Update:
+    """Clear the page for another comparison and give it a turn."""
+    session.compared = held
+    session.take(Compare.turns)
+    update = panel.waiting(held.names) if held.path else panel.blank(held.names)
+    if held.faces:
+        update |= {"faces": markup.faces(held.faces, held.picked)}
+    return update

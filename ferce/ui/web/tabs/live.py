@@ -1,117 +1,97 @@
 """The Live tab: the camera read frame by frame, and one moment in full when asked for."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ferce.ui.web.flows import explaining, streaming
-from ferce.ui.web.flows.explaining import PARTS
-from ferce.ui.web.flows.streaming import Json, Streams
-from ferce.ui.web.loading import QUEUE, Models
-from ferce.ui.web.panels import camera
-from ferce.ui.web.session import Session, Sessions
-from ferce.ui.web.settings import Settings
+from ferce.core.labels import BASICS
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import CHANNELS, TRUSTED
+from ferce.ui.web import markup
+from ferce.ui.web.flows import live as flow
+from ferce.ui.web.flows.live import PARTS, Explain, Json, StartCamera, Streams
+from ferce.ui.web.runner import Page, Runner
 
 NAME = "Live"
-FAULT = "This frame could not be read because of a fault in ferce; the server's log says more."
-_LISTEN: dict[str, Any] = {
-    "show_progress": "hidden",
-    "trigger_mode": "multiple",
-    "api_visibility": "private",
-}
 _SCRIPT = Path(__file__).with_name("live.js")
 
-_log = logging.getLogger(__name__)
 
-
-def tab(settings: Settings, models: Models, sessions: Sessions) -> None:
+def tab(page: Page) -> None:
     """Lay out the tab and connect it; call inside `gr.Blocks`."""
     streams = Streams()
     stage = gr.HTML(
-        camera.draw(),
+        _stage_and_numbers(),
         js_on_load=_SCRIPT.read_text("utf-8"),
         server_functions=_functions(streams),
         elem_classes="part-live",
     )
     # A new name of a stream reaches the script as text that is never shown.
-    name = gr.HTML("", elem_classes="live-stream")
+    stream = gr.HTML("", elem_classes="live-stream")
     moment = gr.HTML("", elem_classes="live-moment")
     with gr.Row(elem_classes="reading live-reading"):
         panels = [gr.HTML("", elem_classes=f"live-{part}") for part in PARTS[1:]]
+    camera = Runner(page, StartCamera.turns, {"stream": stream})
+    camera.on_event(stage.click, lambda _: StartCamera(streams), {"concurrency_limit": None})
     parts = dict(zip(PARTS, [moment, *panels], strict=True))
-    _connect(stage, name, streams, (models, sessions))
-    _connect_moment(stage, parts, settings, (models, sessions))
+    Runner(page, Explain.turns, parts).on_event(stage.submit, Explain, page.reading)
 
 
 def _functions(streams: Streams) -> list[Any]:
-    """What the script calls straight, past the queue: one frame is answered before the next."""
+    """Make what the script calls straight, past the queue: a frame is answered before the next."""
 
-    def frame(told: Any) -> Json:
-        try:
-            return streaming.answer(streams, told)
-        except Exception:  # the border to the user: never a stack trace on the page
-            _log.exception("a frame could not be read")
-            return {"problem": FAULT}
+    def frame(sent: Any) -> Json:
+        return flow.answer(streams, sent)
 
-    def stop(told: Any) -> Json:
-        streams.close(told)
+    def stop(name: Any) -> Json:
+        streams.close(name)
         return {}
 
     return [frame, stop]
 
 
-def _chosen(session: Session, models: Models) -> Models:
-    return session.models or models
+def _stage_and_numbers() -> str:
+    """Draw everything; rows that change stay where they are, so that nothing jumps or flickers."""
+    return f'<div class="live">{_stage()}<div class="live-numbers">{_now()}{_units()}</div></div>'
 
 
-def _connect(
-    stage: gr.HTML, name: gr.HTML, streams: Streams, world: tuple[Models, Sessions]
-) -> None:
-    """The start of the camera waits for the models and names the stream."""
-    models, sessions = world
-
-    def start(request: gr.Request) -> Iterator[str]:
-        chosen = _chosen(sessions.of(request.session_hash), models)
-        while not chosen.wait(0.3):
-            yield _note("wait", f"Loading {chosen.doing}.")
-        if chosen.reader is None:
-            yield _note("problem", chosen.failure or "There are no models.")
-            return
-        yield _note("stream", streams.open(chosen.reader))
-
-    stage.click(start, None, name, concurrency_limit=None, **_LISTEN)
+def _stage() -> str:
+    body = (
+        '<div class="stage"><video muted playsinline aria-label="Your camera"></video>'
+        '<canvas aria-hidden="true"></canvas><p class="stage-hint">The picture stays in the '
+        "memory of this server; nothing is stored.</p></div>"
+        '<p class="status" data-part="status" role="status">Start the camera to begin.</p>'
+        '<div class="stage-buttons"><button type="button" class="go" data-act="start">Start the '
+        'camera</button><button type="button" data-act="explain" disabled>Explain this moment'
+        '</button></div><p class="fine pace" data-part="pace">&nbsp;</p>'
+    )
+    return markup.panel("Camera", body)
 
 
-def _note(kind: str, words: str) -> str:
-    from ferce.ui.web import markup
+def _now() -> str:
+    body = (
+        '<span class="chip" data-part="chip">No face yet</span><p class="headline">'
+        '<small>The expression resembles</small> <span data-part="headline">–</span></p>'
+        '<p class="reason" data-part="reason">&nbsp;</p>'
+        f"<h3>Components</h3>{markup.bars(_row(name, name, name) for name in BASICS)}"
+        f"<h3>Compounds</h3>{markup.bars(_row(f'compound-{i}', '–') for i in range(4))}"
+    )
+    return markup.panel("Now", body)
 
-    return f'<span hidden data-{kind}="{markup.text(words)}"></span>'
+
+def _units() -> str:
+    """Draw all units that MediaPipe shows; those that are active stand out."""
+    rows = (
+        _row(unit.code, f"{unit.code} {unit.name}", "unit")
+        for number, unit in UNITS.items()
+        if number in CHANNELS and CHANNELS[number].reliability >= TRUSTED
+    )
+    return markup.panel("Action units", markup.bars(rows, "unit-bars"))
 
 
-def _connect_moment(
-    stage: gr.HTML,
-    parts: dict[str, gr.HTML],
-    settings: Settings,
-    world: tuple[Models, Sessions],
-) -> None:
-    """The frame that the script sends is read in full."""
-    models, sessions = world
-
-    def explain(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
-        session = sessions.of(request.session_hash)
-        reader = _chosen(session, models).reader
-        for shown in explaining.explain(reader, session, event._data):
-            yield {parts[name]: value for name, value in shown.items()}
-        yield {parts["moment"]: gr.skip()}  # Gradio repeats the last value at the end of a run
-
-    stage.submit(
-        explain,
-        None,
-        list(parts.values()),
-        concurrency_limit=settings.readers,
-        concurrency_id=QUEUE,
-        **_LISTEN,
+def _row(key: str, name: str, classes: str = "") -> str:
+    return (
+        f'<li class="bar {classes}" data-row="{key}"><span class="bar-name">{name}</span>'
+        '<span class="bar-track" aria-hidden="true"><span style="width:0"></span></span>'
+        '<span class="bar-value">–</span></li>'
     )

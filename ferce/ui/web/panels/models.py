@@ -25,7 +25,7 @@ class Row:
 
 
 def listed(rows: Sequence[Row], free: bool) -> str:
-    """The models to choose from; `free` adds a field for one of the Hub."""
+    """Draw the models to choose from; `free` adds a field for one of the Hub."""
     items = "".join(
         f'<li><button type="button" data-name="{markup.text(row.name)}" '
         f'aria-pressed="{str(row.opened).lower()}"><code>{markup.text(row.name)}</code>'
@@ -44,17 +44,17 @@ def _field() -> str:
     )
 
 
-def draw(told: Dossier, used: bool, state: str, trouble: str = "") -> str:
-    """Everything that is known of one model."""
+def draw(facts: Dossier, used: bool, state: str, trouble: str = "") -> str:
+    """Draw everything that is known of one model."""
     parts = (
-        f'<p class="trouble" role="status">{markup.text(trouble)}</p>' if trouble else "",
-        _facts(told, state),
-        "".join(f'<p class="trouble">{markup.text(words)}</p>' for words in told.problems),
-        _measurements(told.measured),
-        _code(told.code),
+        markup.trouble(trouble) if trouble else "",
+        _facts(facts, state),
+        "".join(f'<p class="trouble">{markup.text(words)}</p>' for words in facts.problems),
+        _measurements(facts.measured),
+        _code(facts.code),
     )
     head = (
-        f'<header class="model"><h2><code>{markup.text(told.name)}</code></h2>{_button(used)}'
+        f'<header class="model"><h2><code>{markup.text(facts.name)}</code></h2>{_button(used)}'
         "</header>"
     )
     return f'<section class="card dossier">{head}{"".join(parts)}</section>'
@@ -66,59 +66,59 @@ def _button(used: bool) -> str:
     return '<button type="button" class="use" data-use>Use on this page</button>'
 
 
-def _facts(told: Dossier, state: str) -> str:
-    counts = ", ".join(f"{n:,} in {split}" for split, n in told.counts.items())
+def _facts(facts: Dossier, state: str) -> str:
+    counts = ", ".join(f"{n:,} in {split}" for split, n in facts.counts.items())
     rows = {
-        "What": f"{told.about[:1].upper()}{told.about[1:]}.",
-        "Plays": " and ".join(told.roles),
+        "What": f"{facts.about[:1].upper()}{facts.about[1:]}.",
+        "Plays": " and ".join(facts.roles),
         "State": state,
-        "Licence": told.licence or "Its files name none.",
-        "Learnt from": told.trained_on or "Its files do not tell.",
+        "Licence": facts.licence or "Its files name none.",
+        "Learnt from": facts.trained_on or "Its files do not tell.",
     }
     if counts:
         rows["Faces"] = f"{counts}, with a compound label"
-    listed = "".join(f"<dt>{key}</dt><dd>{markup.text(value)}</dd>" for key, value in rows.items())
-    return f'<dl class="facts">{listed}</dl>'
+    items = "".join(f"<dt>{key}</dt><dd>{markup.text(value)}</dd>" for key, value in rows.items())
+    return f'<dl class="facts">{items}</dl>'
 
 
-def _measurements(found: Sequence[Measurements]) -> str:
-    """The first in full, others folded."""
-    if found:
+def _measurements(splits: Sequence[Measurements]) -> str:
+    """Draw the first split in full, others folded."""
+    if splits:
         rest = "".join(
             f"<details><summary>{markup.text(one.measured_on)}, {one.split} split</summary>"
             f"{_measured(one)}</details>"
-            for one in found[1:]
+            for one in splits[1:]
         )
-        return _measured(found[0]) + rest
+        return _measured(splits[0]) + rest
     return (
         '<h3>Measured</h3><p class="fine">There are no measurements of this model here. '
         "<code>python train/evaluate.py --model …</code> makes them.</p>"
     )
 
 
-def _measured(found: Measurements) -> str:
-    names = [name for name in _SHOWN if name in found.figures]
-    rest = [name for name in found.figures if name not in names]
-    title = f"Measured <small>{markup.text(found.measured_on)}, {found.split} split</small>"
+def _measured(measured: Measurements) -> str:
+    names = [name for name in _SHOWN if name in measured.figures]
+    rest = [name for name in measured.figures if name not in names]
+    title = f"Measured <small>{markup.text(measured.measured_on)}, {measured.split} split</small>"
     return (
-        f"<h3>{title}</h3>{_plain(found)}{_figures(found, names)}"
-        f"<details><summary>More figures</summary>{_figures(found, rest)}</details>"
-        f"<details><summary>Each class</summary>{_classes(found)}</details>"
-        f"<details><summary>Confusion matrix</summary>{confusion(found)}</details>"
+        f"<h3>{title}</h3>{_faces(measured)}{_figures(measured, names)}"
+        f"<details><summary>More figures</summary>{_figures(measured, rest)}</details>"
+        f"<details><summary>Each class</summary>{_classes(measured)}</details>"
+        f"<details><summary>Confusion matrix</summary>{confusion(measured)}</details>"
     )
 
 
-def _plain(found: Measurements) -> str:
-    told = f"{found.faces:,} faces of a compound."
-    if found.split == "val":
-        told += " This split chose the epoch and fitted the calibration, so the figures flatter."
-    return f'<p class="fine">{told}</p>'
+def _faces(measured: Measurements) -> str:
+    words = f"{measured.faces:,} faces of a compound."
+    if measured.split == "val":
+        words += " This split chose the epoch and fitted the calibration, so the figures flatter."
+    return f'<p class="fine">{words}</p>'
 
 
-def _figures(found: Measurements, names: Sequence[str]) -> str:
+def _figures(measured: Measurements, names: Sequence[str]) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{FIGURES[name]}</th><td>{found.figures[name].value:.3f}</td>'
-        f"<td>{_interval(found.figures[name])}</td></tr>"
+        f'<tr><th scope="row">{FIGURES[name]}</th><td>{measured.figures[name].value:.3f}</td>'
+        f"<td>{_interval(measured.figures[name])}</td></tr>"
         for name in names
     )
     head = (
@@ -135,12 +135,12 @@ def _interval(figure: Figure) -> str:
     return f"{low:.3f} to {high:.3f}"
 
 
-def _classes(found: Measurements) -> str:
+def _classes(measured: Measurements) -> str:
     rows = "".join(
         f'<tr><th scope="row">{row.name}{_few(row.support)}</th><td>{row.support}</td>'
         f"<td>{row.precision:.3f}</td><td>{_recall(row.recall, row.interval)}</td>"
         f"<td>{row.f1:.3f}</td></tr>"
-        for row in found.classes()
+        for row in measured.classes()
     )
     head = "".join(
         f'<th scope="col">{name}</th>'
@@ -159,12 +159,12 @@ def _recall(value: float | None, interval: tuple[float, float] | None) -> str:
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
-def confusion(found: Measurements) -> str:
-    """The matrix as a table whose cells are shaded by the share of their row."""
+def confusion(measured: Measurements) -> str:
+    """Draw the matrix as a table whose cells are shaded by the share of their row."""
     letters = [f'<abbr title="{name}">{_short(name)}</abbr>' for name in COMPOUNDS]
     head = "".join(f'<th scope="col">{letter}</th>' for letter in letters)
     body = ""
-    for letter, name, row in zip(letters, COMPOUNDS, found.confusion, strict=True):
+    for letter, name, row in zip(letters, COMPOUNDS, measured.confusion, strict=True):
         whole = max(int(row.sum()), 1)
         cells = "".join(
             f'<td style="--share:{count / whole:.2f}"{" class=hit" if name == other else ""} '
@@ -181,7 +181,7 @@ def confusion(found: Measurements) -> str:
 
 
 def _short(name: str) -> str:
-    """HS for happily surprised, and so on: capitals of both words, two letters where they clash."""
+    """Shorten to two letters of each word: HaSu for happily surprised."""
     first, _, second = name.partition(" ")
     return f"{first[:2].capitalize()}{second[:2].capitalize()}"
 
@@ -193,9 +193,9 @@ def _code(code: str) -> str:
     )
 
 
-def boards(found: Sequence[Leaderboard]) -> str:
-    """Every leaderboard; nothing where none was made."""
-    return "".join(map(_board, found))
+def boards(boards: Sequence[Leaderboard]) -> str:
+    """Draw every leaderboard; nothing where none was made."""
+    return "".join(map(_board, boards))
 
 
 def _board(board: Leaderboard) -> str:

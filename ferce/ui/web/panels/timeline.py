@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
-from ferce.reading.video import Moment, Sample, Timeline, Track, plot, words
+from ferce.reading.video import Moment, Sample, Timeline, Track, plot
 from ferce.reading.video.moments import stretches
 from ferce.reading.video.plot import Curve
+from ferce.reading.video.words import clock, facts, summary
 from ferce.ui.web import markup
 
 Floats = NDArray[np.float64]
@@ -23,27 +24,27 @@ _HEIGHT = 100  # of a lane in its own units; its width is the clip's length in h
 
 
 def blank() -> str:
-    """Before a clip was chosen."""
-    told = "What each face resembles over time: probabilities, action units, key moments."
-    return markup.panel(TITLE, markup.empty(told) + markup.ghost(6))
+    """Draw the panel before a clip was chosen."""
+    words = "What each face resembles over time: probabilities, action units, key moments."
+    return markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
 
 
 def waiting() -> str:
-    """While the clip is read."""
+    """Draw the panel while the clip is read."""
     return markup.panel(TITLE, markup.ghost(8), state="waiting")
 
 
 def draw(timeline: Timeline, picked: int) -> str:
-    """The lanes of one track."""
-    facts = f'<p class="fine">{markup.text(words.facts(timeline))}</p>'
+    """Draw the lanes of one track."""
+    about = f'<p class="fine">{markup.text(facts(timeline))}</p>'
     if not timeline.tracks:
-        told = "No face was found in any frame. Try a clip with a face that is larger and lit."
-        return markup.panel(TITLE, f'<p class="trouble">{told}</p>{facts}')
+        words = "No face was found in any frame. Try a clip with a face that is larger and lit."
+        return markup.panel(TITLE, f'<p class="trouble">{words}</p>{about}')
     track = timeline.tracks[picked]
     if not track.read:
-        told = markup.text(words.summary(track).removeprefix("never read. "))
-        return markup.panel(TITLE, f'<p class="trouble">{told}</p>{facts}')
-    return markup.panel(TITLE, "".join(_body(timeline, track)) + facts)
+        words = markup.text(summary(track).removeprefix("never read. "))
+        return markup.panel(TITLE, f'<p class="trouble">{words}</p>{about}')
+    return markup.panel(TITLE, "".join(_body(timeline, track)) + about)
 
 
 def _body(timeline: Timeline, track: Track) -> Iterator[str]:
@@ -76,8 +77,8 @@ def _lane(name: str, plot: str, value: str, kind: str = "") -> str:
 
 
 def _curve(curve: Curve, length: float, dots: str, colour: str) -> str:
-    """A filled line; the number is its peak, and at the cursor its value there."""
-    told = json.dumps([round(100 * float(value)) for value in curve.values])
+    """Draw a filled line; the number is its peak, and at the cursor its value there."""
+    percents = json.dumps([round(100 * float(value)) for value in curve.values])
     area = "".join(_area(*piece) for piece in curve.pieces())
     line = "".join(_line(*piece) for piece in curve.pieces())
     plot = (
@@ -86,7 +87,7 @@ def _curve(curve: Curve, length: float, dots: str, colour: str) -> str:
         f'<path class="line" d="{line}"/></svg>'
     )
     peak = markup.percent(curve.peak)
-    value = f'<span class="aloud">peak </span><span data-values="{told}">{peak}</span>'
+    value = f'<span class="aloud">peak </span><span data-values="{percents}">{peak}</span>'
     return _lane(f"{dots}<span>{markup.text(curve.name)}</span>", plot, value)
 
 
@@ -110,7 +111,7 @@ def _dots(name: str) -> str:
 
 
 def _colour(name: str) -> str:
-    """The class of the style sheet: a single emotion has its own colour."""
+    """Choose the class of the style sheet: a single emotion has its own colour."""
     label = name.removesuffix(" alone")
     return label if label in BASICS else "calm" if label == NEUTRAL else "both"
 
@@ -133,29 +134,29 @@ def _stretch(run: Sequence[Sample], end: float, length: float) -> str:
     parts = components(label) if label else ()
     colours = [f"var(--{basic})" for basic in parts] or ["var(--quiet)"]
     name = label or "unclear"
-    told = f"{words.clock(start)} to {words.clock(end)}: {name}"
+    words = f"{clock(start)} to {clock(end)}: {name}"
     place = f"left:{100 * start / length:.2f}%;width:{max(100 * (end - start) / length, 0.4):.2f}%"
     size = "brief" if end - start < 0.08 * length else "short" if end - start < 0.2 * length else ""
     return (
-        f'<li class="{"told" if parts else "plain"} {size}" title="{told}" style="{place};'
+        f'<li class="{"told" if parts else "plain"} {size}" title="{words}" style="{place};'
         f'--first:{colours[0]};--last:{colours[-1]}"><span aria-hidden="true">{name}</span>'
-        f'<span class="aloud">{told}</span></li>'
+        f'<span class="aloud">{words}</span></li>'
     )
 
 
 def _marks(moments: Sequence[Moment], length: float) -> str:
-    """Numbers of the key moments over the ribbon, which lead to their time."""
+    """Draw the numbers of the key moments over the ribbon, which lead to their time."""
     return "".join(
         f'<button type="button" class="mark {moment.kind}" data-go="{moment.seconds:.3f}" '
         f'style="left:{100 * moment.seconds / length:.2f}%" '
         f'title="{markup.text(moment.words)}" aria-label="Moment {i}: '
-        f'{markup.text(moment.words)}, at {words.clock(moment.seconds)}">{i}</button>'
+        f'{markup.text(moment.words)}, at {clock(moment.seconds)}">{i}</button>'
         for i, moment in enumerate(moments, 1)
     )
 
 
 def _ticks(length: float) -> str:
-    """Four to six round times."""
+    """Draw four to six round times."""
     step = next(s for s in (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 1e9) if length / s <= 6)
     count = int(length / step + 1e-6)
     return "".join(
@@ -168,7 +169,7 @@ def _ticks(length: float) -> str:
 def _tick(seconds: float) -> str:
     if seconds % 1:
         return f"{seconds:.1f} s"
-    return f"{int(seconds)} s" if seconds < 60 else words.clock(seconds).removesuffix(".0")
+    return f"{int(seconds)} s" if seconds < 60 else clock(seconds).removesuffix(".0")
 
 
 def _seek(length: float) -> str:

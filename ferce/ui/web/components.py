@@ -1,0 +1,73 @@
+"""Components that several tabs share, and what a page sends of them: photos, rows of pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+Upload = Mapping[str, Any] | None  # what a page sends of an uploaded file
+Uploads = Sequence[Mapping[str, Any]] | None
+
+# Mirrored pictures would swap the person's left and right.
+CAMERA = gr.WebcamOptions(mirror=False)
+# Buttons, so that they are reached and pressed with the keyboard; the press is sent to Python.
+_PRESSED = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-index]');
+  if (button) trigger('select', {index: Number(button.dataset.index)});
+});
+"""
+
+
+def photo(height: int) -> gr.Image:
+    """Make the field for a photo, so many pixels high."""
+    return gr.Image(
+        label="Photo",
+        sources=["upload", "webcam", "clipboard"],
+        height=height,
+        buttons=[],
+        webcam_options=CAMERA,
+        placeholder="Drop a photo here\nor click to choose one",
+        elem_classes="photo",
+        alt_text="The photo you chose",
+    )
+
+
+def thumbnails(name: str, value: str = "") -> gr.HTML:
+    """Make a row of pictures to choose from; its `select` event tells which was pressed."""
+    return gr.HTML(value, js_on_load=_PRESSED, elem_classes=["thumbnails", name])
+
+
+def pressed(sent: Any, count: int) -> int | None:
+    """Read which picture was pressed; None where a page sent something else."""
+    index = sent.get("index") if isinstance(sent, dict) else None
+    return index if isinstance(index, int) and 0 <= index < count else None
+
+
+def path(upload: Upload) -> Path | None:
+    """Find the file of an upload; None without one.
+
+    `gr.Image` would open the file before any code of ours runs, so that a broken one ends in a
+    stack trace. Events therefore skip its `preprocess`, and `ferce.images` opens the file. Gradio
+    6.31 checks the path only where the caller sends a "meta" key, so it is checked here again.
+
+    Raises:
+        gr.Error: the file is none that was uploaded.
+    """
+    if not upload or not upload.get("path"):
+        return None
+    place = Path(upload["path"]).resolve()
+    if not place.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise gr.Error(
+            "Only uploaded photos are read; upload the file first.", print_exception=False
+        )
+    return place
+
+
+def paths(uploads: Uploads | Upload) -> tuple[Path, ...]:
+    """Find the files of several uploads, or of one, each checked as `path` does."""
+    listed = [uploads] if isinstance(uploads, Mapping) else uploads or []
+    places = (path(upload) for upload in listed)
+    return tuple(place for place in places if place is not None)

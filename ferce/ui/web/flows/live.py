@@ -1,0 +1,255 @@
+"""The Live tab: frames of a running camera as numbers, and one of them read in full.
+
+Of a camera the server keeps followed faces and their means, never a picture: frames are decoded,
+read and dropped in memory; the answer to each is a few numbers.
+"""
+
+import base64
+import binascii
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ferce import images
+from ferce.core.labels import BASICS, NEUTRAL, NOUNS
+from ferce.core.types import Pixels, Prediction, Reading, ReadingError, UnitEvidence
+from ferce.facs.action_units import UNITS
+from ferce.facs.prototypes import ACTIVE, TRUSTED
+from ferce.images import ImageError, Limits
+from ferce.reading.pipeline import NO_FACE, Reader
+from ferce.reading.video import Expression, Follower, Seen, Smoother, contours
+from ferce.ui.web import markup
+from ferce.ui.web.markup import Update
+from ferce.ui.web.panels import prediction, where, why
+from ferce.ui.web.panels.prediction import STATES
+from ferce.ui.web.runner import Flow, Guard, Steps
+from ferce.ui.web.session import Session
+
+Json = dict[str, Any]
+
+PARTS = ("moment", "prediction", "where", "why")
+ENDED = "The camera was off for too long; start it again."
+FAULT = "This frame could not be read because of a fault in ferce; the server's log says more."
+NOT_A_FRAME = "The browser sent a frame that is no picture."
+TAU = 0.35  # seconds; longer than for clips, as only the past can be averaged
+_PATIENCE = 5.0  # seconds: a busy machine may take as long from one frame to the next
+_MOST = 16  # cameras at the same time; the one that was silent longest makes room
+_LETTERS = 2_000_000  # of a frame as text; 1.5 MB of JPEG
+_LIMITS = Limits(max_pixels=1920 * 1080, min_side=64)
+_PREFIX = "data:image/jpeg;base64,"
+
+
+@dataclass(eq=False)
+class Stream:
+    """One camera: whoever is in the picture, and the mean of what each face shows."""
+
+    follower: Follower
+    clock: Callable[[], float]
+    means: dict[int, Smoother] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self, pixels: Pixels) -> list[Json]:
+        """Read the next frame; gives its faces, largest first, as the page draws them."""
+        with self.lock:
+            now = self.clock()
+            seen = self.follower.step(pixels, now)
+            self.means = {one.number: self.means.get(one.number) or Smoother(TAU) for one in seen}
+            return [self._face(one, now, pixels) for one in seen]
+
+    def _face(self, one: Seen, now: float, pixels: Pixels) -> Json:
+        height, width = pixels.shape[:2]
+        x0, y0, x1, y1 = one.face.box
+        outline: Json = {
+            "number": one.number,
+            "box": [round(1000 * v) for v in (x0 / width, y0 / height, x1 / width, y1 / height)],
+            "lines": contours.draw(one.face, (width, height)),
+            "problem": one.face.problem,
+        }
+        if one.expression is None:
+            return outline
+        row = self.means[one.number].add(now, one.expression.row)
+        return outline | numbers(Expression.from_row(row), self)
+
+
+class Streams:
+    """The running cameras by a name that only their page knows. Safe to share between threads.
+
+    `clock` gives seconds from any start; tests inject their own.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: OrderedDict[str, Stream] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, reader: Reader) -> str:
+        """Begin a stream; returns its name."""
+        name = secrets.token_urlsafe(16)
+        with self._lock:
+            self._open[name] = Stream(Follower(reader, _PATIENCE), self._clock)
+            while len(self._open) > _MOST:
+                self._open.popitem(last=False)
+        return name
+
+    def close(self, name: object) -> None:
+        """Forget a stream."""
+        with self._lock:
+            self._open.pop(str(name), None)
+
+    def of(self, name: object) -> Stream | None:
+        """The stream of that name, which now counts as the one heard of last."""
+        with self._lock:
+            if name not in self._open:
+                return None
+            self._open.move_to_end(str(name))
+            return self._open[str(name)]
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+def answer(streams: Streams, sent: object) -> Json:
+    """Read one frame that a page sent; gives its `faces` and `ms`, or a `problem`."""
+    frame = sent if isinstance(sent, Mapping) else {}
+    stream = streams.of(frame.get("stream"))
+    if stream is None:
+        return {"problem": ENDED, "ended": True}
+    started, guard = time.perf_counter(), Guard(FAULT)
+    with guard:
+        faces = stream.step(decode(frame.get("image")))
+        return {"faces": faces, "ms": round(1000 * (time.perf_counter() - started), 1)}
+    return {"problem": guard.problem}
+
+
+def decode(image: object) -> Pixels:
+    """Decode a frame that came as a data URI.
+
+    Raises:
+        ImageError: it is no JPEG, or too large.
+    """
+    if not isinstance(image, str) or not image.startswith(_PREFIX) or len(image) > _LETTERS:
+        raise ImageError(NOT_A_FRAME)
+    try:
+        content = base64.b64decode(image[len(_PREFIX) :], validate=True)
+    except binascii.Error as error:
+        raise ImageError(NOT_A_FRAME) from error
+    return images.load(content, _LIMITS)
+
+
+def numbers(expression: Expression, stream: Stream) -> Json:
+    """Put an expression as the page shows it: headline, shares in percent, action units."""
+    decided = stream.follower.decide(expression)
+    ranked = sorted(decided.probabilities.items(), key=lambda item: -item[1])[:4]
+    trusted = {n: unit for n, unit in expression.units.items() if unit.confidence >= TRUSTED}
+    return {
+        "state": decided.state,
+        "chip": STATES[decided.state],
+        "label": decided.label,
+        "headline": headline(decided),
+        "compounds": [[name, _percent(value)] for name, value in ranked],
+        "components": [[name, _percent(decided.components[name])] for name in BASICS],
+        "units": [_unit(number, unit) for number, unit in trusted.items()],
+        "lit": sorted({UNITS[n].region for n, unit in trusted.items() if _active(unit)}),
+    }
+
+
+def headline(prediction: Prediction) -> str:
+    """Say what the expression resembles, as a noun phrase."""
+    label = prediction.label
+    if label is None:
+        return "nothing clearly"
+    return "a neutral face" if label == NEUTRAL else NOUNS.get(label, label)
+
+
+def _active(unit: UnitEvidence) -> bool:
+    return unit.intensity >= ACTIVE
+
+
+def _unit(number: int, unit: UnitEvidence) -> list[object]:
+    """[code, name, percent, active]."""
+    return [UNITS[number].code, UNITS[number].name, _percent(unit.intensity), _active(unit)]
+
+
+def _percent(value: float) -> int:
+    return round(100 * min(max(float(value), 0.0), 1.0))
+
+
+@dataclass(frozen=True)
+class StartCamera(Flow):
+    """Open a stream once the models are there; its name reaches the script as hidden text."""
+
+    turns = "camera"
+    fault = FAULT
+
+    streams: Streams
+
+    def steps(self, session: Session) -> Steps:
+        """Say what is being loaded, then the name of the stream."""
+        for doing in session.models.progress():
+            yield _note("wait", f"Loading {doing}.")
+        yield _note("stream", self.streams.open(session.models.ready()))
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Say why the camera cannot be read."""
+        return _note("problem", words)
+
+
+def _note(kind: str, words: str) -> Update:
+    return {"stream": f'<span hidden data-{kind}="{markup.text(words)}"></span>'}
+
+
+@dataclass(frozen=True)
+class Explain(Flow):
+    """Read the frame that the page sent in full, as a photo is."""
+
+    turns = "live"
+    fault = "This moment could not be read because of a fault in ferce. The server's log says more."
+
+    sent: Any
+
+    def steps(self, session: Session) -> Steps:
+        """Read the largest face that may be read, part by part."""
+        if (reader := session.models.reader) is None:
+            return
+        pixels = decode(self.sent.get("image") if isinstance(self.sent, dict) else None)
+        yield {"moment": markup.status("Reading this moment.", "busy"), **_waiting()}
+        faces = reader.detect(pixels)
+        if not faces:
+            raise ReadingError(NO_FACE)
+        face = next((face for face in faces if not face.problem), faces[0])
+        for reading in reader.stream(face):
+            yield _draw(reading)
+        yield {"moment": markup.status("This moment, read in full:")}
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Clear the panels, so that the camera has the page, and say why."""
+        sorry = markup.status(markup.text(words), "sorry")
+        return dict.fromkeys(PARTS, "") | {"moment": sorry}
+
+
+def _waiting() -> Update:
+    return {
+        "prediction": prediction.waiting(),
+        "where": markup.panel(where.TITLE, where.waiting()),
+        "why": why.waiting(),
+    }
+
+
+def _draw(reading: Reading) -> Update:
+    """Draw the panels whose part is there; the others keep waiting."""
+    if reading.prediction is None:
+        return {
+            "prediction": prediction.refused(reading.reason),
+            "where": markup.panel(where.TITLE, where.refused(reading.face)),
+            "why": why.refused(),
+        }
+    update = {"prediction": prediction.draw(reading)}
+    if reading.heatmap is not None:
+        update["where"] = markup.panel(where.TITLE, where.draw(reading))
+    if reading.explanation is not None:
+        update["why"] = why.draw(reading)
+    return update

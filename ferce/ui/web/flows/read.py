@@ -1,0 +1,239 @@
+"""The Read tab: photograph, faces, parts of the reading; another heat map; questions."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ferce import images
+from ferce.core.types import Face, Reading, ReadingError
+from ferce.models import prompts
+from ferce.reading.pipeline import Reader
+from ferce.ui.web import markup
+from ferce.ui.web.markup import Update
+from ferce.ui.web.panels import looks, prediction, questions, raw, where, why
+from ferce.ui.web.runner import Flow, Steps, load
+from ferce.ui.web.session import MAP, READ, Session, Work
+
+HELLO = "Choose a photo: drop a file, paste it, or use the camera."
+NO_FACE = "No face was found. Try a photo with a face that is larger, lit and turned to the camera."
+NOTHING_TO_ASK = "There is no face to ask about yet; choose a photo first."
+SAME = "A label cannot be told from itself; choose another one to compare it with."
+# Asked in one go: enough for a model to share its work, few enough for rows to appear early.
+_AT_ONCE = 4
+
+
+def blank(status: str = "") -> Update:
+    """Draw the page before a photograph was chosen."""
+    panels = {"prediction": prediction.blank(), "where": where.blank(), "why": why.blank()}
+    asked = {"questions": questions.blank(), "asked": ""}
+    top = {"status": status or markup.status(HELLO), "faces": "", "raw": ""}
+    return {**top, "looks": looks.blank(), **panels, **asked}
+
+
+def waiting(words: str) -> Update:
+    """Draw the page from the moment of choice until the first part is there."""
+    panels = {"prediction": prediction.waiting(), "where": where.waiting(), "why": why.waiting()}
+    asked = {"questions": questions.waiting(), "asked": ""}
+    top = {"status": markup.status(words, "busy"), "raw": ""}
+    return {**top, **panels, "looks": looks.blank(), **asked}
+
+
+class ReadPhoto(Flow):
+    """Read the photo of the page, or the face of it that was picked."""
+
+    turns = READ
+    fault = "This photo could not be read because of a fault in ferce. The server's log says more."
+
+    def steps(self, session: Session) -> Steps:
+        """Find the faces, then read the largest that may be read, or the one picked."""
+        work = session.work
+        if work.path is None:
+            return
+        reader = yield from load(work.models, "photo is")
+        if not work.faces:
+            _find_faces(reader, work, work.path)
+        busy = markup.status("Reading the face.", "busy")
+        yield {"faces": markup.faces(work.faces, work.picked), "status": busy}
+        if work.picked in work.readings:
+            work.newest = work.readings[work.picked]
+            yield _draw(reader, work, work.newest)
+        else:
+            yield from _read_face(reader, work, work.faces[work.picked])
+        reading = work.readings[work.picked]
+        links = raw.draw(work.report(), reading, reader.models)
+        yield {**_draw(reader, work, reading), "status": _summary(work), "raw": links}
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Clear the page and say why."""
+        return blank(markup.status(markup.text(words), "sorry"))
+
+
+def _find_faces(reader: Reader, work: Work, path: Path) -> None:
+    started = time.monotonic()
+    work.photo = images.load(path)
+    work.faces = reader.detect(work.photo)
+    work.seconds = time.monotonic() - started
+    if not work.faces:
+        raise ReadingError(NO_FACE)
+    work.picked = next((i for i, face in enumerate(work.faces) if not face.problem), 0)
+
+
+def _read_face(reader: Reader, work: Work, face: Face) -> Iterator[Update]:
+    """Draw each part as soon as it is there; only complete readings are kept."""
+    started, before = time.monotonic(), Reading(face)
+    for reading in reader.stream(face):
+        work.newest = reading
+        yield _draw_changes(reader, work, before, reading)
+        before = reading
+    if before.prediction is not None:
+        yield from _answer_questionnaire(reader, work, before)
+    work.seconds += time.monotonic() - started
+    work.readings[work.picked] = work.newest or before
+
+
+def _answer_questionnaire(reader: Reader, work: Work, reading: Reading) -> Iterator[Update]:
+    """Answer it a few questions at a time; `work.newest` grows with it."""
+    asked = prompts.questions(reading.prediction)
+    for start in range(0, len(asked), _AT_ONCE):
+        try:
+            reading = reader.answer(reading, asked[start : start + _AT_ONCE])
+        except ReadingError as error:  # the rest of the reading stands without it
+            work.unanswered[work.picked] = str(error)
+            yield {"questions": questions.draw(reading, trouble=str(error))}
+            return
+        work.newest = reading
+        yield {"questions": questions.draw(reading)}
+
+
+def _draw_changes(reader: Reader, work: Work, before: Reading, after: Reading) -> Update:
+    """Draw the panels whose part has changed; those still empty keep waiting."""
+    update: Update = {}
+    if after.prediction != before.prediction:
+        update["prediction"] = prediction.draw(after)
+    if after.heatmap is not before.heatmap:
+        update |= _draw_map(reader, work, after)
+    if _text(after) != _text(before):
+        update["why"] = why.draw(after)
+    return update
+
+
+def _text(reading: Reading) -> tuple[object, ...]:
+    return reading.explanation, reading.revised, reading.faithfulness
+
+
+def _draw_map(reader: Reader, work: Work, reading: Reading) -> Update:
+    """Draw the map, and the lists to ask for another one."""
+    methods = looks.methods(reader.classifier, reading.face)
+    wanted = work.maps[work.picked][0] if work.picked in work.maps else None
+    return {"looks": looks.draw(reading, methods, wanted), "where": _draw_chosen(work, reading)}
+
+
+def _draw_chosen(work: Work, reading: Reading, trouble: str = "") -> str:
+    """Draw the map that the visitor chose, or else that of the reading."""
+    wanted = work.maps[work.picked][0] if work.picked in work.maps else None
+    return where.draw(_with_chosen_map(work, reading), wanted, trouble)
+
+
+def _with_chosen_map(work: Work, reading: Reading) -> Reading:
+    chosen = work.maps.get(work.picked)
+    return replace(reading, heatmap=chosen[1]) if chosen else reading
+
+
+def _draw(reader: Reader, work: Work, reading: Reading) -> Update:
+    """Draw every panel."""
+    if reading.prediction is None:
+        return {
+            "prediction": prediction.refused(reading.reason),
+            "looks": looks.blank(),
+            "where": where.refused(reading.face),
+            "why": why.refused(),
+            "questions": questions.refused(),
+            "asked": "",
+        }
+    return {
+        "prediction": prediction.draw(reading),
+        **_draw_map(reader, work, reading),
+        "why": why.draw(reading),
+        "questions": questions.draw(reading, work.unanswered.get(work.picked, "")),
+        "asked": questions.own(work.answers),
+    }
+
+
+def _summary(work: Work) -> str:
+    count = len(work.faces)
+    faces = "1 face" if count == 1 else f"{count} faces, no. {work.picked + 1} shown"
+    return markup.status(f"{faces} · read in {work.seconds:.1f}&thinsp;s")
+
+
+@dataclass(frozen=True)
+class DrawMap(Flow):
+    """Draw another heat map of the face on the page; `sent` is what the page asks for."""
+
+    turns = MAP
+    fault = "This map could not be made because of a fault in ferce. The server's log says more."
+    expected = (ValueError,)  # of a method that this model or this face does not allow
+
+    sent: Any
+
+    def steps(self, session: Session) -> Steps:
+        """Dim the map on the page, then show the other one; a choice not offered does nothing."""
+        work, reading = session.work, session.work.newest
+        if reading is None or reading.prediction is None or reading.heatmap is None:
+            return
+        wanted = looks.chosen(self.sent, reading.prediction)
+        if wanted is None:
+            return
+        yield {"where": where.searching(_with_chosen_map(work, reading), wanted)}
+        if wanted.label == wanted.against:
+            raise ReadingError(SAME)
+        reader = work.models.ready()
+        located = reader.locate(reading, wanted.label, wanted.method, wanted.against)
+        if located.heatmap is not None:
+            work.maps[work.picked] = (wanted, located.heatmap)
+        yield {"where": _draw_chosen(work, reading)}
+
+    def refuse(self, session: Session, words: str) -> Update:
+        """Say why beside the map that was there."""
+        reading = session.work.newest
+        return {"where": _draw_chosen(session.work, reading, words)} if reading else {}
+
+
+@dataclass(frozen=True)
+class Ask(Flow):
+    """Answer the visitor's own question on the face on the page; `sent` holds it."""
+
+    turns = READ
+    fault = "This question could not be answered because of a fault in ferce."
+
+    sent: Any
+
+    def begin(self, session: Session) -> int:
+        """Stay in the turn of the reading, which goes on."""
+        return session.turn(READ)
+
+    def steps(self, session: Session) -> Steps:
+        """Show the question as pending above those that were answered, then its answer."""
+        text = self.sent.get("question") if isinstance(self.sent, dict) else None
+        if not isinstance(text, str):
+            return
+        work, reading = session.work, session.work.newest
+        if reading is None or reading.prediction is None:
+            raise ReadingError(NOTHING_TO_ASK)
+        question = _checked(text)
+        yield {"asked": questions.own(work.answers, pending=question)}
+        answered = work.models.ready().answer(reading, [question])
+        work.answers.extend(answered.answers[len(reading.answers) :])
+        yield {"asked": questions.own(work.answers)}
+
+    def refuse(self, session: Session, words: str) -> Update:
+        """Say why above the questions that were answered."""
+        return {"asked": questions.sorry(session.work.answers, words)}
+
+
+def _checked(text: str) -> str:
+    try:
+        return prompts.question(text)
+    except ValueError as error:
+        raise ReadingError(str(error)) from error

@@ -1,0 +1,104 @@
+"""The Video tab: clip, progress, timeline, key moments one by one."""
+
+import time
+from dataclasses import dataclass
+
+from ferce.reading import video
+from ferce.reading.video import Limits, Options, Timeline
+from ferce.ui.web import markup
+from ferce.ui.web.markup import Update
+from ferce.ui.web.panels import clip, timeline
+from ferce.ui.web.runner import Flow, Steps, load
+from ferce.ui.web.session import Session
+
+RATE = 10.0  # frames read a second; expressions last half a second and more
+_PAUSE = 0.3  # seconds from one progress bar to the next
+
+
+def blank(status: str) -> Update:
+    """Draw the tab without a clip; `status` is HTML."""
+    panels = {"lanes": timeline.blank(), "moments": clip.blank()}
+    return {"status": status, "faces": "", **panels, "files": ""}
+
+
+def hello(seconds: float) -> Update:
+    """Draw the tab before a clip was chosen; `seconds` is how long one may be."""
+    words = f"Choose a clip of up to {video.spoken(seconds)}, or record one."
+    return blank(markup.status(words))
+
+
+def waiting() -> Update:
+    """Draw the tab from the choice of a clip until its timeline is there."""
+    status = markup.status("Waiting for a free reader.", "busy")
+    return blank(status) | {"lanes": timeline.waiting(), "moments": clip.waiting()}
+
+
+def options(seconds: float) -> Options:
+    """How the page reads a clip; `seconds` is how long one may be."""
+    return Options(rate=RATE, limits=Limits(seconds=seconds))
+
+
+@dataclass(frozen=True)
+class ReadClip(Flow):
+    """Read the clip of the page, of at most so many seconds."""
+
+    turns = "video"
+    fault = "This clip could not be read because of a fault in ferce. The server's log says more."
+
+    seconds: float
+
+    def steps(self, session: Session) -> Steps:
+        """Draw progress, then the timeline, then each key moment as it is explained."""
+        held, how = session.clip, options(self.seconds)
+        reader = yield from load(session.models, "clip is")
+        if held.path is None:
+            return
+        started, drawn = time.monotonic(), 0.0
+        for part in video.stream(held.path, reader, how, lambda: session.halted(self.turns)):
+            now = time.monotonic()
+            if isinstance(part, Timeline):
+                first, held.timeline = held.timeline is None, part
+                yield (
+                    _draw(part, held.picked) | _busy(part) if first else _moments(part, held.picked)
+                )
+            elif now - drawn > _PAUSE:
+                drawn = now
+                yield {"status": clip.progress(part, now - started)}
+            else:
+                yield {}  # a step at which a newer turn ends this one
+        if held.timeline is not None:
+            yield _ended(held.timeline, held.picked)
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Clear the tab and say why."""
+        return blank(markup.status(markup.text(words), "sorry"))
+
+
+def pick(session: Session, index: int) -> Update:
+    """Turn to another face of the clip."""
+    session.clip.picked = index
+    read = session.clip.timeline
+    return _draw(read, index, explaining=False) if read else {}
+
+
+def _draw(read: Timeline, picked: int, explaining: bool = True) -> Update:
+    faces, lanes = clip.faces(read, picked), timeline.draw(read, picked)
+    return {**_moments(read, picked, explaining), "lanes": lanes, "faces": faces}
+
+
+def _moments(read: Timeline, picked: int, explaining: bool = True) -> Update:
+    return {"moments": clip.moments(read, picked, explaining)}
+
+
+def _busy(read: Timeline) -> Update:
+    count = len(read.moments)
+    words = f"Explaining {count} key moment{'' if count == 1 else 's'}."
+    return {"status": markup.status(words, "busy")} if count else {}
+
+
+def _ended(read: Timeline, picked: int) -> Update:
+    words = f"{video.spoken(read.duration)} read in {read.spent:.1f}&thinsp;s"
+    if not read.complete:
+        words = "Stopped; what was read until then is shown."
+    shown = _moments(read, picked, explaining=False)
+    return {**shown, "status": markup.status(words), "files": clip.files(read)}
