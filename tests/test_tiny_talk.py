@@ -102,9 +102,9 @@ def test_labels_are_answers_and_never_asked(opened):
 
 def test_every_second_picture_is_mirrored(opened):
     albums, backend = opened
-    seen, facts = talk.look(backend.network, albums["renders"], np.arange(4), (0, 0))
+    seen, facts = talk.encode_faces(backend.network, albums["renders"], np.arange(4), (0, 0))
     assert seen.shape == (8, chat.PLACES, chat.SEEN)
-    again, _ = talk.look(backend.network, albums["renders"], np.arange(4), (0, 0))
+    again, _ = talk.encode_faces(backend.network, albums["renders"], np.arange(4), (0, 0))
     assert torch.equal(seen, again)
     flags = torch.ones(4, dtype=torch.bool)
     left, right = facts[0::2].nan_to_num(-1), facts[1::2].nan_to_num(-1)

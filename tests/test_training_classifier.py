@@ -23,6 +23,7 @@ from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.types import Face
 from ferce.data import DataSet
 from ferce.data.record import Sample
+from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.images import load as load_image
 from ferce.models import clip, timm_net
 from ferce.models.calibration import softmax
@@ -212,7 +213,7 @@ def test_export_reads_the_same_in_timm_and_ferce(tmp_path, cache):
     truth = np.array([COMPOUNDS.index(s.label) for s in data.samples("val")])
     assert (scores.classes.argmax(1) == truth).mean() == metrics["val"]["accuracy"]
     heads = load_file(tmp_path / "units.safetensors")
-    assert heads["weight"].shape == (len(examples.UNIT_NUMBERS), plain.head_hidden_size)
+    assert heads["weight"].shape == (len(UNIT_NUMBERS), plain.head_hidden_size)
 
 
 def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path, cache):

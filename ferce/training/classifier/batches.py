@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     """Faces as the network takes them.
 
     `images` (N, 3, H, W) float32; `targets` (N, K) shares of each output, zeros for unlabelled
-    faces; `units` (N, A) presence 0..1 of `examples.UNIT_NUMBERS`, NaN where unknown; `indices`
+    faces; `units` (N, A) presence 0..1 of `UNIT_NUMBERS`, NaN where unknown; `indices`
     (N,) into the data set.
     """
 

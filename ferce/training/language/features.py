@@ -86,7 +86,7 @@ def remember(
     return Features(paths)
 
 
-def look(gallery: Gallery) -> list[Shown]:
+def list_shown(gallery: Gallery) -> list[Shown]:
     """List what every picture shows, for runs that encode at each step."""
     return [gallery.picture(number)[1] for number in range(len(gallery))]
 
@@ -172,7 +172,7 @@ class FeatureSources:
         if varied:
             gallery = Gallery(items, plan.views, plan.augment, plan.seed)
         if self.settings is None:
-            return FeatureSource(gallery, look(gallery), self.backend)
+            return FeatureSource(gallery, list_shown(gallery), self.backend)
         root = Path(plan.feature_cache).expanduser() if plan.feature_cache else None
         made = remember(
             gallery,

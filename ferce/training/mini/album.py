@@ -89,9 +89,9 @@ class Album:
         """Compute (n, A) strengths of the action units of the faces with these numbers."""
         return strengths([self.samples[i] for i in numbers])
 
-    def aligned(self) -> list[Aligned]:
-        """Wrap the samples as a `Gallery` takes them; it must not be asked for pictures."""
-        return [Aligned(sample, Path()) for sample in self.samples]
+    def aligned(self, numbers: NDArray[np.int64]) -> list[Aligned]:
+        """Wrap these samples as a `Gallery` takes them; it must not be asked for pictures."""
+        return [Aligned(self.samples[i], Path()) for i in numbers]
 
 
 def pack(items: Iterable[Aligned], count: int, folder: Path) -> Album:

@@ -187,8 +187,7 @@ def spoken(
     """
     rng = np.random.default_rng((seed, number))
     chosen = rng.permutation(among)[:FACES]
-    every = album.aligned()
-    items = [every[i] for i in chosen]
+    items = album.aligned(chosen)
     gallery = Gallery(items, views=2)
     shown = [Shown(flipped=view == 1) for _ in items for view in range(2)]
     labels = [named[k] for k in rng.integers(len(named), size=len(items))]

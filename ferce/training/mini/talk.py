@@ -117,7 +117,7 @@ class TalkTask(StageTask[Lesson]):
         for _, number, made, members in questions.steps_of(make, batch, seed, first):
             if seen_of != number:  # the tower reads the pictures of a round once
                 album, seen_of = _album(self.albums, number), number
-                seen, facts = look(self.backend.network, album, made.faces, (seed, number))
+                seen, facts = encode_faces(self.backend.network, album, made.faces, (seed, number))
             rows = [self.tokeniser.row(made.examples[i]) for i in members]
             some = torch.tensor([row.example.number for row in rows])
             tensors = self.tokeniser.batch(rows, self.backend.device)
@@ -190,7 +190,7 @@ def corpus(renders: Album, seed: int) -> list[str]:
     return [*speech.corpus(renders, seed), *own]
 
 
-def look(
+def encode_faces(
     network: "FastVlmForConditionalGeneration",
     album: Album,
     faces: NDArray[np.int64],
