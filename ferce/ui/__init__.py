@@ -6,7 +6,7 @@ import gradio as gr
 
 from ferce.ui import api, batch, compare, frame, live, read, shelf, video
 from ferce.ui.catalogue import Catalogue, LoadNamed
-from ferce.ui.loading import Load
+from ferce.ui.loading import Load, Models
 from ferce.ui.session import Sessions
 from ferce.ui.settings import Settings
 from ferce.ui.theme import look
@@ -19,8 +19,8 @@ TABS = (read, compare, video, live, batch, shelf)
 
 def build(
     settings: Settings, load: Load | None = None, others: LoadNamed | None = None
-) -> gr.Blocks:
-    """The whole page; the models begin to load in the background.
+) -> tuple[gr.Blocks, Models]:
+    """The whole page, and its models, which nobody has begun to load.
 
     Args:
         settings: What the operator decides.
@@ -28,7 +28,8 @@ def build(
         others: How a reader with another classifier is made, by its spec; None likewise.
 
     Returns:
-        Blocks that are ready to launch, with `look()` as keyword arguments.
+        Blocks that are ready to launch, with `look()` as keyword arguments; and the models, whose
+        `start()` loads them in the background.
     """
     models, sessions = Catalogue(settings, load, others), Sessions()
     # How often uploads are looked at, and from what age they are deleted, in seconds.
@@ -41,8 +42,7 @@ def build(
         page.unload(_closer(sessions))
     frame.notes(page, settings)
     page.queue(api_open=False)
-    models.start()
-    return page
+    return page, models
 
 
 def _tabs(settings: Settings, models: Catalogue, sessions: Sessions) -> gr.State:
