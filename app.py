@@ -6,7 +6,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from ferce.ui.web import Settings
+    from ferce.ui.web.loading import Models
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when imported
 
@@ -29,6 +32,17 @@ def options(settings: "Settings") -> dict[str, Any]:
     }
 
 
+def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
+    """Put the page on its address, then load the models; ends when interrupted.
+
+    One after the other: Gradio gives up when its server takes more than 5 s to start or 3 s to
+    answer for the first time, which it may on a busy machine that imports torch at the same time.
+    """
+    page.launch(**options(settings), prevent_thread_lock=True)
+    models.start()
+    page.block_thread()
+
+
 def main() -> None:
     """Build the page and serve it until interrupted; the models load meanwhile."""
     from ferce.ui.web import Settings, build
@@ -37,10 +51,10 @@ def main() -> None:
         settings = Settings.from_environment()
         if settings.mcp and not find_spec("mcp"):
             raise ValueError('FERCE_MCP needs a package; run: pip install "mcp>=1.21,<2"')
-        page = build(settings)
+        page, models = build(settings)
     except ValueError as error:
         sys.exit(f"ferce: {error}")
-    page.launch(**options(settings))
+    serve(settings, page, models)
 
 
 if __name__ == "__main__":

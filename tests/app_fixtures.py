@@ -3,21 +3,13 @@
 A photo for it is black with grey squares: each square is a face; its brightness decides the label.
 """
 
-import json
-import os
-import random
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from patience import PATIENCE, until
 
 from ferce import images
 from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
@@ -34,9 +26,6 @@ from ferce.core.types import (
     Scores,
 )
 from ferce.explanation import heatmaps
-
-if TYPE_CHECKING:
-    from gradio_client import Client
 
 ROOT = Path(__file__).parents[1]
 SIDE = 96
@@ -245,74 +234,3 @@ def loader(reader: SquareReader, gate: Path | None = None) -> Callable[..., obje
         return reader
 
     return load
-
-
-@contextmanager
-def serving(
-    load: str = "squares",
-    pause: float = 0.0,
-    gate: str = "",
-    hold: str = "",
-    temporary: str = "",
-    **settings: object,
-) -> Iterator[str]:
-    """The page on a free port of this machine, launched as app.py does it; yields its address.
-
-    In a process of its own: Gradio's server leaves sockets and event loops to the garbage
-    collector, which the tests would take for faults of whatever runs next.
-    """
-    port = free_port()
-    told = {
-        "load": load, "pause": pause, "gate": gate, "hold": hold,
-        "settings": {"port": port, **settings},
-    }  # fmt: skip
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    variables = os.environ | {"PYTHONPATH": paths}
-    if temporary:
-        variables["GRADIO_TEMP_DIR"] = temporary
-    server = subprocess.Popen([sys.executable, __file__, json.dumps(told)], cwd=ROOT, env=variables)
-    try:
-        until(lambda: answers(port, server), "answer of the app")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(PATIENCE)
-
-
-def free_port() -> int:
-    """A port below those that systems give to outgoing connections, which might take it first."""
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise OSError("none of 100 ports is free")
-
-
-def answers(port: int, server: "subprocess.Popen[bytes]") -> bool:
-    assert server.poll() is None, "the app ended before it answered"
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def connect(url: str) -> "Client":
-    """A client of the app that waits as long as it takes."""
-    from gradio_client import Client
-
-    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
-
-
-def main(load: str, pause: float, gate: str, hold: str, settings: dict[str, object]) -> None:
-    import app
-    from ferce.ui.web import Settings, build
-
-    for name in {"examples", "results"} & settings.keys():
-        settings[name] = Path(str(settings[name]))
-    told = Settings(**settings)
-    held = Hold(Path(hold)) if hold else None
-    squares = loader(SquareReader(pause, held), Path(gate) if gate else None)
-    page = build(told, squares, others) if load == "squares" else build(told)
-    page.launch(**app.options(told), quiet=True)
-
-
-if __name__ == "__main__":
-    main(**json.loads(sys.argv[1]))

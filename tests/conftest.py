@@ -79,7 +79,8 @@ def hold(tmp_path_factory):
 @pytest.fixture(scope="session")
 def squares(hold):
     """The address of an app that reads squares, with another model and one that fails."""
-    from app_fixtures import BROKEN, NEGATIVE, serving
+    from app_fixtures import BROKEN, NEGATIVE
+    from app_server import serving
 
     with serving(
         pause=0.02, hold=str(hold.folder), models=[NEGATIVE, BROKEN], max_photos=3
@@ -90,7 +91,7 @@ def squares(hold):
 @pytest.fixture(scope="session")
 def real():
     """The address of an app with the models that app.py takes by default."""
-    from app_fixtures import serving
+    from app_server import serving
 
     with serving("real") as address:
         yield address

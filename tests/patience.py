@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def until(state: Callable[[], T], what: str) -> T:
-    """The first value of `state` that is true, looked at ten times a second.
+    """The first value of `state` that is true, looked at fifty times a second.
 
     Raises:
         TimeoutError: there was none within `PATIENCE`; the message ends with `what`.
@@ -23,5 +23,5 @@ def until(state: Callable[[], T], what: str) -> T:
     while not (value := state()):
         if time.monotonic() > end:
             raise TimeoutError(f"after {PATIENCE} s there is still no {what}")
-        time.sleep(0.1)
+        time.sleep(0.02)
     return value

@@ -14,14 +14,13 @@ from app_fixtures import (
     Brightness,
     Echo,
     SquareReader,
-    connect,
     face,
     label_of,
     loader,
     prediction_of,
     scene,
-    serving,
 )
+from app_server import connect, serving
 from patience import PATIENCE, until
 from PIL import Image
 

@@ -10,7 +10,8 @@ import zipfile
 import gradio as gr
 import jsonschema
 import pytest
-from app_fixtures import SquareReader, connect, label_of, loader, scene
+from app_fixtures import SquareReader, label_of, loader, scene
+from app_server import connect
 from patience import PATIENCE
 from PIL import Image
 

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
-from app_fixtures import ROOT, label_of, scene, serving
+from app_fixtures import ROOT, label_of, scene
+from app_server import serving
 from axe import barriers
 from browser_fixtures import CHROMIUM, FAINT, SHIFTS, SHOTS, chromium, new_page, settled
 from patience import until

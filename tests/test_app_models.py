@@ -10,13 +10,13 @@ from app_fixtures import (
     NEGATIVE,
     Negative,
     SquareReader,
-    connect,
     face,
     label_of,
     loader,
     others,
     scene,
 )
+from app_server import connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patience import PATIENCE

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from app_fixtures import BROKEN, NEGATIVE, label_of, scene, serving
+from app_fixtures import BROKEN, NEGATIVE, label_of, scene
+from app_server import serving
 from axe import barriers
 from browser_fixtures import CHROMIUM, FAINT, SHIFTS, SHOTS, chromium, new_page, settled
 from PIL import Image

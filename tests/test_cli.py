@@ -302,9 +302,14 @@ def closed_after_one_line(*argv):
         yield process
 
 
+def fill(folder):
+    """Photos whose text is more than a pipe holds, so that no command ends before it is closed."""
+    for i in range(160):
+        paint(folder / f"n{i:03}.png", 200)
+
+
 def test_broken_pipe_ends_quietly(folder):
-    for i in range(40):
-        paint(folder / f"n{i:02}.png", 200)
+    fill(folder)
     (folder / "broken.jpg").unlink()
     (folder / "empty.png").unlink()
     with closed_after_one_line(folder) as process:
@@ -313,12 +318,11 @@ def test_broken_pipe_ends_quietly(folder):
 
 
 def test_broken_pipe_does_not_cost_the_files(folder):
-    for i in range(40):
-        paint(folder / f"n{i:02}.png", 200)
+    fill(folder)
     with closed_after_one_line(folder, "--json", folder / "o.json") as process:
         assert b"Broken" not in process.stderr.read()
         assert process.wait(PATIENCE) == cli.SOME_FAILED
-    assert len(json.loads((folder / "o.json").read_text())["photos"]) == 45
+    assert len(json.loads((folder / "o.json").read_text())["photos"]) == 165
 
 
 def test_standard_output_is_utf8_whatever_the_terminal(folder):

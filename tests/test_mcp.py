@@ -6,7 +6,8 @@ import io
 import json
 
 import pytest
-from app_fixtures import label_of, scene, serving
+from app_fixtures import label_of, scene
+from app_server import serving
 from patience import PATIENCE
 from PIL import Image
 

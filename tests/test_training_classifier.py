@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 import timm
 import torch
 from accelerate.state import AcceleratorState
-from patience import PROGRAM
+from patience import PROGRAM, until
 from safetensors.torch import load_file
 from test_backend_clip import build_clip
 from training_fixtures import plan, rendered, tile, tiles
@@ -380,9 +379,7 @@ def test_the_script_runs_as_a_path_is_killed_and_resumes(tmp_path, cache):
     words = command(data, tmp_path / "killed", cache, **options)
     with subprocess.Popen(words, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         latest = tmp_path / "killed" / "checkpoint" / "latest"
-        limit = time.monotonic() + 300  # a busy machine
-        while not latest.is_file() and process.poll() is None and time.monotonic() < limit:
-            time.sleep(0.01)
+        until(lambda: latest.is_file() or process.poll() is not None, "checkpoint")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert latest.is_file()

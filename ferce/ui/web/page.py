@@ -21,8 +21,8 @@ _NOTES = "notes"
 
 def build(
     settings: Settings, load: Load | None = None, others: LoadNamed | None = None
-) -> gr.Blocks:
-    """Lay out the whole page; the models begin to load in the background.
+) -> tuple[gr.Blocks, Models]:
+    """Lay out the whole page, and name its models, which nobody has begun to load.
 
     Args:
         settings: what the operator decides.
@@ -30,7 +30,8 @@ def build(
         others: how a reader with another classifier is made, by its spec; None likewise.
 
     Returns:
-        Blocks that are ready to launch, with `look()` as keyword arguments.
+        Blocks that are ready to launch, with `look()` as keyword arguments; and the models, whose
+        `start()` loads them in the background.
     """
     catalogue = Catalogue(settings, load, others)
     # How often uploads are looked at, and from what age they are deleted, in seconds.
@@ -47,8 +48,7 @@ def build(
         _forget_closed(blocks, page)
     _notes(blocks, settings)
     blocks.queue(api_open=False)
-    catalogue.start()
-    return blocks
+    return blocks, catalogue
 
 
 def _header() -> str:
