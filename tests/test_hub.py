@@ -18,7 +18,7 @@ REPOSITORIES = {
 # Which repository, of which revision, is asked for; what comes back is one JSON line.
 CLIENT = """
 import json, sys
-from ferce import hub
+from ferce.models import hub
 for where, revision in json.loads(sys.argv[1]):
     try:
         folder = hub.resolve(where, revision)
