@@ -40,7 +40,7 @@ pytestmark = [
         "ignore:MatMul8bitLt:UserWarning",
     )
 ]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "train/finetune_blip2.py")
 
 

@@ -2,7 +2,7 @@ import hashlib
 import re
 from pathlib import Path
 
-WEIGHTS = Path(__file__).parents[1] / "ferce" / "weights"
+WEIGHTS = Path(__file__).parents[2] / "ferce" / "weights"
 
 
 def test_landmarker_is_the_one_the_readme_names():

@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-TESTED = Path(__file__).parents[1] / ".ci" / "tested.txt"
+TESTED = Path(__file__).parents[2] / ".ci" / "tested.txt"
 
 
 def pinned(path: Path = TESTED) -> dict[str, str]:

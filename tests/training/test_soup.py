@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from ferce.training.classifier import soup
 from ferce.training.progress import TrainingError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_folder(folder: Path, value: float, counted: int, width: int = 2) -> Path:

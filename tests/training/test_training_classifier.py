@@ -34,7 +34,7 @@ from ferce.training.classifier.task import ClassifierTask
 from ferce.training.progress import TrainingError
 from ferce.training.trainer import Trainer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "train" / "train_classifier.py"
 
 

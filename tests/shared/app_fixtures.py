@@ -27,7 +27,7 @@ from ferce.core.types import (
 )
 from ferce.explanation import heatmaps
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIDE = 96
 MINIMUM = 24  # pixels; a smaller square is a face too small to read
 NEGATIVE, BROKEN = "timm:test/negative", "timm:test/broken"  # models beside the default

@@ -13,7 +13,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.evaluation import metrics
 from ferce.evaluation.metrics_file import wilson
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 K = len(COMPOUNDS)
 
 

@@ -280,7 +280,7 @@ def test_progress_bar_on_a_terminal_only(folder, monkeypatch):
 
 # ---- the real command ----
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FAKE = (
     "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce.ui import cli;"
     "sys.exit(cli.main(sys.argv[1:], opener=lambda _: test_cli.Reader()))"

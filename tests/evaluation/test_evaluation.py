@@ -20,7 +20,7 @@ from ferce.evaluation.pictures import FILE
 from ferce.evaluation.result import summary
 from ferce.evaluation.run import fresh
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FAST = {"detect": "no", "draws": 30}
 
 

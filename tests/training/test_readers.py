@@ -16,7 +16,7 @@ from ferce.training.embedded.packaging import _portable
 from ferce.training.embedded.readers import EMOTIONS, Table
 from train import convert_prior, portraits
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 
 

@@ -47,7 +47,7 @@ from ferce.evaluation.shards import Distributed
 from ferce.models.prompts import PromptLog
 from train import benchmark as script
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIDE = 56
 
 

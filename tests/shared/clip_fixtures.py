@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-DEMO = Path(__file__).parents[1] / "ferce" / "data" / "demo"
+DEMO = Path(__file__).parents[2] / "ferce" / "data" / "demo"
 
 
 def write(path: Path, frames: Iterable[np.ndarray], rate: int = 20, codec: str = "mpeg4") -> Path:
