@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Self
 
 from ferce.arguments import UsageError
-from ferce.interruption import Interruption
+from ferce.interruption import SIGNALS, Interruption
 from ferce.journal import Row, stamp_of
 from ferce.queue import Task
 from ferce.report import formats
@@ -211,8 +212,9 @@ class Workers:
 
 def _work(recipe: Recipe, pipe: Connection) -> None:
     """A worker's life: load, then read what comes until the pipe ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first process decides
+    for number in SIGNALS:  # the first process decides
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         reader = recipe.load(recipe.arguments)
     except Exception as error:
@@ -226,6 +228,14 @@ def _work(recipe: Recipe, pipe: Connection) -> None:
                 pipe.send(recipe.read(reader, task))
             except (EOFError, OSError):
                 return
+
+
+def _leave_with_parent() -> None:
+    """End at once when the first process is killed, whatever is being read."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker was started by somebody"
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
