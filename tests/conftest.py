@@ -38,7 +38,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.split("::")[0]
-            return "app" if file.startswith(("tests/test_app", "tests/test_mcp")) else file
+            return "app" if file.startswith(("tests/ui/test_app", "tests/ui/test_mcp")) else file
 
     return Together(config, log) if config.getvalue("dist") == "load" else None
 

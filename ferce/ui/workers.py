@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from ferce.core.types import Report
 from ferce.report import formats
 from ferce.ui.arguments import UsageError
-from ferce.ui.interruption import Interruption
+from ferce.ui.interruption import SIGNALS, Interruption
 from ferce.ui.journal import Row, stamp_of
 from ferce.ui.queue import Task
 
@@ -211,8 +212,9 @@ class Workers:
 
 def _work(recipe: Recipe, pipe: Connection) -> None:
     """A worker's life: load, then read what comes until the pipe ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first process decides
+    for number in SIGNALS:  # the first process decides
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         reader = recipe.load(recipe.arguments)
     except Exception as error:
@@ -226,6 +228,14 @@ def _work(recipe: Recipe, pipe: Connection) -> None:
                 pipe.send(recipe.read(reader, task))
             except (EOFError, OSError):
                 return
+
+
+def _leave_with_parent() -> None:
+    """End at once when the first process is killed, whatever is being read."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker was started by somebody"
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_evaluation_units import row
+from evaluation_fixtures import row
 
 from ferce.evaluation import slices
 from ferce.evaluation.result import grouped

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_backend_clip import build_clip, build_siglip
+from tiny_clips import build_clip, build_siglip
 
 from ferce.evaluation import Plan, similarity, texts
 from ferce.evaluation.plan import Table

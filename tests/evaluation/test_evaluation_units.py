@@ -3,23 +3,12 @@
 import json
 
 import pytest
+from evaluation_fixtures import row
 
 from ferce.core.types import UnitEvidence
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.evaluation import units
 from ferce.facs.action_units import UNIT_NUMBERS
-
-
-def row(name, coded, seen, label="", asked=None, status="read"):
-    return {
-        "name": name,
-        "label": label,
-        "subject": "",
-        "status": status,
-        "units": json.dumps(coded),
-        "coded": json.dumps(asked),
-        "seen": json.dumps(seen),
-    }
 
 
 def test_figures_are_those_of_the_table():

@@ -3,8 +3,8 @@
 import embedded_fixtures
 import numpy as np
 import pytest
-import test_backend_clip
 import tiny_chats
+import tiny_clips
 import tiny_models
 
 from ferce import models
@@ -21,7 +21,7 @@ MAKERS = {
     "prototypes": lambda folder: "prototypes",
     "embedded": lambda folder: f"embedded:{embedded_fixtures.build(folder)}",
     "timm": lambda folder: "timm:random/test_resnet",
-    "clip": lambda folder: f"clip:{test_backend_clip.build_clip(folder)}",
+    "clip": lambda folder: f"clip:{tiny_clips.build_clip(folder)}",
     "blip2-opt": lambda folder: f"blip2:{tiny_models.build_blip2(folder, 'opt')}",
     "blip2-t5": lambda folder: f"blip2:{tiny_models.build_blip2(folder, 't5')}",
     "blip-vqa": lambda folder: f"blip-vqa:{tiny_models.build_blip_vqa(folder)}",

@@ -42,7 +42,9 @@ def serving(
         settings: Those of the app.
     """
     port = free_port()
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    variables = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "shared")])
+    }
     if temporary:
         variables["GRADIO_TEMP_DIR"] = temporary
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 from patience import PATIENCE
 
 CHROMIUM = shutil.which("chromium")
-SHOTS = Path(__file__).with_name("screenshots")
+SHOTS = Path(__file__).parents[1] / "screenshots"
 MILLISECONDS = 1000 * PATIENCE
 
 # Text whose contrast with its ground is under 4.5:1 (WCAG 2.2, 1.4.3 AA), as "ratio: words".

@@ -67,3 +67,16 @@ def _told(name: str, label: str, j: int) -> dict:
         "split": "test",
         "sex": "female" if j else "male",
     }
+
+
+def row(name, coded, seen, label="", asked=None, status="read"):
+    """A row of `images.csv` with coded and measured action units."""
+    return {
+        "name": name,
+        "label": label,
+        "subject": "",
+        "status": status,
+        "units": json.dumps(coded),
+        "coded": json.dumps(asked),
+        "seen": json.dumps(seen),
+    }

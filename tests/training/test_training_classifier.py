@@ -15,7 +15,7 @@ import torch
 from accelerate.state import AcceleratorState
 from patience import PROGRAM, until
 from safetensors.torch import load_file
-from test_backend_clip import build_clip
+from tiny_clips import build_clip
 from training_fixtures import plan, rendered, tile, tiles
 
 from ferce.core.labels import BASICS, COMPOUNDS

@@ -7,68 +7,23 @@ import sys
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import pytest
-import report_fixtures as known
 from patience import PATIENCE
 from PIL import Image
+from reading_fixtures import FAILS, INTERRUPTS, NO_FACE, Reader, paint
 
-from ferce import images, report
+from ferce import report
 from ferce.core import notice
-from ferce.core.types import Answer, Report
 from ferce.ui import cli
-
-
-class Reader:
-    """Reads a photo's first pixel: 0 there means that no face is in it, 1 that a model fails."""
-
-    models = {"detector": "known", "classifier": "known", "voice": "known"}  # noqa: RUF012
-
-    def __init__(self):
-        self.classifier, self.options, self.closed = self, [], False
-
-    @property
-    def name(self):
-        return "known"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.closed = True
-
-    def read(self, source, name=None, options=None):
-        self.options.append(options)
-        try:
-            photo = images.load(source)
-        except images.ImageError as error:
-            return Report(name, error=str(error))
-        first = int(photo[0, 0, 0])
-        if first == 0:
-            return Report(name, error="No face was found.")
-        if first == 1:
-            raise RuntimeError("out of memory")
-        if first == 2:
-            raise KeyboardInterrupt
-        answers = tuple(Answer(question, "Yes.", "known") for question in options.questions)
-        size = (photo.shape[1], photo.shape[0])
-        reading = known.reading(answers=answers)
-        if options.method is None:
-            reading = known.reading(answers=answers, heatmap=None)
-        return Report(name, size, 0.01, (reading,))
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Three photos with a face, one without, one broken."""
-    for name, value in {"a": 200, "b": 210, "c": 220, "empty": 0}.items():
+    for name, value in {"a": 200, "b": 210, "c": 220, "empty": NO_FACE}.items():
         paint(tmp_path / f"{name}.png", value)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
     return tmp_path
-
-
-def paint(path, value):
-    Image.fromarray(np.full((40, 60, 3), value, np.uint8)).save(path)
 
 
 def run(*argv, reader=None):
@@ -128,7 +83,7 @@ def test_questions_and_switches_reach_the_reader(folder):
 
 
 def test_a_fault_in_a_model_costs_one_photo(folder, capsys):
-    paint(folder / "aa.png", 1)
+    paint(folder / "aa.png", FAILS)
     assert run(folder, "--json", "-") == cli.SOME_FAILED
     out, err = capsys.readouterr()
     assert len(json.loads(out)["photos"]) == 6
@@ -136,7 +91,7 @@ def test_a_fault_in_a_model_costs_one_photo(folder, capsys):
 
 
 def test_interrupted_writes_what_was_read(folder, tmp_path, capsys):
-    paint(folder / "b.png", 2)
+    paint(folder / "b.png", INTERRUPTS)
     target = tmp_path / "r.json"
     assert run(folder, "--json", target) == cli.INTERRUPTED
     assert len(json.loads(target.read_text())["photos"]) == 1
@@ -282,8 +237,8 @@ def test_progress_bar_on_a_terminal_only(folder, monkeypatch):
 
 ROOT = Path(__file__).parents[2]
 FAKE = (
-    "import sys; sys.path[:0] = ['tests', '.']; import test_cli; from ferce.ui import cli;"
-    "sys.exit(cli.main(sys.argv[1:], opener=lambda _: test_cli.Reader()))"
+    "import sys; sys.path[:0] = ['tests/shared', '.']; from reading_fixtures import open_known;"
+    "from ferce.ui import cli; sys.exit(cli.main(sys.argv[1:], opener=open_known))"
 )
 
 
