@@ -43,6 +43,25 @@ def shake(model, seed: int = 0):
     return model.eval()
 
 
+def speak(model, text: str, monkeypatch):
+    """Make a model generate this text; which words a random one says, the processor decides."""
+    from transformers import LogitsProcessorList
+
+    ids = iter(model.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    generate = model.generate
+
+    def follow(_, scores):
+        wanted = next(ids, None)
+        if wanted is None:
+            return scores
+        return torch.full_like(scores, float("-inf")).index_fill(1, torch.tensor([wanted]), 0.0)
+
+    def spoken(inputs, limit, **extra):
+        return generate(inputs, limit, logits_processor=LogitsProcessorList([follow]), **extra)
+
+    monkeypatch.setattr(model, "generate", spoken)
+
+
 def vision_sizes(**more) -> dict:
     """The part of a configuration that all vision transformers share."""
     return {
