@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, default=folder, help=f"albums and checkpoints (default {folder})")
     add("--tower", type=Path, default=tower, help="folder of the classifier whose network sees "
         f"(default {tower})")  # fmt: skip
+    add("--start", type=Path, help="folder of a FastVLM whose language model `teach` begins with "
+        "(default: random weights)")  # fmt: skip
     add("--output", type=Path, default=output, help=f"folder of the package (default {output})")
     add("--steps", type=int, default=6000, help="optimiser steps of `teach` (default 6000)")
     add("--batch", type=int, default=32, help="texts in a step (default 32)")
@@ -53,7 +55,13 @@ def main() -> None:
     from ferce.training.mini.stage import Schedule
 
     schedules = {TALK: Schedule(given.steps, given.batch, seed=given.seed)}
-    plan = Recipe(given.folder, tower=given.tower, schedules=schedules, report=progress.say)
+    plan = Recipe(
+        given.folder,
+        tower=given.tower,
+        start=given.start,
+        schedules=schedules,
+        report=progress.say,
+    )
     if given.step == "teach":
         recipe.run(plan, TALK)
     elif given.step == "export":

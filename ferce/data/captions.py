@@ -18,6 +18,7 @@ from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
 
 SLIGHT, CLEAR = 0.45, 0.8  # intensities below and from which a degree is said
+LIPS = {18, 22, 23, 24, 28}  # units whose halves are the two lips
 PLURAL = {"brows", "eyes", "cheeks"}  # regions
 _VERB = re.compile(r" (is|are) ")
 
@@ -124,6 +125,8 @@ def group(units: Sequence[UnitLabel], bank: Bank) -> list[Wording]:
 
 
 def _side(unit: UnitLabel) -> str | None:
+    if unit.unit in LIPS:  # the upper or the lower lip does them, not a side
+        return {"top": "upper", "bottom": "lower"}.get(unit.part or "")
     return unit.side or {"top": "upper", "bottom": "lower"}.get(unit.part or "")
 
 

@@ -174,13 +174,21 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
         ("a closed {side} eye",),
     ),
     (1, 2): (
-        ("the brows are raised", "the brows are lifted high"),
-        ("raised brows", "brows lifted high"),
+        ("the brows are raised", "the brows are lifted"),
+        ("raised brows", "lifted brows"),
         ("the {side} brow is raised",),
         ("a raised {side} brow",),
     ),
+    (1, 4): (
+        ("the inner brows are raised and drawn together",),
+        ("inner brows raised and drawn together",),
+    ),
+    (1, 2, 4): (
+        ("the brows are raised and drawn together",),
+        ("brows raised and drawn together",),
+    ),
     (25, 26): (
-        ("the mouth is open and the jaw is dropped",),
-        ("an open mouth and a dropped jaw",),
+        ("the mouth is open with a dropped jaw",),
+        ("an open mouth with a dropped jaw",),
     ),
 }

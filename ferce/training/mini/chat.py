@@ -81,6 +81,16 @@ def fresh(
     return network.eval()
 
 
+def begin(network: "FastVlmForConditionalGeneration", folder: Path) -> None:
+    """Begin with the projector and the language model of a trained FastVLM; the tower stays."""
+    from transformers import FastVlmForConditionalGeneration
+
+    trained = FastVlmForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    for part in ("multi_modal_projector", "language_model"):
+        weights = getattr(trained.model, part).state_dict()
+        getattr(network.model, part).load_state_dict(weights)
+
+
 def wrapped(network: "FastVlmForConditionalGeneration", processor: "LlavaProcessor") -> "Chat":
     """Wrap the network as a `Chat`, which reads prompts and makes answers."""
     from ferce.models.vlm.chat import Chat

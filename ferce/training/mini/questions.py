@@ -117,6 +117,10 @@ class Questioner:
                 yield question, covered(min(hidden), TRAINING, self.rng)
             elif (state := face.state(numbers)) is not None:
                 plain = question.startswith("Is ") or question == QUESTIONNAIRE[5]
+                if plain:  # yes as often as no
+                    if not self.ledger.may(question, state):
+                        continue
+                    self.ledger.note(question, state)
                 there = self._reply(face, numbers, True) if plain else self._sentence(face, numbers)
                 yield question, there if state else rest
         if face.coded is None:

@@ -50,6 +50,8 @@ class Recipe:
         teacher: of the BLIP-2's tower; a timm folder or safetensors of `tower.LITE`, "" for
             ImageNet's.
         tower: folder of the classifier whose network sees for the FastVLM.
+        start: folder of a FastVLM whose words, projector and language model are learnt on; None
+            starts from random weights.
         schedules: stage -> how long and how fast, in place of the default.
         device: of the training.
         least: read-out that the BLIP-2's tower must reach; 0 goes on with any.
@@ -59,6 +61,7 @@ class Recipe:
     folder: Path
     teacher: str = ""
     tower: Path = Path("ferce/weights/classifier")
+    start: Path | None = None
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     device: str = "cpu"
     least: float = LEAST
@@ -149,10 +152,10 @@ def fresh(
 
 
 def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
-    """Make a FastVLM around the classifier's network, whose language model is untrained."""
+    """Make a FastVLM around the classifier's network, before its training."""
     from transformers import AutoProcessor
 
-    kept, seed = recipe.folder / "talk-processor", recipe.schedule(TALK).seed
+    kept, seed = recipe.start or recipe.folder / "talk-processor", recipe.schedule(TALK).seed
     if not kept.is_dir():
         chat.processor(talk.corpus(faces["renders"], seed)).save_pretrained(kept)
     processor = AutoProcessor.from_pretrained(kept, trust_remote_code=False)
@@ -160,6 +163,8 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
     renders = faces["renders"]
     pixels = torch.from_numpy(renders.crops(album.some(renders.where("train"), SETTLING)))
     network = chat.fresh(processor.tokenizer, recipe.tower, jitter.plain(pixels, chat.SIDE))
+    if recipe.start:
+        chat.begin(network, recipe.start)
     return chat.wrapped(network, processor)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import FastVlmForConditionalGeneration
 
 FACTS = 0.3  # weight of the action units that the projected tokens are to tell
-REAL = 4  # every so many rounds are about real faces
+REAL = 2  # every so many rounds are about real faces
 NAMED = (*COMPOUNDS, *BASICS, *BASICS, NEUTRAL)  # labels that explanations are asked for
 BATCH = 64  # pictures that the tower sees at once
 
@@ -175,8 +175,7 @@ def _named(label: str) -> Iterator[tuple[str, str]]:
     parts = [NOUNS[part] for part in components(label)]
     if len(parts) > 1:
         yield prompts.CLASSIFY, label
-    known = label if len(parts) > 1 else parts[0] if parts else "a neutral face"
-    yield prompts.QUESTIONNAIRE[0], f"It resembles {known}."
+    yield prompts.QUESTIONNAIRE[0], f"It looks {label}."
     none = "None: the face is at rest." if not parts else f"One emotion shows: {parts[0]}."
     both = " and ".join(parts).capitalize()
     yield prompts.QUESTIONNAIRE[1], f"{both}." if len(parts) > 1 else none
