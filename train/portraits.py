@@ -9,8 +9,8 @@ annotator, usable, primary, compound, action_units). Written are
 
 * annotated.jsonl: faces that two annotators saw. Split `val` (their "tune", to choose and fit) and
   `test` (to report only). `label` where both name the same leading emotion, `compound` where they
-  agree on a compound or on "none"; `shares` of the outcome that each named, the compound where there
-  is one, else the leading emotion; an action unit is coded where both agree.
+  agree on a compound or on "none"; `shares` of the outcome that each named, the compound where
+  there is one, else the leading emotion; an action unit is coded where both agree.
 * london.jsonl: faces of people who posed neutral and smiling; the last 30 people are `test`.
 * others.jsonl: the rest, without labels; all `train`. Averages of several people are left out.
 * people.txt: who is in annotated.jsonl, to be left out of rendered data (rendered:...?without=).

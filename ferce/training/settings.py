@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ferce.training.errors import TrainingError
 
 DETECT = ("auto", "yes", "no")
-AUGMENT = ("full", "flip", "none")
+AUGMENT = ("full", "wild", "flip", "none")
 
 
 def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
