@@ -204,6 +204,14 @@ class Scores:
     def __len__(self) -> int:
         return len(self.classes)
 
+    @property
+    def outcomes(self) -> NDArray[np.float64] | None:
+        """(N, 21) probabilities of `labels.OUTCOMES`, rows sum to 1; None if the model has none."""
+        if self.single is None or self.neutral is None:
+            return None
+        compound = np.maximum(1 - self.single.sum(1) - self.neutral, 0)[:, None]
+        return np.hstack([compound * self.classes, self.single, self.neutral[:, None]])
+
     def of(self, label: str) -> NDArray[np.float64]:
         """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:

@@ -5,7 +5,7 @@ timm loads by itself, with a head for action units on the same features (`units.
 prior (`prior.safetensors`) and the linear readers over all three (`fusion.safetensors`) beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 
 from ferce.action_units import ACTIVE, frontal
 from ferce.backends import shape, timm_net
-from ferce.backends.fusion import Fusion, Head, Matrix
+from ferce.backends.fusion import Fusion, Matrix
 from ferce.backends.prior import LABELS as EMOTIONS
 from ferce.backends.prior import Prior
 from ferce.backends.timm_net import TimmNet
-from ferce.calibration import softmax
+from ferce.calibration import FILE, softmax
 from ferce.facs import UNITS
-from ferce.hub import CheckpointError, resolve
-from ferce.hypotheses import STEEPNESS, spread
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.hub import CheckpointError, read_json, resolve
+from ferce.hypotheses import STEEPNESS
+from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
+from ferce.mix import EVERYDAY, KNOWN, Mix, named, of_counts
 from ferce.protocols import View
 from ferce.spec import Spec
 from ferce.types import Face, Scores, UnitEvidence, Units
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
 UNIT_WEIGHTS = "units.safetensors"
-# Heads of the fusion: seven emotions, action units (with how far each is trusted), 14 compounds,
-# and whether two emotions show at all.
-EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
-COMPOUND, GATE = "compounds", "gate"
+# Heads of the fusion: 21 outcomes under an even mix, action units, and how far each is trusted.
+OUTCOME, UNIT, RELIABILITY = "outcomes", "units", "reliability"
 
 
 class Embedded:
@@ -41,9 +40,14 @@ class Embedded:
 
     whole = True  # it decides by more than its network; see `saliency.choose`
 
-    def __init__(self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion]) -> None:
-        """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion."""
-        self.name, self.network = name, network
+    def __init__(
+        self, name: str, network: TimmNet, readers: tuple[Any, Prior, Fusion], mix: Mix
+    ) -> None:
+        """`readers`: the network's action-unit head (a torch Linear), the prior, the fusion.
+
+        `mix` is how often the outcomes are assumed to be met.
+        """
+        self.name, self.network, self.mix = name, network, mix
         self._units, self._prior, self._fusion = readers
         self._view: View | None = None
 
@@ -51,9 +55,10 @@ class Embedded:
         """One row a face; what is not measured of a face counts as the mean face."""
         x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
-        chances, single, neutral = mixture(self._fusion.heads, x)
+        even = softmax(self._fusion.heads[OUTCOME](x), calibration.temperature)
+        classes, single, neutral = apart(self.mix.applied(even), even)
         return Scores(
-            softmax(np.log(chances), calibration.temperature),
+            classes,
             neutral=neutral,
             single=single,
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
@@ -71,10 +76,9 @@ class Embedded:
         if self._view is None:
             from ferce.backends.fused import Fused
 
-            heads = (COMPOUND, EXPRESSION, GATE)
-            module = Fused(self.network.network, self._units, self._fusion, heads).eval()
-            columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
-            self._view = replace(self.network.view(), module=module, index=columns.index)
+            head = self._fusion.heads[OUTCOME]
+            module = Fused(self.network.network, self._units, self._fusion, head).eval()
+            self._view = replace(self.network.view(), module=module, index=OUTCOMES.index)
         return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
@@ -121,20 +125,18 @@ class Embedded:
         return found
 
 
-def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """(N, 14) of the compounds before calibration, (N, 6) single emotions and (N,) neutral.
+def apart(outcomes: Matrix, even: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """(N, 14) of the compounds, if one shows, (N, 6) single emotions and (N,) neutral.
 
-    Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
+    Rows of the first sum to 1; where the mix rules compounds out, they are those of the even mix.
 
     Args:
-        heads: of the fusion.
-        x: (N, F) standardised evidence.
+        outcomes: (N, 21) probabilities under the assumed mix.
+        even: the same under an even mix.
     """
-    compound = 1 / (1 + np.exp(-heads[GATE](x)[:, 0]))
-    alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
-    place = heads[EXPRESSION].names.index
-    single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
-    return spread(softmax(heads[COMPOUND](x)) * compound[:, None], single, neutral), single, neutral
+    count = len(COMPOUNDS)
+    both = np.where(outcomes[:, :count].sum(1, keepdims=True) > 0, outcomes, even)[:, :count]
+    return both / both.sum(1, keepdims=True), outcomes[:, count:-1], outcomes[:, -1]
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -150,21 +152,34 @@ def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
 def load(spec: Spec, device: str) -> Embedded:
     """`embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
 
+    The option `?mix=` names the assumed mix of outcomes; see `mix.named`.
+
     Raises:
         CheckpointError: not to be had, or its parts do not fit together.
+        ValueError: an option is unknown.
     """
     folder = resolve(spec.where, spec.revision) if spec.where else PACKAGED
-    return open_folder(folder, str(spec), device)
+    if unknown := set(spec.options) - {"mix"}:
+        raise ValueError(f"Unknown option {min(unknown)!r}. Known options: mix.")
+    return open_folder(folder, str(spec), device, spec.options.get("mix", EVERYDAY))
 
 
-def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
+def open_folder(folder: Path, name: str, device: str = "cpu", mix: str = EVERYDAY) -> Embedded:
     """The classifier of a folder; see `load`."""
     network = timm_net.load(Spec("timm", str(folder)), device)
     fusion = Fusion.load(folder)
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
     prior = Prior(folder / "prior.safetensors", network.device)
-    return Embedded(name, network, (unit_head(folder, network), prior, fusion))
+    assumed = named(mix, stored_mix(folder))
+    return Embedded(name, network, (unit_head(folder, network), prior, fusion), assumed)
+
+
+def stored_mix(folder: Path) -> Mix:
+    """The everyday mix that a folder was fitted with; an even one where it names none."""
+    path = folder / FILE
+    told = read_json(path).get("mix") if path.is_file() else None
+    return of_counts(EVERYDAY, told) if told else KNOWN["even"]
 
 
 def unit_head(folder: Path, network: TimmNet) -> Any:
@@ -202,4 +217,3 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
 
 
 assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
-assert len(COMPOUNDS) == 14, "the compound head has one row a compound"
