@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
+from ferce.labels import BASICS, COMPOUNDS, HOLDING, MEMBERSHIP, NEUTRAL
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 Points = NDArray[np.float32]
@@ -174,7 +174,8 @@ class Scores:
         neutral: (N,) probability that nothing is expressed; None if the model has no such output.
         single: (N, 6) probability that this one basic emotion shows alone; None likewise.
         units: one mapping a face from a model that measures action units itself; None likewise.
-        mass: probability that a 90 % prediction set must gather.
+        mass: probability that a 90 % prediction set of compounds must gather, if one shows.
+        outcome_mass: the same of a set of all 21 outcomes.
         calibrated: whether `mass` was found on held-out data; else a set merely holds 90 % of the
             probability.
     """
@@ -185,6 +186,7 @@ class Scores:
     units: Sequence[Units] | None = None
     mass: float = 0.9
     calibrated: bool = False
+    outcome_mass: float = 0.9
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -216,6 +218,8 @@ class Scores:
         """(N,) probability of a compound, of a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
             return self.classes[:, COMPOUNDS.index(label)]
+        if label in BASICS and self.outcomes is not None:
+            return np.asarray(self.outcomes @ HOLDING[:, BASICS.index(label)])
         if label in BASICS:
             return np.asarray(self.classes @ MEMBERSHIP[:, BASICS.index(label)])
         if label == NEUTRAL and self.neutral is not None:
@@ -231,8 +235,9 @@ class Prediction:
         state: what kind of reading this is.
         label: a compound, a basic emotion, "neutral", or None when `state` is "unclear".
         probabilities: label -> 0..1 over the 14 compounds, sums to 1.
-        set: the fewest compounds that gather the model's `Scores.mass`.
-        components: basic emotion -> 0..1, sum of the compounds that hold it.
+        set: the fewest outcomes that gather the model's `Scores.outcome_mass`, the label among
+            them; of a model of the 14 compounds alone the fewest that gather its `Scores.mass`.
+        components: basic emotion -> 0..1, sum of the outcomes that hold it.
         reason: one sentence on why the state is what it is.
         model: spec of the classifier.
         calibrated: whether the set holds the true compound 9 times in 10 on held-out data.

@@ -4,7 +4,7 @@ python train/degrade.py --faces faces
 
 Reads the tables of train/portraits.py and train/openpeople.py and writes degraded.jsonl with three
 versions of each annotated, posed or captioned face: `grey64` (grey, the picture 64 pixels wide),
-`small` (48 to 100 pixels, half of them grey, JPEG) and `worn` (two of blur, low light, JPEG and lost
+`small` (48 to 100 pixels, half of them grey, JPEG) and `worn` (two of blur, low light, JPEG and no
 colour), all enlarged to their old size. What is known of a face stays as it was.
 """
 

@@ -64,6 +64,7 @@ class Embedded:
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
             mass=calibration.mass,
             calibrated=True,
+            outcome_mass=calibration.outcomes,
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
@@ -76,7 +77,9 @@ class Embedded:
         if self._view is None:
             from ferce.backends.fused import Fused
 
-            head = self._fusion.heads[OUTCOME]
+            even = self._fusion.heads[OUTCOME]
+            shift = np.log(np.maximum(self.mix.shares, np.finfo(np.float32).tiny))
+            head = replace(even, bias=even.bias + shift)
             module = Fused(self.network.network, self._units, self._fusion, head).eval()
             self._view = replace(self.network.view(), module=module, index=OUTCOMES.index)
         return self._view
