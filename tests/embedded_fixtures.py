@@ -15,7 +15,7 @@ from ferce.backends.preprocessing import Preprocessing
 from ferce.backends.timm_net import TimmNet, save
 from ferce.calibration import Calibration, save_calibration
 from ferce.facs import UNITS
-from ferce.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
 
 LABELS = (*COMPOUNDS, NEUTRAL, *BASICS)
 SMILE = "face mouthSmileLeft"
@@ -28,7 +28,7 @@ def build(folder: Path) -> Path:
     preprocessing = Preprocessing((64, 64), (0.5,) * 3, (0.5,) * 3)
     folder.mkdir(parents=True)
     save(TimmNet("tiny", network, Columns(LABELS), preprocessing), folder)
-    save_calibration(folder, Calibration(1.5, 0.8))
+    save_calibration(folder, Calibration(1.0, 0.8, 0.85))
     head = torch.nn.Linear(network.head_hidden_size, len(UNITS))
     save_file(dict(head.state_dict()), folder / embedded.UNIT_WEIGHTS)
     shutil.copy(embedded.PACKAGED / "prior.safetensors", folder / "prior.safetensors")
@@ -39,11 +39,11 @@ def build(folder: Path) -> Path:
 def fusion() -> Fusion:
     names = embedded.evidence_names(LABELS)
     heads = {
-        embedded.EXPRESSION: _head((NEUTRAL, *BASICS), names, {"happy": 20.0}, {"happy": -10.0}),
+        embedded.OUTCOME: _head(
+            OUTCOMES, names, {"happy": 20.0}, {"happy": -10.0, "sadly angry": 3.0, "neutral": 2.0}
+        ),
         embedded.UNIT: _head(("AU6", "AU12"), names, {"AU12": 20.0}, {"AU12": -10.0, "AU6": -9.0}),
         embedded.RELIABILITY: _head(("AU6", "AU12"), names, {}, {"AU6": 0.5, "AU12": 0.9}),
-        embedded.COMPOUND: _head(COMPOUNDS, names, {}, {"sadly angry": 3.0}),
-        embedded.GATE: _head(("compound",), names, {"compound": -20.0}, {"compound": 10.0}),
     }
     mean, scale = np.zeros(len(names)), np.ones(len(names))
     mean[names.index(SMILE)] = 0.1

@@ -3,9 +3,12 @@
 python train/fit_readers.py --network runs/classifier --faces faces \
     --renders 'rendered:renders?without=faces/people.txt' --output ferce/weights/classifier
 
-The network is a run folder of train/train_classifier.py. Its readers are fitted on the annotated
-`val` faces and the posed `train` people of train/portraits.py, and on the `val` split of the
-renders, none of which the network was trained on but the posed people. Test faces are not opened.
+The network is a run folder of train/train_classifier.py. Its readers are fitted on the `val` faces
+of train/portraits.py, train/openpeople.py and train/degrade.py, the posed `train` people, and the
+`val` split of the renders, none of which the network was trained on but the posed people. Where two
+networks learned from one half of the annotated people each (train/teach.py --half) and the network
+is their mean, --halves names them: a reader then learns a face by the one that did not see it. Test
+faces are not opened.
 """
 
 import argparse
@@ -35,9 +38,18 @@ def main() -> None:
     made.add_argument(
         "--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings before"
     )
+    made.add_argument(
+        "--halves", type=Path, nargs=2, default=(), help="networks of --half 0 and of --half 1"
+    )
     given = made.parse_args()
     sources = packaging.Sources(
-        given.network, given.prior, given.faces, given.renders, given.cache, tuple(given.earlier)
+        given.network,
+        given.prior,
+        given.faces,
+        given.renders,
+        given.cache,
+        tuple(given.earlier),
+        tuple(given.halves),
     )
     packaging.package(sources, given.output, say)
 

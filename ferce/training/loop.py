@@ -248,7 +248,8 @@ class Loop:
             )
             value = validation.score(outputs)
             self.at.stopping = self.at.stopping.seen(value, self.at.epoch)
-            if self.at.stopping.improved and self.accelerator.is_main_process:
+            kept = self.at.stopping.improved or self.plan.keep == "last"
+            if kept and self.accelerator.is_main_process:
                 checkpoint.write_tensors(self.best, self.net.state_dict())
         mean = self.at.loss / max(self.at.within, 1)
         row = {"epoch": self.at.epoch, "step": self.at.step, "loss": mean, "val": value}

@@ -1,7 +1,7 @@
 """Fit the reader of the 21 outcomes on real and rendered faces; see `ferce.backends.embedded`.
 
-Single emotions and neutral are learned first, from a start at the prior's own scores. The scores of
-a compound start at those of its two emotions and the network's own; then all 21 are fitted at once.
+Single emotions and neutral are learned first, from a start at prior's and network's scores. Scores
+of a compound start at its two emotions' and the network's own; then all 21 are fitted at once.
 Each kind of evidence is held to its start as strongly as cross-validation asks for.
 """
 
@@ -21,7 +21,7 @@ SIMPLE: tuple[str, ...] = (NEUTRAL, *BASICS)
 UNUSED = 1e4  # penalty of evidence that takes no part
 _FREE = 1e-4  # penalty of a bias
 _RARE = 2e-4  # share of an outcome that nobody shows
-_STEPS = 60
+_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,17 @@ class Settings:
     Attributes:
         emotions: penalties of the first step.
         outcomes: penalties of the second.
-        prior: weight of the prior's own scores at the start.
+        prior: weight of the prior's own scores of single emotions and neutral, at the start.
+        network: the same of the network's.
         parts: weight of its two emotions in a compound, at the start.
         own: weight of the network's own score of a compound, at the start.
         balance: power to which inverse frequencies of the outcomes weigh faces, 0..1.
     """
 
-    emotions: Penalties = Penalties(0.001, 0.001, UNUSED, 0.003, 0.03)
+    emotions: Penalties = Penalties(0.1, 0.1, UNUSED, 0.1, UNUSED)
     outcomes: Penalties = Penalties(0.3, 0.3, 0.1, 0.3, 0.1)
-    prior: float = 0.6
+    prior: float = 0.3
+    network: float = 0.6
     parts: float = 0.4
     own: float = 0.8
     balance: float = 0.5
@@ -71,8 +73,11 @@ class Settings:
 def alone(kind: str) -> Settings:
     """Settings for evidence of one kind, the beginning of its names; the rest takes no part."""
     if kind == "prior":
-        return Settings(own=0.0)
-    return Settings(prior=0.0, own=Settings().own if kind == "network" else 0.0)
+        return Settings(prior=1.0, network=0.0, own=0.0)
+    if kind == "network":
+        return Settings(prior=0.0, network=1.0)
+    free = Penalties(UNUSED, UNUSED, UNUSED, UNUSED, 0.003)
+    return Settings(free, free, prior=0.0, network=0.0, own=0.0)
 
 
 def fit(table: Table, names: Sequence[str], scale: Matrix, settings: Settings) -> Head:
@@ -102,8 +107,9 @@ def _emotions(table: Table, names: Sequence[str], scale: Matrix, settings: Setti
     shares = np.hstack([table.shares[:, -1:], basics])
     start = np.zeros((len(SIMPLE), len(names)))
     for row, label in enumerate(SIMPLE):
-        place = names.index(f"prior {label}")
-        start[row, place] = settings.prior * scale[place]
+        for kind, share in (("prior", settings.prior), ("network", settings.network)):
+            place = names.index(f"{kind} {label}")
+            start[row, place] = share * scale[place]
     seven = Table(table.x, shares, table.units, table.weight)
     return _softmax(seven, start, settings.emotions.of(names), settings.balance)[0]
 

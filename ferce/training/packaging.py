@@ -30,7 +30,7 @@ from ferce.training.readers import Table
 NEUTRAL_PLACE = OUTCOMES.index(NEUTRAL)
 # Weight of a face beside an annotated one: posed, captioned, degraded, rendered with two emotions
 # and rendered with one or none.
-POSED, CAPTIONED, DEGRADED, BOTH, ALONE = 0.3, 1.0, 0.5, 0.2, 0.05
+POSED, CAPTIONED, DEGRADED, BOTH, ALONE = 0.3, 2.0, 0.5, 0.1, 0.05
 UNIT_RENDERED = 0.005  # of a rendered face in the fit of an action unit
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
 FOLDS = 5
@@ -99,7 +99,13 @@ class Data:
 
 def package(sources: Sources, output: Path, report: progress.Report = progress.silent) -> None:
     """Fit the readers and write the folder, with what was chosen in its `metrics.json`."""
-    data = _gather(sources, report)
+    finish(sources, _gather(sources, report), output, report)
+
+
+def finish(
+    sources: Sources, data: Data, output: Path, report: progress.Report = progress.silent
+) -> None:
+    """The same from evidence that was gathered already."""
     mix = of_counts(EVERYDAY, dict(zip(OUTCOMES, data.real.shares.sum(0), strict=True)))
     calibration, told = _calibration(data, mix)
     report(f"outcomes: {told}")
@@ -185,7 +191,8 @@ def _calibration(data: Data, mix: Mix) -> tuple[Calibration, dict[str, Any]]:
 
     That of all outcomes is found on the annotated faces, that of the compounds on rendered ones.
     """
-    real, rendered = _held_out(data, "annotated"), _held_out(data, "rendered")
+    held_out = _held_out(data)
+    real, rendered = held_out["annotated"], held_out["rendered"]
     sure = data.real.shares.max(1) > 0.99
     truth, chances = data.real.shares[sure].argmax(1), mix.applied(softmax(real[sure]))
     count = len(COMPOUNDS)
@@ -203,13 +210,13 @@ def _calibration(data: Data, mix: Mix) -> tuple[Calibration, dict[str, Any]]:
     }
 
 
-def _held_out(data: Data, name: str) -> Matrix:
-    """(N, 21) scores of a table's faces, each by a reader that did not see the person."""
-    scores = np.zeros((len(data.folds[name]), len(OUTCOMES)))
+def _held_out(data: Data) -> dict[str, Matrix]:
+    """(N, 21) scores of the faces of each table, by readers that did not see the person."""
+    scores = {name: np.zeros((len(f), len(OUTCOMES))) for name, f in data.folds.items()}
     for k in range(FOLDS):
         head = outcomes.fit(data.joined(k), data.names, data.scale, outcomes.Settings())
-        held = data.folds[name] == k
-        scores[held] = head(data.tables[name].x[held])
+        for name, folds in data.folds.items():
+            scores[name][folds == k] = head(data.tables[name].x[folds == k])
     return scores
 
 

@@ -11,6 +11,7 @@ LOSSES = ("cross-entropy", "class-balanced", "focal", "logit-adjusted", "ldam")
 SAMPLERS = ("shuffled", "weighted")
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
+KEEP = ("best", "last")
 FEW_SHOT = ("none", "prototypes", "linear", "cache")
 
 
@@ -63,6 +64,7 @@ class Plan(Settings):
     few_shot: str = _("none", "fit a head on frozen features instead of training", FEW_SHOT)
     shots: int = _(0, "faces a class in few-shot mode; 0: all")
     patience: int = _(6, "epochs without a better val macro-F1 before stopping; 0: never")
+    keep: str = _("best", "weights that are kept: best by val macro-F1, or the last", KEEP)
     precision: str = _("no", "mixed precision", PRECISIONS)
     checkpointing: bool = _(False, "recompute activations to save memory")
     compile: bool = _(False, "torch.compile the network")
