@@ -178,7 +178,8 @@ def test_the_temperature_is_of_the_scores_before_the_mix(tmp_path, smiling):
     assert told[0.5] == pytest.approx(told[1.0] ** 2 / (told[1.0] ** 2).sum())
 
 
-def test_a_mix_weighs_the_outcomes(folder, smiling):
+def test_a_mix_weighs_the_outcomes(tmp_path, smiling):
+    folder = embedded_fixtures.build(tmp_path / "model")
     even = backends.load_classifier(f"embedded:{folder}", "cpu").scores([smiling]).outcomes
     told = json.loads((folder / "ferce.json").read_text("utf-8"))
     told["mix"] = {"happy": 1, "neutral": 3}
