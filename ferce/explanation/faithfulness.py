@@ -42,7 +42,7 @@ class Drop:
 
 def target(prediction: Prediction, heatmap: Heatmap | None) -> str:
     """Choose the label that is watched: the map's, else the predicted, else the most probable."""
-    return heatmap.label if heatmap else prediction.label or prediction.top
+    return heatmap.label if heatmap else prediction.top
 
 
 def probabilities(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
+from ferce.core.labels import BASICS, NEUTRAL, OUTCOMES
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
@@ -69,15 +69,12 @@ class Embedded:
         x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
         even = softmax(self._fusion.heads[OUTCOME](x), calibration.temperature)
-        classes, single, neutral = apart(self.mix.applied(even), even)
-        return Scores(
-            classes,
-            neutral=neutral,
-            single=single,
+        return Scores.of_outcomes(
+            self.mix.applied(even),
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
             mass=calibration.mass,
-            calibrated=True,
-            outcome_mass=calibration.outcomes,
+            calibrated=self.mix.name == EVEN.name,
+            outcome_mass=calibration.outcomes if self.mix.name == EVERYDAY else None,
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
@@ -139,20 +136,6 @@ class Embedded:
             trust = reliability * turned * face.shown(UNITS[number].region)
             units[number] = _sided(face.units.get(number), number, intensity, trust)
         return units
-
-
-def apart(outcomes: Matrix, even: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """Take apart (N, 14) of the compounds, if one shows, (N, 6) single emotions and (N,) neutral.
-
-    Rows of the first sum to 1; where the mix rules compounds out, they are those of the even mix.
-
-    Args:
-        outcomes: (N, 21) probabilities under the assumed mix.
-        even: the same under an even mix.
-    """
-    count = len(COMPOUNDS)
-    both = np.where(outcomes[:, :count].sum(1, keepdims=True) > 0, outcomes, even)[:, :count]
-    return both / both.sum(1, keepdims=True), outcomes[:, count:-1], outcomes[:, -1]
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:

@@ -16,8 +16,7 @@ class Prototypes:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """Score faces, one row each; a face without evidence gets the prior."""
-        weighed = posterior([face.units for face in faces])
-        return Scores(weighed.classes(), weighed.neutral, weighed.single)
+        return Scores.of_outcomes(posterior([face.units for face in faces]))
 
 
 class Measured:

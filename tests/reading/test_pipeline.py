@@ -125,7 +125,7 @@ def test_neutral_face_through_a_model_of_compounds_only(detector, smiling):
     )
     *_, reading = Reader(classifier=Flat(), detector=detector).stream(still)
     assert reading.prediction.label == "neutral"
-    assert reading.heatmap.label == reading.prediction.top
+    assert reading.heatmap.label == reading.prediction.compound
 
 
 def test_models_are_named(reader):
