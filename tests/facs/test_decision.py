@@ -61,9 +61,8 @@ def test_most_compounds_are_named():
 def test_one_emotion_is_basic(units, label):
     prediction = read(seen(*units))
     assert (prediction.state, prediction.label) == ("basic", label)
-    assert (
-        max(prediction.outcomes[name] for name in COMPOUNDS) < 0.5
-    )  # never pressed into a strong compound
+    # never pressed into a strong compound
+    assert max(prediction.outcomes[name] for name in COMPOUNDS) < 0.5
 
 
 def test_smile_with_unread_cheeks_and_lip_is_happy():
