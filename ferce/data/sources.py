@@ -15,13 +15,15 @@ READERS: Mapping[str, Reader] = {
     "rendered": rendered.read,
     "rafce": raf.read_rafce,
     "rafdb": raf.read_rafdb,
+    "rafdb-basic": raf.read_rafdb_basic,
+    "rafml": raf.read_rafml,
     "folder": folder.read,
     "manifest": manifest.read,
     "hub": hub.read,
 }
 _GRAMMAR = (
-    "demo, rafce:/path, rafdb:/path, folder:/path, manifest:/table.csv, rendered:/path or "
-    "hub:owner/name@revision, with ?option=value&... behind"
+    "demo, rafce:/path, rafdb:/path, rafdb-basic:/path, rafml:/path, folder:/path, "
+    "manifest:/table.csv, rendered:/path or hub:owner/name@revision, with ?option=value&... behind"
 )
 _TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 

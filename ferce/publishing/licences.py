@@ -31,6 +31,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "rafce": Source("RAF-CE", _RAF, restricted=True, slug="raf-ce"),
         "rafdb": Source("RAF-DB compound", _RAF, restricted=True, slug="raf-db"),
+        "rafdb-basic": Source("RAF-DB basic", _RAF, restricted=True, slug="raf-db"),
+        "rafml": Source("RAF-ML", _RAF, restricted=True, slug="raf-ml"),
         "demo": Source(
             "ferce's demo set",
             "700 rendered faces with exact action units; nobody in them exists (CC0 renders).",
