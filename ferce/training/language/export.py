@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ferce.models import hub
 from ferce.models.vlm import packaged
-from ferce.models.vlm.loading import ADAPTER_CONFIG
+from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
@@ -76,6 +76,7 @@ def export(
     _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
     processor.save_pretrained(folder)
+    checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
@@ -111,14 +112,26 @@ class Facts:
             **{module.__name__: module.__version__ for module in modules},
         }
 
+    def training(self, wrapped: "PeftModel") -> Json:
+        """Describe how it was trained, as the card says it."""
+        plan, dtype = self.plan, str(wrapped.get_base_model().dtype).removeprefix("torch.")
+        return {
+            "precision": plan.load_in if plan.load_in in QUANTISED else dtype,
+            "rank": plan.rank,
+            "alpha": plan.alpha,
+            "learning_rate": plan.rate,
+        }
+
 
 def finish(
     folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
-    export(folder, wrapped, processor, facts.base, {"data": facts.data})
+    training = facts.training(wrapped) | {"epochs": len(figures["history"])}
+    export(folder, wrapped, processor, facts.base, {"data": facts.data, "training": training})
     metrics = {
         **figures,
+        "training": training,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
         "data": facts.data,
