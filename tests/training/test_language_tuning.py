@@ -177,8 +177,8 @@ def test_nothing_is_remembered_where_sight_learns(plan, tmp_path):
     told = run(replace(plan, scope="language,qformer,projection", max_steps=2), tmp_path / "run")
     assert not told["remembered"]
     assert told["trainable"]["qformer"] > 0
-    assert told["trainable"]["language_projection"] > 0
-    assert told["trainable"]["vision_model"] == 0
+    assert told["trainable"]["projection"] > 0
+    assert told["trainable"]["vision"] == 0
     weights = load_file(tmp_path / "run/adapter_model.safetensors")
     moved = [
         k for k, v in weights.items() if "lora_B" in k and "qformer" in k and v.abs().sum() > 0
