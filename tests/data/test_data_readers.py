@@ -1,6 +1,7 @@
 import json
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb, write_rafml
@@ -349,6 +350,34 @@ def test_folder_without_labels_and_with_strays(tmp_path):
     assert samples[1].label == "sad"
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "split"),
+    [
+        ("sad/person 1/a.png", "sad", None),
+        ("sad/test/a.png", "sad", "test"),
+        ("HappilySurprised/a.png", "happily surprised", None),
+    ],
+)
+def test_folders_below_a_label_are_read(tmp_path, name, label, split):
+    save(tmp_path / name)
+    save(tmp_path / Path(name).parts[0] / "__MACOSX" / "._a.png")
+    (row,) = rows(f"folder:{tmp_path}")
+    assert (row.name, row.label, row.split) == (name, label, split)
+
+
+def test_folder_with_metadata_above_the_splits(tmp_path):
+    text = "file_name,label\n"
+    for name in ("train/a.png", "test/b.png"):
+        save(tmp_path / name)
+        text += f"{name},sad\n"
+    (tmp_path / "metadata.csv").write_text(text)
+    found = [(r.name, r.label, r.split) for r in rows(f"folder:{tmp_path}")]
+    assert found == [("train/a.png", "sad", "train"), ("test/b.png", "sad", "test")]
+    (tmp_path / "metadata.csv").write_text("file_name,split\ntrain/a.png,test\n")
+    with pytest.raises(DataError, match="lies in the folder of train but its row says test"):
+        rows(f"folder:{tmp_path}")
+
+
 def test_folder_refuses_unknown_labels_by_name(tmp_path):
     save(tmp_path / "happily_suprised" / "a.png")
     with pytest.raises(DataError, match="Did you mean 'happily surprised'"):
@@ -369,49 +398,6 @@ def test_folder_with_metadata_per_split(tmp_path):
     assert row.units == (UnitLabel(4), UnitLabel(15))
     assert row.attributes == {"age": "30"}
     assert pixels(row).shape == (32, 32, 3)
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_manifest_csv(tmp_path, delimiter):
-    save(tmp_path / "a.png")
-    header = "file,expression,aus,subset,source\n"
-    text = header + "a.png,Sadly Fearful,L1+20,dev,web\nb.png,,null,test,web\n"
-    (tmp_path / "m.csv").write_text(text.replace(",", delimiter))
-    samples = rows(f"manifest:{tmp_path / 'm.csv'}")
-    assert samples[0].label == "sadly fearful"
-    assert samples[0].split == "val"
-    assert samples[0].units[0].side == "left"
-    assert samples[0].attributes == {"source": "web"}
-    assert isinstance(samples[1], Problem)
-    assert samples[1].split == "test"
-
-
-def test_manifest_columns_and_root_may_be_named(tmp_path):
-    save(tmp_path / "images" / "a.png")
-    (tmp_path / "m.csv").write_text("file,known\na.png,happy\n")
-    spec = f"manifest:{tmp_path / 'm.csv'}?label=known&root={tmp_path / 'images'}"
-    assert rows(spec)[0].label == "happy"
-    with pytest.raises(DataError, match="no column 'nope'; it has file, known"):
-        rows(f"manifest:{tmp_path / 'm.csv'}?label=nope")
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("m.csv", "file,label\na.png,joyful\n", "line 2.*Unknown label"),
-        ("m.csv", "file,label\na.png\n", "as many fields"),
-        ("m.csv", "label\nsad\n", "needs a file name"),
-        ("m.csv", "file,split\na.png,later\n", "A split is one of"),
-        ("m.jsonl", '{"file": "a.png", "label": 3}\n', "should be a name; got 3"),
-        ("m.jsonl", "{\n", "line 1 is not JSON"),
-        ("m.jsonl", "[]\n", "one JSON object"),
-        ("m.txt", "", "csv"),
-    ],
-)
-def test_manifest_refuses(tmp_path, name, text, message):
-    (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=message):
-        rows(f"manifest:{tmp_path / name}")
 
 
 # ---- rendered ----
@@ -523,6 +509,15 @@ def test_saved_dataset_folder(library, tmp_path):
     assert [r.split for r in samples] == ["train"] * 3 + ["val"] * 3
     assert samples[2].units[0].side == "left"
     assert (pixels(samples[1]) == drawing(1)).all()
+
+
+def test_a_row_without_a_picture_is_a_problem(library, tmp_path):
+    save(tmp_path / "gone.png")
+    images = [Image.fromarray(drawing(0)), None, str(tmp_path / "gone.png")]
+    table(library, image=images).save_to_disk(str(tmp_path / "saved"))
+    first, second, third = rows(f"folder:{tmp_path / 'saved'}")
+    assert (first.label, second.reason) == ("happily surprised", "has no picture")
+    assert pixels(third).shape == (32, 32, 3)  # `datasets` copies what is there
 
 
 def test_hub_data_set_from_parquet(library, tmp_path):
