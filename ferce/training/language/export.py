@@ -16,7 +16,8 @@ from ferce.training.settings import Json
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from peft import PeftModel
-    from transformers import ProcessorMixin
+
+    from ferce.models.vlm.base import VisionLanguage
 
 OURS = "ferce.json"
 
@@ -58,14 +59,14 @@ def origin(plan: LanguagePlan) -> Origin:
 
 
 def export(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", base: Origin, facts: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", base: Origin, facts: Json
 ) -> None:
-    """Write the adapter, the processor and `ferce.json`.
+    """Write the adapter, the processor, the settings of generation and `ferce.json`.
 
     Args:
         folder: of the run; `PeftModel.from_pretrained(base, FOLDER)` loads it.
         wrapped: the PeftModel.
-        processor: that it was trained with.
+        backend: the model around it, whose processor and end of an answer it was trained with.
         base: that it belongs to.
         facts: more for `ferce.json`, such as the data's fingerprint.
     """
@@ -75,8 +76,10 @@ def export(
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
-    processor.save_pretrained(folder)
+    backend.processor.save_pretrained(folder)
     checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
+    settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
+    checkpoint.write_json(folder / "generation_config.json", settings)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
@@ -124,11 +127,11 @@ class Facts:
 
 
 def finish(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", facts: Facts, figures: Json
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     training = facts.training(wrapped) | {"epochs": len(figures["history"])}
-    export(folder, wrapped, processor, facts.base, {"data": facts.data, "training": training})
+    export(folder, wrapped, backend, facts.base, {"data": facts.data, "training": training})
     metrics = {
         **figures,
         "training": training,
