@@ -86,7 +86,7 @@ def _teaches(sample: Sample) -> bool:
     return any(known is not None for known in (sample.label, sample.units, sample.shares))
 
 
-def joined(found: Examples, plan: Plan) -> Examples:
+def joined(found: Examples, plan: Settings) -> Examples:
     """The same with the training faces of `plan.more`, each as often as the plan says."""
     if not plan.more:
         return found

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, DEVICES, Settings
+from ferce.training.settings import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
 from ferce.training.settings import setting as _
 
-LOSSES = ("cross-entropy", "class-balanced", "focal", "logit-adjusted", "ldam")
-SAMPLERS = ("shuffled", "weighted")
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
 KEEP = ("best", "last")
@@ -27,8 +25,6 @@ class Plan(Settings):
     LEAST: ClassVar = {"epochs": 1, "batch": 1, "accumulate": 1, "jobs": 1, "more_times": 1}
     SHARES = ("val_share", "warmup", "layer_decay", "smoothing", "ema", "beta", "drop")
 
-    more: str = _("", "spec of another data set whose training faces join, such as real ones")
-    more_times: int = _(1, "times that each of those faces is seen in an epoch")
     network: str = _(
         "auto", "timm name, name.tag for its pretrained weights, or the folder of an earlier run"
     )
@@ -56,7 +52,7 @@ class Plan(Settings):
         "none", "layers that stay as they are: none, backbone, or the number of first layer groups"
     )
     unfreeze: int = _(0, "epoch from which frozen layers are trained, too; 0 never frees them")
-    loss: str = _("cross-entropy", "loss of the classes", LOSSES)
+    loss: str = _("cross-entropy", "loss of the classes", (*LOSSES, "focal", "ldam"))
     gamma: float = _(2.0, "exponent of the focal loss")
     beta: float = _(0.999, "beta 0..1 of the class-balanced weights")
     tau: float = _(1.0, "strength of the logit adjustment")

@@ -102,6 +102,10 @@ class ClassifierTask(Task[Pass]):
             loss = loss + self.plan.units * unit_loss(units, faces.units).sum() / batch.coded
         return {"loss": loss * self.accelerator.num_processes}
 
+    def shape(self, batch: Pass) -> str:
+        """Count the faces and pixels of a pass."""
+        return " x ".join(map(str, batch.batch.images.shape))
+
     def describe(self, batch: Pass) -> str:
         """Name the faces."""
         items = self.stage.train.items
