@@ -157,8 +157,9 @@ def _check_rafdb(classes: Mapping[str, int], subset: bool) -> None:
 
 
 def _find(root: Path, name: str) -> list[Path]:
-    """List what has this name in the folder or up to two levels below."""
-    return [p for level in ("", "*/", "*/*/") for p in sorted(root.glob(level + name))]
+    """List what has this name in the folder or up to two levels below, without macOS's copies."""
+    places = [p for level in ("", "*/", "*/*/") for p in sorted(root.glob(level + name))]
+    return [place for place in places if "__MACOSX" not in place.relative_to(root).parts]
 
 
 def _find_file(root: Path, name: str, content: str) -> Path:
