@@ -7,6 +7,7 @@ from ferce.models.kinds import (
     Kind,
     check_classifier,
     check_voice,
+    given_compound,
     load_classifier,
     load_voice,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Kind",
     "check_classifier",
     "check_voice",
+    "given_compound",
     "load_classifier",
     "load_voice",
 ]

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import OUTCOMES
 from ferce.core.types import Heatmap, Prediction, Reading
 
 
@@ -48,8 +48,8 @@ def compare(readings: Sequence[Reading]) -> Agreement | None:
 
 
 def overlap(a: Prediction, b: Prediction) -> float:
-    """Sum min(p, q) over the compounds, 0..1; one minus their total variation distance."""
-    pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
+    """Sum min(p, q) over the outcomes, 0..1; one minus their total variation distance."""
+    pairs = ((a.outcomes[name], b.outcomes[name]) for name in OUTCOMES)
     return float(sum(min(pair) for pair in pairs))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ferce.core.labels import alone
 from ferce.core.types import Prediction, Reading, Report
 from ferce.report import drawing
 from ferce.report.face import count
@@ -14,6 +15,7 @@ from ferce.ui.web.panels.prediction import STATES
 
 TITLE = "Results"
 HELLO = "Choose photos, or a ZIP of them."
+_NEAR = 2  # outcomes in a row
 _SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
 _KINDS: Mapping[str, tuple[str, str]] = {
     "html": ("Save report (HTML)", "text/html"),
@@ -139,7 +141,7 @@ def _refused(refused: Sequence[tuple[str, str]]) -> str:
 def _table(rows: Sequence[str]) -> str:
     if not rows:
         return ""
-    names = ("Photo", "The expression resembles", "Nearest compound", "90&thinsp;% set")
+    names = ("Photo", "The expression resembles", "Probabilities", "90&thinsp;% set")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     face = '<th scope="col"><span class="aloud">Face</span></th>'
     return (
@@ -176,15 +178,17 @@ def _said(reading: Reading) -> str:
 def _near(prediction: Prediction | None) -> str:
     if prediction is None:
         return "–"
-    name, value = prediction.top, prediction.probabilities[prediction.top]
-    return f'{markup.text(name)} <span class="share">{markup.percent(value)}</span>'
+    return "<br>".join(
+        f'{markup.text(alone(name))} <span class="share">{markup.percent(value)}</span>'
+        for name, value in prediction.ranked[:_NEAR]
+    )
 
 
 def _set(prediction: Prediction | None) -> str:
-    if prediction is None or not prediction.set:
+    if prediction is None:
         return "–"
-    names = markup.text(", ".join(prediction.set))
-    return f'<span title="{names}">{len(prediction.set)} of {len(prediction.probabilities)}</span>'
+    names = markup.text(", ".join(map(alone, prediction.set)))
+    return f'<span title="{names}">{len(prediction.set)} of {len(prediction.outcomes)}</span>'
 
 
 def _picture(reading: Reading) -> str:
