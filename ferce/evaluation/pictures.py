@@ -124,7 +124,7 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "neutral": None if scores.neutral is None else float(scores.neutral[0]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
-        "seen": units.measured(read.face.units),
+        "seen": "" if scores.units is None else units.measured(read.face.units),
         **{PROBABILITY + name: float(p) for name, p in prediction.probabilities.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
     }

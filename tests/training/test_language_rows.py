@@ -15,11 +15,11 @@ from ferce.data.record import UnitLabel
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.language import features
+from ferce.training.language.balance import Balance
 from ferce.training.language.conversation import BASIC, Conversation, Example, explanation_prompt
 from ferce.training.language.gallery import Gallery, Shown
-from ferce.training.language.loss_model import FeatureBlip2, LossModel
-from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, task_weights
+from ferce.training.language.loss_model import BlipPictures, FeatureBlip2, LossModel
+from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped
 from ferce.training.language.validation import rouge_l
 from ferce.training.progress import TrainingError
 
@@ -54,7 +54,7 @@ def told(backend, row):
 
 def whole(backend, tokeniser, rows):
     pictures = [face(row.example.number).crop for row in rows]
-    return tokeniser.batch(rows, "cpu") | {"pixel_values": features.pixel_values(backend, pictures)}
+    return tokeniser.batch(rows, "cpu") | BlipPictures(backend.processor.image_processor)(pictures)
 
 
 # Tokens.
@@ -72,7 +72,7 @@ def test_a_prompt_is_what_the_processor_makes(backend, turn):
 def test_the_loss_falls_on_the_answer_and_its_end(backend, turn):
     row = Tokeniser(backend).row(turn)
     assert told(backend, row) == turn.answer
-    assert row.labels[-1] == backend.processor.tokenizer.eos_token_id
+    assert row.labels[-1] == backend.network.language_model.generation_config.eos_token_id
 
 
 def test_no_loss_on_placeholders(backend):
@@ -128,9 +128,10 @@ def test_scoring_and_training_mean_the_same_tokens(backend):
     """Up to the end token, the loss of an answer is its log-likelihood as a label."""
     tokeniser, loss_model = Tokeniser(backend), LossModel(backend).eval()
     backend = FeatureBlip2(backend, loss_model, tokeniser)
-    source = lambda numbers: {  # noqa: E731
-        "pixel_values": features.pixel_values(backend, [face(n).crop for n in numbers])
-    }
+
+    def source(numbers):
+        return backend.pictures([face(n).crop for n in numbers])
+
     found = backend.score([0, 1, 2], source, prompts.CLASSIFY, COMPOUNDS)
     known = backend.log_likelihoods([face(n).crop for n in range(3)], COMPOUNDS)
     assert np.abs(found - known).max() < 1e-4
@@ -155,7 +156,7 @@ def test_the_picture_matters_and_its_path_learns(backend):
     row = tokeniser.row(TURNS[0])
     one, other = (
         tokeniser.batch([row], "cpu")
-        | {"pixel_values": features.pixel_values(backend, [face(seed).crop])}
+        | BlipPictures(backend.processor.image_processor)([face(seed).crop])
         for seed in (0, 1)
     )
     with torch.no_grad():
@@ -175,8 +176,10 @@ def test_too_long_rows_are_refused(folders):
 
 def test_weights_are_of_the_tasks(backend):
     rows = [Tokeniser(backend).row(turn) for turn in TURNS]
-    weights = task_weights(rows, {"label": 1.0, "vqa": 0.5, "explanation": 2.0}, "cpu")
-    assert weights.tolist() == [1.0, 0.5, 2.0]
+    tasks = {"label": 1.0, "vqa": 0.5, "explanation": 2.0}
+    assert Balance().row_weights(rows, tasks, "cpu").tolist() == [1.0, 0.5, 2.0]
+    classes = Balance(weights={"happily surprised": 3.0})
+    assert classes.row_weights(rows, tasks, "cpu").tolist() == [3.0, 0.5, 2.0]
 
 
 # Texts.
@@ -291,9 +294,10 @@ def test_grouping_takes_every_row_once_and_saves_padding():
 
 def test_long_steps_are_cut_into_passes_that_fit():
     lengths = [10, 50, 20, 40, 300]
-    parts = cut(np.arange(5), lengths, 100)
+    parts = cut(np.arange(5), lengths, 9, 100)
     assert [part.tolist() for part in parts] == [[0, 2], [3, 1], [4]]
-    assert [part.tolist() for part in cut(np.arange(5), lengths, 5000)] == [[0, 2, 3, 1, 4]]
+    assert [part.tolist() for part in cut(np.arange(5), lengths, 9, 5000)] == [[0, 2, 3, 1, 4]]
+    assert [part.tolist() for part in cut(np.arange(5), lengths, 2, 5000)] == [[0, 2], [3, 1], [4]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ferce.core.labels import BASICS, COMPOUNDS
@@ -23,7 +22,8 @@ from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
 from ferce.training.ema import Ema
 from ferce.training.examples import Examples
-from ferce.training.sampling import Order, even_weights
+from ferce.training.processes import open_accelerator
+from ferce.training.sampling import Order, chances
 from ferce.training.settings import Json
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
@@ -60,11 +60,12 @@ def train(
     Raises:
         TrainingError: the plan does not fit the data, the network, or the checkpoint.
     """
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     require_network(plan.network)
-    accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
+    accelerator, report = open_accelerator(
+        plan.device == "cpu", report, mixed_precision=plan.precision
+    )
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()
     saved = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
@@ -104,11 +105,25 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, know
     calibration = validation.calibrate(outputs)
     val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
-        opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
+        opened.net.cpu(),
+        outputs.labels,
+        opened.preprocessing,
+        calibration,
+        opened.arguments,
+        validation.reliability(val.get("unit_auc", {})),
     )
-    export.export(output, trained, {k: known[k] for k in ("data", "origin", "plan")})
+    kept = {k: known[k] for k in ("data", "origin", "plan")}
+    export.export(output, trained, {**kept, "training": _training(known)})
     export.report(output, {"val": val, **known})
     return {"val": val, **known}
+
+
+def _training(known: Json) -> Json:
+    """Describe how the network was trained, as its card says it; {} where no gradient was taken."""
+    plan, epochs = known["plan"], len(known["history"])
+    precision = "fp32" if plan["precision"] == "no" else plan["precision"]
+    made = {"precision": precision, "learning_rate": plan["lr"], "epochs": epochs}
+    return made if epochs else {}
 
 
 def _fit(
@@ -130,10 +145,7 @@ def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[s
     plan = run.plan
     train = Faces(faces.train, labels, opened.preprocessing, plan.augment, plan.seed)
     shares = examples.targets(faces.train, labels)
-    weights = None
-    if plan.sampler == "weighted":
-        classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
-        weights = even_weights(classes, len(labels))
+    weights = chances(shares) if plan.sampler == "weighted" else None
     step = plan.batch * plan.accumulate * run.session.accelerator.num_processes
     return Stage(
         name,
