@@ -74,7 +74,9 @@ def kind_of(folder: Path) -> str:
     return CHAT
 
 
-def load(folder: Path, device: str, options: dict[str, str]) -> VisionLanguage:
+def load(
+    folder: Path, device: str, options: dict[str, str], adapter: Path | None = None
+) -> VisionLanguage:
     """Load the model in a folder as it is read and scored elsewhere, frozen.
 
     Raises:
@@ -83,7 +85,7 @@ def load(folder: Path, device: str, options: dict[str, str]) -> VisionLanguage:
     from ferce.models.vlm import blip2, chat
 
     kind = kind_of(folder)
-    spec = Spec(kind, str(folder), options=options)
+    spec = Spec(kind, str(folder), adapter=str(adapter) if adapter else None, options=options)
     return blip2.load(spec, device) if kind == BLIP2 else chat.load(spec, device)
 
 
