@@ -23,6 +23,7 @@ from ferce.training.language.gallery import ShownLater
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import IGNORED
 from ferce.training.progress import TrainingError
+from ferce.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # the library's image processor wraps read-only arrays
@@ -138,6 +139,32 @@ def test_every_epoch_draws_anew_in_workers_as_without(plan, tmp_path):
     weights = [load_file(tmp_path / name / "adapter_model.safetensors") for name in ("a", "b")]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert [row["loss"] for row in one["history"]] == [row["loss"] for row in two["history"]]
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_with_everything_goes_on_exactly(plan, tmp_path, monkeypatch):
+    chosen = replace(
+        plan, max_steps=0, epochs=2, save_every=1, dropout=0.1, sampler="weighted",
+        loss="logit-adjusted", workers=1, checkpointing=True,
+    )  # fmt: skip
+    run(chosen, tmp_path / "whole")
+    note = Trainer._note
+
+    def die(self, losses):
+        note(self, losses)
+        if self.at.step == 5:
+            raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_note", die)
+        with pytest.raises(KilledError):
+            run(chosen, tmp_path / "broken")
+    run(chosen, tmp_path / "broken", resume=True)
+    one, two = (load_file(tmp_path / n / "adapter_model.safetensors") for n in ("whole", "broken"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_what_is_shown_is_drawn_when_asked_for(tmp_path):
