@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.models.vlm import packaged
+from ferce.models.vlm.loading import QUANTISED
 from ferce.training import options, progress, usage
 from ferce.training.language.plan import LanguagePlan
 
@@ -48,6 +49,8 @@ def summary(metrics: dict[str, Any], output: Path) -> str:
     figures = ", ".join(f"{text} {val[name]:.3f}" for name, text in named.items() if name in val)
     ours = metrics["base"] == packaged.BLIP2_NAME
     spec = f"{packaged.BLIP2}:{output}" if ours else f"{metrics['kind']}:{metrics['base']}+{output}"
+    if (precision := metrics["training"]["precision"]) in QUANTISED:
+        spec += f"?load={precision}"
     return (
         f"val {figures} in epoch {metrics['best_epoch'] + 1}; "
         f"{metrics['seconds']:.0f} s on {metrics['machine']['device']}\n"

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, MEMBERSHIP, NEUTRAL
 
 
 class ReadingError(RuntimeError):
@@ -179,7 +179,8 @@ class Scores:
         neutral: (N,) probability that nothing is expressed; None if the model has no such output.
         single: (N, 6) probability that this one basic emotion shows alone; None likewise.
         units: one mapping a face from a model that measures action units itself; None likewise.
-        mass: probability that a 90 % prediction set must gather.
+        mass: probability that a 90 % prediction set of compounds must gather, if one shows.
+        outcome_mass: the same of a set of all 21 outcomes.
         calibrated: whether `mass` was found on held-out data; else a set merely holds 90 % of the
             probability.
     """
@@ -190,6 +191,7 @@ class Scores:
     units: Sequence[Units] | None = None
     mass: float = 0.9
     calibrated: bool = False
+    outcome_mass: float = 0.9
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -220,10 +222,20 @@ class Scores:
             units=None if self.units is None else self.units[rows],
         )
 
+    @property
+    def outcomes(self) -> NDArray[np.float64] | None:
+        """(N, 21) probabilities of `labels.OUTCOMES`, rows sum to 1; None if the model has none."""
+        if self.single is None or self.neutral is None:
+            return None
+        compound = np.maximum(1 - self.single.sum(1) - self.neutral, 0)[:, None]
+        return np.hstack([compound * self.classes, self.single, self.neutral[:, None]])
+
     def of(self, label: str) -> NDArray[np.float64]:
         """Take the (N,) probability of a compound, a basic (sum of its compounds), or neutral."""
         if label in COMPOUNDS:
             return self.classes[:, COMPOUNDS.index(label)]
+        if label in BASICS and self.outcomes is not None:
+            return np.asarray(self.outcomes @ HOLDING[:, BASICS.index(label)])
         if label in BASICS:
             return np.asarray(self.classes @ MEMBERSHIP[:, BASICS.index(label)])
         if label == NEUTRAL and self.neutral is not None:
@@ -239,8 +251,9 @@ class Prediction:
         state: what kind of reading this is.
         label: a compound, a basic emotion, "neutral", or None when `state` is "unclear".
         probabilities: label -> 0..1 over the 14 compounds, sums to 1.
-        set: the fewest compounds that gather the model's `Scores.mass`.
-        components: basic emotion -> 0..1, sum of the compounds that hold it.
+        set: the fewest outcomes that gather the model's `Scores.outcome_mass`, the label among
+            them; of a model of the 14 compounds alone the fewest that gather its `Scores.mass`.
+        components: basic emotion -> 0..1, sum of the outcomes that hold it.
         reason: one sentence on why the state is what it is.
         model: spec of the classifier.
         calibrated: whether the set holds the true compound 9 times in 10 on held-out data.

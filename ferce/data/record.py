@@ -223,6 +223,7 @@ def checked(sample: Sample) -> Row:
 
 
 _NUMBERED = re.compile(r"^\d+[\s._-]+(?=\D)")  # folders are often called "03_sadly angry"
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _EMOTIONS = {noun: basic for basic, noun in labels.NOUNS.items()} | {
     "surprise": "surprised",
     "disgust": "disgusted",
@@ -240,12 +241,12 @@ _SPLITS = {
 
 
 def parse_label(name: str) -> str:
-    """Parse a label as people write it: "Happily_Surprised", "03 sadly angry", "anger".
+    """Parse a label as people write it: "Happily_Surprised", "HappilySad", "03 sad", "anger".
 
     Raises:
         DataError: no label is meant; the message lists the known ones.
     """
-    bare = _NUMBERED.sub("", name.strip())
+    bare = _HUMP.sub(" ", _NUMBERED.sub("", name.strip()))
     try:
         return labels.parse(_EMOTIONS.get(bare.lower(), bare))
     except ValueError as error:

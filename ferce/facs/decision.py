@@ -1,74 +1,85 @@
 """From a classifier's scores and a face's action units to the decision that is shown."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL, NOUNS, components
+from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, NEUTRAL, NOUNS, OUTCOMES, components
 from ferce.core.types import Face, Prediction, Scores, State
 from ferce.facs.posterior import posterior
 from ferce.facs.prototypes import UNITS, active
 
-# A compound, or one emotion with all that holds it, must reach these shares to be named. Chosen so
-# that two readings of equal weight are called unclear.
-_NAMED_COMPOUND, _NAMED_BASIC, _NAMED_NEUTRAL = 0.35, 0.60, 0.45
+# An outcome must reach the first share to be named, else one emotion with all that holds it the
+# second. On annotated real faces fewer than one in a hundred stay unclear.
+_NAMED, _HELD = 0.35, 0.60
 
 
 def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
     """Decide on row `i` of the scores.
 
-    The classifier says *which* compound; whether two emotions show at all, one, or none is said by
-    its own outputs where it has them, else by the face's action units. A face without either is
-    judged by the 14 probabilities alone.
+    Label, state, components and, where the model has all 21 outcomes, the prediction set follow
+    from one distribution. A model of the 14 compounds alone says *which* compound; whether two
+    emotions show at all, one, or none is then said by the face's action units, and of a face
+    without them by the 14 probabilities alone.
     """
-    classes = scores.classes[i]
-    compound, single, neutral = _shares(scores, i, face)
-    state, label = _state(compound * classes, single, neutral)
+    classes, outcomes = scores.classes[i], _outcomes(scores, i, face)
+    state, label = _state(outcomes)
     return Prediction(
         state=state,
         label=label,
         probabilities=dict(zip(COMPOUNDS, map(float, classes), strict=True)),
-        set=prediction_set(classes, scores.mass),
-        components=dict(zip(BASICS, np.minimum(classes @ MEMBERSHIP, 1.0).tolist(), strict=True)),
+        set=_set(scores, i, label),
+        components=dict(zip(BASICS, np.minimum(outcomes @ HOLDING, 1.0).tolist(), strict=True)),
         reason=_reason(state, label, face, classes),
         model=model,
         calibrated=scores.calibrated,
     )
 
 
-def _shares(scores: Scores, i: int, face: Face) -> tuple[float, NDArray[np.float64], float]:
-    """Compute P(any compound), P(each emotion alone) (6,) and P(neutral); they sum to 1."""
-    if scores.neutral is not None and scores.single is not None:
-        single, neutral = scores.single[i], float(scores.neutral[i])
-        return max(1 - float(single.sum()) - neutral, 0.0), single, neutral
+def _outcomes(scores: Scores, i: int, face: Face) -> NDArray[np.float64]:
+    """(21,) probabilities that sum to 1."""
+    if scores.outcomes is not None:
+        return np.asarray(scores.outcomes[i])
     if not face.units:
-        return 1.0, np.zeros(len(BASICS)), 0.0
+        return np.concatenate([scores.classes[i], np.zeros(len(BASICS) + 1)])
     gate = posterior([face.units])
-    return float(gate.compound.sum()), gate.single[0], float(gate.neutral[0])
+    both = float(gate.compound.sum())
+    return np.concatenate([both * scores.classes[i], gate.single[0], gate.neutral])
 
 
-def _state(
-    compound: NDArray[np.float64], single: NDArray[np.float64], neutral: float
-) -> tuple[State, str | None]:
-    """Choose one of the four states, from probabilities that sum to 1 over all three arguments."""
-    if neutral >= _NAMED_NEUTRAL and neutral >= single.max() and neutral >= compound.max():
-        return "neutral", NEUTRAL
-    if compound.max() >= _NAMED_COMPOUND and compound.max() >= single.max():
-        return "compound", COMPOUNDS[int(compound.argmax())]
-    leading = single + compound @ MEMBERSHIP
-    if leading.max() >= _NAMED_BASIC and single.sum() + leading.max() >= compound.sum():
-        return "basic", BASICS[int(leading.argmax())]
+def _state(outcomes: NDArray[np.float64]) -> tuple[State, str | None]:
+    """Which of the four states, and the label."""
+    leading, held = int(outcomes.argmax()), outcomes @ HOLDING
+    if outcomes[leading] >= _NAMED:
+        label = OUTCOMES[leading]
+        if label == NEUTRAL:
+            return "neutral", label
+        return ("basic" if label in BASICS else "compound"), label
+    if held.max() >= _HELD:
+        return "basic", BASICS[int(held.argmax())]
     return "unclear", None
 
 
-def prediction_set(classes: NDArray[np.float64], mass: float = 0.9) -> tuple[str, ...]:
-    """Find the fewest compounds, most probable first, whose probabilities reach `mass` together.
+def _set(scores: Scores, i: int, label: str | None) -> tuple[str, ...]:
+    """The prediction set, with the label in it."""
+    if scores.outcomes is None:
+        return prediction_set(scores.classes[i], scores.mass)
+    found = prediction_set(scores.outcomes[i], scores.outcome_mass, OUTCOMES)
+    return found if label is None or label in found else (label, *found)
+
+
+def prediction_set(
+    chances: NDArray[np.float64], mass: float = 0.9, names: Sequence[str] = COMPOUNDS
+) -> tuple[str, ...]:
+    """The fewest of the names, most probable first, whose probabilities reach `mass` together.
 
     With the `mass` found on held-out data this is the adaptive prediction set of Romano, Sesia &
     Candès 2020 (arXiv 2006.02544).
     """
-    order = np.argsort(-classes, kind="stable")
-    count = int(np.searchsorted(np.cumsum(classes[order]), mass - 1e-9)) + 1
-    return tuple(COMPOUNDS[k] for k in order[:count])
+    order = np.argsort(-chances, kind="stable")
+    count = int(np.searchsorted(np.cumsum(chances[order]), mass - 1e-9)) + 1
+    return tuple(names[k] for k in order[:count])
 
 
 def _neutral_reason(seen: str) -> str:

@@ -28,16 +28,19 @@ class Calibration:
     Attributes:
         temperature: > 0; scores are divided by it (Guo et al. 2017, arXiv:1706.04599).
         mass: 0..1, probability that a 90 % prediction set must gather (see `Scores.mass`).
+        outcomes: 0..1, the same of a set of all 21 outcomes (see `Scores.outcome_mass`).
     """
 
     temperature: float = 1.0
     mass: float = 0.9
+    outcomes: float = 0.9
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature must be positive; got {self.temperature}")
-        if not 0 < self.mass <= 1:
-            raise ValueError(f"mass must lie in 0..1; got {self.mass}")
+        for name in ("mass", "outcomes"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0..1; got {getattr(self, name)}")
 
 
 def load_calibration(folder: Path) -> Calibration:

@@ -12,6 +12,14 @@ from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
 
 CONFUSION = "confusion.png"
 GROUPS = "### Groups of people"  # of the notes, where that was measured
+# Settings of the training that a card names, in this order.
+SETTINGS = {
+    "precision": "precision {}",
+    "rank": "LoRA rank {}",
+    "alpha": "LoRA alpha {:g}",
+    "learning_rate": "peak learning rate {:g}",
+    "epochs": "{} epochs",
+}
 RARE = 25  # faces; below it a class's figures mean little
 
 CARD = Template(
@@ -113,7 +121,7 @@ def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSIO
 
 
 def _summary(subject: Subject) -> str:
-    what = f"A {subject.architecture} network for timm"
+    what = f"A {subject.architecture} network for timm with {subject.outputs} outputs"
     if subject.library == "peft":
         what = f"A PEFT adapter for {subject.base}"
     if subject.library == "transformers":
@@ -206,8 +214,7 @@ def _groups(subject: Subject) -> str:
 
 def _licence(subject: Subject) -> str:
     base = f" The licence of the base {subject.base} applies as well." if subject.base else ""
-    named = sorted({s.name for s in map(licences.source, subject.sources) if s.restricted})
-    if named:
+    if named := licences.restricted(subject.sources):
         return (
             f"Trained on {' and '.join(named)}: **research and non-commercial use only**, for "
             f"these weights and what is derived from them. No picture or label of "
@@ -220,6 +227,11 @@ def _training(subject: Subject, measured: Measurements) -> str:
     parts = [f"Hardware: {measured.machine['device']}."]
     if measured.seconds is not None:
         parts.append(f"Duration: {measured.seconds:.0f} s.")
+    if known := {k: v for k, v in subject.training.items() if k in SETTINGS}:
+        words = ", ".join(
+            text.format(known[name]) for name, text in SETTINGS.items() if name in known
+        )
+        parts.append(f"Settings: {words}.")
     if measured.origin:
         parts.append(f"Weights before training: {measured.origin}.")
     grams = emissions(subject, measured)

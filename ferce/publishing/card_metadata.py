@@ -1,6 +1,7 @@
 """What a model card says of its model to programs: the subject and the metadata of the card."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
@@ -47,6 +48,8 @@ class Subject:
         licence: of the weights.
         calibration: kept with the weights; None where it has none.
         footprint: stated power, None where unknown.
+        outputs: of a timm network; 0 for others.
+        training: settings of the training by name, as `ferce.json` has them; {} where unknown.
         packaged: it lies in the package, and `name` is its folder there.
         notes: Markdown that its makers wrote: parts, sources, what else was measured.
     """
@@ -62,6 +65,8 @@ class Subject:
     question: str = ""
     calibration: Calibration | None = None
     footprint: Footprint | None = None
+    outputs: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
     packaged: bool = False
     notes: str = ""
 
@@ -141,7 +146,7 @@ for reading in report.readings:
 ```"""
 )
 TIMM = Template(
-    """With timm alone, on an aligned crop:
+    """With timm alone, on an aligned crop$part:
 
 ```python
 import timm
@@ -156,6 +161,7 @@ with torch.inference_mode():
 print(model.pretrained_cfg["label_names"][int(scores.argmax())])
 ```"""
 )
+NETWORK_ALONE = " (the network without prior and readers, so the figures above are not its own)"
 TRANSFORMERS = Template(
     """With transformers alone, on an aligned crop:
 
@@ -202,7 +208,11 @@ def loading(subject: Subject) -> str:
     ours = FERCE.substitute(spec=subject.spec)
     if subject.library == "timm":
         return (
-            TIMM.substitute(name=subject.name, place="local-dir" if subject.packaged else "hf-hub")
+            TIMM.substitute(
+                name=subject.name,
+                place="local-dir" if subject.packaged else "hf-hub",
+                part=NETWORK_ALONE if subject.kind == "embedded" else "",
+            )
             + "\n\n"
             + ours
         )

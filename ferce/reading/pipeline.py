@@ -15,7 +15,7 @@ from typing import Any, Self
 from ferce import explanation, images
 from ferce.core.labels import NEUTRAL
 from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
-from ferce.core.types import Explanation, Face, Pixels, Reading, ReadingError, Report, Scores
+from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report, Scores
 from ferce.explanation import faithfulness, heatmaps
 from ferce.facs import decision
 from ferce.models import prompts
@@ -210,6 +210,7 @@ class Reader:
         assert prediction is not None, "claims are checked against a prediction"
         claims = explanation.parse(said.text)
         cues = explanation.check(claims, face, prediction, heatmap, self.classifier)
+        cues = _ordered(*cues, *explanation.strange(said.text, prediction))
         checked = replace(said, cues=cues)
         revised, dropped = explanation.revise(checked, cues)
         faithful = None
@@ -260,6 +261,11 @@ def _predicted(reading: Reading) -> str:
     scored = reading.scores is not None and reading.scores.neutral is not None
     # A model of compounds alone has no output whose evidence for neutral could be mapped.
     return reading.prediction.top if label == NEUTRAL and not scored else label
+
+
+def _ordered(*cues: Cue) -> tuple[Cue, ...]:
+    """Sort claims by their place in the text."""
+    return tuple(sorted(cues, key=lambda cue: cue.start))
 
 
 def _last(parts: Iterator[Reading]) -> Reading:

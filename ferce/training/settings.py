@@ -8,7 +8,7 @@ from ferce.training.progress import TrainingError
 
 Json = dict[str, Any]  # an object of JSON
 DETECT = ("auto", "yes", "no")
-AUGMENT = ("full", "flip", "none")
+AUGMENT = ("full", "wild", "flip", "none")
 DEVICES = ("auto", "cpu")
 LOSSES = ("cross-entropy", "class-balanced", "logit-adjusted")
 SAMPLERS = ("shuffled", "weighted")

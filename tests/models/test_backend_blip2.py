@@ -127,10 +127,14 @@ def test_the_voice_looks_at_the_face(model):
     assert model.answer(FACES[0], QUESTIONS) != model.answer(FACES[1], QUESTIONS)
 
 
-def test_explanations_stream_and_stop_early(model):
-    pieces = list(model.explain(FACES[0], prediction()))
+def test_explanations_stream_and_stop_early(model, monkeypatch):
+    with monkeypatch.context() as patch:
+        tiny_models.speak(model, "The mouth is open and the brows are high.", patch)
+        pieces = list(model.explain(FACES[0], prediction()))
     assert len(pieces) > 1
     assert all(pieces)
+    assert "".join(pieces).startswith("The mouth is open and")
+    tiny_models.speak(model, "The mouth is open and the brows are high.", monkeypatch)
     stream = model.explain(FACES[0], prediction())
     first = next(stream)
     stream.close()

@@ -130,7 +130,8 @@ def test_answers_do_not_depend_on_padding(model):
     assert all(question not in one.answer for question, one in zip(QUESTIONS, alone, strict=True))
 
 
-def test_explanations_stream_without_the_prompt(model):
+def test_explanations_stream_without_the_prompt(model, monkeypatch):
+    tiny_models.speak(model, "The mouth is open and the brows are high.", monkeypatch)
     flat = dict.fromkeys(COMPOUNDS, 1 / 14)
     label = COMPOUNDS[8]
     prediction = Prediction("compound", label, flat, (label,), dict.fromkeys(BASICS, 1 / 3))

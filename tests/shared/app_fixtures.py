@@ -149,6 +149,9 @@ class SquareReader:
             found.append(face(int(np.median(levels[levels > 0])), side=int(end - column)))
         return found
 
+    def predict(self, faces: "list[Face]") -> list[Reading]:
+        return [Reading(f, None if f.problem else prediction_of(f)) for f in faces]
+
     def stream(self, face: Face, options: object = None) -> Iterator[Reading]:
         reading = Reading(face)
         if face.problem:

@@ -43,6 +43,25 @@ def shake(model, seed: int = 0):
     return model.eval()
 
 
+def speak(model, text: str, monkeypatch):
+    """Make a model generate this text; which words a random one says, the processor decides."""
+    from transformers import LogitsProcessorList
+
+    ids = iter(model.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    generate = model.generate
+
+    def follow(_, scores):
+        wanted = next(ids, None)
+        if wanted is None:
+            return scores
+        return torch.full_like(scores, float("-inf")).index_fill(1, torch.tensor([wanted]), 0.0)
+
+    def spoken(inputs, limit, **extra):
+        return generate(inputs, limit, logits_processor=LogitsProcessorList([follow]), **extra)
+
+    monkeypatch.setattr(model, "generate", spoken)
+
+
 def vision_sizes(**more) -> dict:
     """The part of a configuration that all vision transformers share."""
     return {
@@ -58,21 +77,23 @@ def _blip_pictures():
     return BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
 
 
-def _opt_config(vocabulary: int):
+def _opt_config(tokenizer):
+    """Like Salesforce's, it stops at a new line, which is not the tokenizer's end."""
     from transformers import OPTConfig
 
+    (newline,) = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return OPTConfig(
-        vocab_size=vocabulary, hidden_size=WIDTH, word_embed_proj_dim=WIDTH, ffn_dim=2 * WIDTH,
+        vocab_size=len(tokenizer), hidden_size=WIDTH, word_embed_proj_dim=WIDTH, ffn_dim=2 * WIDTH,
         num_hidden_layers=LAYERS, num_attention_heads=HEADS, max_position_embeddings=512,
-        bos_token_id=2, eos_token_id=2, pad_token_id=1, dropout=0.0,
+        bos_token_id=2, eos_token_id=newline, pad_token_id=1, dropout=0.0,
     )  # fmt: skip
 
 
-def _t5_config(vocabulary: int):
+def _t5_config(tokenizer):
     from transformers import T5Config
 
     return T5Config(
-        vocab_size=vocabulary, d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=2 * WIDTH,
+        vocab_size=len(tokenizer), d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=2 * WIDTH,
         num_layers=LAYERS, num_heads=HEADS, feed_forward_proj="gated-gelu", dropout_rate=0.0,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, tie_word_embeddings=False,
     )  # fmt: skip
@@ -90,7 +111,7 @@ def build_blip2(folder: Path, language: str, seed: int = 0, queries: int = 6) ->
 
     tokenizer = opt_tokenizer() if language == "opt" else t5_tokenizer()
     processor = Blip2Processor(_blip_pictures(), tokenizer, num_query_tokens=queries)
-    text = (_opt_config if language == "opt" else _t5_config)(len(tokenizer))
+    text = (_opt_config if language == "opt" else _t5_config)(tokenizer)
     former = Blip2QFormerConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, intermediate_size=2 * WIDTH, encoder_hidden_size=WIDTH,

@@ -78,7 +78,7 @@ def test_a_prompt_is_what_the_processor_makes(backend, turn):
 def test_the_loss_falls_on_the_answer_and_its_end(backend, turn):
     row = Tokeniser(backend).row(turn)
     assert told(backend, row) == turn.answer
-    assert row.labels[-1] == backend.processor.tokenizer.eos_token_id
+    assert row.labels[-1] == backend.network.language_model.generation_config.eos_token_id
 
 
 def test_no_loss_on_placeholders(backend):

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from language_fixtures import data_of
+from language_fixtures import COLOURS, data_of
 from patience import PROGRAM
 from safetensors.torch import load_file
 from tiny_models import face
 
 from ferce.core.labels import COMPOUNDS
 from ferce.evaluation.metrics_file import Measurements
+from ferce.models import prompts
 from ferce.models.calibration import softmax
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
@@ -254,6 +255,28 @@ def test_true_labels_are_learned_and_shuffled_ones_score_at_chance(eager, tmp_pa
     ]
     assert learned > 0.8
     assert np.mean(chance) < 0.3  # a fair guess among the 8 labels that occur gives 1 / 8
+
+
+# peft 0.21 reads a name that transformers 5.23 deprecates.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("language", ["opt", "t5"])
+def test_loaded_plainly_it_stops_where_its_base_does(eager, bases, tmp_path, language):
+    from peft import PeftModel
+    from transformers import AutoProcessor, Blip2ForConditionalGeneration, GenerationConfig
+
+    out = tmp_path / "run"
+    run(replace(eager, base=str(bases[language]), epochs=20), out, data_of(64, 32))
+    base = Blip2ForConditionalGeneration.from_pretrained(bases[language])
+    end = base.language_model.generation_config.eos_token_id
+    assert GenerationConfig.from_pretrained(out).eos_token_id == end
+    processor = AutoProcessor.from_pretrained(out)
+    asked = prompts.formatted(language, prompts.CLASSIFY)
+    crop = np.full((40, 40, 3), COLOURS[0], np.uint8)
+    inputs = processor(images=crop, text=asked, return_tensors="pt")
+    said = PeftModel.from_pretrained(base, out).eval().generate(**inputs, max_new_tokens=30)[0]
+    assert said[-1] == end
+    text = processor.decode(said, skip_special_tokens=True)
+    assert text.removeprefix(asked).strip() in COMPOUNDS
 
 
 def test_shuffling_keeps_how_often_each_label_occurs():

@@ -17,7 +17,14 @@ from ferce.facs.prototypes import in_region
 from ferce.models.preprocessing import Preprocessing
 from ferce.training.examples import target
 
-RECIPES = {"full": Recipe(), "flip": Recipe(**{**vars(only("flip")), "flip": 0.5}), "none": NOTHING}
+# Of what happens to pictures: few pixels, no colour, poor light and compression, more often.
+WILD = Recipe(blur=0.18, low_light=0.12, grey=0.22, low_resolution=0.3, jpeg=0.3)
+RECIPES = {
+    "full": Recipe(),
+    "wild": WILD,
+    "flip": Recipe(**{**vars(only("flip")), "flip": 0.5}),
+    "none": NOTHING,
+}
 Key = tuple[int, int]  # epoch, index
 HELD = 256 * 2**20  # bytes of crops kept decoded; what is beyond is read from the cache each time
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ferce.data import restricted
 from ferce.evaluation import plots
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import Calibration, save_calibration
@@ -16,6 +17,7 @@ from ferce.training.classifier.network import Net
 from ferce.training.settings import Json
 
 OURS = "ferce.json"
+LEARNT_FROM = ("data", "more", "basic_data")  # settings that name data sets
 UNITS = "units.safetensors"  # the action-unit head on the network's pooled features
 
 
@@ -39,12 +41,14 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
     Args:
         folder: made if need be; `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it.
         trained: in any memory layout.
-        facts: more for `ferce.json`, such as the data's fingerprint.
+        facts: more for `ferce.json`, such as the data's fingerprint; the settings under `plan`.
     """
     from timm.models import save_for_hf
 
     folder.mkdir(parents=True, exist_ok=True)
     network = copy.deepcopy(trained.net.network).to(memory_format=torch.contiguous_format)
+    if any(map(restricted, filter(None, (facts["plan"].get(key) for key in LEARNT_FROM)))):
+        network.pretrained_cfg = {**network.pretrained_cfg, "license": "research-only"}
     save_for_hf(
         network,
         folder,
@@ -58,6 +62,7 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
         checkpoint.write_tensors(folder / UNITS, trained.net.units.state_dict())
         more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS)}
     note(folder, more)
+    checkpoint.share_weights(folder, folder / OURS)
     save_calibration(folder, trained.calibration)
 
 

@@ -9,6 +9,7 @@ from ferce.training.settings import setting as _
 
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
+KEEP = ("best", "last")
 FEW_SHOT = ("none", "prototypes", "linear", "cache")
 
 
@@ -73,6 +74,7 @@ class Plan(Settings):
     patience: int = _(
         6, "epochs without a better macro-F1 on val after which training stops; 0 never stops"
     )
+    keep: str = _("best", "weights that are kept: the best by macro-F1 on val, or the last", KEEP)
     precision: str = _("no", "mixed precision of the forward pass", PRECISIONS)
     checkpointing: bool = _(False, "recompute activations in the backward pass to save memory")
     compile: bool = _(False, "compile the network by torch.compile")

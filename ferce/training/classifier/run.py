@@ -107,9 +107,18 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, know
     trained = export.Trained(
         opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
     )
-    export.export(output, trained, {k: known[k] for k in ("data", "origin", "plan")})
+    kept = {k: known[k] for k in ("data", "origin", "plan")}
+    export.export(output, trained, {**kept, "training": _training(known)})
     export.report(output, {"val": val, **known})
     return {"val": val, **known}
+
+
+def _training(known: Json) -> Json:
+    """Describe how the network was trained, as its card says it; {} where no gradient was taken."""
+    plan, epochs = known["plan"], len(known["history"])
+    precision = "fp32" if plan["precision"] == "no" else plan["precision"]
+    made = {"precision": precision, "learning_rate": plan["lr"], "epochs": epochs}
+    return made if epochs else {}
 
 
 def _fit(

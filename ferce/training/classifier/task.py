@@ -128,7 +128,8 @@ class ClassifierTask(Task[Pass]):
         )
         value = validation.score(outputs)
         best = max(value, at.stopping.best)
-        return Validation(value, {"val": value}, f"val macro-F1 {value:.4f}, best {best:.4f}")
+        chosen = value if self.plan.keep == "best" else None
+        return Validation(chosen, {"val": value}, f"val macro-F1 {value:.4f}, best {best:.4f}")
 
     def _prepared(self) -> torch.nn.Module:
         runner = torch.compile(self.module) if self.plan.compile else self.module

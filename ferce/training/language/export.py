@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ferce.models import hub
 from ferce.models.calibration import save_calibration
 from ferce.models.vlm import packaged
-from ferce.models.vlm.loading import ADAPTER_CONFIG
+from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
 from ferce.training.language.learner import kind_of, load
 from ferce.training.language.plan import LanguagePlan
@@ -18,7 +18,8 @@ from ferce.training.settings import Json
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from peft import PeftModel
-    from transformers import ProcessorMixin
+
+    from ferce.models.vlm.base import VisionLanguage
 
 OURS = "ferce.json"
 
@@ -60,14 +61,14 @@ def origin(plan: LanguagePlan) -> Origin:
 
 
 def export(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", base: Origin, facts: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", base: Origin, facts: Json
 ) -> None:
-    """Write the adapter, the processor and `ferce.json`.
+    """Write the adapter, the processor, the settings of generation and `ferce.json`.
 
     Args:
         folder: of the run; `PeftModel.from_pretrained(base, FOLDER)` loads it.
         wrapped: the PeftModel.
-        processor: that it was trained with.
+        backend: the model around it, whose processor and end of an answer it was trained with.
         base: that it belongs to.
         facts: more for `ferce.json`, such as the data's fingerprint.
     """
@@ -77,7 +78,10 @@ def export(
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
-    processor.save_pretrained(folder)
+    backend.processor.save_pretrained(folder)
+    checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
+    settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
+    checkpoint.write_json(folder / "generation_config.json", settings)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
@@ -113,15 +117,27 @@ class Facts:
             **{module.__name__: module.__version__ for module in modules},
         }
 
+    def training(self, wrapped: "PeftModel") -> Json:
+        """Describe how it was trained, as the card says it."""
+        plan, dtype = self.plan, str(wrapped.get_base_model().dtype).removeprefix("torch.")
+        return {
+            "precision": plan.load_in if plan.load_in in QUANTISED else dtype,
+            "rank": plan.rank,
+            "alpha": plan.alpha,
+            "learning_rate": plan.rate,
+        }
+
 
 def finish(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", facts: Facts, figures: Json
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
-    export(folder, wrapped, processor, facts.base, {"data": facts.data})
+    training = facts.training(wrapped) | {"epochs": len(figures["history"])}
+    export(folder, wrapped, backend, facts.base, {"data": facts.data, "training": training})
     metrics = {
         **figures,
         "kind": facts.base.kind,
+        "training": training,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
         "data": facts.data,
@@ -153,6 +169,7 @@ def merge(run: Path, folder: Path) -> str:
     model = load(base.folder, "cpu", {"load": "fp32"}, run)
     config = hub.read_json(base.folder / "config.json")
     stored = config.get("dtype") or config.get("torch_dtype") or "float32"
+    assert model.checkpoint.adapter is not None, "loaded with an adapter"
     whole = model.checkpoint.adapter.merge_and_unload(safe_merge=True)
     whole.to(getattr(torch, stored)).save_pretrained(folder)
     model.processor.save_pretrained(folder)

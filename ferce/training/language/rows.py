@@ -125,7 +125,7 @@ class Tokeniser:
         prompt = self.prompt(example.prompt)
         (answer,) = self.backend.continuations(asked, [example.answer])
         if self.causal:
-            said = (*answer, self.inner.eos_token_id)
+            said = (*answer, self.backend.end)
             row = Row(example, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
         else:
             row = Row(example, prompt, tuple(answer))

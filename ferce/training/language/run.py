@@ -122,7 +122,7 @@ def _finish(tuning: Tuning, output: Path, faces: Examples, outputs: Outputs, kno
         block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
     facts = Facts(tuning.plan, tuning.base, tuning.session.accelerator, faces.summary())
     made = {"val": best | block, **known}
-    finished = export.finish(output, tuning.wrapped, tuning.backend.processor, facts, made)
+    finished = export.finish(output, tuning.wrapped, tuning.backend, facts, made)
     if calibration is not None:
         save_calibration(output, calibration)
         plots.draw_confusion(block["confusion"], output / "confusion.png")
