@@ -55,7 +55,7 @@ def vote(reading: Reading) -> str | None:
     """
     if reading.prediction is None:
         return None
-    return reading.prediction.label if whole(reading.scores) else reading.prediction.top
+    return reading.prediction.label if whole(reading.scores) else reading.prediction.compound
 
 
 def whole(scores: Scores | None) -> bool:
