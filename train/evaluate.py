@@ -29,6 +29,7 @@ from ferce.evaluation.faces import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
 from ferce.models.hub import CheckpointError
+from ferce.report.files import utf8_stdout
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,6 +118,7 @@ def folder_name(plan: Plan) -> str:
 def main() -> None:
     """Parse the arguments, measure, print a table."""
     arguments = parser().parse_args()
+    utf8_stdout()
     try:
         tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
         plan = plan_of(arguments)

@@ -400,6 +400,8 @@ class Faithfulness:
 class Reading:
     """The results on one face; parts not asked for, or not possible, are None or empty.
 
+    `beside` is a heat map of the other kind for the same label: what the network looks at beside
+    what hiding a part costs, or the reverse.
     `revised` is the explanation without the claims that the face contradicts, where there were any.
     `scores` are the classifier's of this face alone, one row, on which the prediction rests.
     """
@@ -407,6 +409,7 @@ class Reading:
     face: Face
     prediction: Prediction | None = None
     heatmap: Heatmap | None = None
+    beside: Heatmap | None = None
     answers: tuple[Answer, ...] = ()
     explanation: Explanation | None = None
     revised: Explanation | None = None

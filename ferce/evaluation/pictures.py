@@ -126,7 +126,7 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
         "outcome_mass": scores.outcome_mass,
-        "seen": units.measured(read.face.units),
+        "seen": "" if scores.units is None else units.measured(read.face.units),
         **{PROBABILITY + name: float(p) for name, p in prediction.compounds.items()},
         **{OUTCOME + name: float(p) for name, p in prediction.outcomes.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),

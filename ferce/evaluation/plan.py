@@ -112,6 +112,10 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
+# File names that are no Unicode stand as the bytes they are.
+_TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
+
 class Table:
     """A CSV of rows with a `name` column, each a line, appended in the order of the data."""
 
@@ -130,7 +134,7 @@ class Table:
         self._check()
 
     def _check(self) -> None:
-        with self.path.open(encoding="utf-8", newline="") as file:
+        with self.path.open(**_TEXT) as file:
             header = tuple(next(csv.reader(file)))
         if header != self.columns:
             raise EvaluationError(
@@ -139,7 +143,7 @@ class Table:
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Read the rows on disk, one at a time."""
-        with self.path.open(encoding="utf-8", newline="") as file:
+        with self.path.open(**_TEXT) as file:
             yield from csv.DictReader(file)
 
     def done(self) -> dict[str, str]:
@@ -151,7 +155,7 @@ class Table:
         self._write([{k: _cell(row.get(k)) for k in self.columns} for row in rows])
 
     def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with self.path.open("a", **_TEXT) as file:
             csv.DictWriter(file, self.columns, lineterminator="\n").writerows(rows)
 
 

@@ -189,15 +189,21 @@ def _components(parts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _units(figures: Mapping[str, Any] | None) -> Iterator[str]:
-    if figures:
-        mean = figures["macro_f1"]
-        yield row("F1 of action units, mean", mean["value"], mean["interval"])
-        yield row("yes or no on cues, balanced", figures["yes_no"]["balanced"])
-        for name, one in figures["each"].items():
-            yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
-            yield row(f"{name}: AUC", one["auc"])
-        if "AU4" in figures["false_alarms_on_neutral"]:
-            yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
+    if not figures:
+        return
+    if "macro_f1" not in figures:
+        yield "| action units: this model measures none | | | |"
+        return
+    if lacking := figures.get("not_measured"):
+        yield f"| action units that this model does not measure: {', '.join(lacking)} | | | |"
+    mean, count = figures["macro_f1"], len(figures["each"])
+    yield row(f"F1 of action units, mean of {count}", mean["value"], mean["interval"])
+    yield row("yes or no on cues, balanced", figures["yes_no"]["balanced"])
+    for name, one in figures["each"].items():
+        yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
+        yield row(f"{name}: AUC", one["auc"])
+    if "AU4" in figures["false_alarms_on_neutral"]:
+        yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
 
 
 # Of `slices.by_people`.

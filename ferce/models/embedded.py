@@ -30,10 +30,9 @@ from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
-from ferce.models.timm_net import TimmNet
+from ferce.models.timm_net import TimmNet, unit_head
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
-UNIT_WEIGHTS = "units.safetensors"
 # Heads of the fusion: 21 outcomes under an even mix, action units, and how far each is trusted.
 OUTCOME, UNIT, RELIABILITY = "outcomes", "units", "reliability"
 
@@ -180,26 +179,6 @@ def stored_mix(folder: Path) -> Mix:
     path = folder / FILE
     shares = read_json(path).get("mix") if path.is_file() else None
     return of_counts(EVERYDAY, shares) if shares else EVEN
-
-
-def unit_head(folder: Path, network: TimmNet) -> nn.Module:
-    """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
-
-    Raises:
-        CheckpointError: missing, or of another shape.
-    """
-    from safetensors.torch import load_file
-
-    path = folder / UNIT_WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no action-unit head; train with --units above 0.")
-    weights = load_file(path)
-    head = torch.nn.Linear(network.network.head_hidden_size, len(UNITS))
-    try:
-        head.load_state_dict({n.rpartition(".")[2]: w for n, w in weights.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit the network: {error}") from error
-    return head.requires_grad_(False).to(network.device)
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:

@@ -14,6 +14,8 @@ from ferce.models.spec import Spec, parse
 
 DEFAULT_CLASSIFIER = "embedded"
 DEFAULT_VOICE = "measured"
+# Classifiers that are in the package beside the default; they need no download.
+PACKAGED = ("blip2-mini", "fastvlm-mini", "prototypes")
 NETWORK = ("gradients", "attention")
 QUERIES = (*NETWORK, "queries")
 

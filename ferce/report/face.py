@@ -18,7 +18,7 @@ from ferce.core.types import (
 )
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import TRUSTED, active
-from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit
+from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit, smooth
 from ferce.report.text import claims, headline
 
 _SIDE = 448  # pixels of the drawn face
@@ -86,12 +86,12 @@ def face_section(
 
 
 def _pictures(reading: Reading) -> str:
-    face, heat = reading.face, reading.heatmap
+    face = reading.face
     crop = fit(face.crop, _SIDE)
     figures = _figure(crop, "The face, levelled and cropped", "")
-    if heat is not None:
+    for heat in filter(None, (reading.heatmap, reading.beside)):
         words = {name: f"{name} {share:.0%}" for name, share in heat.regions.items()}
-        picture = draw_regions(draw_heatmap(crop, heat, bar=False), face.regions, words)
+        picture = draw_regions(draw_heatmap(crop, smooth(heat), bar=False), face.regions, words)
         figures += _figure(picture, f"Heat map: {_heat_words(heat)}", _scale(heat))
     return figures
 

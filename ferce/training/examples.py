@@ -1,6 +1,7 @@
 """The faces a run learns from and is chosen on; the test split is not opened here."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def _split(
 
 def _chance(sample: Sample) -> float:
     """0..1 of the person, else of the name; the same on every run and machine."""
-    key = hashlib.sha256((sample.subject or sample.name).encode()).digest()
+    key = hashlib.sha256(os.fsencode(sample.subject or sample.name)).digest()
     return int.from_bytes(key[:8], "big") / 2**64
 
 

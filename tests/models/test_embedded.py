@@ -17,7 +17,7 @@ from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import embedded, landmark_features, prior
+from ferce.models import embedded, landmark_features, prior, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
@@ -111,7 +111,7 @@ def test_the_heat_shows_the_measures_too(model, smiling):
 
 def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):
     for name, said in (
-        (embedded.UNIT_WEIGHTS, "action-unit head"),
+        (timm_net.UNIT_WEIGHTS, "action-unit head"),
         ("fusion.safetensors", "fusion"),
     ):
         broken = shutil.copytree(folder, tmp_path / name)

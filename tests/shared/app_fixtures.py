@@ -174,6 +174,15 @@ class SquareReader:
         answers = self.voice.answer(reading.face, questions)
         return replace(reading, answers=(*reading.answers, *answers))
 
+    def accompany(self, reading: Reading, against: str | None = None) -> Reading:
+        return reading
+
+    def explain(self, reading: Reading) -> Iterator[Reading]:
+        yield replace(reading, explanation=Explanation("The mouth smiles.", self.voice.name))
+
+    def speaking(self, voice: object) -> "SquareReader":
+        return replace(self, voice=voice)
+
     def locate(self, reading: Reading, *wanted: str | None) -> Reading:
         label, method, against = wanted
         heat = heatmaps.explain(self.classifier, reading.face, label, method, against)

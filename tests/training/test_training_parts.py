@@ -20,6 +20,7 @@ from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
 from ferce.training.ema import Ema
+from ferce.training.processes import open_accelerator
 from ferce.training.progress import Stopping, TrainingError
 from ferce.training.sampling import Order, even_weights, share
 
@@ -137,6 +138,23 @@ def test_the_order_depends_on_seed_and_epoch_alone():
             (a == b).all() for a, b in zip(first.steps(epoch), again.steps(epoch), strict=True)
         )
     assert not (np.concatenate(first.steps(0)) == np.concatenate(first.steps(1))).all()
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_weights_split_over_processes_are_refused(monkeypatch, name):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(TrainingError, match=f"configured for {name}, .* Launch with --multi_gpu"):
+        open_accelerator(True)
+
+
+def test_a_launcher_that_started_one_process_is_said(monkeypatch):
+    """`accelerate launch --num_processes 2 --cpu` sets an address and starts one, without MPI."""
+    said = []
+    open_accelerator(True, said.append)
+    assert said == ["training on cpu with 1 process"]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    open_accelerator(True, said.append)
+    assert "start two with `torchrun --nproc_per_node 2" in said[-1]
 
 
 def test_too_few_faces_for_the_processes():

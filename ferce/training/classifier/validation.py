@@ -1,6 +1,6 @@
 """What a network says of the validation faces, every face once whatever the processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -169,6 +169,12 @@ def _beyond(outputs: Outputs) -> Json:
         known = [v for v in more["unit_auc"].values() if v is not None]
         more["unit_auc_mean"] = float(np.mean(known)) if known else None
     return more
+
+
+def reliability(aucs: Mapping[str, float | None]) -> tuple[float, ...]:
+    """Compute 2 AUC - 1 of each action unit, 0..1; 0 where the val split does not show it."""
+    values = (aucs.get(f"AU{number}") for number in UNIT_NUMBERS)
+    return tuple(max(2 * value - 1, 0.0) if value is not None else 0.0 for value in values)
 
 
 def unit_aucs(outputs: Outputs) -> dict[str, float | None]:

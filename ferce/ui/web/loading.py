@@ -11,6 +11,7 @@ from ferce.ui.web.settings import Settings
 if TYPE_CHECKING:
     from ferce.core.protocols import Classifier, Voice
     from ferce.reading.pipeline import Reader
+    from ferce.ui.web.session import Work
 
 Say = Callable[[str], None]  # takes a few words on what is loaded next
 Load = Callable[[Say], "Reader"]
@@ -27,6 +28,8 @@ class Models:
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        self.then: list[Callable[[], None]] = []  # called in that thread once they are ready
+        self.kept: dict[str, Work] = {}  # examples read before, by their digest
         self._reader: Reader | None = None
         self._failure: str | None = None
         self._doing = "the models"
@@ -78,6 +81,9 @@ class Models:
             _log.exception("the models could not be loaded")
             self._failure = f"The models could not be loaded: {error}"
         self._ended.set()
+        if self._reader is not None:
+            for call in self.then:
+                call()
 
     def _say(self, doing: str) -> None:
         self._doing = doing

@@ -37,11 +37,11 @@ def build(
     # How often uploads are looked at, and from what age they are deleted, in seconds.
     delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as blocks:
-        page = Page(settings, catalogue, Sessions(catalogue), gr.State(""))
+        page = Page(settings, catalogue, Sessions(catalogue), gr.State(""), blocks.load)
         gr.HTML(_header())
         with gr.Tabs():
             for module in TABS:
-                with gr.Tab(module.NAME):
+                with gr.Tab(module.NAME) as page.tabs[module.NAME]:
                     module.tab(page)
         api.endpoints(page)
         _footer(blocks, page)

@@ -234,7 +234,7 @@ def _waiting() -> Update:
     return {
         "prediction": prediction.waiting(),
         "where": markup.panel(where.TITLE, where.waiting()),
-        "why": why.waiting(),
+        "why": markup.panel(why.TITLE, why.waiting()),
     }
 
 
@@ -244,11 +244,11 @@ def _draw(reading: Reading) -> Update:
         return {
             "prediction": prediction.refused(reading.reason),
             "where": markup.panel(where.TITLE, where.refused(reading.face)),
-            "why": why.refused(),
+            "why": markup.panel(why.TITLE, why.refused()),
         }
     update = {"prediction": prediction.draw(reading)}
     if reading.heatmap is not None:
         update["where"] = markup.panel(where.TITLE, where.draw(reading))
     if reading.explanation is not None:
-        update["why"] = why.draw(reading)
+        update["why"] = markup.panel(why.TITLE, why.draw(reading))
     return update

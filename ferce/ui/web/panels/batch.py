@@ -30,7 +30,7 @@ def blank() -> Update:
         "One row a face: what its expression resembles, how sure that is, and where the model "
         "looked. Files that cannot be read are listed with the reason."
     )
-    empty = markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
+    empty = markup.panel(TITLE, markup.empty(words))
     return {"status": status(HELLO), "results": empty, "files": ""}
 
 

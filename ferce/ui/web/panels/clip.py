@@ -17,7 +17,7 @@ TITLE = "Key moments"
 def blank() -> str:
     """Draw the moments before a clip was chosen."""
     about = "Where an expression is strongest and where it turns, each explained and checked."
-    return markup.panel(TITLE, markup.empty(about) + markup.ghost(4))
+    return markup.panel(TITLE, markup.empty(about))
 
 
 def waiting() -> str:

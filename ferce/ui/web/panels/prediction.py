@@ -20,7 +20,7 @@ _TOP = 4  # outcomes shown before the list is opened
 def blank() -> str:
     """Draw the panel before a photograph was chosen."""
     words = "Which compound, single emotion or none the face resembles, and how sure that is."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(8))
+    return markup.panel(TITLE, markup.empty(words))
 
 
 def waiting() -> str:
