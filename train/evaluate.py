@@ -81,6 +81,11 @@ def add_scores(made: argparse.ArgumentParser) -> None:
     made.add_argument("--clip", default="", help="CLIP for CLIPScore, a Hub id or folder")
     made.add_argument("--encoder", default="", help="sentence encoder, a Hub id or folder")
     made.add_argument(
+        "--parts",
+        action="store_true",
+        help="also score prior, network and measures of the packaged classifier alone",
+    )
+    made.add_argument(
         "--heatmaps", type=int, default=0, help="faces whose heat maps are scored (default 0)"
     )
     made.add_argument(

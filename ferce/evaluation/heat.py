@@ -81,7 +81,7 @@ def measure(
             table.append([{"name": item.name, "lost": item.reason}])
             continue
         (read,) = predicted(reader.classifier, [item])
-        reading = reader.locate(read.reading, read.prediction.top, plan.method)
+        reading = reader.locate(read.reading, read.prediction.compound, plan.method)
         text = texts[item.sample.name]
         row = _row(plan, reader.classifier, network, replace(read, reading=reading))
         table.append([row | (_claims(reader, reading, text) if text else {})])

@@ -35,6 +35,7 @@ class Plan:
         voice: spec of the voice whose explanations are scored; "" for none.
         clip: Hub id or folder of the CLIP for CLIPScore; "" for none.
         encoder: Hub id or folder of a sentence encoder; "" for none.
+        parts: also score each part of the packaged classifier alone; see `parts`.
         heatmaps: number of faces whose heat maps are scored.
         method: of the heat maps, a key of `heatmaps.METHODS` or "auto".
         end_to_end: spec of the original pictures, which go through the app's detector; "" for none.
@@ -50,6 +51,7 @@ class Plan:
     voice: str = ""
     clip: str = ""
     encoder: str = ""
+    parts: bool = False
     heatmaps: int = 0
     method: str = "auto"
     end_to_end: str = ""
@@ -63,6 +65,8 @@ class Plan:
             raise EvaluationError(f"detect is auto, yes or no; got {self.detect!r}.")
         if (self.clip or self.encoder) and not self.voice:
             raise EvaluationError("clip and encoder score the texts of a voice; name a voice, too.")
+        if self.parts and spec.parse(self.model).kind != "embedded":
+            raise EvaluationError(f"parts are those of the kind embedded; got {self.model!r}.")
         if self.heatmaps < 0 or self.draws < 1:
             raise EvaluationError("heatmaps is 0 or more and draws is 1 or more.")
 

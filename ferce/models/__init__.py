@@ -8,6 +8,7 @@ from ferce.models.kinds import (
     Kind,
     check_classifier,
     check_voice,
+    given_compound,
     load_classifier,
     load_voice,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Kind",
     "check_classifier",
     "check_voice",
+    "given_compound",
     "load_classifier",
     "load_voice",
 ]

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import OUTCOMES
 from ferce.core.types import Heatmap, Prediction, Reading, Scores
 
 
@@ -55,17 +55,17 @@ def vote(reading: Reading) -> str | None:
     """
     if reading.prediction is None:
         return None
-    return reading.prediction.label if whole(reading.scores) else reading.prediction.top
+    return reading.prediction.label if whole(reading.scores) else reading.prediction.compound
 
 
 def whole(scores: Scores | None) -> bool:
     """Whether a model tells single emotions and neutral from compounds by its own outputs."""
-    return scores is not None and scores.single is not None and scores.neutral is not None
+    return scores is not None and scores.outcomes is not None
 
 
 def overlap(a: Prediction, b: Prediction) -> float:
-    """Sum min(p, q) over the compounds, 0..1; one minus their total variation distance."""
-    pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
+    """Sum min(p, q) over the outcomes, 0..1; one minus their total variation distance."""
+    pairs = ((a.outcomes[name], b.outcomes[name]) for name in OUTCOMES)
     return float(sum(min(pair) for pair in pairs))
 
 

@@ -279,10 +279,10 @@ def _measured(face: Face, scores: Scores) -> Face:
 def _predicted(reading: Reading) -> str:
     """Choose the label that a heat map explains unless another one is asked for."""
     assert reading.prediction is not None, "a heat map explains a prediction"
-    label = reading.prediction.label or reading.prediction.top
+    label = reading.prediction.top
     scored = reading.scores is not None and reading.scores.neutral is not None
     # A model of compounds alone has no output whose evidence for neutral could be mapped.
-    return reading.prediction.top if label == NEUTRAL and not scored else label
+    return reading.prediction.compound if label == NEUTRAL and not scored else label
 
 
 def _ordered(*cues: Cue) -> tuple[Cue, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ferce.core.labels import BASICS
+from ferce.core.labels import BASICS, alone
 from ferce.core.types import Heatmap, Mask, Pixels, Prediction
 
 Floats = NDArray[np.float32]
@@ -225,12 +225,14 @@ def _middle(mask: Mask) -> tuple[float, float]:
 
 
 def draw_bars(prediction: Prediction, width: int = 480, top: int = 5) -> Pixels:
-    """Draw the most probable compounds and, below a gap, the six components, as bars with figures.
+    """Draw the most probable outcomes and, below a gap, the six components, as bars with figures.
 
-    Compounds of the 90 % prediction set are marked with a dot.
+    Outcomes of the 90 % prediction set are marked with a dot.
     """
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
-    rows: list[tuple[str, float, Colour] | None] = [(name, value, BLUE) for name, value in ranked]
+    marked = set(map(alone, prediction.set))
+    rows: list[tuple[str, float, Colour] | None] = [
+        (alone(name), value, BLUE) for name, value in prediction.ranked[:top]
+    ]
     rows.append(None)
     rows += [(name, prediction.components[name], ORANGE) for name in BASICS]
     size = letter_size(width)
@@ -238,7 +240,8 @@ def draw_bars(prediction: Prediction, width: int = 480, top: int = 5) -> Pixels:
     image = Image.new("RGB", (width, len(rows) * step + 2 * _MARGIN), PAPER)
     for i, row in enumerate(rows):
         if row is not None:
-            _bar(image, _MARGIN + round((i + 0.5) * step), row, dot=row[0] in prediction.set)
+            dot = row[2] == BLUE and row[0] in marked
+            _bar(image, _MARGIN + round((i + 0.5) * step), row, dot=dot)
     return np.array(image)
 
 

@@ -5,7 +5,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from ferce.core.labels import BASICS
+from ferce.core.labels import BASICS, alone
 from ferce.core.types import (
     Answer,
     Cue,
@@ -13,14 +13,13 @@ from ferce.core.types import (
     Faithfulness,
     Heatmap,
     Pixels,
-    Prediction,
     Reading,
     Report,
 )
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import TRUSTED, active
 from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit, smooth
-from ferce.report.text import claims, headline, ranked
+from ferce.report.text import claims, headline
 
 _SIDE = 448  # pixels of the drawn face
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
@@ -134,24 +133,19 @@ def _bars(rows: Iterable[tuple[str, float]], kind: str = "", form: str = ".0%") 
 
 
 def _chances(reading: Reading) -> str:
-    """List compounds, then components; the other way round where one emotion stands alone."""
+    """List the outcomes, the set that holds the true one, and the components."""
     prediction = reading.prediction
     if prediction is None:
         return ""
+    every = [(alone(name), value) for name, value in prediction.ranked]
     basics = [(name, prediction.components[name]) for name in BASICS]
-    parts = [_compounds(prediction), f"<h4>Basic components</h4>{_bars(basics, 'basic')}"]
-    return f"<div>{''.join(reversed(parts) if prediction.state == 'basic' else parts)}</div>"
-
-
-def _compounds(prediction: Prediction) -> str:
-    every = ranked(prediction, len(prediction.probabilities))
-    sure = prediction.state == "compound"
-    title = "Compound expressions" if sure else "Compounds, were it one"
-    holds = f'<p class="facts">With 90 % certainty one of: {escape(", ".join(prediction.set))}.</p>'
+    words = "With 90 % certainty" if prediction.calibrated else "90 % of the probability:"
+    names = escape(", ".join(map(alone, prediction.set)))
     return (
-        f"<h4>{title}</h4>{_bars(every[:5])}"
+        f"<div><h4>Probabilities</h4>{_bars(every[:5])}"
         f"<details><summary>The other {len(every) - 5}</summary>{_bars(every[5:])}</details>"
-        f"{holds if sure else ''}"
+        f'<p class="facts">{words} one of: {names}.</p>'
+        f"<h4>Emotions, alone or together</h4>{_bars(basics, 'basic')}</div>"
     )
 
 

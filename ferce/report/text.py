@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from ferce.core import notice
-from ferce.core.labels import NOUNS
-from ferce.core.types import Cue, Prediction, Reading, Report
+from ferce.core.labels import NOUNS, alone
+from ferce.core.types import Cue, Reading, Report
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import active
 
@@ -23,11 +23,6 @@ def headline(reading: Reading) -> str:
         noun = NOUNS.get(prediction.label, prediction.label)
         return f"The expression resembles {noun}, with no clear second emotion."
     return f"The expression resembles {prediction.label}."
-
-
-def ranked(prediction: Prediction, top: int = 3) -> list[tuple[str, float]]:
-    """Rank the `top` most probable compounds, first the likeliest."""
-    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
 
 
 def claims(cues: tuple[Cue, ...]) -> str:
@@ -62,7 +57,7 @@ def plain(text: str) -> str:
 def _details(reading: Reading) -> Iterator[str]:
     prediction, heat, explanation = reading.prediction, reading.heatmap, reading.explanation
     if prediction is not None:
-        yield "Probabilities: " + _shares(ranked(prediction))
+        yield "Probabilities: " + _shares([(alone(name), p) for name, p in prediction.ranked[:3]])
         basics = sorted(prediction.components.items(), key=lambda item: -item[1])
         yield "Components: " + _shares(basics[:3])
     units = active(reading.face.units)

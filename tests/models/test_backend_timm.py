@@ -119,12 +119,12 @@ def test_neutral_and_single_emotions_have_their_own_share(tmp_path: Path) -> Non
     model = load(publish(tmp_path, network("test_resnet", 21), names))
     scores = model.scores(FACES)
     assert scores.neutral is not None
-    assert scores.single is not None
+    assert scores.outcomes is not None
     np.testing.assert_allclose(scores.classes.sum(1), 1)
     with torch.no_grad():
         p = model.network(model.preprocessing(FACES)).double().softmax(1).numpy()
     np.testing.assert_allclose(scores.neutral, p[:, 0], atol=1e-6)
-    np.testing.assert_allclose(scores.single, p[:, 1:7], atol=1e-6)
+    np.testing.assert_allclose(scores.outcomes[:, 14:20], p[:, 1:7], atol=1e-6)
     np.testing.assert_allclose(scores.classes * p[:, 7:].sum(1)[:, None], p[:, 7:], atol=1e-6)
     assert heatmaps.explain(model, FACES[0], NEUTRAL).label == NEUTRAL
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -74,7 +75,7 @@ def run(plan, folder, data=None, **more):
     return language.tune(plan, folder, data=data or data_of(), **more)
 
 
-def losses_of(plan, folder, monkeypatch):
+def losses_of(plan, folder, monkeypatch, report=lambda _: None):
     """Loss of each step."""
     seen = []
     note = Trainer._note
@@ -85,7 +86,7 @@ def losses_of(plan, folder, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "_note", noted)
-        run(plan, folder)
+        run(plan, folder, report=report)
     return np.array(seen)
 
 
@@ -345,8 +346,6 @@ def test_checkpointing_gives_the_same_losses(plan, tmp_path, monkeypatch, load_i
 
 
 def test_scopes_name_the_layers_they_say(bases):
-    import re
-
     network = blip2.load(Spec("blip2", str(bases["opt"])), "cpu").network
     for scope, part in (
         ("language", "language_model"), ("qformer", "qformer"), ("vision", "vision_model"),
@@ -430,6 +429,32 @@ def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
     whole = losses_of(replace(short, tokens=10_000), tmp_path / "a", monkeypatch)
     parts = losses_of(replace(short, tokens=60), tmp_path / "b", monkeypatch)
     assert np.abs(whole - parts).max() < 1e-4
+
+
+def test_batches_that_accumulate_are_one_step(plan, tmp_path, monkeypatch):
+    """Passes of one text each, whose losses are those of a batch of eight."""
+    short = replace(plan, max_steps=5, dropout=0.0, tokens=10_000)
+    sizes = []
+    loss = LanguageTask.loss
+
+    def sized(self, batch):
+        sizes.append(len(batch.rows))
+        return loss(self, batch)
+
+    monkeypatch.setattr(LanguageTask, "loss", sized)
+    whole = losses_of(replace(short, batch=8), tmp_path / "a", monkeypatch)
+    assert max(sizes) == 8
+    sizes.clear()
+    said = []
+    parts = losses_of(
+        replace(short, batch=1, accumulate=8), tmp_path / "b", monkeypatch, said.append
+    )
+    assert set(sizes) == {1}
+    assert np.abs(whole - parts).max() < 1e-4
+    assert re.search(
+        r"reads [78] texts; .* 1 processes makes [78] forward passes, .* 1 texts x \d+",
+        " ".join(said),
+    )
 
 
 def test_throughput_compares_both_sides(plan, bases, monkeypatch):

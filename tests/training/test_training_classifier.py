@@ -313,7 +313,8 @@ def test_neutral_and_single_emotions_become_outputs(tmp_path, cache):
         [Face(crop=np.zeros((32, 32, 3), np.uint8))]
     )
     assert scores.neutral is not None
-    assert scores.single.shape == (1, 6)
+    assert scores.outcomes.shape == (1, 21)
+    assert 0 < scores.outcome_mass <= 1
 
 
 @pytest.mark.parametrize("kind", ["prototypes", "linear"])

@@ -642,7 +642,7 @@ def ask(client, path):
 
 def test_api_reads_a_photo(client, save):
     photo = ask(client, save(scene(10, 200)))
-    document = {"schema": 1, "photos": [photo], "models": {}, "notice": "…"}
+    document = {"schema": 2, "photos": [photo], "models": {}, "notice": "…"}
     jsonschema.validate(document, json_schema())
     labels = [one["prediction"]["label"] for one in photo["faces"]]
     assert labels == [label_of(10), label_of(200)]

@@ -121,9 +121,7 @@ _OTHER_NAMES = {
 
 def _reading(face: Face) -> Prediction:
     """Decide the label from the action units alone, without the classifier."""
-    weighed = posterior([face.units])
-    scores = Scores(weighed.classes(), weighed.neutral, weighed.single)
-    return decide(scores, 0, face, "prototypes")
+    return decide(Scores.of_outcomes(posterior([face.units])), 0, face, "prototypes")
 
 
 def _expression(face: Face, text: str) -> str:

@@ -8,8 +8,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS
-from ferce.facs.posterior import HYPOTHESES
+from ferce.core.labels import OUTCOMES, alone
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS
 from ferce.reading.video.timeline import Timeline, Track
 
@@ -40,8 +39,7 @@ class Curve:
 def labels(track: Track, most: int = 6) -> list[Curve]:
     """Collect the shares of the labels that matter, strongest first."""
     rows = np.array([sample.smooth.shares for sample in track.read if sample.smooth is not None])
-    names = [f"{name} alone" if name in BASICS else name for name in HYPOTHESES]
-    return _strongest(track, names, rows, most, _NAMED)
+    return _strongest(track, [alone(name) for name in OUTCOMES], rows, most, _NAMED)
 
 
 def units(track: Track, most: int = 8) -> list[Curve]:

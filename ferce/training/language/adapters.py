@@ -87,12 +87,12 @@ def scopes_of(network: "Module") -> Mapping[str, str]:
     for name, module in network.named_modules():
         if isinstance(module, Linear) and module is not head:
             layers[parts[name]].add(_any_layer(name))
-    return {part: "|".join(sorted(names)) for part, names in layers.items()}
+    return {part: "|".join(sorted(names)) for part, names in layers.items() if names}
 
 
 def _any_layer(name: str) -> str:
     """Turn the name of a module into an expression that fits it in every layer."""
-    return re.sub(r"\d+", r"\\d+", re.escape(name))
+    return re.escape(re.sub(r"(?<=\.)\d+(?=\.)", "#", name)).replace(r"\#", r"\d+")
 
 
 def attach(network: "Module", plan: LanguagePlan) -> "PeftModel":

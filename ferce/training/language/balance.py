@@ -38,7 +38,7 @@ class Balance:
         self, rows: Sequence[Row], tasks: Mapping[str, float], device: torch.device
     ) -> Tensor:
         """Compute the weight of each row by its task and answer, (N,) float32."""
-        values = [tasks[r.example.task] * _of(self.weights, r.example, 1.0) for r in rows]
+        values = [tasks[r.example.task] * self.weights.get(_label(r), 1.0) for r in rows]
         return torch.tensor(values, dtype=torch.float32, device=device)
 
     def row_shifts(self, rows: Sequence[Row], device: torch.device) -> dict[str, Tensor]:
@@ -47,7 +47,7 @@ class Balance:
             return {}
         start, made = 0, []
         for row in rows:
-            every: Sequence[Shift] = _of(self.shifts, row.example, ())
+            every = self.shifts.get(_label(row), ())
             made += [(start + place, number, value) for place, number, value in every]
             start += sum(label != IGNORED for label in row.labels)
         return {"shifts": torch.tensor(made, device=device).reshape(-1, 3)}
@@ -93,5 +93,6 @@ def token_priors(phrases: Tokens, counts: NDArray[np.float64]) -> list[list[Shif
     return made
 
 
-def _of(table: Mapping[str, object], example: Example, default: object) -> "object":
-    return table.get(example.answer, default) if example.task == "label" else default
+def _label(row: Row) -> str:
+    """Give the answer of a row of the label task, nothing for other tasks."""
+    return row.example.answer if row.example.task == "label" else ""

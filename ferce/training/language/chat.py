@@ -13,6 +13,7 @@ from ferce.core.types import Pixels
 from ferce.models.vlm import chat
 from ferce.models.vlm.chat import Chat
 from ferce.training.language.conversation import Example
+from ferce.training.language.learner import Learner
 from ferce.training.language.loss_model import answer_losses
 from ferce.training.language.rows import IGNORED, Row, Tokeniser
 from ferce.training.progress import TrainingError
@@ -121,7 +122,7 @@ class ChatLoss(torch.nn.Module):  # type: ignore[misc]
         return answer_losses(logits[learnt], wanted[learnt], learnt, shifts)
 
 
-class ChatLearner(Chat):
+class ChatLearner(Chat, Learner):
     """A chat model with the source of pictures that training has."""
 
     def __init__(self, backend: Chat, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A fine-tuned BLIP-2 as a folder that plain PEFT loads, with what was measured beside it."""
+"""A fine-tuned model as a folder that plain PEFT loads, with what was measured beside it."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferce.models import hub
+from ferce.models.calibration import save_calibration
 from ferce.models.vlm import packaged
 from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
+from ferce.training.language.learner import kind_of, load
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 from ferce.training.settings import Json
@@ -36,9 +38,9 @@ class Origin:
     fingerprint: str
 
     @property
-    def spec(self) -> str:
-        """The base as `Spec.where`: it is in the cache or a folder by now."""
-        return str(self.folder)
+    def kind(self) -> str:
+        """Tell of which kind the base is, "blip2" or "chat"."""
+        return kind_of(self.folder)
 
 
 def origin(plan: LanguagePlan) -> Origin:
@@ -134,6 +136,7 @@ def finish(
     export(folder, wrapped, backend, facts.base, {"data": facts.data, "training": training})
     metrics = {
         **figures,
+        "kind": facts.base.kind,
         "training": training,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
@@ -143,3 +146,32 @@ def finish(
     checkpoint.write_json(folder / "metrics.json", metrics)
     checkpoint.write_json(folder / "run.json", asdict(facts.plan))
     return metrics
+
+
+def merge(run: Path, folder: Path) -> str:
+    """Write a run's base and adapter as one model, which needs no peft; gives its spec.
+
+    The weights are merged in float32, also where the adapter was trained on a quantised base, and
+    saved in the precision of the base.
+
+    Raises:
+        TrainingError: there is no finished run, or the folder is taken.
+        CheckpointError: the base cannot be had, or is not the run's.
+    """
+    import torch
+
+    if not (run / "run.json").is_file():
+        raise TrainingError(f"{run} holds no finished run; fine-tune first with --output {run}.")
+    if folder.exists():
+        raise TrainingError(f"{folder} is there already; give a new folder to merge into.")
+    plan = LanguagePlan(**hub.read_json(run / "run.json"))
+    base = origin(plan)
+    model = load(base.folder, "cpu", {"load": "fp32"}, run)
+    config = hub.read_json(base.folder / "config.json")
+    stored = config.get("dtype") or config.get("torch_dtype") or "float32"
+    assert model.checkpoint.adapter is not None, "loaded with an adapter"
+    whole = model.checkpoint.adapter.merge_and_unload(safe_merge=True)
+    whole.to(getattr(torch, stored)).save_pretrained(folder)
+    model.processor.save_pretrained(folder)
+    save_calibration(folder, model.checkpoint.calibration)
+    return f"{base.kind}:{folder}"

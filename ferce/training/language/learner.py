@@ -1,8 +1,9 @@
 """A vision-language model as it is fine-tuned: BLIP-2, or any chat model that sees."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,36 +22,30 @@ if TYPE_CHECKING:
 BLIP2, CHAT = "blip2", "chat"  # kinds of a spec
 
 
-class Learner(Protocol):
-    """What a stage trains and measures.
+class Learner(VisionLanguage):
+    """A model as a stage trains and measures it, the adapter's layers in place.
 
     Attributes:
-        network: the transformers model, adapter layers in place.
-        processor: the transformers processor.
-        device: where the network lies.
         loss_model: from a batch to (N,) losses.
         tokeniser: from examples to rows, from rows to a batch.
         pictures: from N faces to what a batch has of them, on the CPU.
     """
 
-    network: Any
-    processor: Any
-    device: torch.device
     loss_model: torch.nn.Module
     tokeniser: Tokeniser
     pictures: Callable[[Sequence[Pixels]], dict[str, Tensor]]
 
+    @abstractmethod
     def score(
         self, numbers: Sequence[int], source: "FeatureSource", prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
         """Compute (N, K) mean log-probability per token of the phrases as answers to `prompt`."""
-        ...
 
+    @abstractmethod
     def say(
         self, numbers: Sequence[int], source: "FeatureSource", prompts: Sequence[str], limit: int
     ) -> list[str]:
         """Answer a prompt about each picture."""
-        ...
 
 
 def kind_of(folder: Path) -> str:
@@ -74,7 +69,9 @@ def kind_of(folder: Path) -> str:
     return CHAT
 
 
-def load(folder: Path, device: str, options: dict[str, str]) -> VisionLanguage:
+def load(
+    folder: Path, device: str, options: dict[str, str], adapter: Path | None = None
+) -> VisionLanguage:
     """Load the model in a folder as it is read and scored elsewhere, frozen.
 
     Raises:
@@ -83,7 +80,7 @@ def load(folder: Path, device: str, options: dict[str, str]) -> VisionLanguage:
     from ferce.models.vlm import blip2, chat
 
     kind = kind_of(folder)
-    spec = Spec(kind, str(folder), options=options)
+    spec = Spec(kind, str(folder), adapter=str(adapter) if adapter else None, options=options)
     return blip2.load(spec, device) if kind == BLIP2 else chat.load(spec, device)
 
 

@@ -4,10 +4,10 @@ The language model is given embeddings. The output layer runs over answer tokens
 of all others would be thrown away: with 50,000 words they are the largest tensor of a plain step.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,11 @@ from ferce.core.types import Pixels
 from ferce.models.vlm import scoring
 from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
+from ferce.training.language.learner import Learner
 from ferce.training.language.rows import IGNORED, Tokeniser
+
+if TYPE_CHECKING:
+    from ferce.training.language.features import FeatureSource
 
 
 class LossModel(torch.nn.Module):  # type: ignore[misc]
@@ -175,12 +179,7 @@ class BlipPictures:
         return {"pixel_values": made["pixel_values"]}
 
 
-FeatureSource = Callable[
-    [Sequence[int]], dict[str, Tensor]
-]  # numbers of pictures -> what a batch has of them
-
-
-class FeatureBlip2(Blip2):
+class FeatureBlip2(Blip2, Learner):
     """The backend with the source of a `LossModel`: `features` or `pixel_values` of a batch."""
 
     def __init__(self, backend: Blip2, loss_model: LossModel, tokeniser: Tokeniser) -> None:
@@ -198,7 +197,7 @@ class FeatureBlip2(Blip2):
         return {"input_ids": ids, "attention_mask": mask, **source}
 
     def score(
-        self, numbers: Sequence[int], source: FeatureSource, prompt: str, phrases: Sequence[str]
+        self, numbers: Sequence[int], source: "FeatureSource", prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
         """Compute (N, K) mean log-probability per token of the phrases as answers to `prompt`."""
         tokens = self.continuations(self.question(prompt), phrases)
@@ -213,7 +212,7 @@ class FeatureBlip2(Blip2):
         return np.asarray(whole, np.float64)
 
     def say(
-        self, numbers: Sequence[int], source: FeatureSource, prompts: Sequence[str], limit: int
+        self, numbers: Sequence[int], source: "FeatureSource", prompts: Sequence[str], limit: int
     ) -> list[str]:
         """Answer a prompt about each picture."""
         texts: list[str] = []

@@ -1,4 +1,4 @@
-"""Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
+"""Fine-tune BLIP-2 or a chat model from a plan, and leave a folder that plain PEFT loads."""
 
 import importlib.util
 import time

@@ -180,9 +180,9 @@ class LanguageTask(Task[Pass]):
             cuts.append([[rows[i] for i in part] for part in parts])
         numbers = [[row.example.number for row in part] for parts in cuts for part in parts]
         pictures = self.stage.source.load(numbers, self.plan.workers)
-        for members, parts in zip(steps, cuts, strict=True):
+        for members, own_rows in zip(steps, cuts, strict=True):
             weight = sum(self.plan.weights[rows[i].example.task] for i in members)
-            yield Step([Pass(part, next(pictures), weight) for part in parts], len(members))
+            yield Step([Pass(part, next(pictures), weight) for part in own_rows], len(members))
 
     def _order(self, epoch: int) -> list[int] | None:
         """Draw the faces of an epoch; None for each once."""

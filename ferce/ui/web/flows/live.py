@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferce import images
-from ferce.core.labels import BASICS, NEUTRAL, NOUNS
+from ferce.core.labels import BASICS, NEUTRAL, NOUNS, alone
 from ferce.core.types import Pixels, Prediction, Reading, ReadingError, UnitEvidence
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import ACTIVE, TRUSTED
@@ -143,14 +143,13 @@ def decode(image: object) -> Pixels:
 def numbers(expression: Expression, stream: Stream) -> Json:
     """Put an expression as the page shows it: headline, shares in percent, action units."""
     decided = stream.follower.decide(expression)
-    ranked = sorted(decided.probabilities.items(), key=lambda item: -item[1])[:4]
     trusted = {n: unit for n, unit in expression.units.items() if unit.confidence >= TRUSTED}
     return {
         "state": decided.state,
         "chip": STATES[decided.state],
         "label": decided.label,
         "headline": headline(decided),
-        "compounds": [[name, _percent(value)] for name, value in ranked],
+        "outcomes": [[alone(name), _percent(value)] for name, value in decided.ranked[:4]],
         "components": [[name, _percent(decided.components[name])] for name in BASICS],
         "units": [_unit(number, unit) for number, unit in trusted.items()],
         "lit": sorted({UNITS[n].region for n, unit in trusted.items() if _active(unit)}),

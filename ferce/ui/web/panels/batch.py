@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ferce.core.labels import alone
 from ferce.core.types import Prediction, Reading, Report
 from ferce.report import drawing
 from ferce.report.face import count
@@ -15,6 +16,7 @@ from ferce.ui.web.panels.prediction import STATES
 
 TITLE = "Results"
 HELLO = "Choose photos, or a ZIP of them."
+_NEAR = 2  # outcomes in a row
 _SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
 _KINDS: Mapping[str, tuple[str, str]] = {
     "html": ("Save report (HTML)", "text/html"),
@@ -158,7 +160,7 @@ def _reason(name: str, reason: str) -> str:
 def _table(rows: Sequence[str]) -> str:
     if not rows:
         return ""
-    names = ("Photo", "The expression resembles", "Nearest compound", "90&thinsp;% set")
+    names = ("Photo", "The expression resembles", "Probabilities", "90&thinsp;% set")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     face = '<th scope="col"><span class="aloud">Face</span></th>'
     return (
@@ -209,15 +211,17 @@ def _said(reading: Reading) -> str:
 def _near(decided: Prediction | None) -> str:
     if decided is None:
         return "–"
-    name, value = decided.top, decided.probabilities[decided.top]
-    return f'{markup.text(name)} <span class="share">{markup.percent(value)}</span>'
+    return "<br>".join(
+        f'{markup.text(alone(name))} <span class="share">{markup.percent(value)}</span>'
+        for name, value in decided.ranked[:_NEAR]
+    )
 
 
 def _set(decided: Prediction | None) -> str:
-    if decided is None or not decided.set:
+    if decided is None:
         return "–"
-    names = markup.text(", ".join(decided.set))
-    return f'<span title="{names}">{len(decided.set)} of {len(decided.probabilities)}</span>'
+    names = markup.text(", ".join(map(alone, decided.set)))
+    return f'<span title="{names}">{len(decided.set)} of {len(decided.outcomes)}</span>'
 
 
 def _picture(reading: Reading) -> str:

@@ -7,13 +7,13 @@ from ferce.reading import agreement
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Update, status
 from ferce.ui.web.panels import where, why
-from ferce.ui.web.panels.prediction import headline
+from ferce.ui.web.panels.prediction import bars, headline
 from ferce.ui.web.session import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
 ALONE = '<p class="fine">Where two models read the face, it stands here how far they agree.</p>'
 _IDLE = "Loads when it is first used."
-_TOP = 4  # classes of each model
+_TOP = 4  # outcomes of each model
 
 
 def blank(names: Sequence[str] = ()) -> Update:
@@ -136,7 +136,8 @@ def _parts(column: Column, reading: Reading, prediction: Prediction, i: int) -> 
         words = why.spoken(explanation, f"model{i}")
     voice = f'<p class="fine">Words by <code>{markup.text(column.voice)}</code></p>'
     return (
-        f"<div>{headline(prediction)}{_own(reading)}</div><div>{_bars(prediction)}</div>"
+        f"<div>{headline(prediction)}{_own(reading)}</div>"
+        f"<div>{markup.bars(bars(prediction, _TOP))}</div>"
         f"<div>{figure}{by}</div><div>{words}{voice}</div>"
     )
 
@@ -150,12 +151,6 @@ def _own(reading: Reading) -> str:
         f'<p class="fine">By itself it says <strong>{markup.text(label)}</strong>: it knows '
         "compounds only, and action units tell whether one or none shows.</p>"
     )
-
-
-def _bars(prediction: Prediction) -> str:
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_TOP]
-    rows = (markup.bar(f"{markup.dots(name)}{markup.text(name)}", value) for name, value in ranked)
-    return markup.bars(rows)
 
 
 def _card(name: str, facts: str, body: str, state: str = "") -> str:
