@@ -223,7 +223,7 @@ def _faithfulness(measured: Faithfulness) -> str:
 
 
 def _figure_of(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _answers(answers: tuple[Answer, ...]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +69,10 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a87400", "#56b4e9")
 _WIDTH, _ROW = 10.0, 2.4  # inches
 
 
-def draw(timeline: Timeline, target: str | Path, most: int = 3) -> None:
-    """Write PNG, SVG or PDF by the suffix; at most so many faces, the longest in sight first.
+def draw(timeline: Timeline, target: str | Path | IO[bytes], most: int = 3) -> None:
+    """Write PNG, SVG or PDF by the suffix, PNG into an open file.
+
+    At most so many faces are drawn, the longest in sight first.
 
     Raises:
         ValueError: no face of the clip could be read, or the suffix names no such format.

@@ -40,7 +40,12 @@ def photo(height: int) -> gr.Image:
 
 def thumbnails(name: str, value: str = "") -> gr.HTML:
     """Make a row of pictures to choose from; its `select` event tells which was pressed."""
-    return gr.HTML(value, js_on_load=_PRESSED, elem_classes=["thumbnails", name])
+    return pressable(value, "thumbnails", name)
+
+
+def pressable(value: str, *classes: str) -> gr.HTML:
+    """Make a part with numbered buttons; its `select` event tells which was pressed."""
+    return gr.HTML(value, js_on_load=_PRESSED, elem_classes=list(classes))
 
 
 def examples(shown: Examples, target: gr.Image) -> None:

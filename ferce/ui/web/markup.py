@@ -135,6 +135,11 @@ def download(name: str, words: str, media: str, content: bytes) -> str:
     )
 
 
+def printing() -> str:
+    """Draw a button that prints the report (HTML) beside it, which also saves it as PDF."""
+    return '<button type="button" class="download" data-print>Print or save as PDF</button>'
+
+
 @dataclass(frozen=True)
 class Thumbnail:
     """A picture to choose: `source` is a data URI, `words` say what it shows."""

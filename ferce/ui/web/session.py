@@ -131,6 +131,7 @@ class Session:
         compared: of the Compare tab.
         clip: of the Video tab.
         files: of the Batch tab.
+        details: the readings of its rows as HTML.
     """
 
     def __init__(self, models: "Models") -> None:
@@ -138,6 +139,7 @@ class Session:
         self.model = self.opened = ""
         self.work, self.compared, self.clip = Work(models), Compared(), Clip()
         self.files: tuple[Path, ...] = ()
+        self.details: list[str] = []
         self._turns: Counter[str] = Counter()
         self._halted: set[str] = set()
         self._closed = False

@@ -14,6 +14,20 @@ STATES: Mapping[State, str] = {
     "neutral": "No expression",
     "unclear": "Cannot be told",
 }
+# term -> one plain sentence.
+TERMS: Mapping[str, str] = {
+    "Compound": "Two emotions that show at the same time, such as happily surprised.",
+    "90 % set": "The readings among which the right one is, 9 times in 10.",
+    "Component": "One of six basic emotions, whether it shows alone or with a second one.",
+    "Action unit (AU)": "One visible movement of the face, such as AU12, lip corners pulled up.",
+    "Heat": "How much a place of the face speaks for the label.",
+    "Claim": "One thing that the explanation says of the face, which can be checked.",
+    "Voice": "The model that writes the explanation and answers questions.",
+}
+_LIMIT = (
+    "How well compounds are told apart was measured on rendered faces; on real faces it is hardly "
+    "measured, for lack of labelled photos that may be used."
+)
 _TOP = 4  # outcomes shown before the list is opened
 
 
@@ -42,7 +56,18 @@ def draw(reading: Reading) -> str:
     if prediction is None:
         return refused(reading.reason)
     parts = (headline(prediction), _outcomes(prediction), _set(prediction), _components(prediction))
-    return markup.panel(TITLE, "".join(parts) + _units(reading.face.units))
+    end = _units(reading.face.units), _terms(), _limit(prediction)
+    return markup.panel(TITLE, "".join((*parts, *end)))
+
+
+def _terms() -> str:
+    rows = "".join(f"<dt>{term}</dt><dd>{words}</dd>" for term, words in TERMS.items())
+    return f'<details class="terms"><summary>What the words mean</summary><dl>{rows}</dl></details>'
+
+
+def _limit(prediction: Prediction) -> str:
+    """Say what is not measured of the packaged models; of others it is not known."""
+    return "" if ":" in prediction.model else f'<p class="fine">{_LIMIT}</p>'
 
 
 def headline(prediction: Prediction) -> str:
