@@ -3,9 +3,12 @@
 python train/fit_readers.py --network runs/classifier --faces faces \
     --renders 'rendered:renders?without=faces/people.txt' --output ferce/weights/classifier
 
-The network is a run folder of train/train_classifier.py. Its readers are fitted on the annotated
-`val` faces and the posed `train` people of train/portraits.py, and on the `val` split of the
-renders, none of which the network was trained on but the posed people. Test faces are not opened.
+The network is a run folder of train/train_classifier.py. Its readers are fitted on the `val` faces
+of train/portraits.py, train/openpeople.py and train/degrade.py, the posed `train` people, and the
+`val` split of the renders, none of which the network was trained on but the posed people. Where two
+networks learned from one half of the annotated people each (train/teach.py --half) and the network
+is their mean, --halves names them: a reader then learns a face by the one that did not see it. Test
+faces are not opened.
 """
 
 import argparse
@@ -22,7 +25,7 @@ from ferce.training import options
 from ferce.training.progress import TrainingError, say
 
 PACKAGED = ROOT / "ferce" / "weights" / "classifier"
-FACES = ("annotated", "london")  # tables of train/portraits.py
+FACES = ("annotated", "london", "openpeople", "degraded")  # tables of real faces
 
 
 def main() -> None:
@@ -40,6 +43,8 @@ def main() -> None:
         "(default ~/.cache/ferce/aligned)")  # fmt: skip
     add("--earlier", type=Path, nargs="*", default=(), help="metrics.json of the trainings that "
         "the network went on from, the first one first (default: none)")  # fmt: skip
+    add("--halves", type=Path, nargs=2, default=(), help="run folders of the networks of teach.py "
+        "--half 0 and --half 1, of which --network is the mean (default: none)")  # fmt: skip
     given = made.parse_args()
     check(given)
     fit(given)
@@ -49,8 +54,9 @@ def check(given: argparse.Namespace) -> None:
     """Refuse files that are not there before anything is loaded."""
     if odd := [path for path in (given.prior, *given.earlier) if not path.is_file()]:
         raise TrainingError(f"There is no file {odd[0]}.")
-    if hub.local(str(given.network)) is None:
-        raise TrainingError(f"There is no run folder {given.network}.")
+    for run in (given.network, *given.halves):
+        if hub.local(str(run)) is None:
+            raise TrainingError(f"There is no run folder {run}.")
     for spec in (given.renders, *(f"manifest:{given.faces / name}.jsonl" for name in FACES)):
         data.require(spec)
 
@@ -60,7 +66,13 @@ def fit(given: argparse.Namespace) -> None:
     from ferce.training.embedded import packaging
 
     sources = packaging.Sources(
-        given.network, given.prior, given.faces, given.renders, given.cache, tuple(given.earlier)
+        given.network,
+        given.prior,
+        given.faces,
+        given.renders,
+        given.cache,
+        tuple(given.earlier),
+        tuple(given.halves),
     )
     packaging.package(sources, given.output, say)
 

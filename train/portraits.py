@@ -1,16 +1,16 @@
 """Tables of real faces for training and for reporting, from crops, a manifest and annotations.
 
 python train/portraits.py --manifest FACES/manifest.csv --crops FACES/crops \
-    --annotations FACES/annotations.csv --output faces
+    --annotations FACES/annotations.csv FACES/annotations_more.csv --output faces
 
 The manifest has one row a crop (file, source, licence, subject, known_expression, age, sex,
-ethnicity); the annotations have one row a crop and annotator (file, split, annotator, usable,
-primary, action_units). Written are
+ethnicity); the annotations, one file or more, have one row a crop and annotator (file, split,
+annotator, usable, primary, compound, action_units). Written are
 
 * annotated.jsonl: faces that two annotators saw. Split `val` (their "tune", to choose and fit) and
   `test` (to report only). `label` where both name the same leading emotion, `compound` where they
-  agree on a compound or on "none"; `shares` of what each named; an action unit is coded where both
-  agree.
+  agree on a compound or on "none"; `shares` of the outcome that each named, the compound where
+  there is one, else the leading emotion; an action unit is coded where both agree.
 * london.jsonl: faces of people who posed neutral and smiling; the last 30 people are `test`.
 * others.jsonl: the rest, without labels; all `train`. Averages of several people are left out.
 * people.txt: who is in annotated.jsonl, to be left out of rendered data (rendered:...?without=).
@@ -28,7 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.core.labels import BASICS, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.facs.action_units import UNITS
 from ferce.training import options
 
@@ -38,7 +38,6 @@ KEPT = ("source", "licence", "attribution", "age", "sex", "ethnicity", "yaw")
 ARGUMENTS = {
     "manifest": "CSV with a row for each crop",
     "crops": "folder of the crops",
-    "annotations": "CSV with a row for each crop and annotator",
     "output": "folder of the tables to write",
 }
 Row = Mapping[str, str]
@@ -50,18 +49,26 @@ def units(row: Row) -> frozenset[int]:
     return frozenset() if text in ("", "none") else frozenset(map(int, text.split("+")))
 
 
+def outcome(row: Row) -> str | None:
+    """What an annotator named: the compound where there is one, else the leading emotion."""
+    if row["compound"] in COMPOUNDS:
+        return row["compound"]
+    return row["primary"] if row["primary"] in (*BASICS, NEUTRAL) else None
+
+
 def annotated(seen: Iterable[Row]) -> dict[str, Any]:
     """A face with what its annotators saw."""
     usable = [row for row in seen if row["usable"] == "1"]
     named = [row["primary"] for row in usable if row["primary"] in (*BASICS, NEUTRAL)]
     agreed = len(named) == 2 and named[0] == named[1]
     compounds = {row["compound"] for row in usable}
+    outcomes = Counter(filter(None, map(outcome, usable)))
     both = [units(row) for row in usable]
     coded = [n for n in sorted(UNITS) if len({n in seen_units for seen_units in both}) == 1]
     return {
         "label": named[0] if agreed else None,
         "compound": compounds.pop() if len(compounds) == 1 else "",
-        "shares": {name: round(count / 2, 2) for name, count in Counter(named).items()},
+        "shares": {name: round(count / 2, 2) for name, count in outcomes.items()},
         "action_units": [{"unit": n} for n in coded if n in both[0]] if both else None,
         "coded_units": coded,
     }
@@ -106,13 +113,16 @@ def main() -> None:
     made = options.parser(__doc__)
     for name, text in ARGUMENTS.items():
         made.add_argument(f"--{name}", type=Path, required=True, help=text)
+    made.add_argument("--annotations", type=Path, nargs="+", required=True, help="CSV with a row "
+        "for each crop and annotator, one file or more")  # fmt: skip
     given = made.parse_args()
     with given.manifest.open(newline="", encoding="utf-8") as file:
         faces: list[Row] = list(csv.DictReader(file))
     seen: dict[str, list[Row]] = defaultdict(list)
-    with given.annotations.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            seen[row["file"]].append(row)
+    for table in given.annotations:
+        with table.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                seen[row["file"]].append(row)
     given.output.mkdir(parents=True, exist_ok=True)
     base = os.path.relpath(given.crops, given.output)
     for name, rows in tables(faces, seen).items():

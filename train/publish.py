@@ -1,24 +1,40 @@
 """Publish a run folder with its model card on the Hub, privately unless --public is given.
 
 python train/publish.py runs/classifier --name owner/model --licence apache-2.0 --dry-run
+python train/publish.py runs/blip2 --name owner/adapter --base-name owner/base --licence apache-2.0
 python train/publish.py runs/blip2 --name owner/model --base Salesforce/blip2-opt-2.7b
+python train/publish.py runs/classifier --space owner/name --licence apache-2.0
 
-A dry run writes what would be published (--folder) and shows the card; nothing is sent. Log in with
-`hf auth login`, or set HF_TOKEN.
+The run needs figures of the test split: `python train/evaluate.py --model SPEC --record RUN`. What
+would be published is loaded again and compared with the run first. A dry run writes it (--folder)
+and shows the card; nothing is sent. Log in with `hf auth login`, or set HF_TOKEN.
+
+--space also makes a Space that serves the page with the model, private unless --public. To open a
+private model it needs a token that may read it, which is taken from FERCE_SPACE_TOKEN and kept by
+the Space as its secret HF_TOKEN.
 """
 
 import argparse
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.evaluation.metrics_file import SPLITS
+from ferce.publishing.base import prepare_base
 from ferce.publishing.card_metadata import Footprint
 from ferce.publishing.publish import Publication, PublishError, prepare
-from ferce.publishing.upload import push
+from ferce.publishing.space import prepare_space, variables
+from ferce.publishing.staging import CARD, remove
+from ferce.publishing.trial import require_same, spec_of
+from ferce.publishing.upload import push, push_space
+
+TOKEN = "FERCE_SPACE_TOKEN"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("run", type=Path, help="run folder with its metrics.json")
-    made.add_argument("--name", required=True, help="owner/name on the Hub")
+    made.add_argument("--name", help="owner/name on the Hub (default: that of --space)")
+    made.add_argument("--space", help="owner/name of a Space that is to serve the page with it")
     made.add_argument("--dry-run", action="store_true", help="write and show, send nothing")
     made.add_argument("--public", action="store_true", help="make a new repository public")
     made.add_argument(
@@ -40,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
         "--licence", help="licence of the weights, such as apache-2.0; data of RAF settles it"
     )
     made.add_argument("--base", help="Hub id of the base, where the run names a local copy")
+    made.add_argument(
+        "--base-name", help="owner/name under which a base that is a folder is published, too"
+    )
+    made.add_argument(
+        "--base-licence", help="licence of that base (default: the packaged one's apache-2.0)"
+    )
     made.add_argument(
         "--learnt-from",
         action="append",
@@ -54,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
         "--grid", type=float, help="carbon intensity of the grid, in grams of CO2 per kWh"
     )
     made.add_argument(
-        "--folder", type=Path, help="new folder for what is published (default RUN-published)"
+        "--folder",
+        type=Path,
+        help="new folder for what is published (default RUN-published, which a dry run replaces)",
     )
     return made
 
@@ -63,44 +88,98 @@ def publication(arguments: argparse.Namespace) -> Publication:
     """Collect what the arguments ask for.
 
     Raises:
-        PublishError: a name is none, or only one of --watts and --grid was given.
+        PublishError: a name is none, or of two options that belong together one was given.
     """
+    if arguments.base and arguments.base_name:
+        raise PublishError("Give --base for a base on the Hub, or --base-name to publish it; one.")
     if (arguments.watts is None) != (arguments.grid is None):
         raise PublishError("--watts and --grid belong together; give both or neither.")
     power = None if arguments.watts is None else Footprint(arguments.watts, arguments.grid)
     return Publication(
         name=arguments.name,
         split=arguments.split,
-        base=arguments.base,
+        base=arguments.base or arguments.base_name,
         licence=arguments.licence,
         learnt_from=tuple(arguments.learnt_from),
         footprint=power,
     )
 
 
+@contextmanager
+def staged(arguments: argparse.Namespace, beside: Path) -> Iterator[dict[str, Path]]:
+    """Prepare what is published, name -> folder, base first; it goes away unless it is moved."""
+    wanted = publication(arguments)
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ferce-", dir=beside) as place:
+        folders = {arguments.name: Path(place) / "model"}
+        prepare(arguments.run, folders[arguments.name], wanted)
+        require_same(arguments.run, folders[arguments.name])
+        if name := arguments.base_name:
+            folders = {name: Path(place) / "base", **folders}
+            prepare_base(arguments.run, folders[name], name, wanted.name, arguments.base_licence)
+        yield folders
+
+
 def dry_run(arguments: argparse.Namespace) -> None:
-    """Write the folder, show the card."""
+    """Write the folders, show the card."""
     run = arguments.run
     folder = arguments.folder or run.with_name(f"{run.resolve().name}-published")
-    card = prepare(run, folder, publication(arguments))
-    print(card)
-    print(f"dry run: nothing was sent; written to {folder}:")
-    for path in sorted(folder.iterdir()):
-        print(f"  {path.name}  {path.stat().st_size:,} bytes")
+    targets = {arguments.name: folder, arguments.base_name: folder.with_name(f"{folder.name}-base")}
+    with staged(arguments, folder.parent) as folders:
+        for name, made in folders.items():
+            keep(made, targets[name], replace=arguments.folder is None)
+    print((folder / CARD).read_text("utf-8"))
+    if arguments.space:
+        for key, value in variables(spec_of(folder, arguments.name)).items():
+            print(f"the Space {arguments.space} would read with {key}={value}")
+    for name in folders:
+        print(f"dry run: nothing was sent; written to {targets[name]}:")
+        for path in sorted(targets[name].iterdir()):
+            print(f"  {path.name}  {path.stat().st_size:,} bytes")
+
+
+def keep(made: Path, target: Path, replace: bool) -> None:
+    """Move a prepared folder to its place, over an earlier dry run where that is allowed."""
+    if replace:
+        remove(target)
+    if target.exists() and any(target.iterdir()):
+        raise PublishError(f"{target} is not empty; name a new folder for what is to be published.")
+    made.replace(target)
 
 
 def send(arguments: argparse.Namespace) -> None:
-    """Prepare in a folder that goes away unless one was named, and push."""
-    with tempfile.TemporaryDirectory(prefix="ferce-") as temporary:
-        folder = arguments.folder or Path(temporary) / "published"
-        prepare(arguments.run, folder, publication(arguments))
-        commit = push(folder, arguments.name, public=arguments.public)
-    print(f"published {arguments.name}@{commit}")
+    """Prepare in a folder that goes away unless one was named, and push: base, model, Space."""
+    beside = arguments.folder.parent if arguments.folder else Path(tempfile.gettempdir())
+    with staged(arguments, beside) as folders:
+        for name, made in folders.items():
+            print(f"published {name}@{push(made, name, public=arguments.public)}")
+        if arguments.space:
+            send_space(arguments, folders)
+        if arguments.folder:
+            keep(folders[arguments.name], arguments.folder, replace=False)
+
+
+def send_space(arguments: argparse.Namespace, folders: dict[str, Path]) -> None:
+    """Push a Space that reads with the model just published."""
+    name, model = arguments.space, folders[arguments.name]
+    chosen, token = variables(spec_of(model, arguments.name)), os.environ.get(TOKEN, "")
+    folder = model.with_name("space")
+    prepare_space(ROOT, folder, name, list(folders))
+    print(f"published the Space {name}@{push_space(folder, name, chosen, token, arguments.public)}")
+    if not arguments.public and not token:
+        print(
+            f"It cannot open the private {arguments.name} yet: add a token that may read it as the "
+            f"secret HF_TOKEN of the Space, or set {TOKEN} and run the same command again."
+        )
 
 
 def main() -> None:
     """Parse the arguments, prepare, push."""
-    arguments = parser().parse_args()
+    made = parser()
+    arguments = made.parse_args()
+    arguments.name = arguments.name or arguments.space
+    if not arguments.name:
+        made.error("give --name, --space or both")
     try:
         (dry_run if arguments.dry_run else send)(arguments)
     except PublishError as error:

@@ -2,7 +2,7 @@
 
 accelerate launch train/train_classifier.py
 python train/train_classifier.py --data rafce:/data/RAF-CE --network convnext_tiny.fb_in22k \
-    --loss logit-adjusted --layer-decay 0.75 --basic-data rafdb:/data/RAF-DB --basic-epochs 10
+    --loss logit-adjusted --layer-decay 0.75 --basic-data rafdb-basic:/data/RAF-DB --basic-epochs 10
 torchrun --nproc_per_node 2 train/train_classifier.py --device cpu
 
 The run folder (--output) is a timm folder with calibration, metrics.json and plots beside it; after

@@ -29,6 +29,9 @@ COMPOUNDS: tuple[str, ...] = (
     "happily sad",
 )
 
+# All that a face can be read as; order fixed for every (N, 21) array of outcomes.
+OUTCOMES: tuple[str, ...] = (*COMPOUNDS, *BASICS, NEUTRAL)
+
 # RAF-DB compound uses the ids 1..11 for these RAF-CE ids (no 8, 12, 13); Li & Deng, TIP 2019.
 RAFDB_TO_RAFCE: MappingProxyType[int, int] = MappingProxyType(
     {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7, 9: 9, 10: 10, 11: 11}
@@ -66,15 +69,17 @@ def components(label: str) -> tuple[str, ...]:
     return (_ADVERBS[adverb], adjective)
 
 
-def _membership() -> NDArray[np.float64]:
-    rows = [[float(basic in components(label)) for basic in BASICS] for label in COMPOUNDS]
+def _holding() -> NDArray[np.float64]:
+    rows = [[float(basic in components(label)) for basic in BASICS] for label in OUTCOMES]
     matrix = np.array(rows)
     matrix.setflags(write=False)
     return matrix
 
 
-# (14, 6): 1 where the compound holds the basic emotion; every row sums to 2.
-MEMBERSHIP: NDArray[np.float64] = _membership()
+# (21, 6): 1 where the outcome holds the basic emotion; and its (14, 6) of the compounds alone,
+# whose rows sum to 2.
+HOLDING: NDArray[np.float64] = _holding()
+MEMBERSHIP: NDArray[np.float64] = HOLDING[: len(COMPOUNDS)]
 
 
 def parse(name: str) -> str:
@@ -87,6 +92,11 @@ def parse(name: str) -> str:
     if key in COMPOUNDS or key in BASICS or key == NEUTRAL:
         return key
     raise ValueError(unknown(name))
+
+
+def alone(outcome: str) -> str:
+    """Name an outcome beside components of the same name: "happy alone"."""
+    return f"{outcome} alone" if outcome in BASICS else outcome
 
 
 def unknown(name: str) -> str:

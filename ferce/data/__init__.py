@@ -1,7 +1,7 @@
 """Annotated pictures that researchers bring: a spec names a data set, a reader reads its layout."""
 
 from ferce.data.record import DataError, DataSet, Problem, Row, Sample, UnitLabel, pixels
-from ferce.data.sources import READERS, load_data, require
+from ferce.data.sources import READERS, load_data, require, restricted
 
 __all__ = [
     "READERS",
@@ -14,4 +14,5 @@ __all__ = [
     "load_data",
     "pixels",
     "require",
+    "restricted",
 ]

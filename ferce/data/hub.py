@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferce.data import manifest
-from ferce.data.record import Blob, DataError, Row, parse_split
+from ferce.data.record import Blob, DataError, Problem, Row, parse_split
 
 _MARKS = ("dataset_dict.json", "dataset_info.json")
 
@@ -81,7 +81,7 @@ def _read_table(table: Any, split: str | None, given: Mapping[str, str]) -> Iter
     datasets = _library()
     image = _image_column(table.features, datasets)
     stored = table.cast_column(image, datasets.Image(decode=False))
-    words = stored.remove_columns([image])
+    words, cells = stored.remove_columns([image]), stored.with_format("arrow", [image])
     fields = manifest.choose(dict.fromkeys(words.features), given)
     fields.pop("file", None)
     classes = _class_names(words.features, fields.get("label"))
@@ -90,8 +90,19 @@ def _read_table(table: Any, split: str | None, given: Mapping[str, str]) -> Iter
         name = f"{split or 'row'}/{index:06d}"
         if classes and row[fields["label"]] is not None:
             row[fields["label"]] = _class_name(classes, row[fields["label"]])
+        lack = _lack(cells[index].column(0)[0])
         picture = Stored(stored, image, index)
-        yield _sample(row, fields, picture, (name, split))
+        made = _sample(row, fields, picture, (name, split))
+        yield Problem(name, lack, made.split) if lack else made
+
+
+def _lack(cell: Any) -> str:
+    """Say why a picture, as Arrow holds it, cannot be read; empty when it can."""
+    stored = cell.is_valid and cell["bytes"].is_valid
+    path = cell["path"].as_py() if cell.is_valid else None
+    if stored or (path and Path(path).is_file()):
+        return ""
+    return f"is missing ({path})" if path else "has no picture"
 
 
 def _sample(

@@ -1,9 +1,14 @@
 """Read a CSV or JSONL table of images: one row a picture; other columns become attributes."""
 
+import codecs
 import csv
 import json
+import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ferce.data import coding
@@ -25,8 +30,10 @@ def read(
 ) -> Iterator[Row]:
     """Read samples in the order of the table, line by line.
 
+    A name may differ from the file's in slashes, case and Unicode form, as between systems.
+
     Args:
-        where: a .csv (comma, semicolon or tab) or .jsonl file.
+        where: a .csv (comma, semicolon, tab or bar) or .jsonl file in UTF-8 or UTF-16.
         root: folder that file names start from; the table's folder when empty.
         file: name of the column with the file names, when it is not one of `COLUMNS["file"]`.
         label: likewise; a table without such a column has no labels.
@@ -42,18 +49,18 @@ def read(
     path = Path(where)
     if not path.is_file():
         raise DataError(f"There is no table {path}; give the path of a .csv or .jsonl file.")
-    folder = Path(root) if root else path.parent
+    places = _Places(Path(root) if root else path.parent)
     given = {"file": file, "label": label, "units": units, "split": split}
     for number, row in rows(path):
         try:
             fields = choose(row, given)
-            yield checked(sample(row, fields, folder / _file_name(row, fields)))
+            yield checked(sample(row, fields, places.find(_file_name(row, fields))))
         except ValueError as error:
             raise DataError(f"{path.name} line {number}: {error}") from error
 
 
 def _file_name(row: Mapping[str, Any], fields: Mapping[str, str]) -> str:
-    name = row.get(fields.get("file", ""))
+    name = row[fields["file"]] if "file" in fields else None
     if not isinstance(name, str) or not name:
         raise DataError(f"a row needs a file name ({', '.join(COLUMNS['file'])}); got {list(row)}.")
     return name
@@ -61,17 +68,38 @@ def _file_name(row: Mapping[str, Any], fields: Mapping[str, str]) -> str:
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, row) of a CSV or JSONL file, one at a time."""
-    kind = path.suffix.lower()
-    if kind == ".jsonl":
-        yield from _json_rows(path)
-    elif kind in (".csv", ".tsv"):
-        yield from _csv_rows(path)
-    else:
+    readers = {".jsonl": _json_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
         raise DataError(f"A table is a .csv, .tsv or .jsonl file; got {path.name}.")
+    try:
+        yield from reader(path)
+    except UnicodeDecodeError as error:
+        raise _not_unicode(path) from error
+    except csv.Error as error:
+        raise DataError(f"{path.name} is no table of text: {error}.") from error
+
+
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _not_unicode(path: Path) -> DataError:
+    """Name the first line that is not UTF-8 and show it as the usual other encoding."""
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line.decode(errors="ignore").encode() != line:
+            shown = line.decode("cp1252", "replace").strip()[:60]
+            return DataError(
+                f"{path.name} line {number} is not UTF-8 (as Windows-1252: {shown!r}); save the "
+                'table as "CSV UTF-8", or convert it with iconv -f cp1252 -t utf-8.'
+            )
+    return DataError(f"{path.name} is cut off in the middle of a character; copy it again.")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding=_encoding(path)) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -84,18 +112,26 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)  # Excel's first line
+
+
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-        file.seek(0)
-        delimiter = max(",;\t", key=header.count)
-        reader = csv.DictReader(file, delimiter=delimiter)
+    with path.open(encoding=_encoding(path), newline="") as file:
+        first = file.readline()
+        separator = _SEPARATOR.match(first)
+        if not separator:
+            file.seek(0)
+        delimiter = separator[1] if separator else max(",;\t|", key=first.count)
+        reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         for row in reader:
-            if None in row or None in row.values():
+            number = reader.line_num + bool(separator)
+            if any(row.pop(None, ())) or None in row.values():  # type: ignore[call-overload]
                 raise DataError(
-                    f"{path.name} line {reader.line_num} should have as many fields as the header."
+                    f"{path.name} line {number} should have as many fields as the header."
                 )
-            yield reader.line_num, dict(row)
+            if any(row.values()):  # spreadsheets write empty rows
+                yield number, dict(row)
 
 
 def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
@@ -104,14 +140,14 @@ def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     Raises:
         DataError: a column was named that the table does not have.
     """
-    chosen = {}
-    for field, usual in COLUMNS.items():
-        asked = given.get(field, "")
+    chosen, spelt = {}, {name.lower(): name for name in row}
+    for what, usual in COLUMNS.items():
+        asked = given.get(what, "")
         if asked and asked not in row:
             raise DataError(f"the table has no column {asked!r}; it has {', '.join(row)}.")
-        column = asked or next((name for name in usual if name in row), None)
+        column = asked or next((spelt[name] for name in usual if name in spelt), None)
         if column:
-            chosen[field] = column
+            chosen[what] = column
     return chosen
 
 
@@ -157,8 +193,48 @@ def _coded(value: Any) -> frozenset[int] | None:
 def _label(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in NO_LABEL):
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.strip().isdigit():
         return parse_label(value)
     raise DataError(
         f"a label should be a name; got {value!r}. Numbers have no fixed order: write names."
     )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The files below a folder, by names that may differ in slashes, case and Unicode form.
+
+    Windows writes backslashes, macOS takes apart letters with marks, and both ignore the case.
+    """
+
+    root: Path
+    listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
+
+    def find(self, name: str) -> Path:
+        """Return the file's path; that of the very name where none or several are alike."""
+        path = self.root / name
+        return path if path.is_file() else self._alike(name) or path
+
+    def _alike(self, name: str) -> Path | None:
+        place = self.root
+        for part in PurePosixPath(name.strip().replace("\\", "/")).parts:
+            if part in ("/", ".."):
+                place /= part
+                continue
+            alike = self._names(place)[_key(part)]
+            exact = [path for path in alike if path.name == part] or alike
+            if len(exact) != 1:
+                return None
+            place = exact[0]
+        return place if place.is_file() else None
+
+    def _names(self, folder: Path) -> dict[str, list[Path]]:
+        if folder not in self.listed:
+            self.listed[folder] = defaultdict(list)
+            for path in folder.iterdir() if folder.is_dir() else ():
+                self.listed[folder][_key(path.name)].append(path)
+        return self.listed[folder]
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

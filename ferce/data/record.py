@@ -1,10 +1,13 @@
 """Records of a data set: an annotated picture, an unusable row, and a stream of both."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ferce import images
 from ferce.core import labels
@@ -130,6 +133,19 @@ class Sample:
         if self.shares is not None:
             _check_shares(self.name, self.shares)
 
+    def over(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Share the label, or labels, over the outputs of a model, (K,); zeros where none fits.
+
+        A compound is shared by its two emotions where the outputs are the basic ones.
+        """
+        row = np.zeros(len(names))
+        known = self.shares or ({self.label: 1.0} if self.label is not None else {})
+        for label, share in known.items():
+            parts = (label,) if label in names else labels.components(label)
+            for part in set(parts) & set(names):
+                row[names.index(part)] += share / len(parts)
+        return row
+
 
 def _check_shares(name: str, shares: Mapping[str, float]) -> None:
     odd = [label for label in shares if label not in (*COMPOUNDS, *BASICS, NEUTRAL)]
@@ -223,6 +239,7 @@ def checked(sample: Sample) -> Row:
 
 
 _NUMBERED = re.compile(r"^\d+[\s._-]+(?=\D)")  # folders are often called "03_sadly angry"
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _EMOTIONS = {noun: basic for basic, noun in labels.NOUNS.items()} | {
     "surprise": "surprised",
     "disgust": "disgusted",
@@ -240,12 +257,12 @@ _SPLITS = {
 
 
 def parse_label(name: str) -> str:
-    """Parse a label as people write it: "Happily_Surprised", "03 sadly angry", "anger".
+    """Parse a label as people write it: "Happily_Surprised", "HappilySad", "03 sad", "anger".
 
     Raises:
         DataError: no label is meant; the message lists the known ones.
     """
-    bare = _NUMBERED.sub("", name.strip())
+    bare = _HUMP.sub(" ", _NUMBERED.sub("", name.strip()))
     try:
         return labels.parse(_EMOTIONS.get(bare.lower(), bare))
     except ValueError as error:

@@ -15,13 +15,17 @@ READERS: Mapping[str, Reader] = {
     "rendered": rendered.read,
     "rafce": raf.read_rafce,
     "rafdb": raf.read_rafdb,
+    "rafdb-basic": raf.read_rafdb_basic,
+    "rafml": raf.read_rafml,
     "folder": folder.read,
     "manifest": manifest.read,
     "hub": hub.read,
 }
+# Their terms allow research only, of weights that learnt from them, too.
+RESTRICTED = frozenset({"rafce", "rafdb", "rafdb-basic", "rafml"})
 _GRAMMAR = (
-    "demo, rafce:/path, rafdb:/path, folder:/path, manifest:/table.csv, rendered:/path or "
-    "hub:owner/name@revision, with ?option=value&... behind"
+    "demo, rafce:/path, rafdb:/path, rafdb-basic:/path, rafml:/path, folder:/path, "
+    "manifest:/table.csv, rendered:/path or hub:owner/name@revision, with ?option=value&... behind"
 )
 _TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -42,6 +46,11 @@ def load_data(spec: str) -> DataSet:
     if not where and kind != "demo":
         raise DataError(f"{kind}: needs a place behind the colon. Write {_GRAMMAR}.")
     return DataSet(spec, partial(reader, where, **_options(kind, reader, query)))
+
+
+def restricted(spec: str) -> bool:
+    """Tell whether weights that learnt from this data may be used in research only."""
+    return spec.partition("?")[0].partition(":")[0] in RESTRICTED
 
 
 def require(spec: str) -> None:

@@ -165,8 +165,9 @@ def _block(document: Mapping[str, Any], split: str, folder: Path) -> Mapping[str
     if split not in document:
         has = ", ".join(name for name in SPLITS if name in document) or "none"
         raise MeasurementError(
-            f"{folder / FILE} has no measurements of the {split} split (it has: {has}); evaluate "
-            "the model there, or ask for a card of another split."
+            f"{folder / FILE} has no measurements of the {split} split (it has: {has}); make them "
+            f"with `python train/evaluate.py --model MODEL --data DATA --record {folder}`, or ask "
+            "for a card of another split."
         )
     return _mapping(document, split)
 

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.labels import NEUTRAL
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Faithfulness, Heatmap, Mask, Prediction
 from ferce.explanation.unit_maps import match
@@ -40,9 +41,17 @@ class Drop:
         return self.before - float(np.mean(self.random))
 
 
-def target(prediction: Prediction, heatmap: Heatmap | None) -> str:
-    """Choose the label that is watched: the map's, else the predicted, else the most probable."""
-    return heatmap.label if heatmap else prediction.label or prediction.top
+def target(
+    face: Face, prediction: Prediction, heatmap: Heatmap | None, classifier: Classifier | None
+) -> str:
+    """Choose the label that is watched: the map's, else the predicted, else the most probable.
+
+    A model of the compounds alone has no probability of neutral, so its likeliest compound is.
+    """
+    label = heatmap.label if heatmap else prediction.top
+    if label != NEUTRAL or classifier is None or classifier.scores([face]).neutral is not None:
+        return label
+    return prediction.compound
 
 
 def probabilities(
@@ -115,7 +124,7 @@ def measure(
         "random regions": _mean(_mask_measures(heat, mask, inside) for mask in randoms),
     }
     if classifier and named:
-        label = target(prediction, heatmap)
+        label = target(face, prediction, heatmap, classifier)
         sets = [region_mask(face, n) for n in (named, *others[:_TEXTS])] + randoms
         causal = _causal(classifier, face, sets, label)
         split = 1 + len(others[:_TEXTS])

@@ -1,12 +1,13 @@
 """Convert a decoded image of any mode to upright RGB: orientation, profile, alpha, 16 bits."""
 
+import functools
 import struct
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, ImageFilter, TiffImagePlugin
 
 from ferce.core.types import Pixels
 from ferce.images.refusal import Refusal
@@ -131,3 +132,47 @@ def _managed(image: Image.Image) -> Image.Image:
         return ImageCms.profileToProfile(image, source, target, outputMode="RGB") or image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image  # a broken profile says nothing about the pixels
+
+
+_PQ, _HLG = 16, 18  # transfer characteristics of high dynamic range, ITU-T H.273
+_TO_709 = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+_WHITE = 203.0  # cd/m2 of a white page, BT.2408
+_KNEE = 0.75  # of that; what is brighter is rolled off
+
+
+def from_hdr(pixels: Pixels, transfer: int) -> Pixels:
+    """Bring BT.2100 pixels (H, W, 3) to sRGB, faces as bright as before; others stay as they are.
+
+    `transfer` is the number of their transfer characteristics in ITU-T H.273.
+    """
+    if transfer not in (_PQ, _HLG):
+        return pixels
+    return np.array(Image.fromarray(pixels).filter(_hdr_table(transfer)))
+
+
+@functools.cache
+def _hdr_table(transfer: int) -> ImageFilter.Color3DLUT:
+    axis = np.linspace(0, 1, 33)
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
+    values = np.stack([red, green, blue], -1)
+    light = _pq_light(values) if transfer == _PQ else _hlg_light(values)
+    light = np.maximum(light @ np.transpose(_TO_709) / _WHITE, 0)
+    over = np.maximum(light - _KNEE, 0)
+    light = np.minimum(light, _KNEE) + over * (1 - _KNEE) / (over + 1 - _KNEE)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return ImageFilter.Color3DLUT(33, srgb.astype(np.float32).ravel())
+
+
+def _pq_light(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute cd/m2 of PQ values 0..1 (BT.2100, table 4)."""
+    root = values ** (32 / 2523)
+    ratio = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
+    return np.asarray(10_000 * ratio ** (16384 / 2610))
+
+
+def _hlg_light(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute cd/m2 of HLG values 0..1 (..., RGB) on a display of 1,000 (BT.2100, table 5)."""
+    upper = (np.exp((values - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    scene = np.where(values <= 0.5, values**2 / 3, upper)
+    luminance = scene @ [0.2627, 0.6780, 0.0593]
+    return np.asarray(1000 * luminance[..., None] ** 0.2 * scene)

@@ -5,7 +5,7 @@ timm loads by itself, with a head for action units on the same features (`units.
 prior (`prior.safetensors`) and the linear readers over all three (`fusion.safetensors`) beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,30 +13,28 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import special
 from torch import Tensor, nn
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.labels import BASICS, NEUTRAL, OUTCOMES
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
-from ferce.facs.posterior import STEEPNESS, spread
+from ferce.facs.posterior import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
 from ferce.models import landmark_features, timm_net
-from ferce.models.calibration import softmax
+from ferce.models.calibration import FILE, softmax
+from ferce.models.forms import MIX
 from ferce.models.fusion import Fusion, Head, Matrix
-from ferce.models.hub import CheckpointError, resolve
+from ferce.models.hub import CheckpointError, read_json, resolve
+from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
-from ferce.models.timm_net import TimmNet
+from ferce.models.timm_net import TimmNet, unit_head
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
-UNIT_WEIGHTS = "units.safetensors"
-# Heads of the fusion: seven emotions, action units (with how far each is trusted), 14 compounds,
-# and whether two emotions show at all.
-EXPRESSION, UNIT, RELIABILITY = "expression", "units", "reliability"
-COMPOUND, GATE = "compounds", "gate"
+# Heads of the fusion: 21 outcomes under an even mix, action units, and how far each is trusted.
+OUTCOME, UNIT, RELIABILITY = "outcomes", "units", "reliability"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +52,10 @@ class Readers:
 class Embedded:
     """A `Classifier` and `Explainable`; heat maps are made of its network."""
 
-    def __init__(self, name: str, network: TimmNet, readers: Readers) -> None:
-        """Join a network with the readers of its features."""
-        self.name, self.network = name, network
-        self._units, self._prior, self._fusion = readers.units, readers.prior, readers.fusion
+    def __init__(self, name: str, network: TimmNet, readers: Readers, mix: Mix) -> None:
+        """Join a network with the readers of its features, for faces of an assumed mix."""
+        self.name, self.network, self.mix = name, network, mix
+        self._units, self._prior, self.fusion = readers.units, readers.prior, readers.fusion
         self._view: View | None = None
 
     @property
@@ -67,16 +65,14 @@ class Embedded:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """Score faces, one row each; what is not measured counts as the mean face."""
-        x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
+        x = self.fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
-        chances, single, neutral = mixture(self._fusion.heads, x)
-        return Scores(
-            softmax(np.log(chances), calibration.temperature),
-            neutral=neutral,
-            single=single,
+        return Scores.of_outcomes(
+            self.read(x),
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
             mass=calibration.mass,
-            calibrated=True,
+            calibrated=self.mix.name == EVEN.name,
+            outcome_mass=calibration.outcomes if self.mix.name == EVERYDAY else None,
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
@@ -84,20 +80,26 @@ class Embedded:
         logits, units = self._looked(faces)
         return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
 
+    def read(self, x: Matrix, by: str = OUTCOME) -> Matrix:
+        """Read (N, 21) probabilities from standardised evidence by a head of the fusion."""
+        even = softmax(self.fusion.heads[by](x), self.network.calibration.temperature)
+        return self.mix.applied(even)
+
     def view(self) -> View:
         """Open the network with the readers behind it for heat maps."""
         if self._view is None:
-            heads = (COMPOUND, EXPRESSION, GATE)
-            module = Fused(self.network.network, self._units, self._fusion, heads).eval()
-            columns = (*COMPOUNDS, *self._fusion.heads[EXPRESSION].names)
+            even = self.fusion.heads[OUTCOME]
+            shift = np.log(np.maximum(self.mix.shares, np.finfo(np.float32).tiny))
+            head = replace(even, bias=even.bias + shift)
+            module = Fused(self.network.network, self._units, self.fusion, head).eval()
             self._view = replace(
-                self.network.view(), module=module, index=columns.index, complete=False
+                self.network.view(), module=module, index=OUTCOMES.index, complete=False
             )
         return self._view
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
         """Weigh each number, (N, F): measures of covered places do not."""
-        counts = np.ones((len(faces), len(self._fusion.features)))
+        counts = np.ones((len(faces), len(self.fusion.features)))
         for row, face in zip(counts, faces, strict=True):
             if face.hidden:
                 row[-len(landmark_features.NAMES) :] = [
@@ -128,7 +130,7 @@ class Embedded:
         """
         if face.landmarks is None:
             return {}
-        head, trust = self._fusion.heads[UNIT], self._fusion.heads[RELIABILITY].bias
+        head, trust = self.fusion.heads[UNIT], self.fusion.heads[RELIABILITY].bias
         turned = frontal(face.quality.yaw) if face.quality else 1.0
         units = dict(face.units)
         for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
@@ -137,22 +139,6 @@ class Embedded:
             trust = reliability * turned * face.shown(UNITS[number].region)
             units[number] = _sided(face.units.get(number), number, intensity, trust)
         return units
-
-
-def mixture(heads: Mapping[str, Head], x: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """Compute (N, 14) of the compounds uncalibrated, (N, 6) single emotions and (N,) neutral.
-
-    Rows of the first sum to 1, those of the others to the chance that fewer than two emotions show.
-
-    Args:
-        heads: of the fusion.
-        x: (N, F) standardised evidence.
-    """
-    compound = special.expit(heads[GATE](x)[:, 0])
-    alone = softmax(heads[EXPRESSION](x)) * (1 - compound)[:, None]
-    place = heads[EXPRESSION].names.index
-    single, neutral = alone[:, [place(b) for b in BASICS]], alone[:, place(NEUTRAL)]
-    return spread(softmax(heads[COMPOUND](x)) * compound[:, None], single, neutral), single, neutral
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -168,41 +154,31 @@ def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
 def load(spec: Spec, device: str) -> Embedded:
     """Load `embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
 
+    The option `?mix=` names the assumed mix of outcomes; see `mix.named`.
+
     Raises:
         CheckpointError: not to be had, or its parts do not fit together.
     """
     folder = resolve(spec.where, spec.revision) if spec.where else PACKAGED
-    return open_folder(folder, str(spec), device)
+    return open_folder(folder, str(spec), device, spec.options.get(MIX, EVERYDAY))
 
 
-def open_folder(folder: Path, name: str, device: str = "cpu") -> Embedded:
+def open_folder(folder: Path, name: str, device: str = "cpu", mix: str = EVERYDAY) -> Embedded:
     """Load the classifier of a folder; see `load`."""
     network = timm_net.load(Spec("timm", str(folder)), device)
     fusion = Fusion.load(folder)
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
     prior = Prior(folder / "prior.safetensors", network.device)
-    return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion))
+    assumed = named(mix, stored_mix(folder))
+    return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion), assumed)
 
 
-def unit_head(folder: Path, network: TimmNet) -> nn.Module:
-    """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
-
-    Raises:
-        CheckpointError: missing, or of another shape.
-    """
-    from safetensors.torch import load_file
-
-    path = folder / UNIT_WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no action-unit head; train with --units above 0.")
-    weights = load_file(path)
-    head = torch.nn.Linear(network.network.head_hidden_size, len(UNITS))
-    try:
-        head.load_state_dict({n.rpartition(".")[2]: w for n, w in weights.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit the network: {error}") from error
-    return head.requires_grad_(False).to(network.device)
+def stored_mix(folder: Path) -> Mix:
+    """Load the everyday mix that a folder was fitted with; an even one where it names none."""
+    path = folder / FILE
+    shares = read_json(path).get("mix") if path.is_file() else None
+    return of_counts(EVERYDAY, shares) if shares else EVEN
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:
@@ -219,33 +195,27 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
 
 
 class Fused(nn.Module):  # type: ignore[misc]
-    """The classifier as a network: (N, 3, H, W) to (N, 21) log-probabilities.
+    """The classifier as a network: (N, 3, H, W) to (N, K) log-probabilities.
 
-    All other evidence is at its mean. Columns are the compounds, then what the expression head
-    names. So a map shows what the network adds to the decision, by way of its scores and of its
-    action units.
+    All other evidence is at its mean. Columns are what the head names. So a map shows what the
+    network adds to the decision, by way of its scores and of its action units.
     """
 
-    def __init__(
-        self, network: Any, units: nn.Module, fusion: Fusion, heads: Sequence[str]
-    ) -> None:
-        """Copy the linear readers; `heads` names the compound, expression and gate head."""
+    def __init__(self, network: Any, units: nn.Module, fusion: Fusion, head: Head) -> None:
+        """Copy one linear reader of the fusion."""
         super().__init__()
         self.network, self.units = network, units
         count = network.num_classes + units.out_features
         self.register_buffer("mean", _tensor(fusion.mean[:count]))
         self.register_buffer("scale", _tensor(fusion.scale[:count]))
-        self.heads = nn.ModuleList(_linear(fusion.heads[name], count) for name in heads)
+        self.head = _linear(head, count)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the log-probabilities of pictures."""
         kept = self.network.forward_head(self.network.forward_features(images), pre_logits=True)
         seen = torch.cat([self.network.get_classifier()(kept), self.units(kept)], 1)
         x = (seen - self.mean) / self.scale
-        compounds, expression, gate = (head(x) for head in self.heads)
-        both = nn.functional.logsigmoid(gate) + compounds.log_softmax(1)
-        alone = nn.functional.logsigmoid(-gate) + expression.log_softmax(1)
-        return torch.cat([both, alone], 1)
+        return self.head(x).log_softmax(1)
 
 
 def _linear(head: Head, count: int) -> nn.Module:
@@ -260,4 +230,3 @@ def _tensor(values: Matrix) -> Tensor:
 
 
 assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"
-assert len(COMPOUNDS) == 14, "the compound head has one row a compound"

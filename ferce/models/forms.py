@@ -3,12 +3,13 @@
 import os
 import re
 
-from ferce.models import hub
+from ferce.models import hub, mix
 from ferce.models.prompts import STYLES
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.spec import Spec
 from ferce.models.vlm.loading import Settings
 
+MIX = "mix"  # option of the kind "embedded": how often each outcome is assumed to be met
 PROMPTS = "prompts"  # option of the kind "clip": a style of label sentences
 RANDOM = "random/"  # timm:random/resnet18 is that network untrained, the same each time
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -21,9 +22,12 @@ def bare(spec: Spec) -> None:
 
 
 def embedded(spec: Spec) -> None:
-    """Accept `embedded` with or without a place; raises ValueError for anything else."""
-    if spec.options or spec.adapter:
-        raise ValueError(f"The kind 'embedded' has no options and no adapter; got {str(spec)!r}.")
+    """Accept `embedded`, a place or none, a mix or none; raises ValueError for anything else."""
+    if set(spec.options) - {MIX} or spec.adapter:
+        raise ValueError(
+            f"The kind 'embedded' has one option, {MIX}, and no adapter; got {str(spec)!r}."
+        )
+    mix.named(spec.options.get(MIX, mix.EVERYDAY))
     optional(Spec(spec.kind, spec.where, spec.revision))
 
 

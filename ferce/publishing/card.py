@@ -11,7 +11,16 @@ from ferce.publishing import licences
 from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
 
 CONFUSION = "confusion.png"
+REAL = "## On real faces"  # of the notes, which a card tells before figures on renders
 GROUPS = "### Groups of people"  # of the notes, where that was measured
+# Settings of the training that a card names, in this order.
+SETTINGS = {
+    "precision": "precision {}",
+    "rank": "LoRA rank {}",
+    "alpha": "LoRA alpha {:g}",
+    "learning_rate": "peak learning rate {:g}",
+    "epochs": "{} epochs",
+}
 RARE = 25  # faces; below it a class's figures mean little
 
 CARD = Template(
@@ -21,7 +30,7 @@ CARD = Template(
 $summary
 
 > $short
-
+$real
 ## Measured
 
 $measured_on
@@ -89,6 +98,7 @@ $loading
 
 def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSION) -> str:
     """Write the card of a model; `picture` is where its confusion matrix lies."""
+    real, notes = _parted(subject.notes.strip())
     return CARD.substitute(
         metadata=f"---\n{metadata(subject, measured).to_yaml().strip()}\n---",
         title=subject.name,
@@ -103,7 +113,8 @@ def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSIO
         confusion=f"![Confusion matrix, {measured.split} split]({picture})",
         data="\n".join(_data(subject.sources)),
         counts="\n".join(_count_rows(measured)),
-        notes=f"\n{subject.notes.strip()}\n" if subject.notes else "",
+        real=f"\n{real}\n" if real else "",
+        notes=f"\n{notes}\n" if notes else "",
         groups=_groups(subject),
         points="\n".join(f"- {point}" for point in notice.POINTS),
         licence=_licence(subject),
@@ -112,8 +123,15 @@ def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSIO
     )
 
 
+def _parted(notes: str) -> tuple[str, str]:
+    """Take the section `REAL` out of the notes."""
+    before, title, after = notes.partition(f"{REAL}\n")
+    section, next_title, rest = after.partition("\n## ")
+    return (title + section).strip(), (before + next_title.lstrip() + rest).strip()
+
+
 def _summary(subject: Subject) -> str:
-    what = f"A {subject.architecture} network for timm"
+    what = f"A {subject.architecture} network for timm with {subject.outputs} outputs"
     if subject.library == "peft":
         what = f"A PEFT adapter for {subject.base}"
     if subject.library == "transformers":
@@ -200,14 +218,13 @@ def _count_rows(measured: Measurements) -> list[str]:
 
 def _groups(subject: Subject) -> str:
     if GROUPS in subject.notes:
-        return "- How the model does on groups of people is told above; groups are small."
+        return "- How the model does on groups of people stands above; groups are small."
     return "- How the model does on groups of people (skin, age, sex) was not measured."
 
 
 def _licence(subject: Subject) -> str:
     base = f" The licence of the base {subject.base} applies as well." if subject.base else ""
-    named = sorted({s.name for s in map(licences.source, subject.sources) if s.restricted})
-    if named:
+    if named := licences.restricted(subject.sources):
         return (
             f"Trained on {' and '.join(named)}: **research and non-commercial use only**, for "
             f"these weights and what is derived from them. No picture or label of "
@@ -220,6 +237,11 @@ def _training(subject: Subject, measured: Measurements) -> str:
     parts = [f"Hardware: {measured.machine['device']}."]
     if measured.seconds is not None:
         parts.append(f"Duration: {measured.seconds:.0f} s.")
+    if known := {k: v for k, v in subject.training.items() if k in SETTINGS}:
+        words = ", ".join(
+            text.format(known[name]) for name, text in SETTINGS.items() if name in known
+        )
+        parts.append(f"Settings: {words}.")
     if measured.origin:
         parts.append(f"Weights before training: {measured.origin}.")
     grams = emissions(subject, measured)

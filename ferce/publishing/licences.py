@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ferce import data
+
 RESEARCH = "research-only"
 
 
@@ -11,13 +13,12 @@ RESEARCH = "research-only"
 class Source:
     """A kind of data set as a card tells of it.
 
-    `restricted` where weights trained on it may be used in research only; `rendered` where its
-    pictures show nobody; `slug` names it in the metadata, None where it has no public name.
+    `rendered` where its pictures show nobody; `slug` names it in the metadata, None where it has no
+    public name.
     """
 
     name: str
     about: str
-    restricted: bool = False
     rendered: bool = False
     slug: str | None = None
 
@@ -29,8 +30,10 @@ _RAF = (
 )
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
-        "rafce": Source("RAF-CE", _RAF, restricted=True, slug="raf-ce"),
-        "rafdb": Source("RAF-DB compound", _RAF, restricted=True, slug="raf-db"),
+        "rafce": Source("RAF-CE", _RAF, slug="raf-ce"),
+        "rafdb": Source("RAF-DB compound", _RAF, slug="raf-db"),
+        "rafdb-basic": Source("RAF-DB basic", _RAF, slug="raf-db"),
+        "rafml": Source("RAF-ML", _RAF, slug="raf-ml"),
         "demo": Source(
             "ferce's demo set",
             "700 rendered faces with exact action units; nobody in them exists (CC0 renders).",
@@ -72,6 +75,12 @@ def source(spec: str) -> Source:
     return SOURCES[kind]
 
 
+def restricted(specs: Sequence[str]) -> list[str]:
+    """Name the data sets among these whose terms allow research only; raises as `source` does."""
+    names = {spec: source(spec).name for spec in specs}
+    return sorted({name for spec, name in names.items() if data.restricted(spec)})
+
+
 def dataset_id(spec: str) -> str | None:
     """Name the data set as the metadata does: a Hub id or a public name; None where it has none."""
     kind, _, where = spec.partition("?")[0].partition(":")
@@ -88,11 +97,10 @@ def licence_for(specs: Sequence[str], asked: str | None) -> Licence:
     Raises:
         LicenceError: none was given, or the data permits research only and another was given.
     """
-    restricted = sorted({source(spec).name for spec in specs if source(spec).restricted})
-    if restricted:
+    if named := restricted(specs):
         if asked not in (None, RESEARCH):
             raise LicenceError(
-                f"Weights trained on {' and '.join(restricted)} are for research only, so the "
+                f"Weights trained on {' and '.join(named)} are for research only, so the "
                 f"licence must be {RESEARCH}; got {asked}."
             )
         return Licence("other", RESEARCH)

@@ -14,12 +14,12 @@ from ferce.models.hub import CheckpointError, read_json
 from ferce.publishing import licences, staging
 from ferce.publishing.card import CONFUSION, model_card
 from ferce.publishing.card_metadata import Footprint, Subject
-from ferce.publishing.licences import LicenceError
+from ferce.publishing.licences import Licence, LicenceError
 from ferce.publishing.staging import PublishError
 
 ADAPTER = "adapter_config.json"
 OURS = "ferce.json"
-CARD = "README.md"
+CONFIG = "config.json"
 NOTES = "notes.md"  # beside packaged weights: what its makers add to the card
 # The class that an adapter was trained around -> kind of its spec.
 KINDS = {"Blip2ForConditionalGeneration": "blip2", "BlipForQuestionAnswering": "blip-vqa"}
@@ -65,11 +65,12 @@ def prepare(run: Path, folder: Path, publication: Publication) -> str:
     staging.stage(run, folder)
     try:
         measured = Measurements.load(folder, publication.split)
-        subject = describe(folder, publication, measured, _plan(run))
+        subject = describe(folder, publication, measured, run)
         card = model_card(subject, measured)
     except (MeasurementError, LicenceError, CheckpointError) as error:
         raise PublishError(str(error)) from error
-    (folder / CARD).write_text(card, "utf-8")
+    (folder / staging.CARD).write_text(card, "utf-8")
+    _name_licence(folder / CONFIG, subject.licence)
     staging.check(folder)
     _draw(measured, folder)
     return card
@@ -95,6 +96,7 @@ def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
             sources=sources,
             licence=licences.licence_for(sources, licence),
             calibration=_calibration(folder),
+            training=_training(folder),
             packaged=True,
             notes=_notes(folder),
             **_packaged(folder),
@@ -113,7 +115,7 @@ def _packaged(folder: Path) -> dict[str, Any]:
     if (folder / ADAPTER).is_file():
         config = read_json(folder / ADAPTER)
         return {**_adapter_facts(folder, config), "base": config.get("base_model_name_or_path")}
-    config = read_json(folder / "config.json")
+    config = read_json(folder / CONFIG)
     if config.get("model_type") == "fast_vlm":
         return {
             "kind": "fastvlm-mini",
@@ -122,28 +124,34 @@ def _packaged(folder: Path) -> dict[str, Any]:
             "base": None,
             "question": prompts.CLASSIFY,
         }
-    kind = "embedded" if (folder / FUSION).is_file() else "timm"
-    architecture = config.get("architecture", "timm")
-    return {"kind": kind, "library": "timm", "architecture": architecture, "base": None}
+    return {**_network_facts(folder, config), "base": None}
+
+
+def _network_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "embedded" if (folder / FUSION).is_file() else "timm",
+        "library": "timm",
+        "architecture": str(config.get("architecture", "timm")),
+        "outputs": int(config.get("num_classes", 0)),
+    }
 
 
 def _adapter_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "kind": _kind(config, folder),
+        "kind": kind_of(config, folder),
         "library": "peft",
         "architecture": str(config.get("peft_type", "adapter")),
         "question": _question(folder / "adapter_model.safetensors"),
     }
 
 
-def describe(
-    folder: Path, publication: Publication, measured: Measurements, plan: Mapping[str, Any]
-) -> Subject:
-    """Describe the model in a staged folder; an adapter's config gets the Hub id of its base.
+def describe(folder: Path, publication: Publication, measured: Measurements, run: Path) -> Subject:
+    """Describe the model in a staged folder of a run; an adapter's config gets its base's Hub id.
 
     Raises:
         PublishError: neither a timm nor a PEFT folder, a base without Hub id, a control run.
     """
+    plan = _plan(run)
     if plan.get("shuffle_labels"):
         raise PublishError("This run learnt from shuffled labels as a control; it is no model.")
     sources = _sources(measured, plan, publication)
@@ -155,7 +163,9 @@ def describe(
         sources=sources,
         licence=licence,
         calibration=_calibration(folder),
+        training=_training(folder),
         footprint=publication.footprint,
+        notes=_notes(run),
         **facts,
     )
 
@@ -182,7 +192,7 @@ def _sources(
 
 
 def _network(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
-    config = read_json(folder / "config.json")
+    config = read_json(folder / CONFIG)
     if "architecture" not in config or not (folder / "model.safetensors").is_file():
         raise PublishError(
             "A run folder holds a timm network (config.json, model.safetensors) or a PEFT adapter "
@@ -190,8 +200,7 @@ def _network(folder: Path, publication: Publication, origin: str | None) -> dict
         )
     kind, _, name = (origin or "").partition(" ")
     base = publication.base or (f"timm/{name}" if kind == "timm" else None)
-    named = {"kind": "timm", "library": "timm", "architecture": str(config["architecture"])}
-    return {**named, "base": base}
+    return {**_network_facts(folder, config), "base": base}
 
 
 def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
@@ -201,8 +210,8 @@ def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict
     base = publication.base or ("" if Path(named).exists() else named)
     if not staging.is_hub_id(base):
         raise PublishError(
-            f"The adapter names {named or 'nothing'} as its base; say its Hub id, owner/name "
-            "(a base that is not on the Hub must be published first)."
+            f"The adapter names {named or 'nothing'} as its base; say its Hub id with --base "
+            "owner/name, or publish it with the adapter: --base-name owner/name."
         )
     revision = config.get("revision") if base == named else None
     staging.write_json(
@@ -217,7 +226,7 @@ def _name_base(path: Path, base: str, revision: str | None) -> None:
     staging.write_json(path, {**read_json(path), "base": base, "base_revision": revision})
 
 
-def _kind(config: Mapping[str, Any], folder: Path) -> str:
+def kind_of(config: Mapping[str, Any], folder: Path) -> str:
     """Find the kind of spec that loads the adapter, by the class that it was trained around."""
     mapping = config.get("auto_mapping") or {}
     kind = read_json(folder / OURS).get("kind", KINDS.get(str(mapping.get("base_model_class"))))
@@ -247,6 +256,19 @@ def _question(weights: Path) -> str:
 def _calibration(folder: Path) -> Calibration | None:
     path = folder / OURS
     return load_calibration(folder) if path.is_file() and KEY in read_json(path) else None
+
+
+def _training(folder: Path) -> Mapping[str, Any]:
+    path = folder / OURS
+    return dict(read_json(path).get("training", {})) if path.is_file() else {}
+
+
+def _name_licence(path: Path, licence: Licence) -> None:
+    """Give a network's config the licence of its weights in place of its architecture's."""
+    if path.is_file():
+        config = read_json(path)
+        details = {**config.get("pretrained_cfg", {}), "license": licence.name or licence.key}
+        staging.write_json(path, {**config, "pretrained_cfg": details})
 
 
 def _draw(measured: Measurements, folder: Path) -> None:

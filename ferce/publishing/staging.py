@@ -14,12 +14,14 @@ from ferce.models.hub import PICKLES, CheckpointError, read_json
 
 # What goes along; everything else in a run folder (checkpoints, logs, records) stays at home.
 PUBLISHED = (
-    "config.json", "model.safetensors", "units.safetensors",
+    "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
+    "units.safetensors", "fusion.safetensors", "prior.safetensors",
     "adapter_config.json", "adapter_model.safetensors",
     "processor_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
     "spiece.model", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
     "chat_template.jinja", "generation_config.json", "ferce.json", "metrics.json", "*.png",
 )  # fmt: skip
+CARD = "README.md"
 UNSAFE = (*PICKLES, ".joblib", ".npy", ".npz", ".py", ".so")
 CHECKPOINTS = "checkpoint*"  # folders for resuming a training
 FILE_LIMIT = 5 * 2**30  # bytes; what one plain PUT to the Hub's storage takes
@@ -63,6 +65,19 @@ def stage(run: Path, folder: Path) -> None:
     for name in OURS:
         if (folder / name).is_file():
             write_json(folder / name, portable(read_json(folder / name)))
+
+
+def remove(folder: Path) -> None:
+    """Remove what an earlier dry run left in a folder.
+
+    Raises:
+        PublishError: it holds something else.
+    """
+    patterns = (*PUBLISHED, CARD)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not path.is_file() or not any(fnmatch(path.name, pattern) for pattern in patterns):
+            raise PublishError(f"{folder} holds {path.name}, which no dry run left; name a folder.")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def check(folder: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,22 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk, and rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.touch()
+    mode = stat.S_IMODE(part.stat().st_mode)
     try:
         write(part)
+        part.chmod(mode)  # safetensors makes files that nobody else may read
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def share_weights(folder: Path, like: Path) -> None:
+    """Give the safetensors in a folder the mode of `like`: their library lets nobody else read."""
+    for path in folder.glob("*.safetensors"):
+        shutil.copymode(like, path)
 
 
 def write_json(path: Path, value: object) -> None:

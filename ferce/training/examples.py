@@ -1,15 +1,16 @@
 """The faces a run learns from and is chosen on; the test split is not opened here."""
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
@@ -62,15 +63,8 @@ def read(
     Raises:
         TrainingError: there is nothing to learn from, or nothing to be chosen on.
     """
-    rows = _not_test(data or load_data(spec))
-    settings = align.Settings(detect=_detects(spec, plan))
     problems: Counter[str] = Counter()
-    kept: list[align.Aligned] = []
-    for row in align.align(rows, _cache(plan), settings, plan.jobs):
-        if isinstance(row, Problem):
-            problems[row.reason] += 1
-        elif _teaches(row.sample):
-            kept.append(row)
+    kept = _aligned(_not_test(data or load_data(spec)), spec, plan, problems)
     train, val = _split(kept, plan.val_share)
     for name, items in (("train", train), ("val", val)):
         if not any(item.sample.label in wanted for item in items):
@@ -82,26 +76,43 @@ def read(
     return Examples(spec, tuple(train), tuple(val), problems, _fingerprint(train, val))
 
 
-def _teaches(sample: Sample) -> bool:
-    return any(known is not None for known in (sample.label, sample.units, sample.shares))
-
-
-def joined(found: Examples, plan: Plan) -> Examples:
-    """The same with the training faces of `plan.more`, each as often as the plan says."""
-    if not plan.more:
-        return found
-    rows = (row for row in load_data(plan.more).rows() if row.split not in ("val", "test"))
-    settings = align.Settings(detect=_detects(plan.more, plan))
-    problems = Counter(found.problems)
+def _aligned(
+    rows: Iterable[Row], spec: str, plan: Settings, problems: Counter[str]
+) -> list[align.Aligned]:
+    """Align rows that teach something; counts in `problems` why others cannot be used."""
     kept: list[align.Aligned] = []
+    settings = align.Settings(detect=_detects(spec, plan))
     for row in align.align(rows, _cache(plan), settings, plan.jobs):
         if isinstance(row, Problem):
             problems[row.reason] += 1
-        elif _teaches(row.sample):
+        elif any(v is not None for v in (row.sample.label, row.sample.units, row.sample.shares)):
             kept.append(row)
-    train = (*found.train, *kept * plan.more_times)
-    told = _fingerprint(train, found.val)
-    return Examples(f"{found.spec} + {plan.more}", train, found.val, problems, told)
+    return kept
+
+
+def joined(read: Examples, plan: Settings, data: DataSet | None = None) -> Examples:
+    """The same with the training faces of `plan.more`, each as often as the plan says.
+
+    Args:
+        read: of the plan's own data.
+        plan: names the faces that join.
+        data: in place of `load_data(plan.more)`.
+    """
+    if not plan.more:
+        return read
+    rows = (row for row in (data or load_data(plan.more)).rows() if row.split in (None, "train"))
+    problems = Counter(read.problems)
+    kept = _aligned(rows, plan.more, plan, problems)
+    train = (*read.train, *kept * plan.more_times)
+    fingerprint = _fingerprint(train, read.val)
+    return Examples(f"{read.spec} + {plan.more}", train, read.val, problems, fingerprint)
+
+
+def test(plan: Settings, data: DataSet) -> list[align.Aligned]:
+    """Align the compounds of the test split, which no training opens."""
+    rows = (row for row in data.rows() if row.split == "test")
+    kept = _aligned(rows, plan.data, plan, Counter())
+    return [item for item in kept if item.sample.label in COMPOUNDS]
 
 
 def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
@@ -123,24 +134,9 @@ def basic_labels(examples: Examples) -> tuple[str, ...]:
     return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
 
 
-def target(sample: Sample, labels: Sequence[str]) -> NDArray[np.float32]:
-    """(K,) shares of a sample's label, or labels, over the outputs; zeros where none is held.
-
-    A compound is shared by its two emotions where the outputs are the basic ones.
-    """
-    row = np.zeros(len(labels), np.float32)
-    told = sample.shares or ({sample.label: 1.0} if sample.label is not None else {})
-    for label, share in told.items():
-        parts = (label,) if label in labels else components(label)
-        for part in parts:
-            if part in labels:
-                row[labels.index(part)] += share / len(parts)
-    return row
-
-
 def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
     """(N, K) shares of all items."""
-    return np.stack([target(item.sample, labels) for item in items])
+    return np.stack([item.sample.over(labels) for item in items]).astype(np.float32)
 
 
 def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
@@ -194,7 +190,7 @@ def _split(
 
 def _chance(sample: Sample) -> float:
     """0..1 of the person, else of the name; the same on every run and machine."""
-    key = hashlib.sha256((sample.subject or sample.name).encode()).digest()
+    key = hashlib.sha256(os.fsencode(sample.subject or sample.name)).digest()
     return int.from_bytes(key[:8], "big") / 2**64
 
 

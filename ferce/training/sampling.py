@@ -31,11 +31,7 @@ class Order:
 
         Steps differ by at most one face, so that no step is a small remainder.
         """
-        rng = np.random.default_rng((self.seed, epoch))
-        if self.weights is None:
-            order = rng.permutation(self.count)
-        else:
-            order = rng.choice(self.count, self.count, p=self.weights / self.weights.sum())
+        order = draw(self.count, self.weights, (self.seed, epoch))
         return list(np.array_split(order, self.length))
 
     @property
@@ -56,6 +52,24 @@ def share(step: Indices, rank: int, world: int, parts: int) -> list[Indices]:
     if len(step) < world:
         raise TrainingError(f"A step of {len(step)} faces cannot be shared by {world} processes.")
     return list(np.array_split(step[rank::world], min(parts, len(step) // world)))
+
+
+def chances(shares: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Compute (N,) chances that draw every class equally often.
+
+    Args:
+        shares: (N, K) of each face's label; a row of zeros is an unlabelled face.
+    """
+    classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
+    return even_weights(classes, shares.shape[1])
+
+
+def draw(count: int, weights: NDArray[np.float64] | None, seed: tuple[int, ...]) -> Indices:
+    """Draw the order of N faces: each once, or N draws by weights with replacement."""
+    rng = np.random.default_rng(seed)
+    if weights is None:
+        return rng.permutation(count)
+    return rng.choice(count, count, p=weights / weights.sum())
 
 
 def even_weights(classes: Indices, count: int) -> NDArray[np.float64]:

@@ -8,8 +8,10 @@ from ferce.training.progress import TrainingError
 
 Json = dict[str, Any]  # an object of JSON
 DETECT = ("auto", "yes", "no")
-AUGMENT = ("full", "flip", "none")
+AUGMENT = ("full", "wild", "flip", "none")
 DEVICES = ("auto", "cpu")
+LOSSES = ("cross-entropy", "class-balanced", "logit-adjusted")
+SAMPLERS = ("shuffled", "weighted")
 
 
 def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
@@ -32,6 +34,8 @@ class Settings:
     SHARES: ClassVar[tuple[str, ...]] = ("val_share",)  # these lie in 0..1, without 1
 
     data: str = setting("demo", "spec of the data set to learn from, such as rafce:/data/RAF-CE")
+    more: str = setting("", "spec of another data set whose training faces join, such as renders")
+    more_times: int = setting(1, "times that each of those faces is seen in an epoch")
     val_share: float = setting(
         0.15, "share 0..1 of people held out for validation where the data has no val split"
     )

@@ -109,6 +109,10 @@ class Task(ABC, Generic[B]):
     def rate(self, at: Position) -> float:
         """Compute the share 0..1 of the peak learning rate in the step to come."""
 
+    def shape(self, batch: B) -> str:
+        """Say how large a pass is."""
+        return self.describe(batch)
+
     def describe(self, batch: B) -> str:
         """Name the examples of a pass, for an error message."""
         del batch

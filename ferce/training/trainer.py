@@ -124,6 +124,8 @@ class Trainer(Generic[B]):
         epoch = self.task.steps(self.at)
         bar.total, bar.n = epoch.total, epoch.done
         for step in epoch.steps:
+            if not self.at.step:
+                self._announce(step)
             self._note(self._step(step))
             bar.update(step.size)
             bar.set_postfix(loss=f"{sum(self.at.means().values()):.3f}", refresh=False)
@@ -131,6 +133,15 @@ class Trainer(Generic[B]):
                 break
             if self.limits.save_every and self.at.step % self.limits.save_every == 0:
                 self._save()
+
+    def _announce(self, step: Step[B]) -> None:
+        """Say what one optimiser step reads."""
+        largest = self.task.shape(step.passes[-1])
+        self.session.report(
+            f"{self.task.name}: the first step reads {step.size} {self.task.unit}s; each of "
+            f"{self.accelerator.num_processes} processes makes {len(step.passes)} forward passes, "
+            f"the last of {largest}"
+        )
 
     def _step(self, step: Step[B]) -> dict[str, float]:
         """Take one optimiser step; gives this process's parts of its loss."""

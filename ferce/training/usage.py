@@ -39,7 +39,7 @@ def check_language(plan: LanguagePlan) -> None:
         CheckpointError: the base is neither a folder with weights nor an id of the Hub.
     """
     pattern(plan.scope)
-    for name in (plan.data, plan.basic_data):
+    for name in (plan.data, plan.more, plan.basic_data):
         if name:
             data.require(name)
     if plan.base != MINI:

@@ -1,8 +1,10 @@
 import json
+import shutil
 import tracemalloc
+from pathlib import Path
 
 import pytest
-from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb
+from data_fixtures import RAFCE_ROWS, drawing, save, write_rafce, write_rafdb, write_rafml
 from PIL import Image
 
 from ferce.data import DataError, Problem, Sample, load_data, pixels, raf
@@ -45,6 +47,12 @@ def test_rafce_asserts_the_official_counts(tmp_path):
         DataError, match=r"2709 train, 909 test, 931 val; got 2 train, 1 test, 1 val"
     ):
         rows(f"rafce:{tmp_path}")
+
+
+def test_rafce_beside_what_macos_adds_is_read(tmp_path):
+    write_rafce(tmp_path / "RAF-CE")
+    write_rafce(tmp_path / "__MACOSX" / "RAF-CE")
+    assert len(rows(f"rafce:{tmp_path}?subset=yes")) == 4
 
 
 def full(swap=False):
@@ -121,9 +129,73 @@ def test_rafce_says_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="folder 'original'"):
         rows(f"rafce:{tmp_path}?subset=yes&images=original")
     with pytest.raises(DataError, match="'aligned' or 'original'"):
-        rows(f"rafce:{tmp_path}?images=both")
+        rows(f"rafce:{tmp_path}?subset=yes&images=both")
     (tmp_path / raf.RAFCE_UNITS).unlink()
     assert rows(f"rafce:{tmp_path}?subset=yes&units=no")[0].units is None
+
+
+def moved(root, *, to):
+    """Move the aligned pictures elsewhere below the root."""
+    (root / "aligned").rename(root / "moving")
+    (root / to).parent.mkdir(parents=True, exist_ok=True)
+    (root / "moving").rename(root / to)
+
+
+@pytest.mark.parametrize(
+    "place", ["aligned/aligned", "RAF-AU/aligned", "RAF-AU/aligned/aligned", "Image/aligned"]
+)
+def test_rafce_finds_the_pictures_where_archives_put_them(tmp_path, place):
+    write_rafce(tmp_path / "RAF-CE")
+    expected = [sample.name for sample in rows(f"rafce:{tmp_path}?subset=yes")]
+    moved(tmp_path / "RAF-CE", to=place)
+    save(tmp_path / "__MACOSX" / "aligned" / "0001_aligned.jpg")  # of an archive made on a Mac
+    found = rows(f"rafce:{tmp_path}?subset=yes")  # the parent of RAF-CE
+    assert [sample.name for sample in found] == expected
+    assert found[0].image == tmp_path / "RAF-CE" / place / "0001_aligned.jpg"
+    assert all(isinstance(sample, Sample) for sample in found)
+
+
+def test_rafce_beside_raf_ml_takes_either_copy_unless_they_differ(tmp_path):
+    write_rafce(tmp_path)
+    moved(tmp_path, to="RAF-AU/aligned")
+    copy = tmp_path / "RAF-ML/Image/aligned"
+    shutil.copytree(tmp_path / "RAF-AU/aligned", copy)
+    (copy / "0004_aligned.jpg").unlink()  # RAF-AU has more of the pictures
+    found = rows(f"rafce:{tmp_path}?subset=yes")
+    assert {sample.image.parent for sample in found} == {tmp_path / "RAF-AU/aligned"}
+    save(copy / "0004_aligned.jpg", 3)
+    assert rows(f"rafce:{tmp_path}?subset=yes") == found  # the same pictures, so the nearer ones
+    save(copy / "0001_aligned.jpg", seed=9)
+    with pytest.raises(DataError, match=r"name one, such as \?folder=RAF-ML/Image/aligned"):
+        rows(f"rafce:{tmp_path}?subset=yes")
+    named = rows(f"rafce:{tmp_path}?subset=yes&folder=RAF-ML/Image/aligned")
+    assert named[0].image == copy / "0001_aligned.jpg"
+    with pytest.raises(DataError, match=r"no folder .*nowhere; \?folder="):
+        rows(f"rafce:{tmp_path}?subset=yes&folder=nowhere")
+
+
+def test_rafce_a_picture_without_a_code_is_not_coded(tmp_path):
+    write_rafce(tmp_path)
+    lines = "0001.jpg\n0002.jpg 4 + L10\n0003.jpg\tnull\n0004.jpg AU 4\n"
+    (tmp_path / raf.RAFCE_UNITS).write_text(lines)
+    with pytest.raises(DataError, match=r"0004\.jpg.*'AU 4'.*\?units=no"):
+        rows(f"rafce:{tmp_path}?subset=yes")
+    (tmp_path / raf.RAFCE_UNITS).write_text(lines.replace("AU 4", "4"))
+    units = [sample.units for sample in rows(f"rafce:{tmp_path}?subset=yes")]
+    assert units == [
+        None, (UnitLabel(4), UnitLabel(10, left=1.0, right=0.0)), None, (UnitLabel(4),),
+    ]  # fmt: skip
+
+
+def test_label_files_twice_are_one_if_they_agree(tmp_path):
+    write_rafce(tmp_path)
+    again = tmp_path / "labels" / raf.RAFCE_SPLIT
+    again.parent.mkdir()
+    shutil.copyfile(tmp_path / raf.RAFCE_SPLIT, again)
+    assert len(rows(f"rafce:{tmp_path}?subset=yes")) == 4
+    again.write_text("0001.jpg 0\n")
+    with pytest.raises(DataError, match="2 times with other content"):
+        rows(f"rafce:{tmp_path}?subset=yes")
 
 
 # ---- RAF-DB ----
@@ -139,7 +211,7 @@ def test_rafdb_counts_from_one_and_splits_by_prefix(tmp_path):
     ]
     assert [r.split for r in samples] == ["train", "train", "test"]
     assert rows(f"rafdb:{tmp_path / 'compound'}?subset=yes") == samples
-    with pytest.raises(DataError, match="3162 train and 792 test"):
+    with pytest.raises(DataError, match="3162 train, 792 test; got 2 train, 1 test"):
         rows(f"rafdb:{tmp_path}")
 
 
@@ -148,13 +220,104 @@ def test_rafdb_counts_from_one_and_splits_by_prefix(tmp_path):
     [
         ({"train_1.jpg": 0}, r"1\.\.11; got \[0\].*counted from 0"),
         ({"train_1.jpg": 12}, r"got \[12\]"),
-        ({"val_1.jpg": 3}, "train_"),
+        ({"val_1.jpg": 3}, "named like train_0001.jpg; got the name val_1.jpg"),
+        ({"train_1.jpg": 3}, "named like train_0001.jpg; got the name train_1.jpg"),
     ],
 )
 def test_rafdb_refuses(tmp_path, table, message):
     write_rafdb(tmp_path, table)
     with pytest.raises(DataError, match=message):
         rows(f"rafdb:{tmp_path}?subset=yes")
+
+
+BASIC = {f"train_{n:05d}.jpg": n for n in range(1, 8)} | {"test_00001.jpg": 4}
+COMPOUND = {"train_0001.jpg": 1, "test_0001.jpg": 7}
+
+
+def test_rafdb_basic_is_seven_classes(tmp_path):
+    write_rafdb(tmp_path, BASIC, "basic")
+    samples = rows(f"rafdb-basic:{tmp_path}?subset=yes")
+    assert [r.label for r in samples] == [
+        "surprised", "fearful", "disgusted", "happy", "sad", "angry", "neutral", "happy",
+    ]  # fmt: skip
+    assert samples[-1].split == "test"
+    with pytest.raises(DataError, match="12271 train, 3068 test; got 7 train, 1 test"):
+        rows(f"rafdb-basic:{tmp_path}")
+
+
+def test_the_parts_of_rafdb_are_told_apart_by_their_names(tmp_path):
+    write_rafdb(tmp_path / "RAF-DB", BASIC, "basic")
+    write_rafdb(tmp_path / "RAF-DB", COMPOUND, "compound")
+    for root in (tmp_path, tmp_path / "RAF-DB"):
+        assert len(rows(f"rafdb-basic:{root}?subset=yes")) == 8
+        compounds = rows(f"rafdb:{root}?subset=yes")
+        assert [r.label for r in compounds] == ["happily surprised", "fearfully angry"]
+        assert {r.image.parents[2].name for r in compounds} == {"compound"}
+    with pytest.raises(DataError, match=r"15,339 images of 7 classes.*rafdb-basic:.*reads"):
+        rows(f"rafdb:{tmp_path / 'RAF-DB/basic'}?subset=yes")
+    with pytest.raises(DataError, match=r"3,954 images of 11 classes.*rafdb:.*reads"):
+        rows(f"rafdb-basic:{tmp_path / 'RAF-DB/compound'}?subset=yes")
+
+
+def test_the_parts_of_rafdb_are_told_apart_by_their_counts(tmp_path):
+    """As where somebody has numbered the basic pictures anew."""
+    names = [f"train_{n}.jpg" for n in range(12271)] + [f"test_{n}.jpg" for n in range(3068)]
+    place = tmp_path / "EmoLabel"
+    place.mkdir()
+    (place / "list_patition_label.txt").write_text("".join(f"{name} 1\n" for name in names))
+    with pytest.raises(DataError, match="is of the other part of RAF-DB"):
+        rows(f"rafdb:{tmp_path}?subset=yes")
+
+
+# ---- RAF-ML ----
+
+RAFML = {
+    "0001.jpg": ("0.6 0 0 0.4 0 0", 0),
+    "0002.jpg": ("0.1 0 0.4 0 0.5 0", 1),
+    "0003.jpg": ("4 4 2 0 0 0", 0),  # counts of votes
+    "0004.jpg": ("0 0 0 1 0 0", 0),
+}
+
+
+def test_rafml_has_shares_and_the_label_of_a_majority(tmp_path):
+    write_rafml(tmp_path, RAFML)
+    samples = rows(f"rafml:{tmp_path}?subset=yes&without=nothing")
+    assert [s.label for s in samples] == ["surprised", None, None, "happy"]
+    assert [s.split for s in samples] == ["train", "test", "train", "train"]
+    shown = [{k: v for k, v in s.shares.items() if v} for s in samples]
+    assert shown[:2] == [{"surprised": 0.6, "happy": 0.4}, {"surprised": 0.1, "disgusted": 0.4,
+                                                            "sad": 0.5}]  # fmt: skip
+    assert shown[2] == {"surprised": 0.4, "fearful": 0.4, "disgusted": 0.2}
+    with pytest.raises(DataError, match="3926 train, 982 test; got 3 train, 1 test"):
+        rows(f"rafml:{tmp_path}?without=nothing")
+
+
+def test_rafml_leaves_out_what_rafce_measures_on(tmp_path):
+    write_rafml(tmp_path / "RAF-ML", RAFML)
+    write_rafce(tmp_path / "RAF-CE")  # 0002 is of test, 0003 of val
+    with pytest.raises(DataError, match=r"\?without=/path/to/RAF-CE"):
+        rows(f"rafml:{tmp_path / 'RAF-ML'}?subset=yes")
+    samples = rows(f"rafml:{tmp_path / 'RAF-ML'}?subset=yes&without={tmp_path / 'RAF-CE'}")
+    assert [s.name for s in samples] == ["0001.jpg", "0004.jpg"]
+
+
+@pytest.mark.parametrize("codes", [(0, 1), (1, 0)])
+def test_rafml_counts_settle_the_partition_codes(tmp_path, codes):
+    train, test = codes
+    lines = [f"{n:04d}.jpg {train if n < 3926 else test}\n" for n in range(4908)]
+    write_rafml(tmp_path, {"0000.jpg": ("1 0 0 0 0 0", 0)})
+    (tmp_path / "EmoLabel" / raf.RAFML_SPLIT).write_text("".join(lines))
+    shares = [f"{n:04d}.jpg 1 0 0 0 0 0\n" for n in range(4908)]
+    (tmp_path / "EmoLabel" / raf.RAFML_SHARES).write_text("".join(shares))
+    splits = [row.split for row in rows(f"rafml:{tmp_path}?without=nothing")]
+    assert splits == ["train"] * 3926 + ["test"] * 982
+
+
+@pytest.mark.parametrize("shares", ["1 0 0 0 0", "a 0 0 0 0 0", "0 0 0 0 0 0", "1 -1 0 0 0 0"])
+def test_rafml_refuses_other_shares(tmp_path, shares):
+    write_rafml(tmp_path, {"0001.jpg": (shares, 0)})
+    with pytest.raises(DataError, match=r"should give 0001\.jpg six shares"):
+        rows(f"rafml:{tmp_path}?subset=yes&without=nothing")
 
 
 # ---- folders and tables ----
@@ -193,6 +356,34 @@ def test_folder_without_labels_and_with_strays(tmp_path):
     assert samples[1].label == "sad"
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "split"),
+    [
+        ("sad/person 1/a.png", "sad", None),
+        ("sad/test/a.png", "sad", "test"),
+        ("HappilySurprised/a.png", "happily surprised", None),
+    ],
+)
+def test_folders_below_a_label_are_read(tmp_path, name, label, split):
+    save(tmp_path / name)
+    save(tmp_path / Path(name).parts[0] / "__MACOSX" / "._a.png")
+    (row,) = rows(f"folder:{tmp_path}")
+    assert (row.name, row.label, row.split) == (name, label, split)
+
+
+def test_folder_with_metadata_above_the_splits(tmp_path):
+    text = "file_name,label\n"
+    for name in ("train/a.png", "test/b.png"):
+        save(tmp_path / name)
+        text += f"{name},sad\n"
+    (tmp_path / "metadata.csv").write_text(text)
+    found = [(r.name, r.label, r.split) for r in rows(f"folder:{tmp_path}")]
+    assert found == [("train/a.png", "sad", "train"), ("test/b.png", "sad", "test")]
+    (tmp_path / "metadata.csv").write_text("file_name,split\ntrain/a.png,test\n")
+    with pytest.raises(DataError, match="lies in the folder of train but its row says test"):
+        rows(f"folder:{tmp_path}")
+
+
 def test_folder_refuses_unknown_labels_by_name(tmp_path):
     save(tmp_path / "happily_suprised" / "a.png")
     with pytest.raises(DataError, match="Did you mean 'happily surprised'"):
@@ -213,49 +404,6 @@ def test_folder_with_metadata_per_split(tmp_path):
     assert row.units == (UnitLabel(4), UnitLabel(15))
     assert row.attributes == {"age": "30"}
     assert pixels(row).shape == (32, 32, 3)
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_manifest_csv(tmp_path, delimiter):
-    save(tmp_path / "a.png")
-    header = "file,expression,aus,subset,source\n"
-    text = header + "a.png,Sadly Fearful,L1+20,dev,web\nb.png,,null,test,web\n"
-    (tmp_path / "m.csv").write_text(text.replace(",", delimiter))
-    samples = rows(f"manifest:{tmp_path / 'm.csv'}")
-    assert samples[0].label == "sadly fearful"
-    assert samples[0].split == "val"
-    assert samples[0].units[0].side == "left"
-    assert samples[0].attributes == {"source": "web"}
-    assert isinstance(samples[1], Problem)
-    assert samples[1].split == "test"
-
-
-def test_manifest_columns_and_root_may_be_named(tmp_path):
-    save(tmp_path / "images" / "a.png")
-    (tmp_path / "m.csv").write_text("file,known\na.png,happy\n")
-    spec = f"manifest:{tmp_path / 'm.csv'}?label=known&root={tmp_path / 'images'}"
-    assert rows(spec)[0].label == "happy"
-    with pytest.raises(DataError, match="no column 'nope'; it has file, known"):
-        rows(f"manifest:{tmp_path / 'm.csv'}?label=nope")
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("m.csv", "file,label\na.png,joyful\n", "line 2.*Unknown label"),
-        ("m.csv", "file,label\na.png\n", "as many fields"),
-        ("m.csv", "label\nsad\n", "needs a file name"),
-        ("m.csv", "file,split\na.png,later\n", "A split is one of"),
-        ("m.jsonl", '{"file": "a.png", "label": 3}\n', "should be a name; got 3"),
-        ("m.jsonl", "{\n", "line 1 is not JSON"),
-        ("m.jsonl", "[]\n", "one JSON object"),
-        ("m.txt", "", "csv"),
-    ],
-)
-def test_manifest_refuses(tmp_path, name, text, message):
-    (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=message):
-        rows(f"manifest:{tmp_path / name}")
 
 
 # ---- rendered ----
@@ -367,6 +515,15 @@ def test_saved_dataset_folder(library, tmp_path):
     assert [r.split for r in samples] == ["train"] * 3 + ["val"] * 3
     assert samples[2].units[0].side == "left"
     assert (pixels(samples[1]) == drawing(1)).all()
+
+
+def test_a_row_without_a_picture_is_a_problem(library, tmp_path):
+    save(tmp_path / "gone.png")
+    images = [Image.fromarray(drawing(0)), None, str(tmp_path / "gone.png")]
+    table(library, image=images).save_to_disk(str(tmp_path / "saved"))
+    first, second, third = rows(f"folder:{tmp_path / 'saved'}")
+    assert (first.label, second.reason) == ("happily surprised", "has no picture")
+    assert pixels(third).shape == (32, 32, 3)  # `datasets` copies what is there
 
 
 def test_hub_data_set_from_parquet(library, tmp_path):

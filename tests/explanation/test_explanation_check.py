@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from text_fixtures import Looker, face, masks, prediction
 
-from ferce.core.types import Cue, Explanation, Heatmap
-from ferce.explanation.text import check, parse, revise
+from ferce.core.types import Cue, Explanation, Heatmap, UnitEvidence
+from ferce.explanation.text import check, parse, revise, strange
 
 LABEL = "happily surprised"
 
@@ -46,6 +46,28 @@ def test_seen(text, verdict):
     (cue, *_) = checked(text, {12: 0.8, 1: (0.9, 0.1), 2: (0.9, 0.1), 17: 0.2})
     assert cue.seen == verdict
     assert cue.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "intensity"),
+    [
+        ("The mouth smiles.", 0.0),
+        ("There is no smile.", 0.8),
+        ("The mouth shows joy.", 0.0),
+    ],
+)
+@pytest.mark.parametrize(
+    ("confidence", "verdict"), [(0.4, "cannot be told"), (0.6, "contradicted")]
+)
+def test_an_unsure_measurement_contradicts_nothing(text, intensity, confidence, verdict):
+    made = face().replace(units={12: UnitEvidence(12, intensity, confidence)})
+    (cue,) = check(parse(text), made, prediction(LABEL))
+    assert cue.seen == verdict
+
+
+def test_emotions_named_against_the_prediction_are_found():
+    text = "Happily surprised, with fear in the eyes and no anger; if it were sadness."
+    assert [cue.text for cue in strange(text, prediction(LABEL))] == ["fear"]
 
 
 def test_a_phrase_for_two_units_holds_when_one_is_there():

@@ -1,6 +1,7 @@
 """The packaged classifier: its parts by known answers, and what it says of the packaged weights."""
 
 import dataclasses
+import json
 import shutil
 
 import embedded_fixtures
@@ -11,16 +12,18 @@ import torch
 from safetensors.torch import load_file
 
 from ferce import models
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import embedded, landmark_features, prior
+from ferce.models import embedded, landmark_features, prior, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
 from ferce.reading.pipeline import predict
+
+HAPPY = OUTCOMES.index("happy")
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def model(folder):
 
 def test_a_smile_is_happiness_alone(model, smiling):
     scores = model.scores([smiling])
-    assert scores.single[0].argmax() == 0
-    assert scores.single[0, 0] > 0.9
+    assert scores.outcomes[0].argmax() == HAPPY
+    assert scores.outcomes[0, HAPPY] > 0.9
     assert scores.neutral[0] < 0.05
     (reading,) = predict(model, [smiling])
     told = reading.prediction
@@ -61,10 +64,10 @@ def test_what_is_covered_says_nothing(model, smiling):
     assert hidden.hidden["mouth"] == 1
     assert hidden.shown("mouth") == 0 == smiling.hidden.get("eyes", 0)
     without, seen = model.scores([hidden]), model.scores([smiling])
-    assert without.single[0, 0] < 0.01 < 0.9 < seen.single[0, 0]
+    assert without.outcomes[0, HAPPY] < 0.01 < 0.9 < seen.outcomes[0, HAPPY]
     assert without.units[0][12].confidence == 0
     other = model.scores(perturb.hide_masks(smiling, [perturb.region_mask(smiling, ["brows"])]))
-    assert other.single[0, 0] == pytest.approx(seen.single[0, 0], abs=1e-6)
+    assert other.outcomes[0, HAPPY] == pytest.approx(seen.outcomes[0, HAPPY], abs=1e-6)
 
 
 def test_a_crop_without_landmarks_is_read_by_its_pixels(model, smiling):
@@ -108,7 +111,7 @@ def test_the_heat_shows_the_measures_too(model, smiling):
 
 def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):
     for name, said in (
-        (embedded.UNIT_WEIGHTS, "action-unit head"),
+        (timm_net.UNIT_WEIGHTS, "action-unit head"),
         ("fusion.safetensors", "fusion"),
     ):
         broken = shutil.copytree(folder, tmp_path / name)
@@ -169,12 +172,28 @@ def test_the_prior_is_all_in_its_file():
     assert len(COMPOUNDS) == 14
 
 
-def test_the_temperature_is_of_what_is_told_in_the_end(tmp_path, smiling):
+def test_the_temperature_is_of_the_scores_before_the_mix(tmp_path, smiling):
     folder = embedded_fixtures.build(tmp_path / "model")
     told = {}
     for temperature in (1.0, 0.5):
         save_calibration(folder, Calibration(temperature, 0.8))
-        told[temperature] = embedded.open_folder(folder, "tiny").scores([smiling])
-    plain, sharp = told[1.0].classes[0], told[0.5].classes[0]
-    assert sharp == pytest.approx(plain**2 / (plain**2).sum())
-    assert told[0.5].neutral == pytest.approx(told[1.0].neutral)
+        told[temperature] = embedded.open_folder(folder, "tiny").scores([smiling]).outcomes
+    assert told[0.5] == pytest.approx(told[1.0] ** 2 / (told[1.0] ** 2).sum())
+
+
+def test_a_mix_weighs_the_outcomes(tmp_path, smiling):
+    folder = embedded_fixtures.build(tmp_path / "model")
+    even = models.load_classifier(f"embedded:{folder}", "cpu").scores([smiling]).outcomes
+    told = json.loads((folder / "ferce.json").read_text("utf-8"))
+    told["mix"] = {"happy": 1, "neutral": 3}
+    (folder / "ferce.json").write_text(json.dumps(told), "utf-8")
+    stored = models.load_classifier(f"embedded:{folder}", "cpu")
+    (row,) = stored.scores([smiling]).outcomes
+    happy, neutral = OUTCOMES.index("happy"), OUTCOMES.index("neutral")
+    assert row[neutral] / row[happy] == pytest.approx(3 * even[0, neutral] / even[0, happy])
+    again = models.load_classifier(f"embedded:{folder}?mix=even", "cpu")
+    assert again.scores([smiling]).outcomes == pytest.approx(even)
+    alone = models.load_classifier(f"embedded:{folder}?mix=raf-ce", "cpu").scores([smiling])
+    assert alone.outcomes[0, : len(COMPOUNDS)].sum() == pytest.approx(1)
+    with pytest.raises(ValueError, match="mix must be one of everyday, even, raf-ce"):
+        models.load_classifier(f"embedded:{folder}?mix=none", "cpu")

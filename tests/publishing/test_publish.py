@@ -10,12 +10,13 @@ import tiny_models
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from publish_fixtures import adapter_run, measurements, timm_run, write
+from publish_fixtures import ROOT, adapter_run, measurements, timm_run, write
 from safetensors.numpy import save_file
 
 from ferce.models import prompts
 from ferce.publishing import staging
 from ferce.publishing.publish import Publication, PublishError, prepare
+from ferce.publishing.trial import require_same
 from ferce.training import checkpoint
 
 OPEN = Publication("owner/model", licence="apache-2.0")
@@ -52,6 +53,38 @@ def test_a_network_is_published_with_its_card(network, tmp_path):
     assert {p.name: p.read_bytes() for p in network.iterdir()} == before
 
 
+def test_all_parts_of_what_was_measured_go_along(tmp_path):
+    packaged = ROOT / "ferce" / "weights" / "classifier"
+    card = prepare(packaged, tmp_path / "out", OPEN)
+    assert {p.name for p in packaged.iterdir()} - {"notes.md"} <= {
+        p.name for p in (tmp_path / "out").iterdir()
+    }
+    assert 'load_classifier("embedded:owner/model")' in card
+    assert "with 21 outputs" in card
+    require_same(packaged, tmp_path / "out")
+    (tmp_path / "out" / "fusion.safetensors").unlink()  # then it is the network alone
+    with pytest.raises(PublishError, match="is not the run that was measured"):
+        require_same(packaged, tmp_path / "out")
+    (tmp_path / "out" / "model.safetensors").unlink()
+    with pytest.raises(PublishError, match=r"does not load again: .* must hold its weights"):
+        require_same(packaged, tmp_path / "out")
+
+
+def test_a_network_says_the_licence_of_its_weights(copied, tmp_path):
+    write(copied / "metrics.json", measurements("rafce:/x"))
+    prepare(copied, tmp_path / "out", Publication("owner/model"))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["pretrained_cfg"]["license"] == "research-only"
+
+
+def test_the_card_names_the_settings_of_the_training(adapter, tmp_path):
+    run = shutil.copytree(adapter, tmp_path / "run")
+    settings = {"precision": "8bit", "rank": 8, "alpha": 16.0, "learning_rate": 2e-4, "epochs": 3}
+    tiny_models.rewrite_json(run / "ferce.json", training=settings)
+    card = prepare(run, tmp_path / "out", OPEN)
+    assert "precision 8bit, LoRA rank 8, LoRA alpha 16, peak learning rate 0.0002, 3 epochs" in card
+
+
 def test_only_named_files_go_along(copied, tmp_path):
     """Neither logs nor what a run keeps to go on: checkpoints, the best epoch, a mini base."""
     from accelerate import Accelerator
@@ -78,7 +111,7 @@ def test_an_adapter_trained_from_a_local_copy_names_the_hub(adapter, base, tmp_p
     run = shutil.copytree(adapter, tmp_path / "run")
     tiny_models.rewrite_json(run / "adapter_config.json", base_model_name_or_path=str(base))
     tiny_models.rewrite_json(run / "ferce.json", base=str(base))
-    with pytest.raises(PublishError, match=r"as its base; say its Hub id, owner/name"):
+    with pytest.raises(PublishError, match=r"as its base; say its Hub id with --base owner/name"):
         prepare(run, tmp_path / "refused", OPEN)
     named = Publication("owner/model", licence="mit", base=BASE)
     card = prepare(run, tmp_path / "out", named)

@@ -3,6 +3,7 @@
 Each client is a fresh interpreter, because the libraries read the Hub's address when imported.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 import skimage.data
 import tiny_models
+import yaml
 from hub_server import READER, TOKEN, Blob, Fault, serving
 from patience import PROGRAM
 from PIL import Image
-from publish_fixtures import ROOT, adapter_run, client, surroundings, timm_run
+from publish_fixtures import ROOT, adapter_run, client, surroundings, timm_run, write
 from safetensors.numpy import load, save
 
 from ferce.core.labels import COMPOUNDS
@@ -246,6 +248,78 @@ def test_a_dry_run_asks_nobody(hub, runs, tmp_path):
     assert (out / "model.safetensors").is_file()
     assert len(hub.asked) == asked
     assert "owner/dry" not in hub.repositories
+
+
+def test_a_dry_run_replaces_the_one_before_and_a_failed_one_leaves_nothing(hub, runs, tmp_path):
+    run = shutil.copytree(runs / "network", tmp_path / "run")
+    out = tmp_path / "run-published"
+    call = (hub, tmp_path / "home", run, "--name", "owner/dry", "--dry-run")
+    metrics = (run / "metrics.json").read_text()
+    write(run / "metrics.json", {**json.loads(metrics), "test": {}})
+    failed = publish(*call)
+    assert failed.returncode == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "run"]
+    (run / "metrics.json").write_text(metrics)
+    for _ in range(2):
+        assert publish(*call).returncode == 0
+    assert (out / "README.md").stat().st_mode & 0o777 == run.stat().st_mode & 0o666
+    (out / "mine.txt").write_text("x")
+    assert "holds mine.txt, which no dry run left" in publish(*call).stderr
+    assert (out / "model.safetensors").is_file()
+
+
+def test_base_and_adapter_are_published_together(hub, runs, tmp_path):
+    names = ("--name", "owner/ours-lora", "--base-name", "owner/ours")
+    refused = publish(hub, tmp_path / "home", runs / "adapter", *names)
+    assert "Say the licence of the base in" in refused.stderr
+    assert "owner/ours" not in hub.repositories
+    done = publish(hub, tmp_path / "home", runs / "adapter", *names, "--base-licence", "mit")
+    assert done.returncode == 0, done.stderr
+    assert re.findall("published (.*)@", done.stdout) == ["owner/ours", "owner/ours-lora"]
+    files = hub.repositories["owner/ours"].files
+    assert files["model.safetensors"].data == (runs / "base" / "model.safetensors").read_bytes()
+    card = files["README.md"].data.decode()
+    assert "license: mit" in card
+    assert 'load_classifier("blip2:owner/ours+owner/ours-lora")' in card
+    there = resolve(hub.url, tmp_path / "home", ("owner/ours", None), ("owner/ours-lora", None))
+    ours = probabilities("blip2:{}+{}".format(*there))
+    assert ours == probabilities(f"blip2:{runs / 'base'}+{runs / 'adapter'}")
+    both = publish(hub, tmp_path / "home", runs / "adapter", *names, "--base", BASE)
+    assert both.stderr == (
+        "publish: Give --base for a base on the Hub, or --base-name to publish it; one.\n"
+    )
+    other = publish(hub, tmp_path / "home", runs / "network", *names)
+    assert "is no adapter on a base in a folder; leave --base-name out" in other.stderr
+
+
+def test_a_space_is_staged_with_model_variables_and_token(hub, runs, tmp_path, monkeypatch):
+    call = (hub, tmp_path / "home", runs / "network", "--space", "owner/page")
+    dry = publish(*call, "--dry-run", "--folder", str(tmp_path / "dry"))
+    assert "the Space owner/page would read with FERCE_CLASSIFIER=timm:owner/page" in dry.stdout
+    assert "owner/page" not in hub.repositories
+    alone = publish(*call)
+    assert alone.returncode == 0, alone.stderr
+    assert "cannot open the private owner/page yet" in alone.stdout
+    space = hub.repositories["spaces/owner/page"]
+    assert space.private
+    assert space.variables == {"FERCE_CLASSIFIER": "timm:owner/page"}
+    assert space.secrets == {}
+    assert {"app.py", "requirements.txt", "packages.txt", "ferce/__init__.py"} <= set(space.files)
+    assert not [name for name in space.files if "__pycache__" in name or name.startswith("tests")]
+    front = yaml.safe_load(space.files["README.md"].data.decode().split("---")[1])
+    assert (front["title"], front["sdk"], front["models"]) == ("page", "gradio", ["owner/page"])
+    assert hub.repositories["owner/page"].files["model.safetensors"]
+    monkeypatch.setenv("FERCE_SPACE_TOKEN", READER)
+    both = publish(
+        hub, tmp_path / "home", runs / "adapter", "--name", ADAPTER, "--base", BASE, "--space",
+        "owner/voice",
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    assert READER not in both.stdout + both.stderr
+    voice = hub.repositories["spaces/owner/voice"]
+    spec = f"blip2:{BASE}+{ADAPTER}"
+    assert voice.variables == {"FERCE_CLASSIFIER": spec, "FERCE_VOICE": spec}
+    assert voice.secrets == {"HF_TOKEN": READER}
 
 
 def test_the_script_refuses_in_one_line(hub, runs, tmp_path):

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 import ferce
-from ferce.core.types import Face, Scores, UnitEvidence
+from ferce.core.types import Explanation, Face, Scores, UnitEvidence
 from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 
@@ -123,9 +124,24 @@ def test_neutral_face_through_a_model_of_compounds_only(detector, smiling):
     still = smiling.replace(
         units={u: UnitEvidence(u, 0.0, e.confidence) for u, e in smiling.units.items()}
     )
-    *_, reading = Reader(classifier=Flat(), detector=detector).stream(still)
+    reader = Reader(classifier=Flat(), detector=detector)
+    *_, reading = reader.stream(still)
     assert reading.prediction.label == "neutral"
-    assert reading.heatmap.label == reading.prediction.top
+    assert reading.heatmap.label == reading.prediction.compound
+    # Without a map claims and faithfulness are still measured, on the likeliest compound.
+    said = Explanation("The mouth smiles.", "someone")
+    mapless = reader.verify(replace(reading, heatmap=None), said)
+    assert mapless.explanation.cues[0].used == "not used"
+
+
+def test_another_emotion_than_the_predicted_is_a_contradicted_claim(reader, smiling):
+    (reading,) = reader.predict([smiling])
+    said = Explanation("The mouth smiles, a sign of fear. It does not fit anger.", "someone")
+    checked = reader.verify(reading, said, measure=False)
+    (cue,) = [cue for cue in checked.explanation.cues if cue.unit is None]
+    assert (cue.text, cue.seen) == ("fear", "contradicted")
+    assert "holds no fear" in cue.evidence
+    assert "talk of fear" in checked.revised.text
 
 
 def test_models_are_named(reader):

@@ -51,14 +51,27 @@ def write_rafce(
     return root
 
 
-def write_rafdb(root: Path, rows: Mapping[str, int]) -> Path:
-    place = root / "compound" / "EmoLabel"
+def write_rafdb(root: Path, rows: Mapping[str, int], part: str = "compound") -> Path:
+    place = root / part / "EmoLabel"
     place.mkdir(parents=True)
     text = "".join(f"{name} {number}\n" for name, number in rows.items())
     (place / "list_patition_label.txt").write_text(text)
     for seed, name in enumerate(rows):
-        save(root / "compound/Image/aligned" / name.replace(".jpg", "_aligned.jpg"), seed)
-        save(root / "compound/Image/original" / name, seed)
+        save(root / part / "Image/aligned" / name.replace(".jpg", "_aligned.jpg"), seed)
+        save(root / part / "Image/original" / name, seed)
+    return root
+
+
+def write_rafml(root: Path, rows: Mapping[str, tuple[str, int]]) -> Path:
+    """`rows` maps a name to its six shares and its partition code."""
+    place = root / "EmoLabel"
+    place.mkdir(parents=True)
+    lines = [f"{name} {shares}\n" for name, (shares, _) in rows.items()]
+    (place / "distribution.txt").write_text("".join(lines))
+    codes = [f"{name} {code}\n" for name, (_, code) in rows.items()]
+    (place / "partition_label.txt").write_text("".join(codes))
+    for seed, name in enumerate(rows):
+        save(root / "Image/aligned" / name.replace(".jpg", "_aligned.jpg"), seed)
     return root
 
 

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
 from ferce.facs.action_units import UNITS
-from ferce.models import embedded
+from ferce.models import embedded, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion, Head
 from ferce.models.preprocessing import Preprocessing
@@ -33,9 +33,9 @@ def build(folder: Path) -> Path:
         safe_serialization=True,
         data_config=preprocessing.config(),
     )
-    save_calibration(folder, Calibration(1.5, 0.8))
+    save_calibration(folder, Calibration(1.0, 0.8, 0.85))
     head = torch.nn.Linear(network.head_hidden_size, len(UNITS))
-    save_file(dict(head.state_dict()), folder / embedded.UNIT_WEIGHTS)
+    save_file(dict(head.state_dict()), folder / timm_net.UNIT_WEIGHTS)
     shutil.copy(embedded.PACKAGED / "prior.safetensors", folder / "prior.safetensors")
     fusion().save(folder)
     return folder
@@ -44,11 +44,11 @@ def build(folder: Path) -> Path:
 def fusion() -> Fusion:
     names = embedded.evidence_names(LABELS)
     heads = {
-        embedded.EXPRESSION: _head((NEUTRAL, *BASICS), names, {"happy": 20.0}, {"happy": -10.0}),
+        embedded.OUTCOME: _head(
+            OUTCOMES, names, {"happy": 20.0}, {"happy": -10.0, "sadly angry": 3.0, "neutral": 2.0}
+        ),
         embedded.UNIT: _head(("AU6", "AU12"), names, {"AU12": 20.0}, {"AU12": -10.0, "AU6": -9.0}),
         embedded.RELIABILITY: _head(("AU6", "AU12"), names, {}, {"AU6": 0.5, "AU12": 0.9}),
-        embedded.COMPOUND: _head(COMPOUNDS, names, {}, {"sadly angry": 3.0}),
-        embedded.GATE: _head(("compound",), names, {"compound": -20.0}, {"compound": 10.0}),
     }
     mean, scale = np.zeros(len(names)), np.ones(len(names))
     mean[names.index(SMILE)] = 0.1

@@ -77,21 +77,23 @@ def _blip_pictures():
     return BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
 
 
-def _opt_config(vocabulary: int):
+def _opt_config(tokenizer):
+    """Like Salesforce's, it stops at a new line, which is not the tokenizer's end."""
     from transformers import OPTConfig
 
+    (newline,) = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return OPTConfig(
-        vocab_size=vocabulary, hidden_size=WIDTH, word_embed_proj_dim=WIDTH, ffn_dim=2 * WIDTH,
+        vocab_size=len(tokenizer), hidden_size=WIDTH, word_embed_proj_dim=WIDTH, ffn_dim=2 * WIDTH,
         num_hidden_layers=LAYERS, num_attention_heads=HEADS, max_position_embeddings=512,
-        bos_token_id=2, eos_token_id=2, pad_token_id=1, dropout=0.0,
+        bos_token_id=2, eos_token_id=newline, pad_token_id=1, dropout=0.0,
     )  # fmt: skip
 
 
-def _t5_config(vocabulary: int):
+def _t5_config(tokenizer):
     from transformers import T5Config
 
     return T5Config(
-        vocab_size=vocabulary, d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=2 * WIDTH,
+        vocab_size=len(tokenizer), d_model=WIDTH, d_kv=WIDTH // HEADS, d_ff=2 * WIDTH,
         num_layers=LAYERS, num_heads=HEADS, feed_forward_proj="gated-gelu", dropout_rate=0.0,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, tie_word_embeddings=False,
     )  # fmt: skip
@@ -109,7 +111,7 @@ def build_blip2(folder: Path, language: str, seed: int = 0, queries: int = 6) ->
 
     tokenizer = opt_tokenizer() if language == "opt" else t5_tokenizer()
     processor = Blip2Processor(_blip_pictures(), tokenizer, num_query_tokens=queries)
-    text = (_opt_config if language == "opt" else _t5_config)(len(tokenizer))
+    text = (_opt_config if language == "opt" else _t5_config)(tokenizer)
     former = Blip2QFormerConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, intermediate_size=2 * WIDTH, encoder_hidden_size=WIDTH,
@@ -175,6 +177,30 @@ def save_adapter(folder: Path, network, targets: str, name: str, seed: int) -> P
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     wrapped.peft_config["default"].base_model_name_or_path = name
     wrapped.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+def build_wide_adapter(folder: Path, base: Path, save: bool = False, words: int = 0, **config):
+    """An adapter of a tiny BLIP-2 with all that may learn beside LoRA, changed at random.
+
+    `save` stores embeddings, of `words` more words; `config` is more for `LoraConfig`.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import Blip2ForConditionalGeneration
+
+    network = Blip2ForConditionalGeneration.from_pretrained(base)
+    if words:
+        network.resize_token_embeddings(network.get_input_embeddings().num_embeddings + words)
+    with peft_wraps():
+        wrapped = get_peft_model(
+            network, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], **config)
+        )
+    saved = [network.get_input_embeddings().weight] if save else []
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weight in [*saved, *(p for p in wrapped.parameters() if p.requires_grad)]:
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.3)
+    wrapped.save_pretrained(folder, save_embedding_layers=save)
     return folder
 
 

@@ -15,11 +15,17 @@ from ferce.data.record import UnitLabel
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.language import features
+from ferce.training.language.balance import Balance, balance_of, token_priors
 from ferce.training.language.conversation import BASIC, Conversation, Example, explanation_prompt
 from ferce.training.language.gallery import Gallery, Shown
-from ferce.training.language.loss_model import FeatureBlip2, LossModel
-from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped, task_weights
+from ferce.training.language.loss_model import (
+    BlipPictures,
+    FeatureBlip2,
+    LossModel,
+    answer_losses,
+)
+from ferce.training.language.plan import LanguagePlan
+from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped
 from ferce.training.language.validation import rouge_l
 from ferce.training.progress import TrainingError
 
@@ -54,7 +60,7 @@ def told(backend, row):
 
 def whole(backend, tokeniser, rows):
     pictures = [face(row.example.number).crop for row in rows]
-    return tokeniser.batch(rows, "cpu") | {"pixel_values": features.pixel_values(backend, pictures)}
+    return tokeniser.batch(rows, "cpu") | BlipPictures(backend.processor.image_processor)(pictures)
 
 
 # Tokens.
@@ -72,7 +78,7 @@ def test_a_prompt_is_what_the_processor_makes(backend, turn):
 def test_the_loss_falls_on_the_answer_and_its_end(backend, turn):
     row = Tokeniser(backend).row(turn)
     assert told(backend, row) == turn.answer
-    assert row.labels[-1] == backend.processor.tokenizer.eos_token_id
+    assert row.labels[-1] == backend.network.language_model.generation_config.eos_token_id
 
 
 def test_no_loss_on_placeholders(backend):
@@ -128,9 +134,10 @@ def test_scoring_and_training_mean_the_same_tokens(backend):
     """Up to the end token, the loss of an answer is its log-likelihood as a label."""
     tokeniser, loss_model = Tokeniser(backend), LossModel(backend).eval()
     backend = FeatureBlip2(backend, loss_model, tokeniser)
-    source = lambda numbers: {  # noqa: E731
-        "pixel_values": features.pixel_values(backend, [face(n).crop for n in numbers])
-    }
+
+    def source(numbers):
+        return backend.pictures([face(n).crop for n in numbers])
+
     found = backend.score([0, 1, 2], source, prompts.CLASSIFY, COMPOUNDS)
     known = backend.log_likelihoods([face(n).crop for n in range(3)], COMPOUNDS)
     assert np.abs(found - known).max() < 1e-4
@@ -155,7 +162,7 @@ def test_the_picture_matters_and_its_path_learns(backend):
     row = tokeniser.row(TURNS[0])
     one, other = (
         tokeniser.batch([row], "cpu")
-        | {"pixel_values": features.pixel_values(backend, [face(seed).crop])}
+        | BlipPictures(backend.processor.image_processor)([face(seed).crop])
         for seed in (0, 1)
     )
     with torch.no_grad():
@@ -175,8 +182,70 @@ def test_too_long_rows_are_refused(folders):
 
 def test_weights_are_of_the_tasks(backend):
     rows = [Tokeniser(backend).row(turn) for turn in TURNS]
-    weights = task_weights(rows, {"label": 1.0, "vqa": 0.5, "explanation": 2.0}, "cpu")
-    assert weights.tolist() == [1.0, 0.5, 2.0]
+    tasks = {"label": 1.0, "vqa": 0.5, "explanation": 2.0}
+    assert Balance().row_weights(rows, tasks, "cpu").tolist() == [1.0, 0.5, 2.0]
+    classes = Balance(weights={"happily surprised": 3.0})
+    assert classes.row_weights(rows, tasks, "cpu").tolist() == [3.0, 0.5, 2.0]
+
+
+def test_token_priors_sum_to_the_log_prior_of_a_phrase():
+    counts = np.array([6.0, 2.0, 2.0])
+    phrases = [[1, 2, 9], [1, 3, 9], [4, 9]]
+    made = [{(place, token): value for place, token, value in row}
+            for row in token_priors(phrases, counts)]  # fmt: skip
+    assert np.exp(made[0][0, 1]) == pytest.approx(0.8)
+    assert np.exp(made[0][1, 2]) == pytest.approx(0.75)
+    assert np.exp(made[0][1, 3]) == pytest.approx(0.25)
+    sums = [
+        sum(row[place, i] for place, i in enumerate(p))
+        for row, p in zip(made, phrases, strict=True)
+    ]
+    assert np.exp(sums) == pytest.approx(counts / counts.sum())
+
+
+def test_logit_adjustment_finds_the_balanced_answers():
+    """Of one and the same picture with unequal labels, the unshifted scores end up even."""
+    phrases, counts = [[1, 2, 0], [1, 3, 0], [4, 0]], np.array([70.0, 10.0, 20.0])
+    z = torch.zeros(6, 5, requires_grad=True)  # after nothing, 1, 1 2, 1 3, 4 and the end
+    states = {(): 0, (1,): 1, (1, 2): 2, (1, 3): 3, (4,): 4}
+    adam = torch.optim.Adam([z], 0.1)
+    for _ in range(300):
+        loss = torch.zeros(())
+        for phrase, count, shifts in zip(
+            phrases, counts, token_priors(phrases, counts), strict=True
+        ):
+            logits = torch.stack([z[states[tuple(phrase[:i])]] for i in range(len(phrase))])
+            learnt = torch.ones(1, len(phrase), dtype=torch.bool)
+            given = (logits, torch.tensor(phrase), learnt, torch.tensor(shifts))
+            loss = loss + count * len(phrase) * answer_losses(*given)[0] / counts.sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    first, second = z[0].detach().log_softmax(0), z[1].detach().log_softmax(0)
+    assert float(first[1] - first[4]) == pytest.approx(0, abs=0.02)
+    assert float(second[2] - second[3]) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "class-balanced", "logit-adjusted"])
+def test_balance_knows_every_answer(backend, tmp_path, loss):
+    """Shifts fall on the label rows of a batch, at the places of their tokens."""
+    items = items_of([coloured(i, COMPOUNDS[min(i, 1)]) for i in range(6)], tmp_path)
+    tokeniser = Tokeniser(backend)
+    plan = LanguagePlan(loss=loss, sampler="weighted", beta=0.9)
+    balance = balance_of(plan, "compound", items, tokeniser)
+    assert balance.chances == pytest.approx([3, *[0.6] * 5])
+    rows = [tokeniser.row(example) for example in (TURNS[1], TURNS[0])]
+    made = balance.row_shifts(rows, "cpu")
+    if loss != "logit-adjusted":
+        assert made == {}
+    weights = balance.row_weights(rows, {"label": 2.0, "vqa": 0.5}, "cpu")
+    assert weights[0] == 0.5
+    assert (weights[1] == 2.0) == (loss != "class-balanced")
+    if loss == "logit-adjusted":
+        said = [label for label in rows[1].labels if label != IGNORED]
+        start = sum(label != IGNORED for label in rows[0].labels)
+        own = [v for p, i, v in made["shifts"].tolist() if i == said[int(p) - start]]
+        assert sum(own) == pytest.approx(np.log(1 / 18), abs=1e-5)  # 1 and 5 faces, 12 of one each
 
 
 # Texts.
@@ -256,6 +325,12 @@ def test_the_basic_stage_asks_for_one_emotion_by_turns(tmp_path):
     assert answers == [["happy", "sad"], ["surprised", "sad"]]
 
 
+def test_a_face_that_comes_again_is_varied_anew(tmp_path):
+    made = script(tmp_path, list(COMPOUNDS[:3]), tasks=("label",))
+    numbers = [turn.number for turn in made.examples(0, [""] * 3, [2, 0, 2])]
+    assert numbers == [4, 0, 5]
+
+
 def test_flips_swap_the_sides_of_the_text(tmp_path):
     units = (UnitLabel(12, 0.9, left=0.9, right=0.1),)
     gallery = Gallery(items_of([coloured(0, None, units)], tmp_path), 2, "flip")
@@ -291,9 +366,10 @@ def test_grouping_takes_every_row_once_and_saves_padding():
 
 def test_long_steps_are_cut_into_passes_that_fit():
     lengths = [10, 50, 20, 40, 300]
-    parts = cut(np.arange(5), lengths, 100)
+    parts = cut(np.arange(5), lengths, 9, 100)
     assert [part.tolist() for part in parts] == [[0, 2], [3, 1], [4]]
-    assert [part.tolist() for part in cut(np.arange(5), lengths, 5000)] == [[0, 2, 3, 1, 4]]
+    assert [part.tolist() for part in cut(np.arange(5), lengths, 9, 5000)] == [[0, 2, 3, 1, 4]]
+    assert [part.tolist() for part in cut(np.arange(5), lengths, 2, 5000)] == [[0, 2], [3, 1], [4]]
 
 
 @pytest.mark.parametrize(

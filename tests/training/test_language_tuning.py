@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from language_fixtures import data_of
+from language_fixtures import COLOURS, data_of
 from patience import PROGRAM
 from safetensors.torch import load_file
 from tiny_models import face
 
 from ferce.core.labels import COMPOUNDS
 from ferce.evaluation.metrics_file import Measurements
+from ferce.models import prompts
 from ferce.models.calibration import softmax
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
@@ -73,7 +75,7 @@ def run(plan, folder, data=None, **more):
     return language.tune(plan, folder, data=data or data_of(), **more)
 
 
-def losses_of(plan, folder, monkeypatch):
+def losses_of(plan, folder, monkeypatch, report=lambda _: None):
     """Loss of each step."""
     seen = []
     note = Trainer._note
@@ -84,7 +86,7 @@ def losses_of(plan, folder, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "_note", noted)
-        run(plan, folder)
+        run(plan, folder, report=report)
     return np.array(seen)
 
 
@@ -177,8 +179,8 @@ def test_nothing_is_remembered_where_sight_learns(plan, tmp_path):
     told = run(replace(plan, scope="language,qformer,projection", max_steps=2), tmp_path / "run")
     assert not told["remembered"]
     assert told["trainable"]["qformer"] > 0
-    assert told["trainable"]["language_projection"] > 0
-    assert told["trainable"]["vision_model"] == 0
+    assert told["trainable"]["projection"] > 0
+    assert told["trainable"]["vision"] == 0
     weights = load_file(tmp_path / "run/adapter_model.safetensors")
     moved = [
         k for k, v in weights.items() if "lora_B" in k and "qformer" in k and v.abs().sum() > 0
@@ -255,6 +257,28 @@ def test_true_labels_are_learned_and_shuffled_ones_score_at_chance(eager, tmp_pa
     assert np.mean(chance) < 0.3  # a fair guess among the 8 labels that occur gives 1 / 8
 
 
+# peft 0.21 reads a name that transformers 5.23 deprecates.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("language", ["opt", "t5"])
+def test_loaded_plainly_it_stops_where_its_base_does(eager, bases, tmp_path, language):
+    from peft import PeftModel
+    from transformers import AutoProcessor, Blip2ForConditionalGeneration, GenerationConfig
+
+    out = tmp_path / "run"
+    run(replace(eager, base=str(bases[language]), epochs=20), out, data_of(64, 32))
+    base = Blip2ForConditionalGeneration.from_pretrained(bases[language])
+    end = base.language_model.generation_config.eos_token_id
+    assert GenerationConfig.from_pretrained(out).eos_token_id == end
+    processor = AutoProcessor.from_pretrained(out)
+    asked = prompts.formatted(language, prompts.CLASSIFY)
+    crop = np.full((40, 40, 3), COLOURS[0], np.uint8)
+    inputs = processor(images=crop, text=asked, return_tensors="pt")
+    said = PeftModel.from_pretrained(base, out).eval().generate(**inputs, max_new_tokens=30)[0]
+    assert said[-1] == end
+    text = processor.decode(said, skip_special_tokens=True)
+    assert text.removeprefix(asked).strip() in COMPOUNDS
+
+
 def test_shuffling_keeps_how_often_each_label_occurs():
     truths = [*COMPOUNDS, None] * 3
     made = shuffled(truths, 0)
@@ -322,8 +346,6 @@ def test_checkpointing_gives_the_same_losses(plan, tmp_path, monkeypatch, load_i
 
 
 def test_scopes_name_the_layers_they_say(bases):
-    import re
-
     network = blip2.load(Spec("blip2", str(bases["opt"])), "cpu").network
     for scope, part in (
         ("language", "language_model"), ("qformer", "qformer"), ("vision", "vision_model"),
@@ -407,6 +429,32 @@ def test_cutting_a_step_changes_nothing(plan, tmp_path, monkeypatch):
     whole = losses_of(replace(short, tokens=10_000), tmp_path / "a", monkeypatch)
     parts = losses_of(replace(short, tokens=60), tmp_path / "b", monkeypatch)
     assert np.abs(whole - parts).max() < 1e-4
+
+
+def test_batches_that_accumulate_are_one_step(plan, tmp_path, monkeypatch):
+    """Passes of one text each, whose losses are those of a batch of eight."""
+    short = replace(plan, max_steps=5, dropout=0.0, tokens=10_000)
+    sizes = []
+    loss = LanguageTask.loss
+
+    def sized(self, batch):
+        sizes.append(len(batch.rows))
+        return loss(self, batch)
+
+    monkeypatch.setattr(LanguageTask, "loss", sized)
+    whole = losses_of(replace(short, batch=8), tmp_path / "a", monkeypatch)
+    assert max(sizes) == 8
+    sizes.clear()
+    said = []
+    parts = losses_of(
+        replace(short, batch=1, accumulate=8), tmp_path / "b", monkeypatch, said.append
+    )
+    assert set(sizes) == {1}
+    assert np.abs(whole - parts).max() < 1e-4
+    assert re.search(
+        r"reads [78] texts; .* 1 processes makes [78] forward passes, .* 1 texts x \d+",
+        " ".join(said),
+    )
 
 
 def test_throughput_compares_both_sides(plan, bases, monkeypatch):

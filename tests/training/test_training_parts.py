@@ -15,12 +15,12 @@ from torch.nn import functional
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.training import examples
 from ferce.training.classifier import batches, losses, schedule
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
 from ferce.training.ema import Ema
+from ferce.training.processes import open_accelerator
 from ferce.training.progress import Stopping, TrainingError
 from ferce.training.sampling import Order, even_weights, share
 
@@ -140,6 +140,23 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert not (np.concatenate(first.steps(0)) == np.concatenate(first.steps(1))).all()
 
 
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_weights_split_over_processes_are_refused(monkeypatch, name):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(TrainingError, match=f"configured for {name}, .* Launch with --multi_gpu"):
+        open_accelerator(True)
+
+
+def test_a_launcher_that_started_one_process_is_said(monkeypatch):
+    """`accelerate launch --num_processes 2 --cpu` sets an address and starts one, without MPI."""
+    said = []
+    open_accelerator(True, said.append)
+    assert said == ["training on cpu with 1 process"]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    open_accelerator(True, said.append)
+    assert "start two with `torchrun --nproc_per_node 2" in said[-1]
+
+
 def test_too_few_faces_for_the_processes():
     with pytest.raises(TrainingError, match="2 faces cannot be shared by 3"):
         share(np.arange(2), 0, 3, 1)
@@ -254,7 +271,7 @@ def test_stopping_counts_epochs_without_a_rise():
 
 def test_targets_share_a_compound_over_its_emotions():
     def target(label, labels, **more):
-        return examples.target(Sample("x", Blob(b""), label, **more), labels)
+        return Sample("x", Blob(b""), label, **more).over(labels)
 
     row = target("sadly angry", BASICS)
     assert {BASICS[i]: row[i] for i in np.flatnonzero(row)} == {"sad": 0.5, "angry": 0.5}

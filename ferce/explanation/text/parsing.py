@@ -68,13 +68,14 @@ def parse(text: str) -> tuple[Cue, ...]:
     """
     cues: list[Cue] = []
     last: Item | None = None
-    for part in _sentences(tokens(text)):
+    for part in sentences(tokens(text)):
         fresh, last = _read(text, part, last)
         cues += fresh
     return tuple(cues)
 
 
-def _sentences(words: Sequence[Token]) -> Iterator[list[Token]]:
+def sentences(words: Sequence[Token]) -> Iterator[list[Token]]:
+    """Cut tokens into sentences, their end marks left out."""
     current: list[Token] = []
     for i, token in enumerate(words):
         follows = words[i + 1].start if i + 1 < len(words) else token.end + 1

@@ -69,6 +69,8 @@ def _rejoined(segments: Iterable[str]) -> str:
 
 def _named(dropped: Sequence[Cue]) -> list[str]:
     """Word what was left out, as the face shows it."""
+    others = [c.text.lower() for c in dropped if _emotion(c)]
+    dropped = [c for c in dropped if not _emotion(c)]
     wrong = [c for c in dropped if c.seen == "contradicted"]
     absent = [_noun(c) for c in _once(c for c in wrong if not c.negated)]
     present = [_clause(replace(c, negated=False)) for c in _once(c for c in wrong if c.negated)]
@@ -85,7 +87,15 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
         sentences.append(f"Against the first text, {joined(present)}.")
     if unsupported:
         sentences.append(unclear(unsupported))
+    if others:
+        said = joined(dict.fromkeys(others))
+        sentences.append(f"Left out is the talk of {said}, which is not what the model predicts.")
     return sentences
+
+
+def _emotion(cue: Cue) -> bool:
+    """Whether the claim names an emotion rather than a movement."""
+    return cue.unit is None and cue.region is None
 
 
 def _once(cues: Iterable[Cue]) -> list[Cue]:

@@ -16,6 +16,8 @@ from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, in_region
 
 # A smaller loss of probability than this is noise, whatever random regions lose.
 MIN_LOSS = 0.02
+# A measurement less sure than this supports a claim, but contradicts none.
+SURE = 0.5
 # Heat at this multiple of an even spread speaks for use, at chance or below against it.
 HOT = 1.5
 
@@ -75,6 +77,8 @@ def _unit_there(cue: Cue, evidence: UnitEvidence | None) -> tuple[bool | None, s
     said = f"{said} (confidence {evidence.confidence:.2f})."
     if cue.hedged and ACTIVE / 2 <= value < ACTIVE:
         return None, f"{said} Too faint to decide on a hedged claim."
+    if (value >= ACTIVE) == cue.negated and evidence.confidence < SURE:
+        return None, f"{said} Too unsure to contradict a claim."
     return value >= ACTIVE, said
 
 
@@ -86,12 +90,16 @@ def _region_there(cue: Cue, face: Face) -> tuple[bool | None, str]:
     here = [u for u in face.units.values() if u.unit in UNITS and in_region(u.unit, region)]
     readable = [u for u in here if u.confidence >= TRUSTED]
     moving = sorted((u for u in readable if u.intensity >= ACTIVE), key=lambda u: -u.intensity)
-    if moving:
-        said = ", ".join(f"AU{u.unit} {u.intensity:.2f}" for u in moving[:3])
-        return True, f"Active in the region of the {region}: {said}."
     if not readable:
         return None, f"No action unit of the {region} can be read here."
-    return False, f"None of the {len(readable)} action units read in the {region} is active."
+    said = f"None of the {len(readable)} action units read in the {region} is active."
+    if moving:
+        named = ", ".join(f"AU{u.unit} {u.intensity:.2f}" for u in moving[:3])
+        said = f"Active in the region of the {region}: {named}."
+    unsure = max(u.confidence for u in moving or readable) < SURE
+    if bool(moving) == cue.negated and unsure:
+        return None, f"{said} Too unsure to contradict a claim."
+    return bool(moving), said
 
 
 def _uses(
@@ -104,7 +112,7 @@ def _uses(
 ) -> dict[str, tuple[Use | None, str]]:
     """Judge for each region whether the model uses it, with the numbers in words."""
     regions = sorted({c.region for c in cues if c.region is not None} & set(face.regions))
-    label = target(prediction, heatmap)
+    label = target(face, prediction, heatmap, classifier)
     measured: list[Drop | None] = [None] * len(regions)
     if classifier and regions:
         masks = [region_mask(face, [r]) for r in regions]

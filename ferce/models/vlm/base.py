@@ -94,6 +94,22 @@ class VisionLanguage(ABC):
     # What is asked.
 
     @property
+    def speaker(self) -> Any:
+        """The part of the network whose generation settings hold."""
+        return self.network
+
+    @property
+    def end(self) -> int:
+        """The id that ends an answer: one at which the network stops by its own settings.
+
+        It is the tokenizer's end where that is among them; Salesforce/blip2-opt-2.7b stops at a new
+        line (50118) and not at its tokenizer's `</s>` (2).
+        """
+        usual, ends = self.processor.tokenizer.eos_token_id, self.speaker.generation_config
+        own = np.ravel(usual if ends.eos_token_id is None else ends.eos_token_id).tolist()
+        return int(usual if usual in own else own[0])
+
+    @property
     def template(self) -> str:
         """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
         return self.settings.template

@@ -54,11 +54,16 @@ class Blip2(VisionLanguage):
         return bool(self.network.config.use_decoder_only_language_model)
 
     @property
+    def speaker(self) -> Any:
+        """The language model: the network's own settings are not read when it generates."""
+        return self.network.language_model
+
+    @property
     def _eos(self) -> list[int]:
         """Ids that end an answer: OPT goes on with another "Question:" in a new line."""
         tokenizer = self.processor.tokenizer
         newline = tokenizer("\n", add_special_tokens=False)["input_ids"] if self._causal else []
-        return [tokenizer.eos_token_id, *newline[-1:]]
+        return [self.end, tokenizer.eos_token_id, *newline[-1:]]
 
     def _encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
         """Encode one row a prompt, padded on the left; one crop for all of them, or one each.

@@ -59,28 +59,11 @@ class Chat(VisionLanguage):
         Raises:
             ValueError: a row has no place for the picture, which the network would then not see.
         """
-        from PIL import Image
-
-        pictures = [Image.fromarray(crop) for crop in crops]
-        pictures = pictures * len(texts) if len(pictures) == 1 else pictures
-        made = self.processor.apply_chat_template(
-            [_turn(text, image) for text, image in zip(texts, pictures, strict=True)],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True, **self._tiling},
-        )
+        made = encode(self.processor, crops, texts)
         places = made["input_ids"] == self.network.config.image_token_id
         if not bool(places.any(1).all()):
             raise ValueError("The chat template left no place for the picture in the prompt.")
         return {key: value.to(self.device) for key, value in made.items()}
-
-    @property
-    def _tiling(self) -> dict[str, bool]:
-        """The options of `ONE_TILE` that this family's image processor knows."""
-        known = self.processor.image_processor
-        return {name: value for name, value in ONE_TILE.items() if hasattr(known, name)}
 
     def prefix(self, inputs: Inputs) -> Prefix:
         """Read the rows of `inputs`, all of one length, as a prefix; differentiable."""
@@ -117,6 +100,29 @@ class Chat(VisionLanguage):
     def tower(self) -> Tower:
         """Find the visual encoder; raises ValueError for a family that `towers` does not know."""
         return towers.find(self.network)
+
+
+def encode(processor: Any, crops: Sequence[Pixels], texts: Sequence[str]) -> dict[str, Tensor]:
+    """Encode one row a prompt on the CPU, padded as the tokenizer pads; one crop for all or each.
+
+    A picture is one tile: the options of `ONE_TILE` that the family's image processor knows.
+    """
+    from PIL import Image
+
+    pictures = [Image.fromarray(crop) for crop in crops]
+    pictures = pictures * len(texts) if len(pictures) == 1 else pictures
+    known = processor.image_processor
+    tiling = {name: value for name, value in ONE_TILE.items() if hasattr(known, name)}
+    return dict(
+        processor.apply_chat_template(
+            [_turn(text, image) for text, image in zip(texts, pictures, strict=True)],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, **tiling},
+        )
+    )
 
 
 def _turn(text: str, image: Any = None) -> list[dict[str, Any]]:

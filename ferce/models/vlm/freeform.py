@@ -2,23 +2,13 @@
 
 import re
 
-from ferce.core.labels import BASICS, COMPOUNDS, NOUNS, components
+from ferce.core.labels import COMPOUNDS, components
+from ferce.explanation.text.emotions import EMOTIONS
 
 UNPARSED = "unparsed"
 
-# Every word that stands for a basic emotion, as an adverb, an adjective, a noun or a near synonym.
-_STEMS = {
-    "happy": ("happily", "happiness", "happy", "joyfully", "joyful", "joy"),
-    "sad": ("sadly", "sadness", "sad", "sorrowfully", "sorrowful", "sorrow"),
-    "fearful": ("fearfully", "fearful", "fear", "afraid", "scared", "frightened"),
-    "angry": ("angrily", "anger", "angry", "furious"),
-    "surprised": ("surprisedly", "surprised", "surprise", "astonished", "astonishment"),
-    "disgusted": ("disgustedly", "disgusted", "disgust", "revulsion"),
-}
-_EMOTION = {word: basic for basic, words in _STEMS.items() for word in words}
 _NEGATIONS = r"\b(?:not|no|never|neither|nor|without|cannot|isn't|doesn't|lacks?|than)\b"
 _BY_PAIR = {frozenset(components(label)): label for label in COMPOUNDS}
-assert set(_STEMS) == set(BASICS) == set(NOUNS)
 
 
 def parse(text: str) -> str:
@@ -31,5 +21,5 @@ def parse(text: str) -> str:
     plain = " ".join(re.findall(r"[a-z']+", text.lower().replace("’", "'")))
     if re.search(_NEGATIONS, plain):
         return UNPARSED
-    named = {_EMOTION[word] for word in plain.split() if word in _EMOTION}
+    named = {EMOTIONS[word] for word in plain.split() if word in EMOTIONS}
     return _BY_PAIR.get(frozenset(named), UNPARSED)

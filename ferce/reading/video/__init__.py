@@ -6,7 +6,6 @@ do the same for frames that come from a camera.
 
 from ferce.reading.video.expression import Expression, Smoother, smooth
 from ferce.reading.video.frames import (
-    SUFFIXES,
     Clip,
     Frame,
     Limits,
@@ -20,7 +19,6 @@ from ferce.reading.video.tracking import Follower, Seen, Tracker
 from ferce.reading.video.watch import Options, read, stream
 
 __all__ = [
-    "SUFFIXES",
     "Clip",
     "Expression",
     "Follower",

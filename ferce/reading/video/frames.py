@@ -7,15 +7,14 @@ or the network.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-import numpy as np
-
 from ferce.core.types import Pixels
 from ferce.images.refusal import printable
+from ferce.reading.video.display import shown_size, to_pixels
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ogv", ".mpg", ".ts", ".wmv", ".gif")
 SIDE = 1280  # pixels; larger frames are made smaller before faces are looked for
 _HEAD = 512  # bytes that tell the format
 
@@ -27,10 +26,12 @@ _MARKS: tuple[tuple[str, int, bytes], ...] = (
     ("ogg", 0, b"OggS"),
     ("gif", 0, b"GIF8"),
     ("mpeg", 0, b"\x00\x00\x01\xba"),
-    ("mpegts", 188, b"\x47"),
     ("asf", 0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("flv", 0, b"FLV\x01"),
 )
+# Where a transport stream's packets begin and how long they are: plain, a camcorder's (AVCHD, with
+# a time before each), with check bytes behind each.
+_PACKETS = ((0, 188), (4, 192), (0, 204))
 # Brands of ISO files that are photos: HEIC and AVIF.
 _PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -70,7 +71,7 @@ class Clip:
 
     Attributes:
         name: how messages call it.
-        size: (width, height) of its frames as shown, before they are made smaller.
+        size: (width, height) of its frames as players show them, before they are made smaller.
         duration: in seconds.
         rate: frames a second; None where the file does not tell.
         unreadable: frames that could not be decoded so far.
@@ -81,9 +82,16 @@ class Clip:
     duration: float
     rate: float | None
     limits: Limits
+    _file: BinaryIO = field(repr=False)
+    _stream: Any = field(repr=False)
     unreadable: int = 0
-    _file: BinaryIO | None = field(default=None, repr=False)
-    _container: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._aspect = float(self._stream.sample_aspect_ratio or 1)
+        decoded = self._decoded()
+        first = tuple(islice(decoded, 1))  # tells how players turn the frames
+        self.size = shown_size(first[0], self._aspect) if first else self.size
+        self._frames = chain(first, decoded)
 
     def __enter__(self) -> Self:
         return self
@@ -93,10 +101,8 @@ class Clip:
 
     def close(self) -> None:
         """Close the file."""
-        if self._container is not None:
-            self._container.close()
-        if self._file is not None:
-            self._file.close()
+        self._stream.container.close()
+        self._file.close()
 
     def frames(self, rate: float | None = None, side: int = SIDE) -> Iterator[Frame]:
         """Decode the frames in order; at most `rate` a second, their longer side `side`.
@@ -104,24 +110,31 @@ class Clip:
         Raises:
             VideoError: the clip goes on beyond the limits, or none of its frames can be decoded.
         """
-        number, due = 0, 0.0
-        for number, decoded in enumerate(self._decoded()):
+        number, due = -1, 0.0
+        for number, decoded in enumerate(self._frames):
             seconds = self._time(decoded, number)
             if seconds > self.limits.seconds + 1:
                 raise VideoError(_too_long(self.name, seconds, self.limits))
             if rate is None or seconds >= due - 1e-3:
                 due = max(due, seconds) + (1 / rate if rate else 0.0)
-                pixels = _pixels(decoded, side, self)
-                wide = max(decoded.width, decoded.height)
-                yield Frame(number, seconds, pixels, wide / max(pixels.shape[:2]))
-        if not number and self.unreadable:
+                yield self._frame(decoded, number, seconds, side)
+        if number < 0 and self.unreadable:
             raise VideoError(f"{self.name}: none of its frames can be decoded; save it as MP4.")
+
+    def _frame(self, decoded: Any, number: int, seconds: float, side: int) -> Frame:
+        if decoded.width * decoded.height > self.limits.pixels:
+            raise VideoError(
+                f"{self.name} changes to frames of {decoded.width} x {decoded.height} pixels, more "
+                "than are read. Make it smaller."
+            )
+        pixels = to_pixels(decoded, self._aspect, side)
+        wide = max(shown_size(decoded, self._aspect))
+        return Frame(number, seconds, pixels, wide / max(pixels.shape[:2]))
 
     def _decoded(self) -> Iterator[Any]:
         import av
 
-        stream = self._container.streams.video[0]
-        for packet in _packets(self._container, stream):
+        for packet in _packets(self._stream):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -137,16 +150,15 @@ class Clip:
         """Compute the seconds since the clip's start; by its number where the frame has none."""
         if decoded.time is None:
             return number / (self.rate or 25.0)
-        start = self._container.streams.video[0].start_time or 0
-        base = self._container.streams.video[0].time_base or 0
+        start, base = self._stream.start_time or 0, self._stream.time_base or 0
         return max(float(decoded.time - start * base), 0.0)
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
+def _packets(stream: Any) -> Iterator[Any]:
     """Read packets until the end of the file, or of what is left of it."""
     import av
 
-    packets = container.demux(stream)
+    packets = stream.container.demux(stream)
     while True:
         try:
             yield next(packets)
@@ -164,7 +176,7 @@ def is_video(path: Path) -> bool:
 
 
 def open_clip(path: str | Path, limits: Limits | None = None, name: str | None = None) -> Clip:
-    """Open the clip at a path, with nothing of it decoded yet.
+    """Open the clip at a path, with its first frame decoded.
 
     Raises:
         VideoError: it is no video, has no pictures, or is longer or larger than the limits allow.
@@ -193,9 +205,6 @@ def _opened(file: BinaryIO, name: str, limits: Limits) -> Clip:
         container = av.open(file, format=kind, options={"protocol_whitelist": "none"})
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"{name} is damaged or cut off; save it again as MP4.") from error
-    if not container.streams.video:
-        container.close()
-        raise VideoError(f"{name} holds no pictures, only sound; choose a video.")
     try:
         return _measured(container, file, name, limits)
     except BaseException:
@@ -204,7 +213,11 @@ def _opened(file: BinaryIO, name: str, limits: Limits) -> Clip:
 
 
 def _measured(container: Any, file: BinaryIO, name: str, limits: Limits) -> Clip:
-    stream = container.streams.video[0]
+    from av.stream import Disposition
+
+    stream = container.streams.best("video")  # not a cover picture where there is a moving one
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        raise VideoError(f"{name} holds no pictures, only sound; choose a video.")
     stream.thread_type = "AUTO"
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.pixels:
@@ -216,7 +229,7 @@ def _measured(container: Any, file: BinaryIO, name: str, limits: Limits) -> Clip
     if duration > limits.seconds:
         raise VideoError(_too_long(name, duration, limits))
     rate = float(stream.average_rate) if stream.average_rate else None
-    return Clip(name, (width, height), duration, rate, limits, 0, file, container)
+    return Clip(name, (width, height), duration, rate, limits, file, stream)
 
 
 def _duration(container: Any, stream: Any) -> float:
@@ -228,9 +241,7 @@ def _duration(container: Any, stream: Any) -> float:
     if container.duration:
         return float(container.duration) / av.time_base
     times = [
-        packet.pts + (packet.duration or 0)
-        for packet in _packets(container, stream)
-        if packet.pts is not None
+        packet.pts + (packet.duration or 0) for packet in _packets(stream) if packet.pts is not None
     ]
     container.seek(0)
     first = stream.start_time or 0
@@ -250,25 +261,11 @@ def spoken(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
 
 
-def _pixels(decoded: Any, side: int, clip: Clip) -> Pixels:
-    """Convert to RGB, the right way up, the longer side at most `side`."""
-    if decoded.width * decoded.height > clip.limits.pixels:
-        raise VideoError(
-            f"{clip.name} changes to frames of {decoded.width} x {decoded.height} pixels, more "
-            "than are read. Make it smaller."
-        )
-    scale = min(side / max(decoded.width, decoded.height), 1.0)
-    size = [max(round(edge * scale), 1) for edge in (decoded.width, decoded.height)]
-    pixels = decoded.to_ndarray(format="rgb24", width=size[0], height=size[1])
-    turns = round(getattr(decoded, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns) if turns else pixels)
-
-
 def _format(head: bytes) -> str | None:
     """Find FFmpeg's name of the format that begins so; None for what is no video."""
     if head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
         return None
-    for name, at, mark in _MARKS:
-        if head[at : at + len(mark)] == mark and (name != "mpegts" or head[:1] == mark):
-            return name
-    return None
+    for at, step in _PACKETS:
+        if head[at : at + 2 * step + 1 : step] == b"\x47" * 3:
+            return "mpegts"
+    return next((name for name, at, mark in _MARKS if head[at : at + len(mark)] == mark), None)

@@ -119,6 +119,7 @@ class _Samples:
         self._samples: dict[int, list[Sample]] = {}
         self._pictures: dict[int, tuple[float, Pixels]] = {}
         self._frames = self._faceless = 0
+        self._duration = 0.0
 
     def add(self, frame: Frame, clip: Clip) -> Progress:
         seen = self._follower.step(frame.pixels, frame.seconds)
@@ -128,8 +129,8 @@ class _Samples:
             samples = self._samples.setdefault(one.number, [])
             samples.append(_sample(frame, one))
             self._picture(one)
-        duration = max(clip.duration, frame.seconds)
-        return Progress(frame.seconds, duration, self._frames, len(seen))
+        self._duration = max(clip.duration, frame.seconds)  # some files tell too little, or nothing
+        return Progress(frame.seconds, self._duration, self._frames, len(seen))
 
     def _picture(self, one: Seen) -> None:
         """Keep the largest sharp sighting as the picture of the track."""
@@ -151,7 +152,7 @@ class _Samples:
         return Timeline(
             name=clip.name,
             size=clip.size,
-            duration=clip.duration,
+            duration=self._duration,
             rate=clip.rate,
             frames=self._frames,
             faceless=self._faceless,

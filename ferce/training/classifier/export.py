@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ferce.data import restricted
 from ferce.evaluation import plots
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import Calibration, save_calibration
@@ -16,6 +17,7 @@ from ferce.training.classifier.network import Net
 from ferce.training.settings import Json
 
 OURS = "ferce.json"
+LEARNT_FROM = ("data", "more", "basic_data")  # settings that name data sets
 UNITS = "units.safetensors"  # the action-unit head on the network's pooled features
 
 
@@ -23,7 +25,8 @@ UNITS = "units.safetensors"  # the action-unit head on the network's pooled feat
 class Trained:
     """What a run gives: the network on the CPU, its labels, its preprocessing, its calibration.
 
-    `arguments` are those that build the network again, besides its name and its labels.
+    `arguments` are those that build the network again, besides its name and its labels;
+    `reliability` says 0..1 of each action unit how far the val split bears its head out.
     """
 
     net: Net
@@ -31,6 +34,7 @@ class Trained:
     preprocessing: Preprocessing
     calibration: Calibration
     arguments: Json
+    reliability: tuple[float, ...] = ()
 
 
 def export(folder: Path, trained: Trained, facts: Json) -> None:
@@ -39,12 +43,14 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
     Args:
         folder: made if need be; `timm.create_model("local-dir:FOLDER", pretrained=True)` loads it.
         trained: in any memory layout.
-        facts: more for `ferce.json`, such as the data's fingerprint.
+        facts: more for `ferce.json`, such as the data's fingerprint; the settings under `plan`.
     """
     from timm.models import save_for_hf
 
     folder.mkdir(parents=True, exist_ok=True)
     network = copy.deepcopy(trained.net.network).to(memory_format=torch.contiguous_format)
+    if any(map(restricted, filter(None, (facts["plan"].get(key) for key in LEARNT_FROM)))):
+        network.pretrained_cfg = {**network.pretrained_cfg, "license": "research-only"}
     save_for_hf(
         network,
         folder,
@@ -56,8 +62,10 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
     more = dict(facts)
     if trained.net.units is not None:
         checkpoint.write_tensors(folder / UNITS, trained.net.units.state_dict())
-        more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS)}
+        reliability = list(trained.reliability)
+        more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS), "reliability": reliability}
     note(folder, more)
+    checkpoint.share_weights(folder, folder / OURS)
     save_calibration(folder, trained.calibration)
 
 

@@ -27,6 +27,7 @@ from ferce.training.classifier.batches import Faces, loader
 from ferce.training.classifier.network import Opened, open_network, require_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Examples
+from ferce.training.processes import open_accelerator
 from ferce.training.settings import Json
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ def fit(
     report(f"{faces.spec}: {len(faces.train)} faces to fit {plan.few_shot} on")
     if plan.network.startswith("clip:"):
         return _fit_clip(plan, output, faces)
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(cpu=plan.device == "cpu")
+    accelerator, _ = open_accelerator(plan.device == "cpu")
     opened = open_network(plan, labels)
     opened.net.to(accelerator.device).eval()
     x = _features(opened, faces.train, labels, accelerator)

@@ -206,7 +206,21 @@ def _from_folder(folder: Path, plan: Plan, labels: Sequence[str], units: int) ->
     fill(network, weights)
     _keep_rows(network, weights, config.get("label_names", ()), labels)
     network.pretrained_cfg = {**network.pretrained_cfg, **details}
-    return _opened(network, plan, units, f"folder {folder.name}", arguments)
+    opened = _opened(network, plan, units, f"folder {folder.name}", arguments)
+    _keep_units(opened.net, folder)
+    return opened
+
+
+def _keep_units(net: Net, folder: Path) -> None:
+    """Start the action-unit head from that of the folder, where both have the same one."""
+    from safetensors.torch import load_file
+
+    path = folder / "units.safetensors"
+    if net.units is None or not path.is_file():
+        return
+    weights = {n.rpartition(".")[2]: w.float() for n, w in load_file(path).items()}
+    if all(weights[n].shape == w.shape for n, w in net.units.state_dict().items()):
+        net.units.load_state_dict(weights)
 
 
 def _keep_rows(

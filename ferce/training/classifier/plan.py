@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, DEVICES, Settings
+from ferce.training.settings import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
 from ferce.training.settings import setting as _
 
-LOSSES = ("cross-entropy", "class-balanced", "focal", "logit-adjusted", "ldam")
-SAMPLERS = ("shuffled", "weighted")
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
+KEEP = ("best", "last")
 FEW_SHOT = ("none", "prototypes", "linear", "cache")
 
 
@@ -26,8 +25,6 @@ class Plan(Settings):
     LEAST: ClassVar = {"epochs": 1, "batch": 1, "accumulate": 1, "jobs": 1, "more_times": 1}
     SHARES = ("val_share", "warmup", "layer_decay", "smoothing", "ema", "beta", "drop")
 
-    more: str = _("", "spec of another data set whose training faces join, such as real ones")
-    more_times: int = _(1, "times that each of those faces is seen in an epoch")
     network: str = _(
         "auto", "timm name, name.tag for its pretrained weights, or the folder of an earlier run"
     )
@@ -55,7 +52,7 @@ class Plan(Settings):
         "none", "layers that stay as they are: none, backbone, or the number of first layer groups"
     )
     unfreeze: int = _(0, "epoch from which frozen layers are trained, too; 0 never frees them")
-    loss: str = _("cross-entropy", "loss of the classes", LOSSES)
+    loss: str = _("cross-entropy", "loss of the classes", (*LOSSES, "focal", "ldam"))
     gamma: float = _(2.0, "exponent of the focal loss")
     beta: float = _(0.999, "beta 0..1 of the class-balanced weights")
     tau: float = _(1.0, "strength of the logit adjustment")
@@ -77,6 +74,7 @@ class Plan(Settings):
     patience: int = _(
         6, "epochs without a better macro-F1 on val after which training stops; 0 never stops"
     )
+    keep: str = _("best", "weights that are kept: the best by macro-F1 on val, or the last", KEEP)
     precision: str = _("no", "mixed precision of the forward pass", PRECISIONS)
     checkpointing: bool = _(False, "recompute activations in the backward pass to save memory")
     compile: bool = _(False, "compile the network by torch.compile")

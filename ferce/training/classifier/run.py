@@ -2,12 +2,12 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ferce.core.labels import BASICS, COMPOUNDS
@@ -23,7 +23,8 @@ from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
 from ferce.training.ema import Ema
 from ferce.training.examples import Examples
-from ferce.training.sampling import Order, even_weights
+from ferce.training.processes import open_accelerator
+from ferce.training.sampling import Order, chances
 from ferce.training.settings import Json
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
@@ -34,11 +35,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What the stages of one run share; `saved` is the checkpoint to go on from."""
+    """What the stages of one run share.
+
+    Attributes:
+        plan: what to do.
+        session: accelerator, checkpoint folder and report.
+        saved: the checkpoint to go on from.
+        also: spec -> data set in place of what it names.
+    """
 
     plan: Plan
     session: Session
     saved: checkpoint.Checkpoint | None
+    also: Mapping[str, DataSet]
 
 
 def train(
@@ -47,6 +56,7 @@ def train(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
+    also: Mapping[str, DataSet] = MappingProxyType({}),
 ) -> Json:
     """Train, choose by the val split, calibrate, export; gives what `metrics.json` holds.
 
@@ -56,27 +66,30 @@ def train(
         resume: go on from the checkpoint, exactly as if the run had not been stopped.
         data: in place of `load_data(plan.data)`.
         report: takes a line an epoch.
+        also: likewise in place of `plan.more` and `plan.basic_data`, by their specs.
 
     Raises:
         TrainingError: the plan does not fit the data, the network, or the checkpoint.
     """
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     require_network(plan.network)
-    accelerator = Accelerator(cpu=plan.device == "cpu", mixed_precision=plan.precision)
+    accelerator, report = open_accelerator(
+        plan.device == "cpu", report, mixed_precision=plan.precision
+    )
     set_seed(plan.seed, device_specific=True)
     begun = time.monotonic()
     saved = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
-        faces = examples.joined(examples.read(plan.data, plan, data), plan)
+        read = examples.read(plan.data, plan, data)
+        faces = examples.joined(read, plan, also.get(plan.more))
     labels = examples.labels_of(faces, plan)
     _announce(faces, labels, report)
     set_seed(plan.seed)  # the same network on every process
     opened = open_network(plan, labels, len(UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
     session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
-    run = Run(plan, session, saved)
+    run = Run(plan, session, saved, also)
     if plan.basic_epochs:
         _basic_stage(run, opened, faces, labels)
     at, stage = _fit(run, "compound", opened, faces, labels)
@@ -104,11 +117,25 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, know
     calibration = validation.calibrate(outputs)
     val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
-        opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
+        opened.net.cpu(),
+        outputs.labels,
+        opened.preprocessing,
+        calibration,
+        opened.arguments,
+        validation.reliability(val.get("unit_auc", {})),
     )
-    export.export(output, trained, {k: known[k] for k in ("data", "origin", "plan")})
+    kept = {k: known[k] for k in ("data", "origin", "plan")}
+    export.export(output, trained, {**kept, "training": _training(known)})
     export.report(output, {"val": val, **known})
     return {"val": val, **known}
+
+
+def _training(known: Json) -> Json:
+    """Describe how the network was trained, as its card says it; {} where no gradient was taken."""
+    plan, epochs = known["plan"], len(known["history"])
+    precision = "fp32" if plan["precision"] == "no" else plan["precision"]
+    made = {"precision": precision, "learning_rate": plan["lr"], "epochs": epochs}
+    return made if epochs else {}
 
 
 def _fit(
@@ -130,10 +157,7 @@ def _stage(run: Run, name: str, opened: Opened, faces: Examples, labels: tuple[s
     plan = run.plan
     train = Faces(faces.train, labels, opened.preprocessing, plan.augment, plan.seed)
     shares = examples.targets(faces.train, labels)
-    weights = None
-    if plan.sampler == "weighted":
-        classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
-        weights = even_weights(classes, len(labels))
+    weights = chances(shares) if plan.sampler == "weighted" else None
     step = plan.batch * plan.accumulate * run.session.accelerator.num_processes
     return Stage(
         name,
@@ -150,7 +174,8 @@ def _basic_stage(run: Run, opened: Opened, faces: Examples, labels: tuple[str, .
     plan, network = run.plan, opened.net.network
     if plan.basic_data:
         with run.session.accelerator.main_process_first():
-            faces = examples.read(plan.basic_data, plan, wanted=BASICS + COMPOUNDS)
+            data = run.also.get(plan.basic_data)
+            faces = examples.read(plan.basic_data, plan, data, BASICS + COMPOUNDS)
     basics = examples.basic_labels(faces)
     network.reset_classifier(len(basics))
     if run.saved is None or run.saved.state["stage"] == "basic":

@@ -102,6 +102,10 @@ class ClassifierTask(Task[Pass]):
             loss = loss + self.plan.units * unit_loss(units, faces.units).sum() / batch.coded
         return {"loss": loss * self.accelerator.num_processes}
 
+    def shape(self, batch: Pass) -> str:
+        """Count the faces and pixels of a pass."""
+        return " x ".join(map(str, batch.batch.images.shape))
+
     def describe(self, batch: Pass) -> str:
         """Name the faces."""
         items = self.stage.train.items
@@ -124,7 +128,8 @@ class ClassifierTask(Task[Pass]):
         )
         value = validation.score(outputs)
         best = max(value, at.stopping.best)
-        return Validation(value, {"val": value}, f"val macro-F1 {value:.4f}, best {best:.4f}")
+        chosen = value if self.plan.keep == "best" else None
+        return Validation(chosen, {"val": value}, f"val macro-F1 {value:.4f}, best {best:.4f}")
 
     def _prepared(self) -> torch.nn.Module:
         runner = torch.compile(self.module) if self.plan.compile else self.module

@@ -1,5 +1,6 @@
 """Annotated faces as evidence for the linear readers: found, aligned, seen by the models."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from ferce.data.record import Sample
 from ferce.models.fusion import Matrix
 from ferce.training.classifier.batches import unit_targets
 from ferce.training.embedded.readers import EMOTIONS, Table
-from ferce.training.examples import target
 from ferce.training.progress import TrainingError
 
 BATCH = 64
@@ -34,7 +34,7 @@ class Seen:
         return Seen(tuple(self.samples[i] for i in which), self.x[which], self.lost)
 
 
-def gather(spec: str, see: See, cache: Path, splits: Sequence[str], most: int = 0) -> Seen:
+def gather(spec: str, see: See, cache: Path, splits: Sequence[str]) -> Seen:
     """Find the face in every picture of the splits and let the models see it.
 
     Args:
@@ -42,13 +42,11 @@ def gather(spec: str, see: See, cache: Path, splits: Sequence[str], most: int = 
         see: from faces to evidence (N, F).
         cache: folder of aligned faces.
         splits: to read.
-        most: at most so many pictures, 0 for all.
 
     Raises:
         TrainingError: no face was found at all.
     """
     rows = [row for row in load_data(spec).rows() if row.split in splits]
-    rows = rows[:most] if most else rows
     samples: list[Sample] = []
     found: list[Matrix] = []
     for batch in _batches(align(rows, cache, Settings(detect=True))):
@@ -59,11 +57,16 @@ def gather(spec: str, see: See, cache: Path, splits: Sequence[str], most: int = 
     return Seen(tuple(samples), np.concatenate(found), len(rows) - len(samples))
 
 
+def half(subject: str) -> int:
+    """Tell the half of people, 0 or 1, that a person is in; the same on every run and machine."""
+    return hashlib.sha256(subject.encode()).digest()[0] % 2
+
+
 def table(seen: Seen, x: Matrix, weight: float = 1.0, names: Sequence[str] = EMOTIONS) -> Table:
     """What is known of the faces, with standardised evidence `x`."""
-    shares = np.stack([target(sample, names) for sample in seen.samples])
+    shares = np.stack([sample.over(names) for sample in seen.samples])
     units = np.stack([unit_targets(s.units, frozenset(), s.coded) for s in seen.samples])
-    return Table(x, shares.astype(float), units.astype(float), np.full(len(x), weight))
+    return Table(x, shares, units.astype(float), np.full(len(x), weight))
 
 
 def _batches(rows: Iterator[object]) -> Iterator[list[Aligned]]:

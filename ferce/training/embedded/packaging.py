@@ -2,37 +2,42 @@
 
 import re
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
+from numpy.typing import NDArray
 
-from ferce.core.labels import COMPOUNDS
-from ferce.core.types import Face
+from ferce.core.labels import COMPOUNDS, NEUTRAL, OUTCOMES
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import CHANNELS
-from ferce.models import embedded, landmark_features, timm_net
-from ferce.models.calibration import Calibration, save_calibration
+from ferce.models import embedded, timm_net
+from ferce.models.calibration import FILE, Calibration, save_calibration, softmax
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import read_json
+from ferce.models.mix import EVEN, EVERYDAY, Mix, of_counts
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
 from ferce.training import checkpoint, progress
-from ferce.training.embedded import evidence, readers
-from ferce.training.embedded.evidence import See, Seen
-from ferce.training.embedded.readers import EMOTIONS, Table
+from ferce.training.embedded import evidence, outcomes, readers
+from ferce.training.embedded.evidence import Seen, half
+from ferce.training.embedded.readers import Table
 from ferce.training.settings import Json
 
-POSED, RENDERED = 0.3, 0.005  # weight of a posed and of a rendered face beside an annotated one
-GATED = 20.0  # how much more a rendered face weighs for telling two emotions from one
-SHAPED = 7_000  # rendered training faces whose measures a reader of compounds is fitted on
-MEASURES = 0.1  # its strength
+NEUTRAL_PLACE = OUTCOMES.index(NEUTRAL)
+# Weight of a face beside an annotated one: posed, captioned, degraded, rendered with two emotions
+# and rendered with one or none.
+POSED, CAPTIONED, DEGRADED, BOTH, ALONE = 0.3, 2.0, 0.5, 0.1, 0.05
+UNIT_RENDERED = 0.005  # of a rendered face in the fit of an action unit
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
+FOLDS = 5
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/?]+/)+")
 CONFIDENT = 0.4  # of what renders alone say of a unit
+# Readers of a part of the evidence, to be compared with the whole.
+PARTS: Mapping[str, str] = {"prior": "prior", "network": "network", "measures": "face"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ class Sources:
     """Where the parts come from; see `train/fit_readers.py`.
 
     `earlier`: files with the "plan" of each training that the network went on from, the first one
-    with the "origin" of the weights that it began with.
+    with the "origin" of the weights that it began with. `halves`: networks trained on one half of
+    the annotated people each (see `train/teach.py`), whose mean the network is; none where it was
+    trained on no annotated face.
     """
 
     network: Path
@@ -49,145 +56,168 @@ class Sources:
     renders: str
     cache: Path
     earlier: tuple[Path, ...] = ()
+    halves: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Faces to fit on, with standardised evidence: annotated, posed and rendered."""
+    """Faces to fit on, with standardised evidence, and the fold of each person."""
 
     names: tuple[str, ...]
     mean: Matrix
     scale: Matrix
-    real: Table
-    posed: Table
-    rendered: Table
-    compounds: Table  # the rendered ones whose label is a compound
-    shaped: Table  # rendered ones that the network was trained on, seen by the measures alone
-    gate: Table  # annotated, posed and rendered ones: whether two emotions show
+    tables: Mapping[str, Table]  # annotated, posed, captioned, degraded, rendered
+    folds: Mapping[str, NDArray[np.intp]]
 
-    def only(self, *sources: str) -> "Data":
+    def joined(self, without: int | None = None) -> Table:
+        """All faces, but those of one fold."""
+        kept = [table.rows(self.folds[name] != without) for name, table in self.tables.items()]
+        return readers.joined(*kept)
+
+    def only(self, *kinds: str) -> "Data":
         """The same with the evidence whose names begin so."""
-        columns = np.array([name.startswith(sources) for name in self.names])
-        tables = ("real", "posed", "rendered", "compounds", "shaped", "gate")
-        return replace(self, **{name: getattr(self, name).only(columns) for name in tables})
+        columns = np.array([name.startswith(kinds) for name in self.names])
+        return replace(self, tables={name: t.only(columns) for name, t in self.tables.items()})
+
+    @property
+    def real(self) -> Table:
+        """The annotated faces."""
+        return self.tables["annotated"]
+
+    @property
+    def rendered(self) -> Table:
+        """The rendered faces, of little weight as for action units."""
+        found = self.tables["rendered"]
+        return replace(found, weight=np.full(len(found.x), UNIT_RENDERED))
 
     @property
     def resting(self) -> Matrix:
-        """Evidence of the posed faces that are neutral."""
-        return np.asarray(self.posed.x[self.posed.shares[:, 0] == 1])
+        """Evidence of annotated and posed faces that are neutral."""
+        found = [self.tables[name] for name in ("annotated", "posed")]
+        return np.concatenate([t.x[t.shares[:, NEUTRAL_PLACE] == 1] for t in found])
 
 
 def package(sources: Sources, output: Path, report: progress.Report = progress.silent) -> None:
     """Fit the readers and write the folder, with what was chosen in its `metrics.json`."""
-    network = timm_net.load(Spec("timm", str(sources.network)), "cpu")
-    head = embedded.unit_head(sources.network, network)
-    blank = Fusion((), np.zeros(0), np.ones(0), {})
-    model = embedded.Embedded(
-        "embedded", network, embedded.Readers(head, Prior(sources.prior), blank)
-    )
-    names = embedded.evidence_names(network.columns.names)
-    data = _gather(sources, model, report)
-    heads, told = _heads(data, report)
-    fusion = Fusion(names, data.mean, data.scale, heads)
-    calibration = _calibration(data.compounds, heads)
-    _write(sources, output, fusion, calibration, told)
+    finish(sources, _gather(sources, report), output, report)
 
 
-def _gather(sources: Sources, model: embedded.Embedded, report: progress.Report) -> Data:
-    names = embedded.evidence_names(model.network.columns.names)
-
-    def read(name: str, split: str, see: See = model.evidence, most: int = 0) -> Seen:
-        spec = name if ":" in name else f"manifest:{sources.faces / name}.jsonl"
-        found = evidence.gather(spec, see, sources.cache, [split], most)
-        report(f"{name} {split}: {len(found.samples)} faces, {found.lost} not found")
-        return found
-
-    def measures(faces: Sequence[Face]) -> Matrix:
-        blank = np.full((len(faces), len(names) - len(landmark_features.NAMES)), np.nan)
-        return np.hstack([blank, landmark_features.shape(faces)])
-
-    real, posed = read("annotated", "val"), read("london", "train")
-    rendered = read(sources.renders, "val")
-    both = np.concatenate([real.x, posed.x, rendered.x])
-    mean, scale = both.mean(0), both.std(0) + 1e-6
-
-    def table(seen: Seen, weight: float) -> Table:
-        return evidence.table(seen, (seen.x - mean) / scale, weight)
-
-    held = np.array([sample.label in COMPOUNDS for sample in rendered.samples])
-    compounds = evidence.table(rendered, (rendered.x - mean) / scale, 1.0, COMPOUNDS).rows(held)
-    seen = read(sources.renders, "train", measures, SHAPED)
-    held = np.array([sample.label in COMPOUNDS for sample in seen.samples])
-    z = np.nan_to_num((seen.x - mean) / scale)
-    shaped = evidence.table(seen, z, 1.0, COMPOUNDS).rows(held)
-    tables = table(real, 1.0), table(posed, POSED), table(rendered, RENDERED)
-    gate = readers.joined(*map(_gated, (real, posed, rendered), tables))
-    return Data(names, mean, scale, *tables, compounds, shaped, gate)
-
-
-def _gated(seen: Seen, table: Table) -> Table:
-    """The same faces with the shares of one emotion or none, and of two."""
-    shares = np.zeros((len(table.x), 2))
-    for row, sample in zip(shares, seen.samples, strict=True):
-        named = sample.attributes.get("compound", sample.label)
-        if sample.label in COMPOUNDS or named in COMPOUNDS:
-            row[1] = 1
-        elif sample.label is not None:
-            row[0] = 1
-    weight = table.weight * (GATED if table.weight[0] == RENDERED else 1.0)
-    return Table(table.x, shares, table.units, weight)
-
-
-def _heads(data: Data, report: progress.Report) -> tuple[dict[str, Head], Json]:
-    """Every reader, and what was chosen for it."""
-    told: Json = {}
-    few = data.only("prior", "network AU")  # more evidence only overfits the annotated faces
-    chosen = readers.choose_labels(few.real, EMOTIONS)
-    both = readers.joined(few.real, few.posed)
-    heads = {embedded.EXPRESSION: readers.fit_labels(both, EMOTIONS, chosen.strength)}
-    told["expression"] = {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
-    report(f"expression: {told['expression']}")
-    heads[embedded.UNIT], heads[embedded.RELIABILITY], told["units"] = _units(
-        data.only("network AU", "prior", "face"), report
-    )
-    heads[embedded.COMPOUND], told["compounds"] = _compounds(data)
-    report(f"compounds: {told['compounds']}")
-    heads[embedded.GATE], told["gate"] = _gate(data)
-    report(f"gate: {told['gate']}")
-    return heads, told
-
-
-def _gate(data: Data) -> tuple[Head, Json]:
-    """The reader of whether two emotions show."""
-    names = ("single", "compound")
-    chosen = readers.choose_labels(data.gate, names)
-    both = readers.fit_labels(data.gate, names, chosen.strength)
-    head = Head(names[1:], both.weight[1:] - both.weight[:1], both.bias[1:] - both.bias[:1])
-    return head, {"strength": chosen.strength, "held_out": round(chosen.score, 4)}
-
-
-def _compounds(data: Data) -> tuple[Head, Json]:
-    """The network's own scores, blended with a reader of the measures alone."""
-    shaped = readers.fit_labels(data.shaped, COMPOUNDS, MEASURES)
-    place = [data.names.index(f"network {name}") for name in COMPOUNDS]
-    weight = np.zeros((len(COMPOUNDS), len(data.names)))
-    weight[np.arange(len(COMPOUNDS)), place] = data.scale[place]
-    own = Head(COMPOUNDS, weight, data.mean[place])
-    truth = data.compounds.shares.argmax(1)
-    experts = [own(data.compounds.x), shaped(data.compounds.x)]
-    shares = readers.blend(experts, truth)
-    head = Head(
-        COMPOUNDS,
-        shares[0] * own.weight + shares[1] * shaped.weight,
-        shares[0] * own.bias + shares[1] * shaped.bias,
-    )
-    right = {
-        name: round(float((scores.argmax(1) == truth).mean()), 4)
-        for name, scores in zip(
-            ("network", "measures", "both"), [*experts, head(data.compounds.x)], strict=True
-        )
+def finish(
+    sources: Sources, data: Data, output: Path, report: progress.Report = progress.silent
+) -> None:
+    """The same from evidence that was gathered already."""
+    mix = of_counts(EVERYDAY, dict(zip(OUTCOMES, data.real.shares.sum(0), strict=True)))
+    calibration, told = _calibration(data, mix)
+    report(f"outcomes: {told}")
+    unit, reliability, units = _units(data.only("network AU", "prior", "face"), report)
+    heads = {
+        embedded.OUTCOME: outcomes.fit(data.joined(), data.names, data.scale, outcomes.Settings()),
+        **_parts(data),
+        embedded.UNIT: unit,
+        embedded.RELIABILITY: reliability,
     }
-    return head, {"weights": [round(float(w), 3) for w in shares], "val_accuracy": right}
+    fusion = Fusion(data.names, data.mean, data.scale, heads)
+    _write(sources, output, fusion, calibration, {"outcomes": told, "units": units})
+    checkpoint.write_json(
+        output / FILE, {**read_json(output / FILE), "mix": mix.as_json(), "readers": told}
+    )
+
+
+def _open(sources: Sources, folder: Path) -> embedded.Embedded:
+    """A network and the prior, without readers."""
+    network = timm_net.load(Spec("timm", str(folder)), "cpu")
+    blank = Fusion((), np.zeros(0), np.ones(0), {})
+    parts = embedded.Readers(timm_net.unit_head(folder, network), Prior(sources.prior), blank)
+    return embedded.Embedded("embedded", network, parts, EVEN)
+
+
+def _gather(sources: Sources, report: progress.Report) -> Data:
+    models = [_open(sources, folder) for folder in sources.halves or [sources.network]]
+
+    def read(name: str, split: str) -> Seen:
+        spec = name if ":" in name else f"manifest:{sources.faces / name}.jsonl"
+        found = [evidence.gather(spec, m.evidence, sources.cache, [split]) for m in models]
+        report(f"{name} {split}: {len(found[0].samples)} faces, {found[0].lost} not found")
+        return _unseen(found)
+
+    seen = {
+        "annotated": read("annotated", "val"),
+        "posed": read("london", "train"),
+        "captioned": read("openpeople", "val"),
+        "degraded": read("degraded", "val"),
+        "rendered": read(sources.renders, "val"),
+    }
+    both = np.concatenate([one.x for name, one in seen.items() if name != "degraded"])
+    mean, scale = np.nanmean(both, 0), np.nanstd(both, 0) + 1e-6
+    weights = {"posed": POSED, "captioned": CAPTIONED, "degraded": DEGRADED, "rendered": ALONE}
+    tables = {
+        name: evidence.table(one, (one.x - mean) / scale, weights.get(name, 1.0), OUTCOMES)
+        for name, one in seen.items()
+    }
+    rendered = tables["rendered"]
+    two = rendered.shares[:, : len(COMPOUNDS)].sum(1) > 0
+    tables["rendered"] = replace(rendered, weight=np.where(two, BOTH, ALONE))
+    names = embedded.evidence_names(models[0].network.columns.names)
+    tables = {name: replace(t, x=np.nan_to_num(t.x)) for name, t in tables.items()}
+    return Data(names, mean, scale, tables, {name: _folds(one) for name, one in seen.items()})
+
+
+def _unseen(found: Sequence[Seen]) -> Seen:
+    """Of two networks trained on one half each, what the one says that did not see the person."""
+    if len(found) == 1:
+        return found[0]
+    seen_by = np.array([half(sample.subject or sample.name) for sample in found[0].samples])
+    return replace(found[0], x=np.where((seen_by == 1)[:, None], found[0].x, found[1].x))
+
+
+def _folds(seen: Seen) -> NDArray[np.intp]:
+    """(N,) 0 .. FOLDS - 1 of the person, the same in every table."""
+    names = [sample.subject or sample.name for sample in seen.samples]
+    return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], np.intp)
+
+
+def _parts(data: Data) -> dict[str, Head]:
+    """Readers of one part of the evidence each."""
+    return {
+        name: outcomes.fit(
+            data.only(prefix).joined(), data.names, data.scale, outcomes.alone(prefix)
+        )
+        for name, prefix in PARTS.items()
+    }
+
+
+def _calibration(data: Data, mix: Mix) -> tuple[Calibration, Json]:
+    """Masses of prediction sets, by readers that did not see the person.
+
+    That of all outcomes is found on the annotated faces, that of the compounds on rendered ones.
+    """
+    held_out = _held_out(data)
+    real, rendered = held_out["annotated"], held_out["rendered"]
+    sure = data.real.shares.max(1) > 0.99
+    truth, chances = data.real.shares[sure].argmax(1), mix.applied(softmax(real[sure]))
+    count = len(COMPOUNDS)
+    both = data.tables["rendered"].shares[:, :count].max(1) > 0.99
+    which = data.tables["rendered"].shares[both].argmax(1)
+    compounds = softmax(rendered[both, :count])
+    calibration = Calibration(
+        1.0, metrics.fit_set_mass(which, compounds), metrics.fit_set_mass(truth, chances)
+    )
+    return calibration, {
+        "faces": len(truth),
+        "accuracy": round(metrics.accuracy(truth, chances.argmax(1)), 4),
+        "calibration_error": round(metrics.calibration_error(truth, chances), 4),
+        "rendered_compounds": round(metrics.accuracy(which, compounds.argmax(1)), 4),
+    }
+
+
+def _held_out(data: Data) -> dict[str, Matrix]:
+    """(N, 21) scores of the faces of each table, by readers that did not see the person."""
+    scores = {name: np.zeros((len(f), len(OUTCOMES))) for name, f in data.folds.items()}
+    for k in range(FOLDS):
+        head = outcomes.fit(data.joined(k), data.names, data.scale, outcomes.Settings())
+        for name, folds in data.folds.items():
+            scores[name][folds == k] = head(data.tables[name].x[folds == k])
+    return scores
 
 
 def _units(data: Data, report: progress.Report) -> tuple[Head, Head, Json]:
@@ -221,7 +251,7 @@ def _unit(data: Data, place: int) -> _Unit | None:
     seen = int(np.nansum(truth))
     if seen < FEWEST:
         return _rendered_unit(data, place)
-    others = readers.joined(data.posed, data.rendered)
+    others = readers.joined(data.tables["posed"], data.rendered)
     tried = {c: readers.held_out_unit(data.real, others, place, c) for c in readers.STRENGTHS}
     strength = max(tried, key=lambda c: readers.reliability(tried[c], truth))
     trust = readers.reliability(tried[strength], truth)
@@ -235,26 +265,17 @@ def _unit(data: Data, place: int) -> _Unit | None:
 
 def _rendered_unit(data: Data, place: int) -> _Unit | None:
     """A unit that too few annotated faces show, from renders; its trust is bounded."""
+    posed = data.tables["posed"]
     known = ~np.isnan(data.rendered.units[:, place])
     if CHANNELS.get(UNIT_NUMBERS[place]) or np.nansum(data.rendered.units[:, place]) < FEWEST:
         return None
-    both = readers.joined(data.rendered, data.posed, data.real)
+    both = readers.joined(data.rendered, posed, data.real)
     weight, bias = readers.fit_unit(both, place, 0.01)
     scores, truth = data.rendered.x @ weight + bias, data.rendered.units[:, place]
     resting = np.concatenate([data.resting, data.real.x[data.real.units[:, place] == 0]])
     bar = readers.threshold(scores[known], truth[known], resting @ weight + bias)
     trust = min(readers.reliability(scores, truth), CONFIDENT)
     return _Unit(weight, bias - bar, trust, {"shown": 0, "reliability": round(trust, 3)})
-
-
-def _calibration(compounds: Table, heads: Mapping[str, Head]) -> Calibration:
-    """Temperature and mass on the rendered faces of the val split, of what is told in the end."""
-    truth = compounds.shares.argmax(1)
-    scores = np.log(embedded.mixture(heads, compounds.x)[0])
-    temperature = metrics.fit_temperature(truth, scores)
-    return Calibration(
-        temperature, metrics.fit_set_mass(truth, softmax(scores / temperature, axis=1))
-    )
 
 
 def _write(
@@ -267,7 +288,7 @@ def _write(
     from safetensors.torch import load_file, save_file
 
     output.mkdir(parents=True, exist_ok=True)
-    for name in (timm_net.WEIGHTS, embedded.UNIT_WEIGHTS):
+    for name in (timm_net.WEIGHTS, timm_net.UNIT_WEIGHTS):
         weights = load_file(sources.network / name)
         halves = {n: w.half() if w.is_floating_point() else w for n, w in weights.items()}
         save_file(halves, output / name, metadata={"format": "pt"})

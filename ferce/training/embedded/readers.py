@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.evaluation import metrics
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 EMOTIONS: tuple[str, ...] = (NEUTRAL, *BASICS)
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # C of scikit-learn's LogisticRegression
+STRENGTHS = (0.01, 0.03, 0.1, 0.3)  # C of scikit-learn's LogisticRegression
 FOLDS, REPEATS = 4, 3
 FALSE_ALARMS = 0.05  # at most, on faces known to be neutral
 
@@ -50,14 +49,6 @@ class Table:
         return Table(self.x[which], self.shares[which], self.units[which], self.weight[which])
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A regularisation and what it reached by cross-validation."""
-
-    strength: float
-    score: float
-
-
 def fit_labels(table: Table, names: Sequence[str], strength: float) -> Head:
     """A softmax reader of the labels, all of which weigh the same.
 
@@ -69,44 +60,6 @@ def fit_labels(table: Table, names: Sequence[str], strength: float) -> Head:
     full = np.full((len(names), x.shape[1]), 0.0), np.full(len(names), -20.0)
     full[0][model.classes_], full[1][model.classes_] = _symmetric(model)
     return Head(tuple(names), *full)
-
-
-def choose_labels(table: Table, names: Sequence[str], seed: int = 0) -> Chosen:
-    """The strength with the best mean of accuracy and balanced accuracy over unanimous faces."""
-    sure = table.shares.max(1) > 0.99
-    truth = table.shares.argmax(1)
-    return _best(
-        [
-            Chosen(c, float(np.mean([_label_score(p[sure], truth[sure]) for p in runs])))
-            for c in STRENGTHS
-            for runs in [held_out_labels(table, names, c, seed)]
-        ]
-    )
-
-
-def held_out_labels(table: Table, names: Sequence[str], strength: float, seed: int) -> list[Matrix]:
-    """`REPEATS` times (N, K) scores of each face by a reader that did not see it."""
-    runs = []
-    for folds in _folds(len(table.x), seed):
-        found = np.zeros((len(table.x), len(names)))
-        for k in range(FOLDS):
-            found[folds == k] = fit_labels(table.rows(folds != k), names, strength)(
-                table.x[folds == k]
-            )
-        runs.append(found)
-    return runs
-
-
-def blend(experts: Sequence[Matrix], truth: NDArray[np.intp]) -> Matrix:
-    """Weights >= 0 of experts' scores (N, K) under which the truth is most likely."""
-    from scipy.optimize import minimize
-
-    def loss(log_weights: Matrix) -> float:
-        total = sum(w * e for w, e in zip(np.exp(log_weights), experts, strict=True))
-        return metrics.negative_log_likelihood(truth, softmax(total, axis=1))
-
-    start = np.log(np.full(len(experts), 1 / len(experts)))
-    return np.asarray(np.exp(minimize(loss, start, method="Nelder-Mead").x))
 
 
 def fit_unit(table: Table, place: int, strength: float) -> tuple[Matrix, float]:
@@ -169,20 +122,6 @@ def joined(*tables: Table) -> Table:
         np.concatenate([t.units for t in tables]),
         np.concatenate([t.weight for t in tables]),
     )
-
-
-def balanced(told: NDArray[np.intp], truth: NDArray[np.intp]) -> float:
-    """Mean recall over the classes that occur."""
-    return float(np.mean([(told[truth == k] == k).mean() for k in np.unique(truth)]))
-
-
-def _label_score(scores: Matrix, truth: NDArray[np.intp]) -> float:
-    told = scores.argmax(1)
-    return float(((told == truth).mean() + balanced(told, truth)) / 2)
-
-
-def _best(tried: Sequence[Chosen]) -> Chosen:
-    return max(tried, key=lambda chosen: chosen.score)
 
 
 def _folds(count: int, seed: int) -> list[NDArray[np.intp]]:

@@ -6,7 +6,8 @@ label; so an explanation is the same text whatever the truth is, and nothing of 
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ferce.core.labels import BASICS, COMPOUNDS, components
@@ -61,21 +62,30 @@ class Conversation:
     template: str = "plain"
     seed: int = 0
 
-    def examples(self, epoch: int, predicted: Sequence[str]) -> list[Example]:
+    def examples(
+        self, epoch: int, predicted: Sequence[str], order: Iterable[int] | None = None
+    ) -> list[Example]:
         """Make all examples of an epoch, in the order of the faces.
 
         Args:
             epoch: decides the variations and the wording.
             predicted: (N,) the model's own label for each face.
+            order: faces that come, None for each once; one that comes again is varied anew.
         """
         ledger = Ledger()
         made: list[Example] = []
-        for index in range(len(self.gallery.items)):
-            number = self.gallery.number(index, epoch)
+        for index, number in self.numbers(epoch, order):
             made += self.label_example(index, number, epoch)
             made += self.explanation_example(number, epoch, predicted[index])
             made += self.question_examples(number, epoch, ledger)
         return made
+
+    def numbers(self, epoch: int, order: Iterable[int] | None = None) -> Iterator[tuple[int, int]]:
+        """Give the faces of an epoch with the numbers of their variations."""
+        turns: Counter[int] = Counter()
+        for index in range(len(self.gallery.items)) if order is None else order:
+            yield index, self.gallery.number(index, epoch + turns[index])
+            turns[index] += 1
 
     def label_example(self, index: int, number: int, epoch: int) -> list[Example]:
         """Ask for the label, if the stage knows it; for the two emotions of a compound in turn."""

@@ -1,4 +1,4 @@
-"""A fine-tuned BLIP-2 as a folder that plain PEFT loads, with what was measured beside it."""
+"""A fine-tuned model as a folder that plain PEFT loads, with what was measured beside it."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferce.models import hub
+from ferce.models.calibration import save_calibration
 from ferce.models.vlm import packaged
-from ferce.models.vlm.loading import ADAPTER_CONFIG
+from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
+from ferce.training.language.learner import kind_of, load
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 from ferce.training.settings import Json
@@ -16,7 +18,8 @@ from ferce.training.settings import Json
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from peft import PeftModel
-    from transformers import ProcessorMixin
+
+    from ferce.models.vlm.base import VisionLanguage
 
 OURS = "ferce.json"
 
@@ -35,9 +38,9 @@ class Origin:
     fingerprint: str
 
     @property
-    def spec(self) -> str:
-        """The base as `Spec.where`: it is in the cache or a folder by now."""
-        return str(self.folder)
+    def kind(self) -> str:
+        """Tell of which kind the base is, "blip2" or "chat"."""
+        return kind_of(self.folder)
 
 
 def origin(plan: LanguagePlan) -> Origin:
@@ -58,14 +61,14 @@ def origin(plan: LanguagePlan) -> Origin:
 
 
 def export(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", base: Origin, facts: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", base: Origin, facts: Json
 ) -> None:
-    """Write the adapter, the processor and `ferce.json`.
+    """Write the adapter, the processor, the settings of generation and `ferce.json`.
 
     Args:
         folder: of the run; `PeftModel.from_pretrained(base, FOLDER)` loads it.
         wrapped: the PeftModel.
-        processor: that it was trained with.
+        backend: the model around it, whose processor and end of an answer it was trained with.
         base: that it belongs to.
         facts: more for `ferce.json`, such as the data's fingerprint.
     """
@@ -75,7 +78,10 @@ def export(
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
-    processor.save_pretrained(folder)
+    backend.processor.save_pretrained(folder)
+    checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
+    settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
+    checkpoint.write_json(folder / "generation_config.json", settings)
     ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
@@ -111,14 +117,28 @@ class Facts:
             **{module.__name__: module.__version__ for module in modules},
         }
 
+    def training(self, wrapped: "PeftModel") -> Json:
+        """Describe how it was trained, as the card says it."""
+        plan, dtype = self.plan, str(wrapped.get_base_model().dtype).removeprefix("torch.")
+        return {
+            "precision": plan.load_in if plan.load_in in QUANTISED else dtype,
+            "rank": plan.rank,
+            "alpha": plan.alpha,
+            "learning_rate": plan.rate,
+        }
+
 
 def finish(
-    folder: Path, wrapped: "PeftModel", processor: "ProcessorMixin", facts: Facts, figures: Json
+    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", facts: Facts, figures: Json
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
-    export(folder, wrapped, processor, facts.base, {"data": facts.data})
+    training = facts.training(wrapped) | {"epochs": len(figures["history"])}
+    known = {"kind": facts.base.kind, "data": facts.data, "training": training}
+    export(folder, wrapped, backend, facts.base, known)
     metrics = {
         **figures,
+        "kind": facts.base.kind,
+        "training": training,
         "base": facts.base.name,
         "base_fingerprint": facts.base.fingerprint,
         "data": facts.data,
@@ -127,3 +147,32 @@ def finish(
     checkpoint.write_json(folder / "metrics.json", metrics)
     checkpoint.write_json(folder / "run.json", asdict(facts.plan))
     return metrics
+
+
+def merge(run: Path, folder: Path) -> str:
+    """Write a run's base and adapter as one model, which needs no peft; gives its spec.
+
+    The weights are merged in float32, also where the adapter was trained on a quantised base, and
+    saved in the precision of the base.
+
+    Raises:
+        TrainingError: there is no finished run, or the folder is taken.
+        CheckpointError: the base cannot be had, or is not the run's.
+    """
+    import torch
+
+    if not (run / "run.json").is_file():
+        raise TrainingError(f"{run} holds no finished run; fine-tune first with --output {run}.")
+    if folder.exists():
+        raise TrainingError(f"{folder} is there already; give a new folder to merge into.")
+    plan = LanguagePlan(**hub.read_json(run / "run.json"))
+    base = origin(plan)
+    model = load(base.folder, "cpu", {"load": "fp32"}, run)
+    config = hub.read_json(base.folder / "config.json")
+    stored = config.get("dtype") or config.get("torch_dtype") or "float32"
+    assert model.checkpoint.adapter is not None, "loaded with an adapter"
+    whole = model.checkpoint.adapter.merge_and_unload(safe_merge=True)
+    whole.to(getattr(torch, stored)).save_pretrained(folder)
+    model.processor.save_pretrained(folder)
+    save_calibration(folder, model.checkpoint.calibration)
+    return f"{base.kind}:{folder}"

@@ -8,7 +8,7 @@ made, and a changed picture costs its own shard only.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ferce.core.types import Pixels
 from ferce.data.align import Aligned
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.checkpoint import write_atomic
-from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.language.gallery import Gallery, Shown, ShownLater, loaded
+from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.settings import Json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+    from ferce.training.language.learner import Learner
 
 FORMAT = 1
 SHARD = 256  # pictures
@@ -52,7 +54,7 @@ class Features:
 
 def remember(
     gallery: Gallery,
-    backend: Blip2,
+    backend: FeatureBlip2,
     settings: Json,
     root: Path,
     accelerator: "Accelerator",
@@ -86,20 +88,9 @@ def remember(
     return Features(paths)
 
 
-def list_shown(gallery: Gallery) -> list[Shown]:
-    """List what every picture shows, for runs that encode at each step."""
-    return [gallery.picture(number)[1] for number in range(len(gallery))]
-
-
 def default_root() -> Path:
     """Give the folder of shards when none is named."""
     return Path.home() / ".cache" / "ferce" / "features"
-
-
-def pixel_values(backend: Blip2, pictures: Iterable[Pixels]) -> Tensor:
-    """Preprocess pictures to (N, 3, H, W) float32 on the CPU."""
-    made = backend.processor.image_processor(images=list(pictures), return_tensors="pt")
-    return made["pixel_values"]
 
 
 def encode(backend: Blip2, pixels: Tensor, projected: bool) -> Tensor:
@@ -121,7 +112,9 @@ def _names(gallery: Gallery, settings: Json) -> list[str]:
     return names
 
 
-def _write(path: Path, gallery: Gallery, numbers: range, backend: Blip2, settings: Json) -> None:
+def _write(
+    path: Path, gallery: Gallery, numbers: range, backend: FeatureBlip2, settings: Json
+) -> None:
     from safetensors.torch import save_file
 
     dtype = getattr(torch, settings["dtype"])
@@ -129,7 +122,7 @@ def _write(path: Path, gallery: Gallery, numbers: range, backend: Blip2, setting
     for start in range(numbers.start, numbers.stop, backend.settings.batch):
         stop = min(numbers.stop, start + backend.settings.batch)
         pictures = [gallery.picture(number) for number in range(start, stop)]
-        pixels = pixel_values(backend, [crop for crop, _ in pictures])
+        pixels = backend.pictures([crop for crop, _ in pictures])["pixel_values"]
         with torch.no_grad():
             made.append(encode(backend, pixels, settings["projected"]).to(dtype).cpu())
         shown += [what.row() for _, what in pictures]
@@ -139,20 +132,38 @@ def _write(path: Path, gallery: Gallery, numbers: range, backend: Blip2, setting
 
 @dataclass(frozen=True, eq=False)
 class FeatureSource:
-    """A gallery as a `LossModel` reads it; `features` is None where pictures are encoded anew."""
+    """A gallery as a loss reads it; `features` is None where pictures are encoded anew."""
 
     gallery: Gallery
     shown: Sequence[Shown]
-    backend: Blip2
+    backend: "Learner"
     features: Features | None = None
 
     def __call__(self, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """Give `features` (N, Q, D) or `pixel_values` (N, 3, H, W) of pictures, on the device."""
+        """Give what the loss takes of pictures, on the device.
+
+        That is `features` (N, Q, D), `pixel_values` (N, 3, H, W), or what a chat model takes.
+        """
+        return self.moved(self._read(numbers))
+
+    def draw(self, numbers: Sequence[int], workers: int) -> None:
+        """Learn what pictures show, in so many processes, where that is not known."""
+        if isinstance(self.shown, ShownLater):
+            self.shown.draw(numbers, workers)
+
+    def load(self, passes: Sequence[Sequence[int]], workers: int) -> Iterator[dict[str, Tensor]]:
+        """Give the same of each pass in order, on the CPU; so many processes make them ahead."""
+        return loaded(self._read, passes, 0 if self.features else workers)
+
+    def moved(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Move what `load` gives to the device."""
         device = self.backend.device
+        return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+
+    def _read(self, numbers: Sequence[int]) -> dict[str, Tensor]:
         if self.features is not None:
-            return {"features": self.features.rows(numbers).to(device, non_blocking=True)}
-        pictures = [self.gallery.picture(number)[0] for number in numbers]
-        return {"pixel_values": pixel_values(self.backend, pictures).to(device)}
+            return {"features": self.features.rows(numbers)}
+        return self.backend.pictures([self.gallery.picture(number)[0] for number in numbers])
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,19 +171,27 @@ class FeatureSources:
     """Opens sights for one network; `settings` are None where nothing is remembered."""
 
     plan: LanguagePlan
-    backend: Blip2
+    backend: "Learner"
     accelerator: "Accelerator"
     settings: Json | None
     report: progress.Report
 
-    def open(self, items: Sequence[Aligned], varied: bool) -> FeatureSource:
-        """Open the features of some faces, in the plan's variations or as they are."""
+    def open(self, items: Sequence[Aligned], epochs: int = 0) -> FeatureSource:
+        """Open the features of some faces, as they are or in variations.
+
+        Args:
+            items: the faces.
+            epochs: of a training that varies them: by the plan's views where they are remembered,
+                else anew in each epoch; 0 leaves them as they are.
+        """
         plan = self.plan
         gallery = Gallery(items)
-        if varied:
-            gallery = Gallery(items, plan.views, plan.augment, plan.seed)
+        if epochs:
+            views = epochs if self.settings is None else plan.views
+            gallery = Gallery(items, views, plan.augment, plan.seed)
         if self.settings is None:
-            return FeatureSource(gallery, list_shown(gallery), self.backend)
+            return FeatureSource(gallery, ShownLater(gallery), self.backend)
+        assert isinstance(self.backend, FeatureBlip2)
         root = Path(plan.feature_cache).expanduser() if plan.feature_cache else None
         made = remember(
             gallery,
@@ -185,14 +204,13 @@ class FeatureSources:
         return FeatureSource(gallery, made.shown, self.backend, made)
 
 
-def settings(backend: Blip2, plan: LanguagePlan, fingerprint: str, projected: bool) -> Json:
+def settings(backend: FeatureBlip2, plan: LanguagePlan, fingerprint: str) -> Json:
     """List what kept features depend on besides the pictures.
 
     Args:
-        backend: the network as it was loaded.
+        backend: the network as it was loaded; a frozen language projection is remembered too.
         plan: gives precision.
         fingerprint: of the base's weights.
-        projected: whether the language projection is frozen, and so remembered too.
     """
     exact = "bfloat16" if str(backend._dtype) == "torch.bfloat16" else "float32"
     return {
@@ -200,6 +218,6 @@ def settings(backend: Blip2, plan: LanguagePlan, fingerprint: str, projected: bo
         "load": plan.load_in,
         "device": backend.device.type,
         "dtype": {"auto": exact, "fp32": "float32", "bf16": "bfloat16"}[plan.features],
-        "projected": projected,
+        "projected": backend.loss_model.frozen_projection,
         "processor": backend.processor.image_processor.to_json_string(),
     }

@@ -1,13 +1,42 @@
 """Faces in k fixed variations each, and what each of them shows of the coded action units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any, TypeVar
+
+import torch
 
 from ferce.core.types import REGIONS, Pixels
 from ferce.data.align import Aligned
 from ferce.data.augment import NOTHING, augment
 from ferce.data.record import UnitLabel, hidden_in
 from ferce.training.classifier.batches import RECIPES
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, eq=False)
+class _Work(torch.utils.data.Dataset):  # type: ignore[misc]
+    """A function, as a DataLoader calls it with the keys of its sampler."""
+
+    make: Callable[[Any], Any]
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.make(key)
+
+
+def loaded(make: Callable[[K], V], keys: Sequence[K], workers: int) -> Iterator[V]:
+    """Make a value of each key in so many processes, 0 for this one; in order."""
+    loader = torch.utils.data.DataLoader(
+        _Work(make),
+        sampler=keys,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # else each start would draw from the run's own generator
+    )
+    return iter(loader)
 
 
 @dataclass(frozen=True)
@@ -46,6 +75,11 @@ class Gallery:
     def number(self, index: int, epoch: int) -> int:
         """Number the variation of a face in an epoch; epochs take them in turn."""
         return index * self.views + epoch % self.views
+
+    def show(self, number: int) -> Shown:
+        """Tell what a variation shows; the face as it is need not be read for it."""
+        plain = self._plain(number % self.views)
+        return Shown() if plain else self.picture(number)[1]
 
     def picture(self, number: int) -> tuple[Pixels, Shown]:
         """Draw a variation: (S, S, 3) uint8 RGB, and what it shows."""
@@ -86,3 +120,25 @@ class Gallery:
 
     def _plain(self, view: int) -> bool:
         return view == 0 or RECIPES[self.augment] == NOTHING
+
+
+class ShownLater(Sequence[Shown]):
+    """What each picture of a gallery shows, drawn when it is first asked for."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self._known: dict[int, Shown] = {}
+
+    def __len__(self) -> int:
+        return len(self.gallery)
+
+    def __getitem__(self, number: Any) -> Any:
+        if number not in self._known:
+            self._known[number] = self.gallery.show(number)
+        return self._known[number]
+
+    def draw(self, numbers: Iterable[int], workers: int) -> None:
+        """Draw the pictures with these numbers in so many processes."""
+        new = [number for number in numbers if number not in self._known]
+        made = loaded(self.gallery.show, new, workers)
+        self._known |= dict(zip(new, made, strict=True))

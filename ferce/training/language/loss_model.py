@@ -4,8 +4,10 @@ The language model is given embeddings. The output layer runs over answer tokens
 of all others would be thrown away: with 50,000 words they are the largest tensor of a plain step.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,10 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ferce.core.types import Pixels
 from ferce.models.vlm import scoring
 from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
+from ferce.training.language.learner import Learner
 from ferce.training.language.rows import IGNORED, Tokeniser
+
+if TYPE_CHECKING:
+    from ferce.training.language.features import FeatureSource
 
 
 class LossModel(torch.nn.Module):  # type: ignore[misc]
@@ -65,12 +72,13 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
         """Compute (N,) mean negative log-likelihoods of the rows' answers.
 
         Args:
-            batch: `rows.Tokeniser.batch`, with `features` (N, Q, D) or `pixel_values`.
+            batch: `rows.Tokeniser.batch`, with `features` (N, Q, D) or `pixel_values`, and perhaps
+                the `shifts` of `answer_losses`.
         """
-        embeds = self.embed(batch)
-        if self.causal:
-            return self._continued(embeds, batch["attention_mask"], batch["labels"])
-        return self._decoded(embeds, batch["attention_mask"], batch["labels"])
+        embeds, shifts = self.embed(batch), batch.get("shifts")
+        read = self._continued if self.causal else self._decoded
+        logits, wanted, learnt = read(embeds, batch["attention_mask"], batch["labels"])
+        return answer_losses(logits, wanted, learnt, shifts)
 
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Embed the rows as (N, L, D), the picture's features in place of the placeholders."""
@@ -105,7 +113,9 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
                 encoder_attention_mask=patches.new_ones(patches.shape[:2], dtype=torch.long),
             ).last_hidden_state
 
-    def _continued(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    def _continued(
+        self, embeds: Tensor, mask: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         model = self.network.language_model
         states = model.model.decoder(
             inputs_embeds=embeds, attention_mask=mask, use_cache=False
@@ -113,20 +123,35 @@ class LossModel(torch.nn.Module):  # type: ignore[misc]
         wanted = labels[:, 1:]  # the state before a token predicts it
         learnt = wanted != IGNORED
         logits = model.lm_head(states[:, :-1][learnt])
-        return _row_means(logits, wanted[learnt], learnt)
+        return logits, wanted[learnt], learnt
 
-    def _decoded(self, embeds: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    def _decoded(
+        self, embeds: Tensor, mask: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         model = self.network.language_model
         logits = model(
             inputs_embeds=embeds, attention_mask=mask, labels=labels, use_cache=False
         ).logits
         learnt = labels != IGNORED
-        return _row_means(logits[learnt], labels[learnt], learnt)
+        return logits[learnt], labels[learnt], learnt
 
 
-def _row_means(logits: Tensor, wanted: Tensor, learnt: Tensor) -> Tensor:
-    """(N,) mean cross-entropy of rows: logits (M, V), wanted (M,), learnt (N, L) with M true."""
-    losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
+def answer_losses(
+    logits: Tensor, wanted: Tensor, learnt: Tensor, shifts: Tensor | None = None
+) -> Tensor:
+    """Compute (N,) mean cross-entropies of rows over their answers' tokens.
+
+    Args:
+        logits: (M, V) of the M tokens of all answers, row after row.
+        wanted: (M,) ids.
+        learnt: (N, L) with M true, the places of the answers.
+        shifts: (S, 3) what is added to single logits: place in M, id, value.
+    """
+    logits = logits.float()
+    if shifts is not None:
+        places, ids = shifts[:, 0].long(), shifts[:, 1].long()
+        logits = logits.index_put((places, ids), shifts[:, 2], accumulate=True)
+    losses = functional.cross_entropy(logits, wanted, reduction="none")
     rows = learnt.nonzero()[:, 0]
     sums = losses.new_zeros(len(learnt)).index_add(0, rows, losses)
     return sums / learnt.sum(1).clamp(min=1)
@@ -142,17 +167,25 @@ def _dtype(module: torch.nn.Module, read: Tensor) -> torch.dtype:
     return weight.dtype if weight.dtype.is_floating_point else read.dtype
 
 
-FeatureSource = Callable[
-    [Sequence[int]], dict[str, Tensor]
-]  # numbers of pictures -> what a batch has of them
+@dataclass(frozen=True)
+class BlipPictures:
+    """Prepares faces as BLIP-2 takes them, also in a process of its own."""
+
+    image_processor: Any
+
+    def __call__(self, crops: Sequence[Pixels]) -> dict[str, Tensor]:
+        """Preprocess N pictures: `pixel_values` (N, 3, H, W) float32 on the CPU."""
+        made = self.image_processor(images=list(crops), return_tensors="pt")
+        return {"pixel_values": made["pixel_values"]}
 
 
-class FeatureBlip2(Blip2):
+class FeatureBlip2(Blip2, Learner):
     """The backend with the source of a `LossModel`: `features` or `pixel_values` of a batch."""
 
     def __init__(self, backend: Blip2, loss_model: LossModel, tokeniser: Tokeniser) -> None:
         super().__init__(backend.name, backend.checkpoint, backend.settings)
         self.loss_model, self.tokeniser = loss_model, tokeniser
+        self.pictures = BlipPictures(self.processor.image_processor)
 
     def _embed(self, inputs: Inputs) -> Tensor:
         return self.loss_model.embed(inputs)
@@ -164,7 +197,7 @@ class FeatureBlip2(Blip2):
         return {"input_ids": ids, "attention_mask": mask, **source}
 
     def score(
-        self, numbers: Sequence[int], source: FeatureSource, prompt: str, phrases: Sequence[str]
+        self, numbers: Sequence[int], source: "FeatureSource", prompt: str, phrases: Sequence[str]
     ) -> NDArray[np.float64]:
         """Compute (N, K) mean log-probability per token of the phrases as answers to `prompt`."""
         tokens = self.continuations(self.question(prompt), phrases)
@@ -179,7 +212,7 @@ class FeatureBlip2(Blip2):
         return np.asarray(whole, np.float64)
 
     def say(
-        self, numbers: Sequence[int], source: FeatureSource, prompts: Sequence[str], limit: int
+        self, numbers: Sequence[int], source: "FeatureSource", prompts: Sequence[str], limit: int
     ) -> list[str]:
         """Answer a prompt about each picture."""
         texts: list[str] = []

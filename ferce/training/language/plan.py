@@ -7,7 +7,7 @@ from ferce.models.prompts import TEMPLATES
 from ferce.models.vlm.loading import LOADS
 from ferce.models.vlm.packaged import BLIP2 as MINI
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, DEVICES, Settings
+from ferce.training.settings import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
 from ferce.training.settings import setting as _
 
 OPTIMISERS = ("fused", "paged8bit", "adamw8bit")
@@ -23,13 +23,16 @@ class LanguagePlan(Settings):
         TrainingError: two fields contradict each other, or one is out of range.
     """
 
-    FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "track", "samples")
+    FREE = ("save_every", "cache", "feature_cache", "device", "jobs", "workers", "track", "samples")
     LEAST: ClassVar = dict.fromkeys(
-        ("epochs", "batch", "accumulate", "jobs", "views", "rank", "tokens"), 1
+        ("epochs", "batch", "accumulate", "jobs", "views", "rank", "more_times"), 1
     )
-    SHARES = ("val_share", "warmup", "house", "dropout")
+    SHARES = ("val_share", "warmup", "house", "dropout", "beta")
 
-    base: str = _(MINI, f"BLIP-2 to adapt: a Hub id, a folder, or {MINI} for the packaged one")
+    base: str = _(
+        MINI,
+        f"BLIP-2 or chat model to adapt: a Hub id, a folder, or {MINI} for the packaged small one",
+    )
     base_id: str = _("", "Hub id that the adapter names as its base when --base is a folder")
     revision: str = _("", "branch, tag or commit of a base on the Hub")
     load_in: str = _("auto", "precision in which the frozen weights are loaded", LOADS)
@@ -42,25 +45,45 @@ class LanguagePlan(Settings):
     shuffle_labels: bool = _(
         False, "permute the training labels, as a control that must score at chance"
     )
-    views: int = _(4, "augmented views of each face, the first as it is; epochs take them in turn")
-    augment: str = _("full", "augmentation of the views", AUGMENT)
-    cached: bool = _(
-        True, "compute the features of frozen vision tower and Q-Former once and keep them on disk"
+    loss: str = _("cross-entropy", "loss of the label task against unequal classes", LOSSES)
+    beta: float = _(0.999, "beta 0..1 of the class-balanced weights")
+    tau: float = _(1.0, "strength of the logit adjustment")
+    sampler: str = _(
+        "shuffled", "order of the faces; weighted draws every class equally often", SAMPLERS
     )
+    views: int = _(
+        4,
+        "augmented views of each face whose features are kept, the first as it is; epochs take "
+        "them in turn",
+    )
+    augment: str = _("full", "augmentation of the training faces", AUGMENT)
+    cached: bool = _(
+        True,
+        "compute what a BLIP-2's frozen vision tower and Q-Former give once and keep it on disk; "
+        "without, and with chat models, every epoch augments anew",
+    )
+    workers: int = _(0, "processes that augment faces where nothing is kept; 0 is the main one")
     features: str = _("auto", "precision of kept features; auto takes the network's", FEATURES)
     feature_cache: str = _("", "folder of kept features (default ~/.cache/ferce/features)")
     scope: str = _(
         "language",
-        "parts that LoRA adapts: language, qformer, projection, vision with commas, or re:REGEX",
+        "parts that LoRA adapts: language, qformer (of BLIP-2), projection, vision with commas, or "
+        "re:REGEX",
     )
     rank: int = _(16, "rank of the LoRA update matrices")
     alpha: float = _(32.0, "scale of the LoRA update, which is multiplied by alpha over rank")
     dropout: float = _(0.05, "dropout rate 0..1 before the LoRA layers")
+    dora: bool = _(False, "learn the size of each weight vector apart from its direction (DoRA)")
+    rslora: bool = _(False, "divide alpha by the root of the rank, for large ranks (rsLoRA)")
     epochs: int = _(6, "passes over the training faces")
     max_steps: int = _(0, "optimiser steps after which a stage stops; 0 sets no limit")
-    batch: int = _(16, "texts of one process in one batch")
-    accumulate: int = _(1, "batches that make one optimiser step")
-    tokens: int = _(1024, "most tokens in one forward pass; a batch of long texts takes several")
+    batch: int = _(16, "texts in one forward pass of one process")
+    accumulate: int = _(1, "forward passes whose gradients make one optimiser step")
+    tokens: int = _(
+        0,
+        "most tokens in one forward pass, a batch with more takes several, with the same gradient; "
+        "0 takes 64 for each GB of the GPU, and 1024 on a CPU",
+    )
     lr: float = _(
         0.0, "peak learning rate of AdamW; 0 takes 3e-3 for the packaged base, 2e-4 for others"
     )

@@ -1,7 +1,7 @@
 """Turns as token ids, where the loss falls on the answers alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ferce.models.vlm.base import VisionLanguage
     from ferce.models.vlm.blip2 import Blip2
 
+TOKENS = 1024  # in one pass on a CPU or a small GPU
 POOL = 16  # steps whose rows are sorted together; more saves padding and mixes less
 
 
@@ -37,18 +38,29 @@ def grouped(lengths: Sequence[int], step: int, seed: Sequence[int]) -> list[Indi
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
-def cut(members: Indices, lengths: Sequence[int], tokens: int) -> list[Indices]:
-    """Cut a step's rows into passes of at most `tokens` tokens, padding included.
+def cut(members: Indices, lengths: Sequence[int], batch: int, tokens: int) -> list[Indices]:
+    """Cut a step's rows into passes of at most `batch` rows and `tokens` tokens with padding.
 
-    The longest steps decide how much memory a run needs; in more passes they compute the same.
+    The longest pass decides how much memory a run needs; in more passes a step computes the same.
     """
     passes: list[list[int]] = []
     for row in sorted(members.tolist(), key=lambda i: lengths[i]):
-        if passes and lengths[row] * (len(passes[-1]) + 1) <= tokens:
+        room = min(batch, tokens // lengths[row])
+        if passes and len(passes[-1]) < room:
             passes[-1].append(row)
         else:
             passes.append([row])
     return [np.array(part) for part in passes]
+
+
+def fitting_tokens(device: torch.device) -> int:
+    """Choose how many tokens one pass may have: 64 for each GB of a GPU, and 1024 at least.
+
+    So a pass of a language model of 3 to 7 billion weights, loaded in 4 or 8 bit, fits into 16 GB.
+    """
+    if device.type != "cuda":
+        return TOKENS
+    return max(TOKENS, int(torch.cuda.get_device_properties(device).total_memory / 1e9 * 64))
 
 
 IGNORED = -100  # the label that cross-entropy leaves out
@@ -64,11 +76,13 @@ class Row:
             answer with its end.
         labels: for a decoder-only model as long as `ids`, `IGNORED` but on the answer and its end;
             for an encoder-decoder the answer with its end.
+        more: what else the network is given for each token of the prompt; 0 for the answer's.
     """
 
     example: Example
     ids: tuple[int, ...]
     labels: tuple[int, ...]
+    more: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -111,7 +125,7 @@ class Tokeniser:
         prompt = self.prompt(example.prompt)
         (answer,) = self.backend.continuations(asked, [example.answer])
         if self.causal:
-            said = (*answer, self.inner.eos_token_id)
+            said = (*answer, self.backend.end)
             row = Row(example, (*prompt, *said), (*[IGNORED] * len(prompt), *said))
         else:
             row = Row(example, prompt, tuple(answer))
@@ -126,20 +140,17 @@ class Tokeniser:
         """Stack N rows, padded on the right to the longest of them, or to `width`.
 
         Returns:
-            input_ids and attention_mask (N, L); labels (N, L), or (N, T) for an encoder-decoder.
+            input_ids and attention_mask (N, L), and what else a row has; labels (N, L), or (N, T)
+            for an encoder-decoder.
         """
         pad = self.inner.pad_token_id
         ids = _padded([row.ids for row in rows], pad, width)
         mask = _padded([[1] * len(row.ids) for row in rows], 0, width)
         labels = _padded([row.labels for row in rows], IGNORED, width if self.causal else 0)
         made = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        for key in rows[0].more:
+            made[key] = _padded([row.more[key] for row in rows], 0, ids.shape[1])
         return {name: tensor.to(device) for name, tensor in made.items()}
-
-
-def task_weights(rows: Sequence[Row], weights: Mapping[str, float], device: torch.device) -> Tensor:
-    """Look up the weight of each row's task, (N,) float32."""
-    values = [weights[row.example.task] for row in rows]
-    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int, width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Fine-tune a BLIP-2 from a plan, and leave a folder that plain PEFT loads."""
+"""Fine-tune BLIP-2 or a chat model from a plan, and leave a folder that plain PEFT loads."""
 
 import importlib.util
 import time
@@ -15,16 +15,18 @@ from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import validation
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import Examples
-from ferce.training.language import adapters, export, features
+from ferce.training.language import adapters, export, features, learner
+from ferce.training.language.balance import balance_of
 from ferce.training.language.conversation import Conversation
 from ferce.training.language.export import Facts, Origin
 from ferce.training.language.features import FeatureSource, FeatureSources
-from ferce.training.language.loss_model import FeatureBlip2, LossModel
+from ferce.training.language.learner import Learner
+from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.language.rows import Tokeniser
 from ferce.training.language.task import LanguageTask, Stage
 from ferce.training.language.validation import Validator, rouge_scorer, shuffled
 from ferce.training.optimiser import adamw
+from ferce.training.processes import open_accelerator
 from ferce.training.progress import TrainingError
 from ferce.training.settings import Json
 from ferce.training.task import Position
@@ -55,7 +57,7 @@ class Tuning:
     session: Session
     base: Origin
     wrapped: "PeftModel"
-    backend: FeatureBlip2
+    backend: Learner
     sources: FeatureSources
     saved: checkpoint.Checkpoint | None = None
 
@@ -83,17 +85,18 @@ def tune(
     begun = time.monotonic()
     if plan.rouge_faces:
         rouge_scorer()  # rather now than after the first epoch
-    accelerator = open_accelerator(plan, output)
+    accelerator, report = open_run(plan, output, report)
     session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
     saved = checkpoint.to_resume(session.folder, plan, resume)
     with accelerator.main_process_first():
-        faces = examples.read(plan.data, plan, data)
+        faces = examples.joined(examples.read(plan.data, plan, data), plan)
     base = export.origin(plan)
-    tuning = open_tuning(plan, session, base, saved)
+    tuning = open_tuning(plan, session, base, faces.train[0].face().size, saved)
     stages = _stages(tuning, faces)
     counts = adapters.counts(tuning.backend.network)
     report(adapters.summary(counts))
     if tuning.sources.settings is not None:
+        assert isinstance(tuning.backend, FeatureBlip2)
         tuning.backend.loss_model.free_vision(tuning.sources.settings["projected"])
     at = _run(tuning, stages)
     outputs = stages[-1].validator.outputs()
@@ -119,7 +122,7 @@ def _finish(tuning: Tuning, output: Path, faces: Examples, outputs: Outputs, kno
         block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
     facts = Facts(tuning.plan, tuning.base, tuning.session.accelerator, faces.summary())
     made = {"val": best | block, **known}
-    finished = export.finish(output, tuning.wrapped, tuning.backend.processor, facts, made)
+    finished = export.finish(output, tuning.wrapped, tuning.backend, facts, made)
     if calibration is not None:
         save_calibration(output, calibration)
         plots.draw_confusion(block["confusion"], output / "confusion.png")
@@ -138,52 +141,49 @@ def figures(outputs: Outputs, faces: Examples) -> tuple[Json, Calibration | None
     return validation.measure(outputs, calibration, people), calibration
 
 
-def open_accelerator(plan: LanguagePlan, output: Path) -> "Accelerator":
-    """Make the Accelerator of a run and open its trackers, which write to `output/trackers`.
+def open_run(
+    plan: LanguagePlan, output: Path, report: progress.Report = progress.silent
+) -> tuple["Accelerator", progress.Report]:
+    """Join the processes of a run and open its trackers, which write to `output/trackers`.
 
     Raises:
-        TrainingError: a tracker is not installed.
+        TrainingError: a tracker is not installed; or as `processes.open_accelerator` raises it.
     """
-    from accelerate import Accelerator
-
     for name in plan.trackers:
         if importlib.util.find_spec(name) is None:
             raise TrainingError(f"The tracker {name} is not installed: pip install {name}.")
-    accelerator = Accelerator(
-        cpu=plan.device == "cpu",
+    accelerator, report = open_accelerator(
+        plan.device == "cpu",
+        report,
         gradient_accumulation_steps=1,  # the loop accumulates itself, by the weights of the rows
         log_with=list(plan.trackers) or None,
         project_dir=str(output / "trackers"),
     )
     if plan.trackers:
         accelerator.init_trackers("ferce-blip2", config=asdict(plan))
-    return accelerator
+    return accelerator, report
 
 
 def open_tuning(
     plan: LanguagePlan,
     session: Session,
     base: Origin,
+    size: int,
     saved: checkpoint.Checkpoint | None = None,
 ) -> Tuning:
-    """Load the base, attach LoRA, build the feature sources."""
+    """Load the base, attach LoRA, build the feature sources; `size` is the faces' in pixels."""
     from accelerate.utils import set_seed
-
-    from ferce.models.spec import Spec
-    from ferce.models.vlm import blip2
 
     set_seed(plan.seed)  # the same adapter on every process
     options = {"load": plan.load_in, "batch": str(PASS)}
     device = str(session.accelerator.device)
-    plain = blip2.load(Spec("blip2", base.spec, options=options), device)
+    plain = learner.load(base.folder, device, options)
     wrapped = adapters.attach(plain.network, plan)
     set_seed(plan.seed, device_specific=True)
-    model = LossModel(plain)
-    settings = None
-    if plan.cached and model.frozen_vision:
-        settings = features.settings(plain, plan, base.fingerprint, model.frozen_projection)
-    sources = FeatureSources(plan, plain, session.accelerator, settings, session.report)
-    backend = FeatureBlip2(plain, model, Tokeniser(plain))
+    backend, settings = learner.learner_of(plain, size), None
+    if plan.cached and isinstance(backend, FeatureBlip2) and backend.loss_model.frozen_vision:
+        settings = features.settings(backend, plan, base.fingerprint)
+    sources = FeatureSources(plan, backend, session.accelerator, settings, session.report)
     return Tuning(plan, session, base, wrapped, backend, sources, saved)
 
 
@@ -208,15 +208,17 @@ def _stage(tuning: Tuning, name: str, faces: Examples) -> Stage:
         f"{name} stage, {faces.spec}: {len(faces.train)} faces to train on, {len(held)} to choose "
         f"on, {sum(faces.problems.values())} rows unusable"
     )
-    train = tuning.sources.open(faces.train, varied=True)
-    val = tuning.sources.open(held, varied=False)
+    epochs = plan.basic_epochs if name == "basic" else plan.epochs
+    train = tuning.sources.open(faces.train, epochs)
+    val = tuning.sources.open(held)
     truths = [item.sample.label for item in faces.train]
     if plan.shuffle_labels:
         truths = shuffled(truths, plan.seed)
     texts = conversation_of(plan, name, train, truths)
     asked = conversation_of(plan, name, val, [item.sample.label for item in held])
     validator = Validator(backend, val, asked, tuning.session.accelerator, PASS)
-    return Stage(train, texts, validator, plan.basic_epochs if name == "basic" else plan.epochs)
+    balance = balance_of(plan, name, faces.train, backend.tokeniser)
+    return Stage(train, texts, validator, epochs, balance)
 
 
 def conversation_of(

@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ferce.training.classifier import schedule
+from ferce.training.language.balance import Balance
 from ferce.training.language.conversation import PHRASES, Conversation
 from ferce.training.language.features import FeatureSource
-from ferce.training.language.loss_model import FeatureBlip2
+from ferce.training.language.learner import Learner
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.language.rows import Row, cut, grouped, task_weights
+from ferce.training.language.rows import Row, cut, fitting_tokens, grouped
 from ferce.training.language.validation import Validator, score
 from ferce.training.progress import TrainingError
-from ferce.training.sampling import Indices, share
+from ferce.training.sampling import Indices, draw, share
 from ferce.training.settings import Json
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
@@ -29,12 +30,14 @@ class Stage:
         conversation: makes the texts of an epoch.
         validator: measures the model on held-out faces.
         epochs: to make.
+        balance: of unequal classes.
     """
 
     source: FeatureSource
     conversation: Conversation
     validator: Validator
     epochs: int
+    balance: Balance = field(default_factory=Balance)
 
     @property
     def name(self) -> str:
@@ -44,9 +47,16 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """Rows of one pass, and the sum of the task weights in the whole step of all processes."""
+    """Rows of one pass.
+
+    Attributes:
+        rows: texts.
+        pictures: of `FeatureSource.load`, in the order of the rows.
+        weight: sum of the task weights in the whole step of all processes.
+    """
 
     rows: Sequence[Row]
+    pictures: Mapping[str, Tensor]
     weight: float
 
 
@@ -56,7 +66,7 @@ class LanguageTask(Task[Pass]):
     unit = "text"
 
     def __init__(
-        self, runner: torch.nn.Module, backend: FeatureBlip2, stage: Stage, plan: LanguagePlan
+        self, runner: torch.nn.Module, backend: Learner, stage: Stage, plan: LanguagePlan
     ) -> None:
         """`runner` is the loss model as Accelerate prepared it."""
         self.name, self.runner, self.backend = stage.name, runner, backend
@@ -69,7 +79,10 @@ class LanguageTask(Task[Pass]):
         """Make the texts of the epoch, and group them by length."""
         if not at.within:
             self.predicted = self._predict(at.epoch)
-        texts = self.stage.conversation.examples(at.epoch, self.predicted)
+        order = self._order(at.epoch)
+        numbers = self.stage.conversation.numbers(at.epoch, order)
+        self.stage.source.draw([number for _, number in numbers], self.plan.workers)
+        texts = self.stage.conversation.examples(at.epoch, self.predicted, order)
         rows = [self.backend.tokeniser.row(text) for text in texts]
         size = self.plan.batch * self.plan.accumulate * self.accelerator.num_processes
         every = grouped([row.length for row in rows], size, (self.plan.seed, at.epoch))
@@ -86,11 +99,16 @@ class LanguageTask(Task[Pass]):
         """
         device = self.backend.device
         tensors = self.backend.tokeniser.batch(batch.rows, device)
-        tensors |= self.stage.source([row.example.number for row in batch.rows])
+        tensors |= self.stage.balance.row_shifts(batch.rows, device)
+        tensors |= self.stage.source.moved(batch.pictures)
         with self.accelerator.autocast():
             losses = self.runner(tensors)
-        weights = task_weights(batch.rows, self.plan.weights, device)
+        weights = self.stage.balance.row_weights(batch.rows, self.plan.weights, device)
         return {"loss": (losses * weights).sum() / batch.weight * self.accelerator.num_processes}
+
+    def shape(self, batch: Pass) -> str:
+        """Count the texts and tokens of a pass."""
+        return f"{len(batch.rows)} texts x {max(row.length for row in batch.rows)} tokens"
 
     def describe(self, batch: Pass) -> str:
         """Name the faces, and the task of each text."""
@@ -151,11 +169,22 @@ class LanguageTask(Task[Pass]):
         return [PHRASES[self.name][k] for k in scores.argmax(1)]
 
     def _cut(self, rows: Sequence[Row], steps: Sequence[Indices]) -> Iterator[Step[Pass]]:
-        """Cut this process's share of each step into passes that fit into memory."""
+        """Cut this process's share of each step into passes, and load their pictures."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         lengths = [row.length for row in rows]
+        tokens = self.plan.tokens or fitting_tokens(self.backend.device)
+        cuts = []
         for members in steps:
             (own,) = share(members, rank, world, 1)
+            parts = cut(own, lengths, self.plan.batch, tokens)
+            cuts.append([[rows[i] for i in part] for part in parts])
+        numbers = [[row.example.number for row in part] for parts in cuts for part in parts]
+        pictures = self.stage.source.load(numbers, self.plan.workers)
+        for members, own_rows in zip(steps, cuts, strict=True):
             weight = sum(self.plan.weights[rows[i].example.task] for i in members)
-            parts = cut(own, lengths, self.plan.tokens)
-            yield Step([Pass([rows[i] for i in part], weight) for part in parts], len(members))
+            yield Step([Pass(part, next(pictures), weight) for part in own_rows], len(members))
+
+    def _order(self, epoch: int) -> list[int] | None:
+        """Draw the faces of an epoch; None for each once."""
+        odds = self.stage.balance.chances
+        return None if odds is None else draw(len(odds), odds, (self.plan.seed, epoch)).tolist()

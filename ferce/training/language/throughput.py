@@ -130,19 +130,20 @@ def measure(side: str, plan: LanguagePlan, steps: int) -> Speed:
     """Measure one side in this process; `ours` or `plain`."""
     from ferce.training import examples
     from ferce.training.language import export
-    from ferce.training.language.run import open_accelerator, open_tuning
+    from ferce.training.language.run import open_run, open_tuning
     from ferce.training.trainer import Session
 
     plan = replace(plan, cached=side == "ours")
-    accelerator = open_accelerator(plan, Path())
+    accelerator, _ = open_run(plan, Path())
     faces = examples.read(plan.data, plan)
     _prepare()
     memory = Memory(accelerator.device)
     with memory:
         base = export.origin(plan)
-        tuning = open_tuning(plan, Session(accelerator, Path(), {}), base)
+        size = faces.train[0].face().size
+        tuning = open_tuning(plan, Session(accelerator, Path(), {}), base, size)
         begun = time.perf_counter()
-        source = tuning.sources.open(faces.train, varied=True)
+        source = tuning.sources.open(faces.train, plan.views)
         once = time.perf_counter() - begun if side == "ours" else 0.0
         batches = _batches(side, tuning, source, plan, steps)
         samples, padding = _timed(tuning, source, batches, side)
@@ -205,7 +206,7 @@ def _timed(
             _wait(tuning.backend.device)
             begun = time.perf_counter()
         spent = 0
-        for part in _passes(side, rows, tuning.plan.tokens):
+        for part in _passes(side, rows, tuning.backend.device):
             batch = tokeniser.batch(part, tuning.backend.device, width)
             batch |= source([row.example.number for row in part])
             if side == "plain":
@@ -224,15 +225,17 @@ def _timed(
     return samples / (time.perf_counter() - begun), 1 - real / computed
 
 
-def _passes(side: str, rows: Sequence["Row"], tokens: int) -> list[list["Row"]]:
+def _passes(side: str, rows: Sequence["Row"], device: "torch.device") -> list[list["Row"]]:
     """Split the rows of a step as they are computed: all at once, or as the task cuts them."""
     import numpy as np
 
-    from ferce.training.language.rows import cut
+    from ferce.training.language.rows import cut, fitting_tokens
 
     if side == "plain":
         return [list(rows)]
-    parts = cut(np.arange(len(rows)), [row.length for row in rows], tokens)
+    parts = cut(
+        np.arange(len(rows)), [row.length for row in rows], len(rows), fitting_tokens(device)
+    )
     return [[rows[i] for i in part] for part in parts]
 
 

@@ -18,7 +18,7 @@ from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import targets
 from ferce.training.language.conversation import PHRASES, PROMPTS, Conversation, explanation_prompt
 from ferce.training.language.features import FeatureSource
-from ferce.training.language.loss_model import FeatureBlip2
+from ferce.training.language.learner import Learner
 from ferce.training.language.rows import Row
 from ferce.training.progress import TrainingError
 
@@ -54,7 +54,7 @@ class Validator:
         batch: texts in one pass.
     """
 
-    backend: FeatureBlip2
+    backend: Learner
     source: FeatureSource
     conversation: Conversation
     accelerator: "Accelerator"
@@ -176,7 +176,7 @@ def rouge_scorer() -> "RougeScorer":
 
 
 def score(
-    backend: FeatureBlip2, source: FeatureSource, stage: str, epoch: int, accelerator: "Accelerator"
+    backend: Learner, source: FeatureSource, stage: str, epoch: int, accelerator: "Accelerator"
 ) -> Values:
     """Compute (N, K) log-likelihoods of a stage's labels for the faces' variations of an epoch."""
     prompt, phrases = PROMPTS[stage], PHRASES[stage]

@@ -156,20 +156,21 @@ def _ask(models: Models, path: Path | None, question: object) -> Json:
         checked = prompts.question(question if isinstance(question, str) else "")
         result["question"] = checked
         reader = _ready(models)
-        faces = reader.detect(images.load(path))
-        answers = [_answer(reader, face, checked) for face in faces]
+        readings = reader.predict(reader.detect(images.load(path)))
+        answers = [_answer(reader, reading, checked) for reading in readings]
     except (ValueError, images.ImageError, ReadingError) as error:
         return {**result, "error": str(error)}
-    if not faces:
+    if not answers:
         return {**result, "error": NO_FACE}
     return {**result, "voice": reader.voice.name, "faces": answers}
 
 
-def _answer(reader: Reader, face: Face, question: str) -> Json:
-    box = [round(float(edge), 2) for edge in face.box]
-    if face.problem:
-        return {"box": box, "problem": face.problem}
-    (answer,) = reader.answer(Reading(face), [question]).answers
+def _answer(reader: Reader, reading: Reading, question: str) -> Json:
+    """Answer of the face as it was measured for its prediction, as on the page."""
+    box = [round(float(edge), 2) for edge in reading.face.box]
+    if reading.face.problem:
+        return {"box": box, "problem": reading.face.problem}
+    (answer,) = reader.answer(reading, [question]).answers
     return {"box": box, "answer": answer.answer}
 
 

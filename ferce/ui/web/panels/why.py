@@ -1,8 +1,10 @@
 """Why: the explanation, each claim marked by what face and model say of it; its faithfulness."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ferce.core.types import Cue, Explanation, Faithfulness, Reading
+from ferce.models.measured import Measured
 from ferce.ui.web import markup
 
 TITLE = "Why"
@@ -10,10 +12,13 @@ _SAID, _MENDED = "claim", "repaired"  # ids of the evidence begin so
 # verdict class -> words of the legend; the style sheet adds colour, line and sign to each claim.
 _LEGEND: Mapping[str, str] = {
     "supported": "seen in the face",
-    "contradicted": "contradicted by the face",
+    "contradicted": "contradicted by the face or the prediction",
     "untold": "cannot be told",
-    "unused": "seen, but not used by the model",
+    "unused": "not used by the model",
 }
+_COMPOSED = (
+    "Composed from the measured action units, so these cannot check it; what the model uses can."
+)
 _CLEAR = 0.1  # AUROC above that of other texts from which the words are said to name what was used
 _LOSS = 0.02  # probability; a smaller change is noise, as in `explanation.verdicts`
 _OTHER, _RANDOM = "other texts", "random regions"
@@ -36,33 +41,35 @@ _MEANINGS: Mapping[str, str] = {
 def blank() -> str:
     """Draw the panel before a photograph was chosen."""
     words = "An explanation in words; every claim in it is checked against the face and the model."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(3))
+    return markup.empty(words)
 
 
 def waiting() -> str:
     """Draw the panel while the explanation is written."""
-    return markup.panel(TITLE, markup.ghost(4), state="waiting")
+    return markup.waiting(markup.ghost(4))
 
 
 def refused() -> str:
     """Draw the panel for a face that must not be read."""
-    return markup.panel(TITLE, markup.empty("Without a reading there is nothing to explain."))
+    return markup.empty("Without a reading there is nothing to explain.")
 
 
 def draw(reading: Reading) -> str:
     """Draw the panel as far as it has come: text first, its claims checked later."""
     explanation = reading.explanation
     if explanation is None:
-        return markup.panel(TITLE, markup.empty("No explanation was asked for."))
+        return markup.empty("No explanation was asked for.")
+    explanation, note = _unticked(explanation)
     parts = (
         f'<p class="explanation">{"".join(_pieces(explanation, _SAID))}</p>',
+        note,
         _legend(explanation),
         _evidence(explanation, reading.revised),
         _revised(reading.revised),
         faithfulness(reading.faithfulness),
         _claims(explanation),
     )
-    return markup.panel(TITLE, "".join(parts))
+    return "".join(parts)
 
 
 def spoken(explanation: Explanation, name: str) -> str:
@@ -70,14 +77,23 @@ def spoken(explanation: Explanation, name: str) -> str:
 
     `name` begins the ids of the evidence; no other text on the page may have it.
     """
+    explanation, note = _unticked(explanation)
     text = "".join(_pieces(explanation, name))
-    return f'<p class="explanation">{text}</p>{_evidence(explanation, None, name)}'
+    return f'<p class="explanation">{text}</p>{note}{_evidence(explanation, None, name)}'
+
+
+def _unticked(explanation: Explanation) -> tuple[Explanation, str]:
+    """Take the verdicts of the face from a text that was made of them, and say so."""
+    if explanation.voice != Measured.name:
+        return explanation, ""
+    cues = tuple(replace(cue, seen=None) for cue in explanation.cues)
+    return replace(explanation, cues=cues), f'<p class="fine">{_COMPOSED}</p>'
 
 
 def kind(cue: Cue) -> str:
     """Choose how a claim is marked: plain until checked, then by its worst verdict."""
     if cue.seen is None:
-        return "unchecked"
+        return "unused" if cue.used == "not used" else "unchecked"
     if cue.seen == "contradicted":
         return "contradicted"
     if cue.seen == "cannot be told":
@@ -117,10 +133,12 @@ def _mark(cue: Cue, words: str, name: str) -> str:
 
 def _verdict(cue: Cue) -> str:
     """Say both verdicts in words: "seen in the face, used by the model"."""
-    if cue.seen is None:
-        return ""
-    seen = {"supported": "seen in the face", "contradicted": "contradicted by the face"}
     use = {"used": "used by the model", "not used": "not used by the model"}
+    if cue.seen is None:
+        return use.get(cue.used or "", "")
+    if cue.region is None and cue.unit is None:
+        return "not what the model predicts"
+    seen = {"supported": "seen in the face", "contradicted": "contradicted by the face"}
     words = seen.get(cue.seen, "cannot be told from this face")
     return f"{words}, {use[cue.used]}" if cue.used in use else words
 
@@ -137,14 +155,20 @@ def _legend(explanation: Explanation) -> str:
 
 def _evidence(explanation: Explanation, revised: Explanation | None, name: str = _SAID) -> str:
     """Draw what each check rests on: all in one place, as large as the longest, one at a time."""
-    checks = [_check(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if cue.seen]
+    checks = [_check(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if _verdict(cue)]
     if revised is not None and checks:
-        checks += [_check(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if cue.seen]
+        checks += [
+            _check(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if _verdict(cue)
+        ]
     if not checks:
         return ""
     hint = "Point at a marked phrase, or tap it, to see its place on the face and its evidence."
     first = f'<div class="told"><p class="fine">{hint}</p></div>'
     return f'<div class="evidence">{first}{"".join(checks)}</div>'
+
+
+def _checks(explanation: Explanation, name: str) -> list[str]:
+    return [_check(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if _verdict(cue)]
 
 
 def _check(cue: Cue, name: str) -> str:
@@ -163,7 +187,7 @@ def _revised(revised: Explanation | None) -> str:
 
 
 def _claims(explanation: Explanation) -> str:
-    checked = [cue for cue in explanation.cues if kind(cue) != "unchecked"]
+    checked = [cue for cue in explanation.cues if _verdict(cue)]
     if not checked:
         return ""
     head = "<tr><th>Claim</th><th>In the face</th><th>By the model</th><th>Evidence</th></tr>"
@@ -190,13 +214,22 @@ def _sentence(faith: Faithfulness) -> str:
     mine, others = _pair(faith, "auroc")
     if mine is None:
         return "That cannot be told: the text names no region, or no region has more heat."
-    return f"<strong>{_finding(mine, others)}</strong> {_times(mine, others)} {_hiding(faith)}"
+    finding = _finding(mine, others, _costs_more(faith))
+    return f"<strong>{finding}</strong> {_times(mine, others)} {_hiding(faith)}"
 
 
-def _finding(mine: float, others: float | None) -> str:
+def _costs_more(faith: Faithfulness) -> bool:
+    """Whether hiding what is named costs more than hiding random parts, as far as measured."""
+    lost, random = faith.measures.get("comprehensiveness"), _control(faith, "comprehensiveness")
+    return lost is None or random is None or lost - random >= _LOSS
+
+
+def _finding(mine: float, others: float | None, costs: bool) -> str:
     ahead = mine - (0.5 if others is None else others)
     if ahead >= _CLEAR and mine > 0.5:
-        return "The words name what the model used."
+        if costs:
+            return "The words name what the model used."
+        return "Mixed: the heat lies where the words point, but hiding those parts costs no more."
     if ahead <= -_CLEAR:
         return "The words name other places than those the model used."
     return "The words say no more of what the model used than other words would."
