@@ -23,7 +23,7 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     ),
     (4,): (
         (
-            "the brows are drawn together and down",
+            "the brows are drawn together",
             "the brows are lowered",
             "the brows are furrowed",
             "the brows are knitted",
@@ -84,10 +84,10 @@ TRAINING_ROWS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
         (
             "the lip corners are pulled up",
             "the mouth corners are lifted into a smile",
-            "the lip corners are drawn up and back",
+            "the lip corners are drawn up",
         ),
         ("lip corners pulled up", "a smiling mouth", "a smile"),
-        ("the {side} lip corner is pulled up", "the {side} lip corner is drawn up and back"),
+        ("the {side} lip corner is pulled up", "the {side} lip corner is drawn up"),
         ("a {side} lip corner pulled up",),
     ),
     (14,): (
