@@ -155,6 +155,7 @@
   new MutationObserver(() => {
     clearTimeout(soon);
     soon = setTimeout(listen, 200);
+    for (const code of document.querySelectorAll('.notes pre:not([tabindex])')) code.tabIndex = 0;
     const chosen = document.documentElement.style.getPropertyValue('--heat-opacity');
     const slider = document.querySelector('[data-opacity]:not([data-set])');
     if (!slider) return;

@@ -12,7 +12,7 @@ from ferce.ui.web.session import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
 ALONE = '<p class="fine">Where two models read the face, it stands here how far they agree.</p>'
-_IDLE = "Loads when it is first used."
+_IDLE = "Waits for a photo, and loads when it is first used."
 _TOP = 4  # outcomes of each model
 
 
