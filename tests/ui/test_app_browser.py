@@ -330,10 +330,45 @@ def test_the_page_says_what_is_loading(browser, tmp_path):
         page.context.close()
 
 
-def test_the_notice_is_seen_and_leads_to_its_text(visit, squares):
+def test_the_notice_leads_to_its_text_and_back_to_the_reading(visit, squares, save):
     page = visit(squares, "phone")
+    choose(page, save(scene(10)))
+    finished(page)
     page.locator(".notice").get_by_role("link").click()
     page.get_by_role("heading", name="What it may be used for").wait_for()
     assert "Art. 50(3)" in page.inner_text("body")
     page.get_by_role("link", name="Back to the photo").click()
-    page.locator(".card").first.wait_for()
+    assert label_of(10) in headline(page)
+
+
+def test_the_page_opens_on_a_reading(visit, real):
+    page = finished(visit(real, "phone"))
+    assert page.locator(".first .status", has_text="Example: happily surprised").is_visible()
+    box = page.locator(".part-prediction .headline").bounding_box()
+    assert box["y"] + box["height"] < SIZES["phone"][1] + 104  # a phone of today has 844 pixels
+    assert page.locator(".part-where figure.face").count() == 2
+
+
+def test_tabs_are_walked_by_arrow_keys(visit, squares):
+    page = visit(squares)
+    page.get_by_role("tab", name="Read").focus()
+    for key, name in (("ArrowRight", "Compare"), ("End", "About"), ("ArrowRight", "Read")):
+        page.keyboard.press(key)
+        assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
+
+
+def test_a_text_as_photo_is_refused_and_read_aloud(visit, squares, tmp_path):
+    page = visit(squares)
+    (tmp_path / "notes.txt").write_text("no photo")
+    choose(page, tmp_path / "notes.txt")
+    page.locator(".status.sorry", has_text="notes.txt is no photo").wait_for()
+    page.locator(".aloud[role=status]", has_text="notes.txt is no photo").wait_for(state="attached")
+
+
+def test_another_voice_explains_what_was_read(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10)))
+    finished(page)
+    page.get_by_label("Voice").select_option("measured")
+    page.locator(".explanation", has_text="smile").wait_for()
+    assert label_of(10) in headline(page)

@@ -47,10 +47,13 @@ def waiting(names: Sequence[str]) -> Update:
 
 def differs(before: Reading | None, after: Reading) -> bool:
     """Whether a part is there that was not, so that the column is worth drawing."""
-    return before is None or any(
-        (getattr(before, part) is None) != (getattr(after, part) is None)
-        for part in ("prediction", "heatmap", "faithfulness")
-    )
+    return before is None or _parts_of(before) != _parts_of(after)
+
+
+def _parts_of(reading: Reading) -> tuple[bool, bool, bool]:
+    explanation = reading.explanation
+    checked = explanation is not None and bool(explanation.cues)
+    return reading.prediction is not None, reading.heatmap is not None, checked
 
 
 def columns(columns: Sequence[Column]) -> str:
