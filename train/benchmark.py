@@ -9,6 +9,8 @@ speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, 
           `import ferce` returns and until the page answers, each in fresh processes; faces a second
           and memory of a classifier (--model) by batch.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
+recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
+          ...) on rendered faces cut to the class counts of RAF-CE; goes on after a kill.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
@@ -87,6 +89,33 @@ def training(chosen: argparse.Namespace) -> Any:
     return asdict(comparison)
 
 
+def recipe(chosen: argparse.Namespace) -> Any:
+    """Measure what each step of the recipe gives over several seeds."""
+    data.require(chosen.data)
+    from ferce.training import progress
+    from ferce.training.classifier import recipe as recipes
+
+    names = ("data", "network", "size", "steps", "seeds")
+    wanted = recipes.Recipe(**{name: getattr(chosen, name) for name in names})
+    scores = recipes.compare(wanted, chosen.output, progress.say)
+    print(recipes.table(scores))
+    return {name: [asdict(score) for score in every] for name, every in scores.items()}
+
+
+def add_recipe(one: argparse.ArgumentParser) -> None:
+    """Add the options of `recipe`."""
+    for name, default, text in (
+        ("data", "demo", "spec of rendered faces"),
+        ("network", "auto", "timm name of the network"),
+        ("size", 64, "side of its input in pixels"),
+        ("steps", 200, "optimiser steps of each training"),
+        ("seeds", 5, "repetitions"),
+        ("output", Path("runs/recipe"), "folder of the trainings"),
+    ):
+        help_ = f"{text} (default {default})"
+        one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
+
+
 def accuracy(chosen: argparse.Namespace) -> Any:
     """Compare models on one data set."""
     data.require(chosen.data)
@@ -144,12 +173,14 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, scoring, training):
+    for run in (accuracy, speed, scoring, recipe, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
         if run is accuracy:
             add_accuracy(one)
+        if run is recipe:
+            add_recipe(one)
         if run in (speed, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument(

@@ -268,7 +268,7 @@ class Prediction:
         label: a compound, a basic emotion, "neutral", or None when `state` is "unclear".
         outcomes: label -> 0..1 over the 14 compounds, 6 single emotions and neutral, sums to 1.
         compounds: label -> 0..1 over the 14 compounds, given that one shows; sums to 1.
-        set: the fewest outcomes that gather `Scores.outcome_mass`, the label among them.
+        set: the fewest outcomes that gather 90 % and `Scores.outcome_mass`, the label among them.
         components: basic emotion -> 0..1, sum of the outcomes that hold it.
         reason: one sentence on why the state is what it is.
         model: spec of the classifier.

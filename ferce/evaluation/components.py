@@ -9,6 +9,7 @@ from ferce.core.labels import BASICS, HOLDING, MEMBERSHIP, NEUTRAL, OUTCOMES, co
 from ferce.evaluation import metrics
 from ferce.evaluation.classification import finite
 from ferce.evaluation.pictures import Rows, Scored
+from ferce.facs.decision import set_mass
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _outcomes(scored: Scored, rows: Rows) -> dict[str, Any]:
         return {"outcome_faces": 0}
     truth = np.array([OUTCOMES.index(name) for name in scored.labels[rows]], np.intp)
     p, calibrated = scored.outcomes[rows], bool(np.isfinite(scored.outcome_mass))
-    mass = scored.outcome_mass if calibrated else 0.9
+    mass = set_mass(scored.outcome_mass if calibrated else None)
     return {
         "outcome_faces": len(rows),
         "outcome_accuracy": metrics.accuracy(truth, p.argmax(1)),

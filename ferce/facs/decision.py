@@ -22,7 +22,7 @@ from ferce.facs.prototypes import UNITS, active
 # An outcome must reach the first share to be named, else one emotion with all that holds it the
 # second. On annotated real faces fewer than one in a hundred stay unclear.
 _NAMED, _HELD = 0.35, 0.60
-_MASS = 0.9  # of a prediction set that no held-out data calibrate
+_MASS = 0.9  # probability that a prediction set gathers at least
 _FEW = 2  # units that may be active in a face without an expression
 
 
@@ -33,17 +33,16 @@ def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
     """
     outcomes = complete(scores, i, face.units)
     state, label = _state(outcomes)
-    mass = scores.outcome_mass
     return Prediction(
         state=state,
         label=label,
         outcomes=_named(OUTCOMES, outcomes),
         compounds=_named(COMPOUNDS, scores.classes[i]),
-        set=_set(outcomes, mass or _MASS, label),
+        set=_set(outcomes, set_mass(scores.outcome_mass), label),
         components=_named(BASICS, np.minimum(outcomes @ HOLDING, 1.0)),
         reason=_reason(state, label, face, outcomes),
         model=model,
-        calibrated=mass is not None,
+        calibrated=scores.outcome_mass is not None,
     )
 
 
@@ -58,6 +57,15 @@ def complete(scores: Scores, i: int, units: Units) -> NDArray[np.float64]:
     count = len(COMPOUNDS)
     (row,) = posterior([units]) if units else np.eye(len(OUTCOMES))[:1]
     return np.concatenate([row[:count].sum() * scores.classes[i], row[count:]])
+
+
+def set_mass(calibrated: float | None) -> float:
+    """Choose the probability that a set of outcomes must gather, 0..1.
+
+    Less than 90 % may hold the truth of nine faces in ten (`Scores.outcome_mass`), but not of the
+    doubtful ones among them; so a set gathers both.
+    """
+    return max(_MASS, calibrated or 0.0)
 
 
 def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:

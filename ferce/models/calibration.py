@@ -87,13 +87,13 @@ class Columns:
     names: tuple[str, ...]
 
     @classmethod
-    def read(cls, names: Any, where: str, count: int | None = None) -> Self:
+    def read(cls, names: Any, where: str, count: int | str | None = None) -> Self:
         """Read the labels that a checkpoint's config names.
 
         Args:
             names: what it has as `label_names`: a list, or a dict from position to name.
             where: the checkpoint, for the message.
-            count: outputs that it says it has, None where it does not say.
+            count: outputs that it says it has, perhaps as text; None where it does not say.
 
         Raises:
             CheckpointError: not the labels of this task; the message lists those found.
@@ -105,7 +105,7 @@ class Columns:
         odd = [name for name, label in zip(listed, known, strict=True) if label is None]
         if missing or odd or len(set(known)) < len(known) or len(basics) not in (0, len(BASICS)):
             raise CheckpointError(_refusal(where, listed, missing))
-        if count not in (None, len(listed)):
+        if str(count) not in ("None", str(len(listed))):
             raise CheckpointError(f"{where} has {count} outputs, but names {len(listed)} of them.")
         return cls(tuple(label for label in known if label is not None))
 
@@ -134,7 +134,7 @@ class Columns:
         )
 
 
-def _listed(names: Any, where: str, count: int | None) -> list[str]:
+def _listed(names: Any, where: str, count: int | str | None) -> list[str]:
     if isinstance(names, Mapping):
         try:
             names = [names[key] for key in sorted(names, key=int)]

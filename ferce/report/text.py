@@ -10,6 +10,7 @@ from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import active
 
 _INDENT = "    "
+_SHOWN = 0.005  # smallest probability that is printed
 
 
 def headline(reading: Reading) -> str:
@@ -57,9 +58,11 @@ def plain(text: str) -> str:
 def _details(reading: Reading) -> Iterator[str]:
     prediction, heat, explanation = reading.prediction, reading.heatmap, reading.explanation
     if prediction is not None:
-        yield "Probabilities: " + _shares([(alone(name), p) for name, p in prediction.ranked[:3]])
+        likely = [(alone(name), p) for name, p in prediction.ranked[:3] if p >= _SHOWN]
+        yield "Probabilities: " + _shares(likely)
         basics = sorted(prediction.components.items(), key=lambda item: -item[1])
-        yield "Components: " + _shares(basics[:3])
+        if parts := [(name, p) for name, p in basics[:3] if p >= _SHOWN]:
+            yield "Components: " + _shares(parts)
     units = active(reading.face.units)
     if units:
         names = (f"AU{u.unit} {UNITS[u.unit].name} {u.intensity:.2f}" for u in units)

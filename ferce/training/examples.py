@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,8 @@ def read(
     Raises:
         TrainingError: there is nothing to learn from, or nothing to be chosen on.
     """
-    rows = _not_test(data or load_data(spec))
-    settings = align.Settings(detect=_detects(spec, plan))
     problems: Counter[str] = Counter()
-    kept: list[align.Aligned] = []
-    for row in align.align(rows, _cache(plan), settings, plan.jobs):
-        if isinstance(row, Problem):
-            problems[row.reason] += 1
-        elif _teaches(row.sample):
-            kept.append(row)
+    kept = _aligned(_not_test(data or load_data(spec)), spec, plan, problems)
     train, val = _split(kept, plan.val_share)
     for name, items in (("train", train), ("val", val)):
         if not any(item.sample.label in wanted for item in items):
@@ -83,26 +76,43 @@ def read(
     return Examples(spec, tuple(train), tuple(val), problems, _fingerprint(train, val))
 
 
-def _teaches(sample: Sample) -> bool:
-    return any(known is not None for known in (sample.label, sample.units, sample.shares))
-
-
-def joined(found: Examples, plan: Settings) -> Examples:
-    """The same with the training faces of `plan.more`, each as often as the plan says."""
-    if not plan.more:
-        return found
-    rows = (row for row in load_data(plan.more).rows() if row.split not in ("val", "test"))
-    settings = align.Settings(detect=_detects(plan.more, plan))
-    problems = Counter(found.problems)
+def _aligned(
+    rows: Iterable[Row], spec: str, plan: Settings, problems: Counter[str]
+) -> list[align.Aligned]:
+    """Align rows that teach something; counts in `problems` why others cannot be used."""
     kept: list[align.Aligned] = []
+    settings = align.Settings(detect=_detects(spec, plan))
     for row in align.align(rows, _cache(plan), settings, plan.jobs):
         if isinstance(row, Problem):
             problems[row.reason] += 1
-        elif _teaches(row.sample):
+        elif any(v is not None for v in (row.sample.label, row.sample.units, row.sample.shares)):
             kept.append(row)
-    train = (*found.train, *kept * plan.more_times)
-    told = _fingerprint(train, found.val)
-    return Examples(f"{found.spec} + {plan.more}", train, found.val, problems, told)
+    return kept
+
+
+def joined(read: Examples, plan: Settings, data: DataSet | None = None) -> Examples:
+    """The same with the training faces of `plan.more`, each as often as the plan says.
+
+    Args:
+        read: of the plan's own data.
+        plan: names the faces that join.
+        data: in place of `load_data(plan.more)`.
+    """
+    if not plan.more:
+        return read
+    rows = (row for row in (data or load_data(plan.more)).rows() if row.split in (None, "train"))
+    problems = Counter(read.problems)
+    kept = _aligned(rows, plan.more, plan, problems)
+    train = (*read.train, *kept * plan.more_times)
+    fingerprint = _fingerprint(train, read.val)
+    return Examples(f"{read.spec} + {plan.more}", train, read.val, problems, fingerprint)
+
+
+def test(plan: Settings, data: DataSet) -> list[align.Aligned]:
+    """Align the compounds of the test split, which no training opens."""
+    rows = (row for row in data.rows() if row.split == "test")
+    kept = _aligned(rows, plan.data, plan, Counter())
+    return [item for item in kept if item.sample.label in COMPOUNDS]
 
 
 def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def test_faces_are_picked_by_their_thumbnails(visit, squares, save):
     thumbnails = page.locator(".faces button")
     assert thumbnails.count() == 2
     thumbnails.nth(1).click()
-    page.get_by_text("no. 2 shown").wait_for()
+    page.locator(".status", has_text="no. 2 shown").first.wait_for()
     page.locator(".headline", has_text=label_of(200)).wait_for()
     assert thumbnails.nth(1).get_attribute("aria-pressed") == "true"
 
@@ -196,7 +196,7 @@ def test_the_opacity_outlives_a_new_face(visit, squares, save):
     finished(page)
     page.locator("[data-opacity]").fill("20")
     page.locator(".faces button").nth(1).click()
-    page.get_by_text("no. 2 shown").wait_for()
+    page.locator(".status", has_text="no. 2 shown").first.wait_for()
     page.locator(".headline", has_text=label_of(200)).wait_for()
     assert page.locator("[data-opacity]").input_value() == "20"
     opacity = page.locator("img.heat").evaluate("node => getComputedStyle(node).opacity")
@@ -276,7 +276,7 @@ def test_taking_the_photo_away_clears_the_page(visit, squares, save):
     choose(page, save(scene(10, 200)))
     finished(page)
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-    page.get_by_text("Choose a photo").wait_for()
+    page.locator(".status", has_text="Choose a photo").first.wait_for()
     assert page.locator(".raw, .headline, .faces button").count() == 0
 
 
@@ -293,9 +293,9 @@ def test_refusals_are_calm(visit, squares, save, tmp_path):
         page.screenshot(path=SHOTS / f"refusal-{path.stem}.png", full_page=True)
         assert page.locator(".headline, .raw, .toast-body").count() == 0
         page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-        page.get_by_text("Choose a photo").wait_for()
+        page.locator(".status", has_text="Choose a photo").first.wait_for()
     choose(page, save(scene(10, side=16), "tiny.png"))
-    page.get_by_text("No reading of this face").wait_for()
+    page.locator(".headline", has_text="No reading of this face").wait_for()
 
 
 def test_two_users_at_once(visit, squares, save):
@@ -313,7 +313,7 @@ def test_refresh_in_the_middle(visit, squares, save, hold):
         choose(page, save(scene(30)))
         page.locator(".headline").wait_for()
         page.reload()
-        page.get_by_text("Choose a photo").wait_for()
+        page.locator(".status", has_text="Choose a photo").first.wait_for()
         choose(page, save(scene(200), "second.png"))
         finished(page)
     assert label_of(200) in headline(page)

@@ -2,9 +2,10 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,11 +35,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What the stages of one run share; `saved` is the checkpoint to go on from."""
+    """What the stages of one run share.
+
+    Attributes:
+        plan: what to do.
+        session: accelerator, checkpoint folder and report.
+        saved: the checkpoint to go on from.
+        also: spec -> data set in place of what it names.
+    """
 
     plan: Plan
     session: Session
     saved: checkpoint.Checkpoint | None
+    also: Mapping[str, DataSet]
 
 
 def train(
@@ -47,6 +56,7 @@ def train(
     resume: bool = False,
     data: DataSet | None = None,
     report: progress.Report = progress.silent,
+    also: Mapping[str, DataSet] = MappingProxyType({}),
 ) -> Json:
     """Train, choose by the val split, calibrate, export; gives what `metrics.json` holds.
 
@@ -56,6 +66,7 @@ def train(
         resume: go on from the checkpoint, exactly as if the run had not been stopped.
         data: in place of `load_data(plan.data)`.
         report: takes a line an epoch.
+        also: likewise in place of `plan.more` and `plan.basic_data`, by their specs.
 
     Raises:
         TrainingError: the plan does not fit the data, the network, or the checkpoint.
@@ -70,14 +81,15 @@ def train(
     begun = time.monotonic()
     saved = checkpoint.to_resume(output / checkpoint.FOLDER, plan, resume)
     with accelerator.main_process_first():
-        faces = examples.joined(examples.read(plan.data, plan, data), plan)
+        read = examples.read(plan.data, plan, data)
+        faces = examples.joined(read, plan, also.get(plan.more))
     labels = examples.labels_of(faces, plan)
     _announce(faces, labels, report)
     set_seed(plan.seed)  # the same network on every process
     opened = open_network(plan, labels, len(UNIT_NUMBERS) if plan.units else 0)
     set_seed(plan.seed, device_specific=True)
     session = Session(accelerator, output / checkpoint.FOLDER, asdict(plan), report)
-    run = Run(plan, session, saved)
+    run = Run(plan, session, saved, also)
     if plan.basic_epochs:
         _basic_stage(run, opened, faces, labels)
     at, stage = _fit(run, "compound", opened, faces, labels)
@@ -162,7 +174,8 @@ def _basic_stage(run: Run, opened: Opened, faces: Examples, labels: tuple[str, .
     plan, network = run.plan, opened.net.network
     if plan.basic_data:
         with run.session.accelerator.main_process_first():
-            faces = examples.read(plan.basic_data, plan, wanted=BASICS + COMPOUNDS)
+            data = run.also.get(plan.basic_data)
+            faces = examples.read(plan.basic_data, plan, data, BASICS + COMPOUNDS)
     basics = examples.basic_labels(faces)
     network.reset_classifier(len(basics))
     if run.saved is None or run.saved.state["stage"] == "basic":

@@ -94,13 +94,15 @@ class Catalogue(Models):
             def load(say: Say) -> "Reader":
                 from ferce import models
                 from ferce.reading.pipeline import Reader
+                from ferce.ui.web import gpu
 
                 default = self.ready()
                 say(name)
-                model = models.load_classifier(name, device=device)
+                model = models.load_classifier(name, device=gpu.device_of(name, device))
                 speaks = KINDS[spec.parse(name).kind].voice
                 voice = model if speaks else default.voice
-                return Reader(model, voice, default.detector)  # type: ignore[arg-type]
+                reader = Reader(model, voice, default.detector)  # type: ignore[arg-type]
+                return gpu.borrowing(reader)
 
             return load
 

@@ -87,7 +87,7 @@ def _set(prediction: Prediction) -> str:
         names = "<li>any reading</li>"
     else:
         names = "".join(f"<li>{markup.text(alone(name))}</li>" for name in prediction.set)
-    words = "right 9 times in 10" if prediction.calibrated else "of the probability"
+    words = "right at least 9 times in 10" if prediction.calibrated else "of the probability"
     title = f"<h3>90&thinsp;% set <small>{words}</small></h3>"
     return f'{title}<ul class="set" aria-label="90 % set, {words}">{names}</ul>'
 
