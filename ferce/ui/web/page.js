@@ -144,8 +144,17 @@
       .map((node) => node.innerText.trim().replace(/\s+/g, ' '));
     const fresh = [...new Set(seen)].filter((words) => words && !heard.has(words));
     heard = new Set(seen);
+    reach();
     if (fresh.length) region.textContent = fresh.join('. ');
   };
+
+  // What scrolls by itself must be reached by the keyboard.
+  const reach = () => {
+    for (const box of document.querySelectorAll('.card table, .notes pre')) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  };
+  document.addEventListener('toggle', reach, true);
 
   document.addEventListener('input', (event) => {
     if (!event.target.matches?.('[data-opacity]')) return;
@@ -155,7 +164,6 @@
   new MutationObserver(() => {
     clearTimeout(soon);
     soon = setTimeout(listen, 200);
-    for (const code of document.querySelectorAll('.notes pre:not([tabindex])')) code.tabIndex = 0;
     const chosen = document.documentElement.style.getPropertyValue('--heat-opacity');
     const slider = document.querySelector('[data-opacity]:not([data-set])');
     if (!slider) return;
