@@ -31,7 +31,7 @@ class Options:
     those that are empty or too long; `method` is a key of `heatmaps.METHODS`, "auto" or None for
     no heat map; `target` is the label the map explains (the predicted one if None); `explain` asks
     for the text and `check` for the verdicts on its claims. `beside` adds a map of the other kind,
-    see `Reader.accompany`.
+    see `Reader.accompany`; `measure` the faithfulness of the text.
     """
 
     questions: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class Options:
     explain: bool = True
     check: bool = True
     beside: bool = False
+    measure: bool = True
 
     def __post_init__(self) -> None:
         cleaned = tuple(prompts.question(question) for question in self.questions)
@@ -159,7 +160,7 @@ class Reader:
             reading = self.answer(reading, options.questions)
             yield reading
         if options.explain:
-            yield from self.explain(reading, options.check)
+            yield from self.explain(reading, options.check, options.measure)
 
     def locate(
         self,
