@@ -45,6 +45,9 @@ def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
 
 def main() -> None:
     """Build the page and serve it until interrupted; the models load meanwhile."""
+    from ferce.ui.web import gpu
+
+    gpu.announce()
     from ferce.ui.web import Settings, build
 
     try:

@@ -29,6 +29,7 @@ from ferce.evaluation.faces import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
 from ferce.models.hub import CheckpointError
+from ferce.report.files import utf8_stdout
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,6 +81,11 @@ def add_scores(made: argparse.ArgumentParser) -> None:
     made.add_argument("--clip", default="", help="CLIP for CLIPScore, a Hub id or folder")
     made.add_argument("--encoder", default="", help="sentence encoder, a Hub id or folder")
     made.add_argument(
+        "--parts",
+        action="store_true",
+        help="also score prior, network and measures of the packaged classifier alone",
+    )
+    made.add_argument(
         "--heatmaps", type=int, default=0, help="faces whose heat maps are scored (default 0)"
     )
     made.add_argument(
@@ -112,6 +118,7 @@ def folder_name(plan: Plan) -> str:
 def main() -> None:
     """Parse the arguments, measure, print a table."""
     arguments = parser().parse_args()
+    utf8_stdout()
     try:
         tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
         plan = plan_of(arguments)

@@ -3,13 +3,19 @@
 python train/publish.py runs/classifier --name owner/model --licence apache-2.0 --dry-run
 python train/publish.py runs/blip2 --name owner/adapter --base-name owner/base --licence apache-2.0
 python train/publish.py runs/blip2 --name owner/model --base Salesforce/blip2-opt-2.7b
+python train/publish.py runs/classifier --space owner/name --licence apache-2.0
 
 The run needs figures of the test split: `python train/evaluate.py --model SPEC --record RUN`. What
 would be published is loaded again and compared with the run first. A dry run writes it (--folder)
 and shows the card; nothing is sent. Log in with `hf auth login`, or set HF_TOKEN.
+
+--space also makes a Space that serves the page with the model, private unless --public. To open a
+private model it needs a token that may read it, which is taken from FERCE_SPACE_TOKEN and kept by
+the Space as its secret HF_TOKEN.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,9 +29,12 @@ from ferce.evaluation.metrics_file import SPLITS
 from ferce.publishing.base import prepare_base
 from ferce.publishing.card_metadata import Footprint
 from ferce.publishing.publish import Publication, PublishError, prepare
+from ferce.publishing.space import prepare_space, variables
 from ferce.publishing.staging import CARD, remove
-from ferce.publishing.trial import require_same
-from ferce.publishing.upload import push
+from ferce.publishing.trial import require_same, spec_of
+from ferce.publishing.upload import push, push_space
+
+TOKEN = "FERCE_SPACE_TOKEN"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("run", type=Path, help="run folder with its metrics.json")
-    made.add_argument("--name", required=True, help="owner/name on the Hub")
+    made.add_argument("--name", help="owner/name on the Hub (default: that of --space)")
+    made.add_argument("--space", help="owner/name of a Space that is to serve the page with it")
     made.add_argument("--dry-run", action="store_true", help="write and show, send nothing")
     made.add_argument("--public", action="store_true", help="make a new repository public")
     made.add_argument(
@@ -119,6 +129,9 @@ def dry_run(arguments: argparse.Namespace) -> None:
         for name, made in folders.items():
             keep(made, targets[name], replace=arguments.folder is None)
     print((folder / CARD).read_text("utf-8"))
+    if arguments.space:
+        for key, value in variables(spec_of(folder, arguments.name)).items():
+            print(f"the Space {arguments.space} would read with {key}={value}")
     for name in folders:
         print(f"dry run: nothing was sent; written to {targets[name]}:")
         for path in sorted(targets[name].iterdir()):
@@ -135,18 +148,38 @@ def keep(made: Path, target: Path, replace: bool) -> None:
 
 
 def send(arguments: argparse.Namespace) -> None:
-    """Prepare in a folder that goes away unless one was named, and push; the base first."""
+    """Prepare in a folder that goes away unless one was named, and push: base, model, Space."""
     beside = arguments.folder.parent if arguments.folder else Path(tempfile.gettempdir())
     with staged(arguments, beside) as folders:
         for name, made in folders.items():
             print(f"published {name}@{push(made, name, public=arguments.public)}")
+        if arguments.space:
+            send_space(arguments, folders)
         if arguments.folder:
             keep(folders[arguments.name], arguments.folder, replace=False)
 
 
+def send_space(arguments: argparse.Namespace, folders: dict[str, Path]) -> None:
+    """Push a Space that reads with the model just published."""
+    name, model = arguments.space, folders[arguments.name]
+    chosen, token = variables(spec_of(model, arguments.name)), os.environ.get(TOKEN, "")
+    folder = model.with_name("space")
+    prepare_space(ROOT, folder, name, list(folders))
+    print(f"published the Space {name}@{push_space(folder, name, chosen, token, arguments.public)}")
+    if not arguments.public and not token:
+        print(
+            f"It cannot open the private {arguments.name} yet: add a token that may read it as the "
+            f"secret HF_TOKEN of the Space, or set {TOKEN} and run the same command again."
+        )
+
+
 def main() -> None:
     """Parse the arguments, prepare, push."""
-    arguments = parser().parse_args()
+    made = parser()
+    arguments = made.parse_args()
+    arguments.name = arguments.name or arguments.space
+    if not arguments.name:
+        made.error("give --name, --space or both")
     try:
         (dry_run if arguments.dry_run else send)(arguments)
     except PublishError as error:

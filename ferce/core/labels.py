@@ -94,6 +94,11 @@ def parse(name: str) -> str:
     raise ValueError(unknown(name))
 
 
+def alone(outcome: str) -> str:
+    """Name an outcome beside components of the same name: "happy alone"."""
+    return f"{outcome} alone" if outcome in BASICS else outcome
+
+
 def unknown(name: str) -> str:
     """Write the error for a name that is not a label, with the nearest ones first."""
     known = [*COMPOUNDS, *BASICS, NEUTRAL]

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, MEMBERSHIP, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, NEUTRAL, OUTCOMES
 
 
 class ReadingError(RuntimeError):
@@ -175,38 +175,43 @@ class Scores:
     """The scores of N faces by a classifier.
 
     Attributes:
-        classes: (N, 14), rows sum to 1, order of `labels.COMPOUNDS`.
+        classes: (N, 14), given that a compound shows; rows sum to 1, order of `labels.COMPOUNDS`.
+        outcomes: (N, 21) probability of everything a face can be read as, rows sum to 1, order of
+            `labels.OUTCOMES`; None if the model tells compounds apart only.
         neutral: (N,) probability that nothing is expressed; None if the model has no such output.
-        single: (N, 6) probability that this one basic emotion shows alone; None likewise.
         units: one mapping a face from a model that measures action units itself; None likewise.
-        mass: probability that a 90 % prediction set of compounds must gather, if one shows.
-        outcome_mass: the same of a set of all 21 outcomes.
+        mass: probability that a 90 % prediction set of compounds must gather.
         calibrated: whether `mass` was found on held-out data; else a set merely holds 90 % of the
             probability.
+        outcome_mass: the same of a set of outcomes, found on held-out data; None if it was not.
     """
 
     classes: NDArray[np.float64]
+    outcomes: NDArray[np.float64] | None = None
     neutral: NDArray[np.float64] | None = None
-    single: NDArray[np.float64] | None = None
     units: Sequence[Units] | None = None
     mass: float = 0.9
     calibrated: bool = False
-    outcome_mass: float = 0.9
+    outcome_mass: float | None = None
 
     def __post_init__(self) -> None:
         n = len(self.classes)
-        _require(
-            self.classes.shape == (n, len(COMPOUNDS)),
-            f"classes must be (N, {len(COMPOUNDS)}); got {self.classes.shape}",
-        )
-        _require(bool(np.isfinite(self.classes).all()), "classes must be finite; got NaN or inf")
-        _require(
-            bool(np.allclose(self.classes.sum(1), 1, atol=1e-4)), "rows of classes must sum to 1"
-        )
+        _require_rows(self.classes, len(COMPOUNDS), "classes")
+        if self.outcomes is not None:
+            _require_rows(self.outcomes, len(OUTCOMES), "outcomes")
+            _require(len(self.outcomes) == n, f"outcomes must have {n} rows")
+            object.__setattr__(self, "neutral", self.outcomes[:, -1])
         if self.neutral is not None:
             _require(self.neutral.shape == (n,), f"neutral must be ({n},)")
-        if self.single is not None:
-            _require(self.single.shape == (n, len(BASICS)), f"single must be ({n}, {len(BASICS)})")
+
+    @classmethod
+    def of_outcomes(cls, outcomes: NDArray[np.float64], **more: Any) -> Self:
+        """Build the scores of a model of all 21 outcomes, (N, 21); `more` are further fields.
+
+        Where no compound is possible at all, `classes` are even.
+        """
+        compounds = np.maximum(outcomes[:, : len(COMPOUNDS)], np.finfo(float).tiny)
+        return cls(compounds / compounds.sum(1, keepdims=True), outcomes=outcomes, **more)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -217,30 +222,41 @@ class Scores:
         return dataclasses.replace(
             self,
             classes=self.classes[rows],
+            outcomes=None if self.outcomes is None else self.outcomes[rows],
             neutral=None if self.neutral is None else self.neutral[rows],
-            single=None if self.single is None else self.single[rows],
             units=None if self.units is None else self.units[rows],
         )
 
-    @property
-    def outcomes(self) -> NDArray[np.float64] | None:
-        """(N, 21) probabilities of `labels.OUTCOMES`, rows sum to 1; None if the model has none."""
-        if self.single is None or self.neutral is None:
-            return None
-        compound = np.maximum(1 - self.single.sum(1) - self.neutral, 0)[:, None]
-        return np.hstack([compound * self.classes, self.single, self.neutral[:, None]])
+    def given_compound(self) -> Self:
+        """Narrow to the compounds: what the model says if one of them shows."""
+        outcomes = np.zeros((len(self), len(OUTCOMES)))
+        outcomes[:, : len(COMPOUNDS)] = self.classes
+        mass = self.mass if self.calibrated else None
+        return dataclasses.replace(self, outcomes=outcomes, outcome_mass=mass)
 
     def of(self, label: str) -> NDArray[np.float64]:
-        """Take the (N,) probability of a compound, a basic (sum of its compounds), or neutral."""
-        if label in COMPOUNDS:
-            return self.classes[:, COMPOUNDS.index(label)]
-        if label in BASICS and self.outcomes is not None:
-            return np.asarray(self.outcomes @ HOLDING[:, BASICS.index(label)])
-        if label in BASICS:
-            return np.asarray(self.classes @ MEMBERSHIP[:, BASICS.index(label)])
+        """Take the (N,) probability of a compound, a basic (sum of what holds it), or neutral."""
         if label == NEUTRAL and self.neutral is not None:
             return self.neutral
-        raise ValueError(f"this model gives no probability for {label!r}")
+        if label not in (*COMPOUNDS, *BASICS):
+            raise ValueError(f"this model gives no probability for {label!r}")
+        held = HOLDING[:, BASICS.index(label)] if label in BASICS else _one(label)
+        if self.outcomes is None:
+            return np.asarray(self.classes @ held[: len(COMPOUNDS)])
+        return np.asarray(self.outcomes @ held)
+
+
+def _one(label: str) -> NDArray[np.float64]:
+    return np.array([float(name == label) for name in OUTCOMES])
+
+
+def _require_rows(values: NDArray[np.float64], columns: int, name: str) -> None:
+    _require(
+        values.ndim == 2 and values.shape[1] == columns,
+        f"{name} must be (N, {columns}); got {values.shape}",
+    )
+    _require(bool(np.isfinite(values).all()), f"{name} must be finite; got NaN or inf")
+    _require(bool(np.allclose(values.sum(1), 1, atol=1e-4)), f"rows of {name} must sum to 1")
 
 
 @dataclass(frozen=True)
@@ -250,18 +266,19 @@ class Prediction:
     Attributes:
         state: what kind of reading this is.
         label: a compound, a basic emotion, "neutral", or None when `state` is "unclear".
-        probabilities: label -> 0..1 over the 14 compounds, sums to 1.
-        set: the fewest outcomes that gather the model's `Scores.outcome_mass`, the label among
-            them; of a model of the 14 compounds alone the fewest that gather its `Scores.mass`.
+        outcomes: label -> 0..1 over the 14 compounds, 6 single emotions and neutral, sums to 1.
+        compounds: label -> 0..1 over the 14 compounds, given that one shows; sums to 1.
+        set: the fewest outcomes that gather 90 % and `Scores.outcome_mass`, the label among them.
         components: basic emotion -> 0..1, sum of the outcomes that hold it.
         reason: one sentence on why the state is what it is.
         model: spec of the classifier.
-        calibrated: whether the set holds the true compound 9 times in 10 on held-out data.
+        calibrated: whether the set holds the true outcome 9 times in 10 on held-out data.
     """
 
     state: State
     label: str | None
-    probabilities: Mapping[str, float]
+    outcomes: Mapping[str, float]
+    compounds: Mapping[str, float]
     set: tuple[str, ...]
     components: Mapping[str, float]
     reason: str = ""
@@ -274,15 +291,26 @@ class Prediction:
             (self.label is None) == (self.state == "unclear"),
             "only an unclear reading has no label",
         )
-        _require(tuple(self.probabilities) == COMPOUNDS, "probabilities must name the 14 compounds")
+        _require(tuple(self.outcomes) == OUTCOMES, "outcomes must name the 21 outcomes")
+        _require(tuple(self.compounds) == COMPOUNDS, "compounds must name the 14 compounds")
         _require(tuple(self.components) == BASICS, "components must name the 6 basic emotions")
-        for name in ("probabilities", "components"):
+        for name in ("outcomes", "compounds", "components"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
 
     @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """The outcomes with their probabilities, the likeliest first."""
+        return sorted(self.outcomes.items(), key=lambda item: -item[1])
+
+    @property
     def top(self) -> str:
+        """The label, or the most probable outcome of an unclear reading."""
+        return self.label or self.ranked[0][0]
+
+    @property
+    def compound(self) -> str:
         """The most probable compound, whatever the state."""
-        return max(self.probabilities, key=lambda name: self.probabilities[name])
+        return max(self.compounds, key=lambda name: self.compounds[name])
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,6 +400,8 @@ class Faithfulness:
 class Reading:
     """The results on one face; parts not asked for, or not possible, are None or empty.
 
+    `beside` is a heat map of the other kind for the same label: what the network looks at beside
+    what hiding a part costs, or the reverse.
     `revised` is the explanation without the claims that the face contradicts, where there were any.
     `scores` are the classifier's of this face alone, one row, on which the prediction rests.
     """
@@ -379,6 +409,7 @@ class Reading:
     face: Face
     prediction: Prediction | None = None
     heatmap: Heatmap | None = None
+    beside: Heatmap | None = None
     answers: tuple[Answer, ...] = ()
     explanation: Explanation | None = None
     revised: Explanation | None = None

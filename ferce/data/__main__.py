@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ferce.data import DataError, DataSet, Problem, load_data, pixels
+from ferce.report.files import utf8_stdout
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 when all is well, 1 when something needs a look, 2 on errors."""
     given = parser().parse_args(arguments)
+    utf8_stdout()
     try:
         return int(COMMANDS[given.command](load_data(given.spec), given))
     except (DataError, ValueError, OSError) as error:

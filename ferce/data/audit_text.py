@@ -7,6 +7,7 @@ from typing import Any
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data.audit import NO_LABEL, Audit
 from ferce.facs.action_units import UNITS
+from ferce.report.text import plain
 
 LISTED = 20  # lines of each list; the JSON has all
 _ORDER = (*COMPOUNDS, *BASICS, NEUTRAL, NO_LABEL)
@@ -124,7 +125,7 @@ def draw(result: Audit, path: Path) -> None:
     left.set_title("Pictures by class")
     _bars(right, codes, result, result.units)
     right.set_title("Pictures by action unit")
-    figure.suptitle(result.spec)
+    figure.suptitle(plain(result.spec))
     figure.savefig(path, dpi=120)
 
 

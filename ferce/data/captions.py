@@ -4,6 +4,7 @@ They name no unit that was not coded, say which component of the label each one 
 is covered. A picture whose units were not coded (RAF's `null`) gets no text at all.
 """
 
+import os
 import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -67,7 +68,7 @@ def explain(
     """
     if units is None:
         return None
-    rng = random.Random(f"explain/{seed}/{family.name}")
+    rng = random.Random(os.fsencode(f"explain/{seed}/{family.name}"))
     seen = visible(units, hidden)
     parts = components(label) if label else ()
     sentences = _sentences(seen, parts, family, rng)

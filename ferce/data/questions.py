@@ -5,6 +5,7 @@ that neither the wording nor the rarity of a unit gives the answer away; a unit 
 data that code it. A picture whose units were not coded gets only questions that no photo answers.
 """
 
+import os
 import random
 import re
 from collections import Counter
@@ -94,7 +95,7 @@ def questions(
     """
     ledger = Ledger()
     for sample in samples:
-        rng = random.Random(f"ask/{seed}/{sample.name}/{family.name}")
+        rng = random.Random(os.fsencode(f"ask/{seed}/{sample.name}/{family.name}"))
         hidden = hidden_in(sample)
         units = None if hidden is None else sample.units
         yield sample, Asker(ledger, rng, family, pairs).ask(units, hidden or ())

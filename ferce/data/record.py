@@ -1,10 +1,13 @@
 """Records of a data set: an annotated picture, an unusable row, and a stream of both."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ferce import images
 from ferce.core import labels
@@ -129,6 +132,19 @@ class Sample:
             raise ValueError(f"split of {self.name} must be one of {SPLITS}; got {self.split!r}")
         if self.shares is not None:
             _check_shares(self.name, self.shares)
+
+    def over(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Share the label, or labels, over the outputs of a model, (K,); zeros where none fits.
+
+        A compound is shared by its two emotions where the outputs are the basic ones.
+        """
+        row = np.zeros(len(names))
+        known = self.shares or ({self.label: 1.0} if self.label is not None else {})
+        for label, share in known.items():
+            parts = (label,) if label in names else labels.components(label)
+            for part in set(parts) & set(names):
+                row[names.index(part)] += share / len(parts)
+        return row
 
 
 def _check_shares(name: str, shares: Mapping[str, float]) -> None:

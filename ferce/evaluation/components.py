@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, MEMBERSHIP, NEUTRAL, components
+from ferce.core.labels import BASICS, HOLDING, MEMBERSHIP, NEUTRAL, OUTCOMES, components
 from ferce.evaluation import metrics
 from ferce.evaluation.classification import finite
 from ferce.evaluation.pictures import Rows, Scored
+from ferce.facs.decision import set_mass
 
 
 def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
 
     interval = metrics.bootstrap(macro, scored.groups(rows), draws, seed)
     each = _f1(wanted, named)
-    chance = scored.probabilities[rows] @ MEMBERSHIP
+    chance = scored.outcomes[rows] @ HOLDING
     aucs = {b: metrics.auc(chance[:, k], wanted[:, k]) for k, b in enumerate(BASICS)}
     return {
         "faces": len(rows),
@@ -35,6 +36,7 @@ def figures(scored: Scored, draws: int, seed: int) -> dict[str, Any]:
         "component_auc": finite(np.nanmean([*aucs.values()])) if len(rows) else None,
         **_basics(scored, chance, rows),
         **_neutral(scored, rows),
+        **_outcomes(scored, rows),
         "pairs": _pairs(scored),
     }
 
@@ -82,6 +84,23 @@ def _neutral(scored: Scored, rows: Rows) -> dict[str, Any]:
     if np.isfinite(scored.neutral[rows]).all():
         figures["neutral_auc"] = finite(metrics.auc(scored.neutral[rows], neutral))
     return figures
+
+
+def _outcomes(scored: Scored, rows: Rows) -> dict[str, Any]:
+    """Score all 21 outcomes as one choice: hits, calibration, and the sets shown in the app."""
+    if not len(rows):
+        return {"outcome_faces": 0}
+    truth = np.array([OUTCOMES.index(name) for name in scored.labels[rows]], np.intp)
+    p, calibrated = scored.outcomes[rows], bool(np.isfinite(scored.outcome_mass))
+    mass = set_mass(scored.outcome_mass if calibrated else None)
+    return {
+        "outcome_faces": len(rows),
+        "outcome_accuracy": metrics.accuracy(truth, p.argmax(1)),
+        "outcome_ece": metrics.calibration_error(truth, p),
+        "outcome_set_coverage": metrics.set_coverage(truth, p, mass),
+        "outcome_set_size": float(metrics.set_sizes(p, mass).mean()),
+        "outcome_set_calibrated": calibrated,
+    }
 
 
 def _pairs(scored: Scored) -> dict[str, float | None]:

@@ -58,7 +58,7 @@ def _read(reader: Reader, sample: Sample) -> dict[str, Any]:
         "faces": len(faces),
         "state": prediction.state,
         "decided": prediction.label,
-        "top": prediction.top,
+        "top": prediction.compound,
     }
 
 

@@ -1,6 +1,7 @@
 """Heat maps of some faces, scored beside random maps, and the texts' faithfulness to them."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +81,7 @@ def measure(
             table.append([{"name": item.name, "lost": item.reason}])
             continue
         (read,) = predicted(reader.classifier, [item])
-        reading = reader.locate(read.reading, read.prediction.top, plan.method)
+        reading = reader.locate(read.reading, read.prediction.compound, plan.method)
         text = texts[item.sample.name]
         row = _row(plan, reader.classifier, network, replace(read, reading=reading))
         table.append([row | (_claims(reader, reading, text) if text else {})])
@@ -90,7 +91,7 @@ def measure(
 def _row(plan: Plan, classifier: Classifier, network: Network, read: Read) -> dict[str, Any]:
     face, heatmap = read.face, read.reading.heatmap
     assert heatmap is not None, "`locate` makes a map"
-    rng = np.random.default_rng([plan.seed, *read.item.sample.name.encode()])
+    rng = np.random.default_rng([plan.seed, *os.fsencode(read.item.sample.name)])
     row: dict[str, Any] = {
         "name": read.item.sample.name,
         "subject": read.item.sample.subject,

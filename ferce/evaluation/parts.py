@@ -8,21 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS, HOLDING, NEUTRAL, OUTCOMES
+from ferce.core.protocols import Classifier
+from ferce.data.align import Aligned
 from ferce.evaluation import metrics
-from ferce.models.calibration import softmax
-from ferce.models.embedded import OUTCOME
-from ferce.models.fusion import Fusion, Matrix
-from ferce.models.mix import Mix
+from ferce.evaluation.faces import Tools, aligned, batches, rows_of, watched
+from ferce.evaluation.plan import EvaluationError, Plan
+from ferce.models.embedded import OUTCOME, Embedded
+from ferce.models.fusion import Matrix
 
 WHOLE = "fused"
 OWN = "prior as it comes"
-PARTS: Mapping[str, str] = {
-    WHOLE: OUTCOME,
-    "prior": "prior",
-    "network": "network",
-    "measures": "measures",
-}
-DRAWS = 1000
+# Name -> head of the fusion.
+PARTS = {WHOLE: OUTCOME, "prior": "prior", "network": "network", "measures": "measures"}
 _SURE = 0.99  # share of a label that all annotators named
 
 
@@ -39,43 +36,54 @@ class Known:
     people: NDArray[np.str_]
 
     def unanimous(self, compounds: bool = False) -> NDArray[np.bool_]:
-        """(N,) whether all named the same single emotion or neutral, or the same compound."""
+        """Mark, (N,), where all named the same single emotion or neutral, or the same compound."""
         count = len(COMPOUNDS)
         columns = self.shares[:, :count] if compounds else self.shares[:, count:]
         return np.asarray((columns > _SURE).any(1))
 
 
-def readings(evidence: Matrix, fusion: Fusion, mix: Mix) -> dict[str, Matrix]:
-    """(N, 21) probabilities of the whole, of readers of each part, and of the prior as it comes."""
-    x = fusion.standardised(evidence)
-    found = {name: mix.applied(softmax(fusion.heads[head](x))) for name, head in PARTS.items()}
+def measure(plan: Plan, model: Classifier, tools: Tools) -> dict[str, Any]:
+    """Score the whole and each of its parts on the faces of a split that could be read.
+
+    Raises:
+        EvaluationError: the model was packaged without readers of its parts.
+    """
+    assert isinstance(model, Embedded), "`Plan` refuses other kinds"
+    if lacking := set(PARTS.values()) - set(model.fusion.heads):
+        raise EvaluationError(f"{plan.model} has no reader of {min(lacking)}; fit it again.")
+    samples, evidence = [], []
+    rows = aligned(rows_of(plan.data, plan.split), plan.detects, tools)
+    faces = (row for row in watched(rows, "parts", tools.shown) if isinstance(row, Aligned))
+    for batch in batches(faces):
+        samples += [item.sample for item in batch]
+        evidence.append(model.evidence([item.face() for item in batch]))
+    people = [sample.subject or sample.name for sample in samples]
+    known = Known(np.stack([sample.over(OUTCOMES) for sample in samples]), np.array(people))
+    return figures(readings(np.concatenate(evidence), model), known, plan)
+
+
+def readings(evidence: Matrix, model: Embedded) -> dict[str, Matrix]:
+    """Read (N, 21) probabilities by the whole, by each part, and by the prior as it comes."""
+    x = model.fusion.standardised(evidence)
     plain = np.zeros((len(x), len(OUTCOMES)))
-    for place, name in enumerate(fusion.features):
+    for place, name in enumerate(model.fusion.features):
         kind, _, label = name.partition(" ")
         if kind == "prior":
             plain[:, OUTCOMES.index(label)] = np.exp(evidence[:, place])
-    return {**found, OWN: plain}
+    return {**{name: model.read(x, head) for name, head in PARTS.items()}, OWN: plain}
 
 
-def figures(found: Mapping[str, Matrix], known: Known) -> dict[str, Any]:
-    """Figures of each reading, and how much better the whole is, with paired intervals."""
+def figures(read: Mapping[str, Matrix], known: Known, plan: Plan) -> dict[str, Any]:
+    """Compute figures of each reading, and by how much the whole calls more faces right."""
     rows = np.flatnonzero(known.unanimous())
-    truth = known.shares[rows].argmax(1)
-    right = {name: chances[rows].argmax(1) == truth for name, chances in found.items()}
-    told = {name: _figures(chances, known) for name, chances in found.items()}
-    for name in found:
-        if name != WHOLE:
-            told[name]["whole_better_by"] = _gain(right[WHOLE], right[name], known.people[rows])
-    return told
-
-
-def _gain(
-    whole: NDArray[np.bool_], part: NDArray[np.bool_], people: NDArray[np.str_]
-) -> tuple[float, float, float]:
-    """Gain of accuracy and its 95 % interval, people resampled."""
-    gain = whole.astype(float) - part.astype(float)
-    found = metrics.bootstrap(lambda rows: float(gain[rows].mean()), people, DRAWS)
-    return tuple(round(v, 3) for v in (found.value, found.low, found.high))  # type: ignore[return-value]
+    truth, people = known.shares[rows].argmax(1), known.people[rows]
+    right = {name: (p[rows].argmax(1) == truth).astype(float) for name, p in read.items()}
+    found = {name: _figures(p, known) for name, p in read.items()}
+    for name in set(read) - {WHOLE}:
+        gain = right[WHOLE] - right[name]
+        d = metrics.bootstrap(lambda i, g=gain: float(g[i].mean()), people, plan.draws, plan.seed)
+        found[name]["whole_better"] = {"difference": d.value, "interval": [d.low, d.high]}
+    return found
 
 
 def _figures(chances: Matrix, known: Known) -> dict[str, Any]:
@@ -103,7 +111,7 @@ def _figures(chances: Matrix, known: Known) -> dict[str, Any]:
 
 
 def _compounds(chances: Matrix, known: Known) -> dict[str, Any]:
-    """Hits on compounds that all named, and how many said ones have both parts seen by anybody."""
+    """Count hits on compounds that all named, and said ones whose parts somebody saw both."""
     count = len(COMPOUNDS)
     rows = known.unanimous(compounds=True)
     truth = known.shares[rows].argmax(1)

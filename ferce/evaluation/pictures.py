@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.core.protocols import Classifier, FreeText
 from ferce.data.align import Aligned
 from ferce.data.record import Problem, Row, Sample, UnitLabel
@@ -21,12 +21,13 @@ from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, row
 from ferce.evaluation.plan import EvaluationError, Plan, Table
 
 FILE = "images.csv"
-PROBABILITY = "p:"
+PROBABILITY, OUTCOME = "p:", "o:"  # of the 14 compounds given one, of the 21 outcomes
 QUALITY = ("size", "sharpness", "yaw", "pitch", "roll")
 COLUMNS = (
     *("name", "label", "subject", "picture", "status", "reason", "problem"),
-    *("top", "state", "decided", "free_text", "neutral", "mass", "calibrated"),
+    *("top", "state", "decided", "free_text", "neutral", "mass", "calibrated", "outcome_mass"),
     *(PROBABILITY + name for name in COMPOUNDS),
+    *(OUTCOME + name for name in OUTCOMES),
     *QUALITY,
     *("units", "coded", "seen", "attributes"),
 )
@@ -117,15 +118,17 @@ def _row(read: Read, words: str) -> dict[str, Any]:
         "picture": read.item.path.stem,
         "status": "read",
         "problem": read.face.problem,
-        "top": prediction.top,
+        "top": prediction.compound,
         "state": prediction.state,
         "decided": prediction.label,
         "free_text": words,
         "neutral": None if scores.neutral is None else float(scores.neutral[0]),
         "mass": float(scores.mass),
         "calibrated": int(scores.calibrated),
-        "seen": units.measured(read.face.units),
-        **{PROBABILITY + name: float(p) for name, p in prediction.probabilities.items()},
+        "outcome_mass": scores.outcome_mass,
+        "seen": "" if scores.units is None else units.measured(read.face.units),
+        **{PROBABILITY + name: float(p) for name, p in prediction.compounds.items()},
+        **{OUTCOME + name: float(p) for name, p in prediction.outcomes.items()},
         **({} if quality is None else {name: float(getattr(quality, name)) for name in QUALITY}),
     }
 
@@ -155,7 +158,7 @@ TEXTS: Mapping[str, str] = {
     "reason": "reasons",
     "problem": "problems",
 }
-NUMBERS = ("neutral", "mass", *QUALITY)
+NUMBERS = ("neutral", "mass", "outcome_mass", *QUALITY)
 # Slice -> names that data sets give to it.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "age": ("age", "age_group"),
@@ -176,11 +179,13 @@ class Scored:
         names: (N,) text; `labels` ("" where not annotated), `subjects`, `decided`, `free_text`
             and `reasons` likewise.
         read: (N,) bool, whether a face was found and scored.
-        probabilities: (N, 14) in the order of `COMPOUNDS`; NaN where not read.
+        probabilities: (N, 14) given a compound, in the order of `COMPOUNDS`; NaN where not read.
+        outcomes: (N, 21) in the order of `OUTCOMES`, likewise.
         quality: name -> (N,), NaN where not known.
         neutral: (N,) probability that nothing is expressed, NaN where the model has none.
         mass: what a 90 % prediction set must gather.
         calibrated: whether `mass` was found on held-out data.
+        outcome_mass: the same of a set of outcomes; NaN where it was not found on held-out data.
         attributes: of each picture, what `KEYS` makes slices of.
         problems: (N,) why the app would refuse the face, "" where it would not.
     """
@@ -194,18 +199,21 @@ class Scored:
     problems: NDArray[np.str_]
     read: NDArray[np.bool_]
     probabilities: NDArray[np.float64]
+    outcomes: NDArray[np.float64]
     quality: Mapping[str, NDArray[np.float64]]
     neutral: NDArray[np.float64]
     mass: float
     calibrated: bool
+    outcome_mass: float
     attributes: tuple[Mapping[str, str], ...]
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
         """Read the rows of `images.csv` into arrays."""
         keys = [PROBABILITY + name for name in COMPOUNDS]
+        every = [OUTCOME + name for name in OUTCOMES]
         texts: dict[str, list[str]] = {name: [] for name in (*TEXTS, "status")}
-        numbers: dict[str, array[float]] = {name: array("d") for name in (*keys, *NUMBERS)}
+        numbers: dict[str, array[float]] = {name: array("d") for name in (*keys, *every, *NUMBERS)}
         attributes, calibrated = [], False
         for row in rows:
             for name, values in texts.items():
@@ -215,15 +223,16 @@ class Scored:
             attributes.append(_attributes(row["attributes"]))
             calibrated |= row["calibrated"] == "1"
         arrays = {name: np.array(values, np.float64) for name, values in numbers.items()}
-        masses = arrays["mass"][np.isfinite(arrays["mass"])]
         return cls(
             **{field: np.array(texts[name], np.str_) for name, field in TEXTS.items()},
             read=np.array([status == "read" for status in texts["status"]], np.bool_),
             probabilities=np.stack([arrays[name] for name in keys], 1),
+            outcomes=np.stack([arrays[name] for name in every], 1),
             quality={name: arrays[name] for name in QUALITY},
             neutral=arrays["neutral"],
-            mass=float(masses[0]) if len(masses) else 0.9,
+            mass=_first(arrays["mass"], 0.9),
             calibrated=calibrated,
+            outcome_mass=_first(arrays["outcome_mass"], np.nan),
             attributes=tuple(attributes),
         )
 
@@ -243,6 +252,12 @@ class Scored:
         """Read who is shown; a picture of an unknown person stands for itself."""
         unknown = np.char.add("picture ", self.names[rows])
         return np.where(self.subjects[rows] == "", unknown, self.subjects[rows])
+
+
+def _first(values: NDArray[np.float64], none: float) -> float:
+    """Take the first number that is there."""
+    known = values[np.isfinite(values)]
+    return float(known[0]) if len(known) else none
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Plan:
         voice: spec of the voice whose explanations are scored; "" for none.
         clip: Hub id or folder of the CLIP for CLIPScore; "" for none.
         encoder: Hub id or folder of a sentence encoder; "" for none.
+        parts: also score each part of the packaged classifier alone; see `parts`.
         heatmaps: number of faces whose heat maps are scored.
         method: of the heat maps, a key of `heatmaps.METHODS` or "auto".
         end_to_end: spec of the original pictures, which go through the app's detector; "" for none.
@@ -50,6 +51,7 @@ class Plan:
     voice: str = ""
     clip: str = ""
     encoder: str = ""
+    parts: bool = False
     heatmaps: int = 0
     method: str = "auto"
     end_to_end: str = ""
@@ -63,6 +65,8 @@ class Plan:
             raise EvaluationError(f"detect is auto, yes or no; got {self.detect!r}.")
         if (self.clip or self.encoder) and not self.voice:
             raise EvaluationError("clip and encoder score the texts of a voice; name a voice, too.")
+        if self.parts and spec.parse(self.model).kind != "embedded":
+            raise EvaluationError(f"parts are those of the kind embedded; got {self.model!r}.")
         if self.heatmaps < 0 or self.draws < 1:
             raise EvaluationError("heatmaps is 0 or more and draws is 1 or more.")
 
@@ -108,6 +112,10 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
+# File names that are no Unicode stand as the bytes they are.
+_TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
+
 class Table:
     """A CSV of rows with a `name` column, each a line, appended in the order of the data."""
 
@@ -126,7 +134,7 @@ class Table:
         self._check()
 
     def _check(self) -> None:
-        with self.path.open(encoding="utf-8", newline="") as file:
+        with self.path.open(**_TEXT) as file:
             header = tuple(next(csv.reader(file)))
         if header != self.columns:
             raise EvaluationError(
@@ -135,7 +143,7 @@ class Table:
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Read the rows on disk, one at a time."""
-        with self.path.open(encoding="utf-8", newline="") as file:
+        with self.path.open(**_TEXT) as file:
             yield from csv.DictReader(file)
 
     def done(self) -> dict[str, str]:
@@ -147,7 +155,7 @@ class Table:
         self._write([{k: _cell(row.get(k)) for k in self.columns} for row in rows])
 
     def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with self.path.open("a", **_TEXT) as file:
             csv.DictWriter(file, self.columns, lineterminator="\n").writerows(rows)
 
 

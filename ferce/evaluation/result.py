@@ -153,7 +153,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
     yield from _components(block["components"])
     yield from _units(block.get("units"))
     yield from grouped(block.get("groups", {}))
-    for part in ("free_text", "end_to_end", "text", "heat", "against"):
+    for part in ("parts", "free_text", "end_to_end", "text", "heat", "against"):
         yield from _part(part, block.get(part))
     for name, part in block.get("slices", {}).items():
         if part["gap"]:
@@ -162,7 +162,7 @@ def _lines(metrics: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[str
             yield row(words, gap["accuracy"], gap["accuracy_interval"])
 
 
-# Of `components.figures`, where faces of one emotion or neutral ones are there.
+# Of `components.figures`, where such faces are there.
 SINGLE = {
     "basic_leads": "faces of one emotion: it leads",
     "basic_leads_balanced": "faces of one emotion: it leads, mean over emotions",
@@ -170,6 +170,10 @@ SINGLE = {
     "neutral_recall": "neutral faces called neutral",
     "neutral_said_elsewhere": "other faces called neutral",
     "neutral_auc": "AUC of neutral against the rest",
+    "outcome_accuracy": "all labels: most probable of 21 outcomes",
+    "outcome_ece": "all labels: calibration error of 21 outcomes",
+    "outcome_set_coverage": "all labels: coverage of the 90 % sets of outcomes",
+    "outcome_set_size": "all labels: mean size of these sets",
 }
 
 
@@ -185,15 +189,21 @@ def _components(parts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _units(figures: Mapping[str, Any] | None) -> Iterator[str]:
-    if figures:
-        mean = figures["macro_f1"]
-        yield row("F1 of action units, mean", mean["value"], mean["interval"])
-        yield row("yes or no on cues, balanced", figures["yes_no"]["balanced"])
-        for name, one in figures["each"].items():
-            yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
-            yield row(f"{name}: AUC", one["auc"])
-        if "AU4" in figures["false_alarms_on_neutral"]:
-            yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
+    if not figures:
+        return
+    if "macro_f1" not in figures:
+        yield "| action units: this model measures none | | | |"
+        return
+    if lacking := figures.get("not_measured"):
+        yield f"| action units that this model does not measure: {', '.join(lacking)} | | | |"
+    mean, count = figures["macro_f1"], len(figures["each"])
+    yield row(f"F1 of action units, mean of {count}", mean["value"], mean["interval"])
+    yield row("yes or no on cues, balanced", figures["yes_no"]["balanced"])
+    for name, one in figures["each"].items():
+        yield row(f"{name}: F1 ({one['faces']} faces show it)", one["f1"])
+        yield row(f"{name}: AUC", one["auc"])
+    if "AU4" in figures["false_alarms_on_neutral"]:
+        yield row("AU4 seen in neutral faces", figures["false_alarms_on_neutral"]["AU4"])
 
 
 # Of `slices.by_people`.

@@ -16,6 +16,7 @@ from ferce.evaluation import (
     components,
     end_to_end,
     heat,
+    parts,
     pictures,
     plots,
     result,
@@ -172,6 +173,8 @@ def _extras(run: Run, scored: Scored) -> Metrics:
     """Measure what was asked for beyond the classification."""
     plan, block, reader = run.plan, Metrics(), Reader(run.classifier)
     written: dict[str, str] = {}
+    if plan.parts:
+        block |= {"parts": parts.measure(plan, run.classifier, run.tools)}
     if plan.voice:
         reader = Reader(run.classifier, models.load_voice(plan.voice, run.device))
         run.claim("texts", {"voice": plan.voice, "weights": weights(plan.voice)})

@@ -117,7 +117,8 @@ def by_people(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, dict[str
 
     Of each group: `faces`; `unit_f1`, over the units that `units.FEWEST` of all faces show, taken
     together; of its neutral faces `neutral_recall`, the share that was called neutral, and
-    `brow_alarms`, the share in which AU4 was seen. {} where there are fewer than two groups.
+    `brow_alarms`, the share in which AU4 was seen. Units that the model does not measure do not
+    count. {} where there are fewer than two groups.
     """
     kept = [row for row in rows if row["status"] == "read"]
     table = Coded.of(kept)
@@ -136,7 +137,7 @@ def by_people(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, dict[str
 def _figures(
     table: Coded, said: NDArray[np.bool_], called: NDArray[np.bool_], who: NDArray[np.bool_]
 ) -> dict[str, float | int]:
-    places = (table.truth == 1).sum(0) >= FEWEST
+    places = ((table.truth == 1).sum(0) >= FEWEST) & table.measured
     truth, predicted = table.truth[who][:, places], said[who][:, places]
     known = ~np.isnan(truth)
     there = (truth == 1) & known
@@ -147,7 +148,8 @@ def _figures(
     resting = who & table.neutral
     if resting.any():
         made["neutral_recall"] = float(called[resting].mean())
-        made["brow_alarms"] = float(said[resting, UNIT_NUMBERS.index(4)].mean())
+        if table.measured[brows := UNIT_NUMBERS.index(4)]:
+            made["brow_alarms"] = float(said[resting, brows].mean())
     return made
 
 

@@ -72,7 +72,7 @@ def _row(read: Read, reader: Reader) -> dict[str, Any]:
         "name": sample.name,
         "subject": sample.subject,
         "label": sample.label,
-        "explained": read.prediction.label or read.prediction.top,
+        "explained": read.prediction.top,
         "text": text,
         "there": json.dumps(sorted(there)),
         "faint": json.dumps(sorted({u.unit for u in units} - there)),

@@ -32,6 +32,11 @@ class Coded:
     neutral: NDArray[np.bool_]
     people: NDArray[np.str_]
 
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(A,) whether the model measures the unit in any of the faces."""
+        return np.isfinite(self.seen).any(0)
+
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:
         """Read the rows of `images.csv`."""
@@ -50,7 +55,7 @@ def coded(sample: Sample) -> str:
 
 
 def measured(units: Units) -> str:
-    """Write JSON [[unit, intensity], ...] of the units that the model measures."""
+    """Write JSON [[unit, intensity], ...] of the units that the model measures, never ""."""
     known = [(n, u.intensity) for n, u in sorted(units.items()) if u.confidence >= TRUSTED]
     return json.dumps([[number, round(float(intensity), 4)] for number, intensity in known])
 
@@ -59,37 +64,44 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
     """Compute F1 of each unit that enough faces show, the mean, and neutral false alarms.
 
     A unit counts as seen from `prototypes.ACTIVE` on; a face of which it was not coded does not
-    count. {} where nothing was coded.
+    count. {} where nothing was coded. `not_measured` lists shown units that the model measures in
+    no face, and has nothing beside it where those are all.
     """
     table = Coded.of(rows)
-    places = [k for k in range(len(UNIT_NUMBERS)) if (table.truth[:, k] == 1).sum() >= FEWEST]
-    if not places:
+    shown = [k for k in range(len(UNIT_NUMBERS)) if (table.truth[:, k] == 1).sum() >= FEWEST]
+    if not shown:
         return {}
+    places = [k for k in shown if table.measured[k]]
+    unmeasured = {"not_measured": [f"AU{UNIT_NUMBERS[k]}" for k in shown if k not in places]}
+    if not places:
+        return unmeasured
     said = np.nan_to_num(table.seen) >= ACTIVE
 
     def macro(faces: NDArray[np.intp]) -> float:
         return float(np.nanmean([_f1(table.truth[faces, k], said[faces, k]) for k in places]))
 
     interval = metrics.bootstrap(macro, table.people, draws, seed)
-    alarms = (
-        said[table.neutral].mean(0) if table.neutral.any() else np.full(len(UNIT_NUMBERS), np.nan)
-    )
+    alarms = said[table.neutral].mean(0) if table.neutral.any() else np.zeros(0)
     return {
         "macro_f1": {"value": interval.value, "interval": [interval.low, interval.high]},
         "yes_no": yes_no(table),
         "each": {f"AU{UNIT_NUMBERS[k]}": _one(table, said, k) for k in places},
         "false_alarms_on_neutral": {
-            f"AU{n}": float(a) for n, a in zip(UNIT_NUMBERS, alarms, strict=True) if np.isfinite(a)
+            f"AU{UNIT_NUMBERS[k]}": float(a) for k, a in enumerate(alarms) if table.measured[k]
         },
+        **unmeasured,
     }
 
 
 def yes_no(table: Coded) -> dict[str, Any]:
     """Compute balanced accuracy of "is this cue there", answered from measured units.
 
-    The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about.
+    The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about;
+    one of which the model measures no unit is not counted.
     """
     truth = cues.truths(table.truth.astype(np.float32))
+    known = cues.of_units(table.measured[None].astype(np.float32))[0] > 0
+    truth[:, ~known] = np.nan
     seen = np.nan_to_num(table.seen).astype(np.float32)
     score = cues.measure(cues.of_units(seen), truth, float(np.nextafter(ACTIVE, 0)))
     each = {name: value for name, value in score.balanced.items() if value == value}

@@ -48,10 +48,10 @@ def target(
 
     A model of the compounds alone has no probability of neutral, so its likeliest compound is.
     """
-    label = heatmap.label if heatmap else prediction.label or prediction.top
+    label = heatmap.label if heatmap else prediction.top
     if label != NEUTRAL or classifier is None or classifier.scores([face]).neutral is not None:
         return label
-    return prediction.top
+    return prediction.compound
 
 
 def probabilities(

@@ -5,51 +5,75 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, NEUTRAL, NOUNS, OUTCOMES, components
-from ferce.core.types import Face, Prediction, Scores, State
+from ferce.core.labels import (
+    BASICS,
+    COMPOUNDS,
+    HOLDING,
+    NEUTRAL,
+    NOUNS,
+    OUTCOMES,
+    alone,
+    components,
+)
+from ferce.core.types import Face, Prediction, Scores, State, Units
 from ferce.facs.posterior import posterior
 from ferce.facs.prototypes import UNITS, active
 
 # An outcome must reach the first share to be named, else one emotion with all that holds it the
 # second. On annotated real faces fewer than one in a hundred stay unclear.
 _NAMED, _HELD = 0.35, 0.60
+_MASS = 0.9  # probability that a prediction set gathers at least
+_FEW = 2  # units that may be active in a face without an expression
 
 
 def decide(scores: Scores, i: int, face: Face, model: str) -> Prediction:
     """Decide on row `i` of the scores.
 
-    Label, state, components and, where the model has all 21 outcomes, the prediction set follow
-    from one distribution. A model of the 14 compounds alone says *which* compound; whether two
-    emotions show at all, one, or none is then said by the face's action units, and of a face
-    without them by the 14 probabilities alone.
+    Label, state, components and prediction set follow from one distribution; see `complete`.
     """
-    classes, outcomes = scores.classes[i], _outcomes(scores, i, face)
+    outcomes = complete(scores, i, face.units)
     state, label = _state(outcomes)
     return Prediction(
         state=state,
         label=label,
-        probabilities=dict(zip(COMPOUNDS, map(float, classes), strict=True)),
-        set=_set(scores, i, label),
-        components=dict(zip(BASICS, np.minimum(outcomes @ HOLDING, 1.0).tolist(), strict=True)),
-        reason=_reason(state, label, face, classes),
+        outcomes=_named(OUTCOMES, outcomes),
+        compounds=_named(COMPOUNDS, scores.classes[i]),
+        set=_set(outcomes, set_mass(scores.outcome_mass), label),
+        components=_named(BASICS, np.minimum(outcomes @ HOLDING, 1.0)),
+        reason=_reason(state, label, face, outcomes),
         model=model,
-        calibrated=scores.calibrated,
+        calibrated=scores.outcome_mass is not None,
     )
 
 
-def _outcomes(scores: Scores, i: int, face: Face) -> NDArray[np.float64]:
-    """(21,) probabilities that sum to 1."""
+def complete(scores: Scores, i: int, units: Units) -> NDArray[np.float64]:
+    """Compute (21,) probabilities of the outcomes, which sum to 1.
+
+    A model of the 14 compounds alone says *which* compound; whether two emotions show at all, one,
+    or none is then said by the action units, and where there are none, a compound shows.
+    """
     if scores.outcomes is not None:
-        return np.asarray(scores.outcomes[i])
-    if not face.units:
-        return np.concatenate([scores.classes[i], np.zeros(len(BASICS) + 1)])
-    gate = posterior([face.units])
-    both = float(gate.compound.sum())
-    return np.concatenate([both * scores.classes[i], gate.single[0], gate.neutral])
+        return np.asarray(scores.outcomes[i], np.float64)
+    count = len(COMPOUNDS)
+    (row,) = posterior([units]) if units else np.eye(len(OUTCOMES))[:1]
+    return np.concatenate([row[:count].sum() * scores.classes[i], row[count:]])
+
+
+def set_mass(calibrated: float | None) -> float:
+    """Choose the probability that a set of outcomes must gather, 0..1.
+
+    Less than 90 % may hold the truth of nine faces in ten (`Scores.outcome_mass`), but not of the
+    doubtful ones among them; so a set gathers both.
+    """
+    return max(_MASS, calibrated or 0.0)
+
+
+def _named(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(names, map(float, values), strict=True))
 
 
 def _state(outcomes: NDArray[np.float64]) -> tuple[State, str | None]:
-    """Which of the four states, and the label."""
+    """Choose one of the four states, and the label."""
     leading, held = int(outcomes.argmax()), outcomes @ HOLDING
     if outcomes[leading] >= _NAMED:
         label = OUTCOMES[leading]
@@ -61,18 +85,16 @@ def _state(outcomes: NDArray[np.float64]) -> tuple[State, str | None]:
     return "unclear", None
 
 
-def _set(scores: Scores, i: int, label: str | None) -> tuple[str, ...]:
-    """The prediction set, with the label in it."""
-    if scores.outcomes is None:
-        return prediction_set(scores.classes[i], scores.mass)
-    found = prediction_set(scores.outcomes[i], scores.outcome_mass, OUTCOMES)
-    return found if label is None or label in found else (label, *found)
+def _set(outcomes: NDArray[np.float64], mass: float, label: str | None) -> tuple[str, ...]:
+    """Find the prediction set, with the label in it."""
+    chosen = prediction_set(outcomes, mass, OUTCOMES)
+    return chosen if label is None or label in chosen else (label, *chosen)
 
 
 def prediction_set(
-    chances: NDArray[np.float64], mass: float = 0.9, names: Sequence[str] = COMPOUNDS
+    chances: NDArray[np.float64], mass: float = _MASS, names: Sequence[str] = COMPOUNDS
 ) -> tuple[str, ...]:
-    """The fewest of the names, most probable first, whose probabilities reach `mass` together.
+    """Find the fewest names, most probable first, whose probabilities reach `mass` together.
 
     With the `mass` found on held-out data this is the adaptive prediction set of Romano, Sesia &
     Candès 2020 (arXiv 2006.02544).
@@ -82,21 +104,31 @@ def prediction_set(
     return tuple(names[k] for k in order[:count])
 
 
-def _neutral_reason(seen: str) -> str:
+def _reason(state: State, label: str | None, face: Face, outcomes: NDArray[np.float64]) -> str:
+    units = [UNITS[u.unit].code for u in active(face.units)]
+    seen = ", ".join(units[:4])
+    basis = f" ({seen})" if seen else ""
+    if state == "neutral":
+        return _neutral_reason(seen, len(units))
+    if state == "basic" and label:
+        single = outcomes[OUTCOMES.index(label)]
+        return f"{NOUNS[label].capitalize()} leads{basis} {_second(single)}"
+    if state == "compound" and label:
+        first, second = (NOUNS[basic] for basic in components(label))
+        return f"{first.capitalize()} and {second} show together{basis}."
+    best = OUTCOMES[int(outcomes.argmax())]
+    return f"No reading stands out{basis}; the nearest is {alone(best)} ({outcomes.max():.0%})."
+
+
+def _neutral_reason(seen: str, count: int) -> str:
+    if count > _FEW:
+        return f"Neutral is the most probable reading, though {seen} are seen."
     if seen:
         return f"Only {seen} is seen, too little for an expression; the face is read as neutral."
     return "No action unit is clearly active, so the face is read as neutral."
 
 
-def _reason(state: State, label: str | None, face: Face, classes: NDArray[np.float64]) -> str:
-    seen = ", ".join(UNITS[u.unit].code for u in active(face.units)[:4])
-    basis = f" ({seen})" if seen else ""
-    if state == "neutral":
-        return _neutral_reason(seen)
-    if state == "basic" and label:
-        return f"{NOUNS[label].capitalize()} leads{basis} and no second emotion is clear."
-    if state == "compound" and label:
-        first, second = (NOUNS[basic] for basic in components(label))
-        return f"{first.capitalize()} and {second} show together{basis}."
-    best = COMPOUNDS[int(classes.argmax())]
-    return f"No reading stands out{basis}; the nearest compound is {best} ({classes.max():.0%})."
+def _second(single: float) -> str:
+    if single >= _NAMED:
+        return "and no second emotion is clear."
+    return "but whether alone or with a second emotion is not clear."

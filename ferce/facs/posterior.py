@@ -1,15 +1,13 @@
-"""Action units weighed against 21 hypotheses: 14 compounds, 6 single emotions and neutral."""
+"""Action units weighed against the 21 outcomes: 14 compounds, 6 single emotions and neutral."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, NEUTRAL
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
 from ferce.core.types import Units
 from ferce.facs.prototypes import ACTIVE, EMFACS, PROTOTYPES, UNITS
-
-HYPOTHESES: tuple[str, ...] = (*COMPOUNDS, *BASICS, NEUTRAL)
 
 # P(unit active | hypothesis): a core unit is shown by more than 70 % of people (Du et al. 2014), a
 # variant by its share, any other by chance. For single emotions EMFACS says which units are
@@ -23,8 +21,8 @@ STEEPNESS = 12.0  # of the step from absent to present around the intensity ACTI
 
 def _likelihoods() -> NDArray[np.float64]:
     """Tabulate P(unit active | hypothesis), (21, K), units in the order of `UNITS`."""
-    table = np.empty((len(HYPOTHESES), len(UNITS)))
-    for row, label in zip(table, HYPOTHESES, strict=True):
+    table = np.empty((len(OUTCOMES), len(UNITS)))
+    for row, label in zip(table, OUTCOMES, strict=True):
         for k, unit in enumerate(UNITS):
             row[k] = _likelihood(label, unit)
     return table
@@ -50,33 +48,8 @@ def _priors() -> NDArray[np.float64]:
 _TABLE, _LOG_PRIOR = _likelihoods(), np.log(_priors())
 
 
-@dataclass(frozen=True, eq=False)
-class Posterior:
-    """Probabilities of N faces: `compound` (N, 14), `single` (N, 6) and `neutral` (N,) sum to 1."""
-
-    compound: NDArray[np.float64]
-    single: NDArray[np.float64]
-    neutral: NDArray[np.float64]
-
-    def classes(self) -> NDArray[np.float64]:
-        """Compute (N, 14) with rows that sum to 1; see `spread`."""
-        return spread(self.compound, self.single, self.neutral)
-
-
-def spread(
-    compound: NDArray[np.float64], single: NDArray[np.float64], neutral: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Share all evidence among the compounds, (N, 14), from (N, 14), (N, 6) and (N,) probabilities.
-
-    What speaks for one emotion alone is shared evenly by the compounds that hold it, and what
-    speaks for neutral by all: a plain smile makes happiness certain and no compound strong.
-    """
-    shared = single @ (MEMBERSHIP / MEMBERSHIP.sum(0)).T
-    return np.asarray(compound + shared + neutral[:, None] / len(COMPOUNDS))
-
-
-def posterior(faces: list[Units]) -> Posterior:
-    """Weigh the hypotheses for N faces.
+def posterior(faces: Sequence[Units]) -> NDArray[np.float64]:
+    """Weigh the outcomes for N faces: (N, 21) probabilities, rows sum to 1.
 
     A naive Bayes classifier whose evidence counts as much as it is trusted: log P(h | units) = log
     P(h) + sum over units of confidence * [s log p + (1 - s) log(1 - p)], with s the presence of the
@@ -95,6 +68,4 @@ def posterior(faces: list[Units]) -> Posterior:
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR
-    joint = np.asarray(special.softmax(logit, axis=1))
-    n = len(COMPOUNDS)
-    return Posterior(joint[:, :n], joint[:, n:-1], joint[:, -1])
+    return np.asarray(special.softmax(logit, axis=1))

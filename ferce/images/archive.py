@@ -1,9 +1,13 @@
 """Read the photos of a ZIP one by one into memory; nothing is ever unpacked to disk."""
 
+import lzma
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -12,10 +16,11 @@ from ferce.images import DEFAULT_LIMITS, SUFFIXES
 from ferce.images.refusal import printable
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # a file in it, or none
-_END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
-_END_SIZE, _END64_SIZE = 22, 20  # bytes of the end record, and of the pointer to a 64-bit one
+_END, _WIDE, _POINTER = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+# Bytes of the end record, of a 64-bit one, and of the pointer to that, which lies between them.
+_END_SIZE, _WIDE_SIZE, _POINTER_SIZE = 22, 56, 20
 _COMMENT = 65_535  # bytes, the longest comment
-_ENCRYPTED = 0x1  # bit of the flags
+_ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of the flags
 
 
 class ArchiveError(ValueError):
@@ -31,7 +36,7 @@ class Limits:
     hardly shrink, so what shrinks a hundredfold is a bomb.
     """
 
-    max_directory: int = 2**20
+    max_directory: int = 4 * 2**20
     max_total: int = 1 * 2**30
     max_ratio: int = 100
     free_total: int = 32 * 2**20
@@ -43,7 +48,10 @@ DEFAULT = Limits()
 
 @dataclass(frozen=True)
 class Member:
-    """A file of an archive; `problem` says why it is not read, as one sentence, or is empty."""
+    """A file of an archive; `problem` says why it is not read, as one sentence, or is empty.
+
+    The name has slashes only and no drive; of two alike the second ends in " (2)".
+    """
 
     name: str
     problem: str = ""
@@ -76,8 +84,8 @@ class Archive:
         except ArchiveError:
             self._zip.close()
             raise
-        self._infos = {info.filename: info for info in infos if not _hidden(info.filename)}
-        self.members = tuple(map(self._member, self._infos.values()))
+        self._infos = _named(infos)
+        self.members = tuple(self._member(*pair) for pair in self._infos.items())
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +102,14 @@ class Archive:
         try:
             with self._zip.open(self._infos[name]) as file:
                 data = file.read(self._limits.max_bytes + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            ValueError,
+            lzma.LZMAError,
+        ) as error:
             raise ArchiveError(f"{printable(name)} is broken inside the ZIP.") from error
         except (NotImplementedError, RuntimeError) as error:
             raise ArchiveError(f"{printable(name)} is packed in a way not known here.") from error
@@ -104,14 +119,19 @@ class Archive:
         """Refuse a table of contents that would fill the memory when it is read."""
         size = path.stat().st_size
         with path.open("rb") as file:
-            file.seek(max(size - _END_SIZE - _COMMENT - _END64_SIZE, 0))
+            file.seek(max(size - _END_SIZE - _COMMENT - _POINTER_SIZE - _WIDE_SIZE, 0))
             tail = file.read()
         place = tail.rfind(_END)
         if place < 0 or len(tail) < place + _END_SIZE:
             raise ArchiveError(f"{self._name} is no whole ZIP; pack it again.")
         table = int.from_bytes(tail[place + 12 : place + 16], "little")
-        wide = tail[max(place - _END64_SIZE, 0) : place].startswith(_END64)
-        if wide or table > self._limits.max_directory:
+        pointer = place - _POINTER_SIZE
+        if pointer >= 0 and tail[pointer:place].startswith(_POINTER):
+            wide = tail[max(pointer - _WIDE_SIZE, 0) : pointer]
+            if not wide.startswith(_WIDE):
+                raise ArchiveError(f"{self._name} is no whole ZIP; pack it again.")
+            table = int.from_bytes(wide[40:48], "little")
+        if table > self._limits.max_directory:
             raise ArchiveError(f"{self._name} lists too many files; pack fewer of them.")
 
     def _check(self, path: Path, infos: list[zipfile.ZipInfo]) -> None:
@@ -129,18 +149,18 @@ class Archive:
                 "would, so it is not opened."
             )
 
-    def _member(self, info: zipfile.ZipInfo) -> Member:
-        name = info.filename
+    def _member(self, name: str, info: zipfile.ZipInfo) -> Member:
         shown = printable(PurePosixPath(name).name)
         return Member(name, next(_problems(info, shown, self._limits), ""))
 
 
 def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]:
+    suffix = PurePosixPath(info.filename).suffix.lower()
     if stat.S_ISLNK(info.external_attr >> 16):
         yield f"{name} is a link, not a photo."
-    if PurePosixPath(name).suffix.lower() == ".zip":
+    if suffix == ".zip":
         yield f"{name} is a ZIP inside a ZIP; unpack it first."
-    if PurePosixPath(info.filename).suffix.lower() not in SUFFIXES:
+    if suffix not in SUFFIXES:
         yield f"{name} is no photo by its suffix."
     if info.flag_bits & _ENCRYPTED:
         yield f"{name} is locked with a password; pack it without."
@@ -149,10 +169,35 @@ def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]
         yield f"{name} is {info.file_size / 2**20:,.0f} MB, more than the {most:.0f} MB accepted."
 
 
+def _named(infos: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Map a name of its own to each file that is not hidden."""
+    named: dict[str, zipfile.ZipInfo] = {}
+    seen: Counter[str] = Counter()
+    for info in infos:
+        name = unique = _plain(info)
+        if not name or name.endswith("/") or _hidden(name):
+            continue
+        while unique in named:
+            seen[name] += 1
+            unique = f"{name} ({seen[name] + 1})"
+        named[unique] = info
+    return named
+
+
+def _plain(info: zipfile.ZipInfo) -> str:
+    """Return the name with slashes, from no root or drive; macOS writes UTF-8 without saying so."""
+    name = info.filename
+    if not info.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    name = re.sub(r"^[A-Za-z]:/", "", name.replace("\\", "/"))
+    end = "/" if name.endswith("/") else ""
+    return "/".join(part for part in name.split("/") if part not in ("", ".")) + end
+
+
 def _leads_out(name: str) -> bool:
-    """Tell whether a name is absolute, has a drive, a step upwards or a null byte."""
-    plain = name.replace("\\", "/")
-    return plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/") or "\0" in name
+    """Tell whether a name has a step upwards or a null byte."""
+    return ".." in name.replace("\\", "/").split("/") or "\0" in name
 
 
 def _hidden(name: str) -> bool:

@@ -1,10 +1,12 @@
 """Decode the bytes of a file to pixels, with Pillow's own readers, never its registry."""
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -17,12 +19,14 @@ from PIL import (
 )
 
 from ferce.core.types import Pixels
-from ferce.images.colour import to_rgb
-from ferce.images.refusal import Limits, Refusal, check_size, sniff
-from ferce.images.tiff import TiffSanitiser, tiles_are_sound
+from ferce.images.colour import to_bytes, to_rgb
+from ferce.images.refusal import DEFAULT_LIMITS, Limits, Refusal, check_size, sniff
+from ferce.images.tiff import TiffSanitiser, grey_files, tiles_are_sound
 
 _MAX_SCANS = 500  # a camera writes about 10; thousands of empty scans keep libjpeg busy for hours
 _MAX_SEGMENTS = 10_000  # before the first scan; a phone writes about 20
+_JPEG_END, _NOISE = b"\xff\xd9", b"\x33\x9a\xe1" * 30
+ORIENTATION = 0x0112  # tag of EXIF and TIFF
 _MAX_GIF_HEADER = 2 * 2**20  # bytes; Pillow gathers comments in quadratic time
 
 
@@ -70,12 +74,10 @@ def _after_gif_block(data: bytes, place: int) -> int:
 
 
 def _jpeg_size(data: bytes) -> None:
-    """Check that the picture ends and has few scans; Pillow reads the size itself safely."""
+    """Check that the picture has few scans; Pillow reads the size itself safely."""
     place = _jpeg_scan(data)
-    end = data.find(b"\xff\xd9", place)
-    if end < 0:
-        raise EOFError("no end marker")
-    if data.count(b"\xff\xda", place, end) > _MAX_SCANS:
+    end = data.find(_JPEG_END, place)
+    if data.count(b"\xff\xda", place, end if end >= 0 else len(data)) > _MAX_SCANS:
         raise Refusal(f"has more than {_MAX_SCANS} scans, as no camera writes; save it again")
 
 
@@ -97,19 +99,36 @@ def _jpeg_scan(data: bytes) -> int:
     return place
 
 
-HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
-    "PNG": _png_size,
-    "WebP": _webp_size,
-    "GIF": _gif_size,
-    "JPEG": _jpeg_size,
-}
-
-
 class _Jpeg(JpegImagePlugin.JpegImageFile):
     """JPEG reader that skips the resolution in EXIF, since Pillow warns when EXIF is broken."""
 
     def _read_dpi_from_exif(self) -> None:
         pass
+
+
+def _open_jpeg(file: BytesIO) -> Image.Image:
+    data = file.getvalue()
+    return _Jpeg(file) if data.find(_JPEG_END, _jpeg_scan(data)) >= 0 else _endless_jpeg(data)
+
+
+def _endless_jpeg(data: bytes) -> Image.Image:
+    """Decode a JPEG without an end marker, as some cameras write; EOFError when it is cut off.
+
+    libjpeg makes what is missing out of whatever follows, so that it looks different with each end.
+    """
+    shown = set()
+    for end in (
+        b"",
+        _NOISE,
+        _NOISE[::-1],
+        b"".join(b"\xff%c" % mark + _NOISE for mark in range(0xD0, 0xD8)),
+    ):
+        image = _Jpeg(BytesIO(data.rstrip(b"\xff") + end + _JPEG_END))
+        check_size(image.size, DEFAULT_LIMITS)
+        shown.add(hashlib.sha256(image.tobytes()).digest())
+    if len(shown) > 1 or image.info.get("progressive"):
+        raise EOFError("the end is missing")
+    return image
 
 
 def _open_heic(file: BytesIO) -> Image.Image:
@@ -132,12 +151,44 @@ def _open_png(file: BytesIO) -> Image.Image:
     return PngImagePlugin.PngImageFile(BytesIO(still_png(file.getvalue())))
 
 
-def _open_tiff(file: BytesIO) -> Image.Image:
-    return TiffImagePlugin.TiffImageFile(BytesIO(TiffSanitiser(file.getvalue()).sanitised()))
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    return TiffSanitiser(data).size
 
+
+def _open_tiff(file: BytesIO) -> Image.Image:
+    tiff = TiffSanitiser(file.getvalue())
+    sound = tiff.sanitised()
+    greys = grey_files(tiff)
+    return _joined(tiff, greys) if greys else TiffImagePlugin.TiffImageFile(BytesIO(sound))
+
+
+def _joined(tiff: TiffSanitiser, greys: Sequence[bytes]) -> Image.Image:
+    """Decode grey TIFFs and join them to an RGB or RGBA picture of 8 bits."""
+    planes = []
+    for data in greys:
+        image = TiffImagePlugin.TiffImageFile(BytesIO(data))
+        if not tiles_are_sound(image, DEFAULT_LIMITS.max_pixels):
+            raise ValueError("tiles with gaps")
+        planes.append(np.asarray(image))
+    width, height = tiff.size
+    joined = Image.fromarray(to_bytes(np.stack(planes, -1).reshape(height, width, -1)))
+    joined.info["icc_profile"] = bytes(tiff.values(TiffImagePlugin.ICCPROFILE)) or None
+    exif = Image.Exif()
+    exif[ORIENTATION] = tiff.value(ORIENTATION, 1)
+    joined.info["exif"] = exif.tobytes()
+    return joined
+
+
+HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
+    "PNG": _png_size,
+    "WebP": _webp_size,
+    "GIF": _gif_size,
+    "JPEG": _jpeg_size,
+    "TIFF": _tiff_size,
+}
 
 _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
-    "JPEG": _Jpeg,
+    "JPEG": _open_jpeg,
     "PNG": _open_png,
     "WebP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,

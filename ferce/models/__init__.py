@@ -4,9 +4,11 @@ from ferce.models.kinds import (
     DEFAULT_CLASSIFIER,
     DEFAULT_VOICE,
     KINDS,
+    PACKAGED,
     Kind,
     check_classifier,
     check_voice,
+    given_compound,
     load_classifier,
     load_voice,
 )
@@ -15,9 +17,11 @@ __all__ = [
     "DEFAULT_CLASSIFIER",
     "DEFAULT_VOICE",
     "KINDS",
+    "PACKAGED",
     "Kind",
     "check_classifier",
     "check_voice",
+    "given_compound",
     "load_classifier",
     "load_voice",
 ]

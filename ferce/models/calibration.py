@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, parse
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES, parse
 from ferce.core.types import Scores
 from ferce.models.hub import CheckpointError, read_json
 
@@ -28,19 +28,20 @@ class Calibration:
     Attributes:
         temperature: > 0; scores are divided by it (Guo et al. 2017, arXiv:1706.04599).
         mass: 0..1, probability that a 90 % prediction set must gather (see `Scores.mass`).
-        outcomes: 0..1, the same of a set of all 21 outcomes (see `Scores.outcome_mass`).
+        outcomes: 0..1, the same of a set of all 21 outcomes (see `Scores.outcome_mass`); None where
+            that was not found.
     """
 
     temperature: float = 1.0
     mass: float = 0.9
-    outcomes: float = 0.9
+    outcomes: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature must be positive; got {self.temperature}")
-        for name in ("mass", "outcomes"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in 0..1; got {getattr(self, name)}")
+        for name, value in (("mass", self.mass), ("outcomes", self.outcomes)):
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name} must lie in 0..1; got {value}")
 
 
 def load_calibration(folder: Path) -> Calibration:
@@ -86,13 +87,13 @@ class Columns:
     names: tuple[str, ...]
 
     @classmethod
-    def read(cls, names: Any, where: str, count: int | None = None) -> Self:
+    def read(cls, names: Any, where: str, count: int | str | None = None) -> Self:
         """Read the labels that a checkpoint's config names.
 
         Args:
             names: what it has as `label_names`: a list, or a dict from position to name.
             where: the checkpoint, for the message.
-            count: outputs that it says it has, None where it does not say.
+            count: outputs that it says it has, perhaps as text; None where it does not say.
 
         Raises:
             CheckpointError: not the labels of this task; the message lists those found.
@@ -104,7 +105,7 @@ class Columns:
         odd = [name for name, label in zip(listed, known, strict=True) if label is None]
         if missing or odd or len(set(known)) < len(known) or len(basics) not in (0, len(BASICS)):
             raise CheckpointError(_refusal(where, listed, missing))
-        if count not in (None, len(listed)):
+        if str(count) not in ("None", str(len(listed))):
             raise CheckpointError(f"{where} has {count} outputs, but names {len(listed)} of them.")
         return cls(tuple(label for label in known if label is not None))
 
@@ -117,17 +118,23 @@ class Columns:
     def scores(self, logits: NDArray[np.floating], calibration: Calibration) -> Scores:
         """Calibrate (N, K) logits; the share of the compounds is spread over them."""
         p = softmax(logits, calibration.temperature)
-        classes = p[:, [self.names.index(label) for label in COMPOUNDS]]
+        place = self.names.index
+        mass, calibrated = calibration.mass, calibration != Calibration()
+        if set(OUTCOMES) <= set(self.names):
+            columns = [place(label) for label in OUTCOMES]
+            return Scores.of_outcomes(
+                p[:, columns], mass=mass, calibrated=calibrated, outcome_mass=calibration.outcomes
+            )
+        classes = p[:, [place(label) for label in COMPOUNDS]]
         return Scores(
             classes / np.maximum(classes.sum(1, keepdims=True), np.finfo(float).tiny),
-            neutral=p[:, self.names.index(NEUTRAL)] if NEUTRAL in self.names else None,
-            single=p[:, [self.names.index(b) for b in BASICS]] if "happy" in self.names else None,
-            mass=calibration.mass,
-            calibrated=calibration != Calibration(),
+            neutral=p[:, place(NEUTRAL)] if NEUTRAL in self.names else None,
+            mass=mass,
+            calibrated=calibrated,
         )
 
 
-def _listed(names: Any, where: str, count: int | None) -> list[str]:
+def _listed(names: Any, where: str, count: int | str | None) -> list[str]:
     if isinstance(names, Mapping):
         try:
             names = [names[key] for key in sorted(names, key=int)]

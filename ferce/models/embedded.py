@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
+from ferce.core.labels import BASICS, NEUTRAL, OUTCOMES
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
@@ -30,10 +30,9 @@ from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
-from ferce.models.timm_net import TimmNet
+from ferce.models.timm_net import TimmNet, unit_head
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
-UNIT_WEIGHTS = "units.safetensors"
 # Heads of the fusion: 21 outcomes under an even mix, action units, and how far each is trusted.
 OUTCOME, UNIT, RELIABILITY = "outcomes", "units", "reliability"
 
@@ -56,7 +55,7 @@ class Embedded:
     def __init__(self, name: str, network: TimmNet, readers: Readers, mix: Mix) -> None:
         """Join a network with the readers of its features, for faces of an assumed mix."""
         self.name, self.network, self.mix = name, network, mix
-        self._units, self._prior, self._fusion = readers.units, readers.prior, readers.fusion
+        self._units, self._prior, self.fusion = readers.units, readers.prior, readers.fusion
         self._view: View | None = None
 
     @property
@@ -66,18 +65,14 @@ class Embedded:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """Score faces, one row each; what is not measured counts as the mean face."""
-        x = self._fusion.standardised(self.evidence(faces)) * self._shown(faces)
+        x = self.fusion.standardised(self.evidence(faces)) * self._shown(faces)
         calibration = self.network.calibration
-        even = softmax(self._fusion.heads[OUTCOME](x), calibration.temperature)
-        classes, single, neutral = apart(self.mix.applied(even), even)
-        return Scores(
-            classes,
-            neutral=neutral,
-            single=single,
+        return Scores.of_outcomes(
+            self.read(x),
             units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
             mass=calibration.mass,
-            calibrated=True,
-            outcome_mass=calibration.outcomes,
+            calibrated=self.mix.name == EVEN.name,
+            outcome_mass=calibration.outcomes if self.mix.name == EVERYDAY else None,
         )
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
@@ -85,13 +80,18 @@ class Embedded:
         logits, units = self._looked(faces)
         return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
 
+    def read(self, x: Matrix, by: str = OUTCOME) -> Matrix:
+        """Read (N, 21) probabilities from standardised evidence by a head of the fusion."""
+        even = softmax(self.fusion.heads[by](x), self.network.calibration.temperature)
+        return self.mix.applied(even)
+
     def view(self) -> View:
         """Open the network with the readers behind it for heat maps."""
         if self._view is None:
-            even = self._fusion.heads[OUTCOME]
+            even = self.fusion.heads[OUTCOME]
             shift = np.log(np.maximum(self.mix.shares, np.finfo(np.float32).tiny))
             head = replace(even, bias=even.bias + shift)
-            module = Fused(self.network.network, self._units, self._fusion, head).eval()
+            module = Fused(self.network.network, self._units, self.fusion, head).eval()
             self._view = replace(
                 self.network.view(), module=module, index=OUTCOMES.index, complete=False
             )
@@ -99,7 +99,7 @@ class Embedded:
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
         """Weigh each number, (N, F): measures of covered places do not."""
-        counts = np.ones((len(faces), len(self._fusion.features)))
+        counts = np.ones((len(faces), len(self.fusion.features)))
         for row, face in zip(counts, faces, strict=True):
             if face.hidden:
                 row[-len(landmark_features.NAMES) :] = [
@@ -130,7 +130,7 @@ class Embedded:
         """
         if face.landmarks is None:
             return {}
-        head, trust = self._fusion.heads[UNIT], self._fusion.heads[RELIABILITY].bias
+        head, trust = self.fusion.heads[UNIT], self.fusion.heads[RELIABILITY].bias
         turned = frontal(face.quality.yaw) if face.quality else 1.0
         units = dict(face.units)
         for name, logit, reliability in zip(head.names, head(x[None])[0], trust, strict=True):
@@ -139,20 +139,6 @@ class Embedded:
             trust = reliability * turned * face.shown(UNITS[number].region)
             units[number] = _sided(face.units.get(number), number, intensity, trust)
         return units
-
-
-def apart(outcomes: Matrix, even: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """Take apart (N, 14) of the compounds, if one shows, (N, 6) single emotions and (N,) neutral.
-
-    Rows of the first sum to 1; where the mix rules compounds out, they are those of the even mix.
-
-    Args:
-        outcomes: (N, 21) probabilities under the assumed mix.
-        even: the same under an even mix.
-    """
-    count = len(COMPOUNDS)
-    both = np.where(outcomes[:, :count].sum(1, keepdims=True) > 0, outcomes, even)[:, :count]
-    return both / both.sum(1, keepdims=True), outcomes[:, count:-1], outcomes[:, -1]
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -193,26 +179,6 @@ def stored_mix(folder: Path) -> Mix:
     path = folder / FILE
     shares = read_json(path).get("mix") if path.is_file() else None
     return of_counts(EVERYDAY, shares) if shares else EVEN
-
-
-def unit_head(folder: Path, network: TimmNet) -> nn.Module:
-    """Load the action-unit head of a folder, a torch Linear in the order of `sorted(UNITS)`.
-
-    Raises:
-        CheckpointError: missing, or of another shape.
-    """
-    from safetensors.torch import load_file
-
-    path = folder / UNIT_WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no action-unit head; train with --units above 0.")
-    weights = load_file(path)
-    head = torch.nn.Linear(network.network.head_hidden_size, len(UNITS))
-    try:
-        head.load_state_dict({n.rpartition(".")[2]: w for n, w in weights.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit the network: {error}") from error
-    return head.requires_grad_(False).to(network.device)
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:

@@ -60,7 +60,7 @@ def local(where: str, revision: str | None = None) -> Path | None:
 
 
 def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> Path:
-    """Refuse a folder without weights as safetensors.
+    """Refuse a folder without weights as safetensors, or one that it cannot open.
 
     Args:
         folder: what `where` names, here or fetched.
@@ -70,6 +70,10 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
     Raises:
         CheckpointError: it holds none; the message names the pickles it has instead.
     """
+    if str(folder).encode(errors="ignore").decode() != str(folder):
+        raise CheckpointError(
+            f"{where} has a name that is no Unicode, which safetensors cannot open; rename it."
+        )
     if any(folder.glob("*.safetensors")):
         return folder
     names = [*names, *(path.name for path in folder.iterdir())]

@@ -1,17 +1,21 @@
 """The table from a model's spec to what loads it; one file a model family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from ferce.core.protocols import Classifier, Voice
+from ferce.core.types import Face, Scores
 from ferce.models import forms
 from ferce.models.spec import Spec, parse
 
 DEFAULT_CLASSIFIER = "embedded"
 DEFAULT_VOICE = "measured"
+# Classifiers that are in the package beside the default; they need no download.
+PACKAGED = ("blip2-mini", "fastvlm-mini", "prototypes")
 NETWORK = ("gradients", "attention")
 QUERIES = (*NETWORK, "queries")
 
@@ -133,6 +137,18 @@ def load_classifier(spec: str, device: str = "auto") -> Classifier:
         ValueError: the spec is unknown or names a model that cannot classify.
     """
     return _load(spec, device, "classifier")  # type: ignore[no-any-return]
+
+
+def given_compound(classifier: Classifier) -> Classifier:
+    """Narrow a classifier to the 14 compounds; its scores are those given that one shows."""
+
+    class Narrowed(type(classifier)):  # type: ignore[misc]
+        def scores(self, faces: Sequence[Face]) -> Scores:
+            return super().scores(faces).given_compound()  # type: ignore[no-any-return]
+
+    narrowed = copy(classifier)
+    narrowed.__class__ = Narrowed
+    return narrowed
 
 
 def load_voice(spec: str, device: str = "auto") -> Voice:

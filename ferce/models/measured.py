@@ -16,8 +16,8 @@ class Prototypes:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """Score faces, one row each; a face without evidence gets the prior."""
-        weighed = posterior([face.units for face in faces])
-        return Scores(weighed.classes(), weighed.neutral, weighed.single)
+        units = [face.units for face in faces]
+        return Scores.of_outcomes(posterior(units), units=units)
 
 
 class Measured:

@@ -38,7 +38,7 @@ class Preprocessing:
         missing = [k for k in ("input_size", "mean", "std", "interpolation") if not config.get(k)]
         if missing:
             raise CheckpointError(f"The config.json of {where} does not give {missing[0]}.")
-        channels, *size = config["input_size"]
+        channels, *size = map(int, config["input_size"])
         mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
         if channels != 3 or len(size) != 2 or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise CheckpointError(
@@ -48,6 +48,11 @@ class Preprocessing:
         if config["interpolation"] not in _MODES:
             raise CheckpointError(
                 f"{where} names the interpolation {config['interpolation']!r}; known: {_MODES}."
+            )
+        if len({*size}) > 1 and config.get("crop_mode") != "squash":
+            raise CheckpointError(
+                f"{where} cuts {size[0]} x {size[1]} pixels out of a picture; a face's crop is "
+                "square, so input_size must be too, or crop_mode 'squash', which cuts nothing off."
             )
         part = float(config.get("crop_pct") or 1.0)
         if not 0 < part <= 1:
@@ -62,7 +67,7 @@ class Preprocessing:
             "std": self.std,
             "interpolation": self.interpolation,
             "crop_pct": self.part,
-            "crop_mode": "center",
+            "crop_mode": "center" if len({*self.size}) == 1 else "squash",
         }
 
     def __call__(self, faces: Sequence[Face]) -> Any:

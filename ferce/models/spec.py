@@ -1,8 +1,9 @@
 """One line names a model everywhere: `kind:where+adapter@revision?option=value`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 _SHAPE = re.compile(
@@ -10,6 +11,7 @@ _SHAPE = re.compile(
 )
 # A revision is a branch, tag or commit at the very end; the "@" of a user in a URL is not one.
 _REVISION = re.compile(r"@(?P<revision>[A-Za-z0-9][\w.\-/]*)$")
+_HUB_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Spec:
 def parse(text: str) -> Spec:
     """Parse the spec written in `text`.
 
+    The name of a folder that is there may hold a "+" or "@".
+
     Raises:
         ValueError: the text is no spec; the message shows the form.
     """
@@ -49,9 +53,25 @@ def parse(text: str) -> Spec:
         raise ValueError(
             f"Expected a model as kind:where@revision, such as timm:owner/name; got {text!r}."
         )
-    where, revision = _split_revision(match["where"] or "")
-    where, adapter = _split_adapter(match["kind"], where)
+    places = match["where"] or ""
+    *_, usual = readings = list(_readings(match["kind"], places))
+    stand = (r for r in readings if all(_stands(place) for place in (r[0], r[2]) if place))
+    where, revision, adapter = next(stand, usual)
     return Spec(match["kind"], where, revision, adapter, _options(match["options"] or "", text))
+
+
+def _readings(kind: str, text: str) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield each way to read where, revision and adapter, the usual one last."""
+    without, revision = _split_revision(text)
+    for places, at in dict.fromkeys([(text, None), (without, revision)]):
+        yield places, at, None
+        for plus in re.finditer(r"\+", "" if kind == "remote" else places):
+            yield places[: plus.start()], at, places[plus.end() :] or None
+
+
+def _stands(place: str) -> bool:
+    """Tell whether a place is a folder or may be an id of the Hub."""
+    return bool(_HUB_ID.fullmatch(place)) or Path(place).expanduser().is_dir()
 
 
 def _split_revision(where: str) -> tuple[str, str | None]:
@@ -59,13 +79,6 @@ def _split_revision(where: str) -> tuple[str, str | None]:
     if match is None or "://" in where:
         return where, None
     return where[: match.start()], match["revision"]
-
-
-def _split_adapter(kind: str, where: str) -> tuple[str, str | None]:
-    if kind == "remote" or "+" not in where:
-        return where, None
-    base, adapter = where.rsplit("+", 1)
-    return base, adapter or None
 
 
 def _options(text: str, whole: str) -> dict[str, str]:

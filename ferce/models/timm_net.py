@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
-from ferce.core.types import Face, Scores
+from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.explanation.heatmaps import layers
+from ferce.facs.action_units import UNIT_NUMBERS, UNITS
+from ferce.facs.posterior import STEEPNESS
+from ferce.facs.prototypes import ACTIVE
 from ferce.models import forms
 from ferce.models.calibration import Calibration, Columns, load_calibration
 from ferce.models.hub import CheckpointError, read_json, resolve
@@ -19,6 +24,8 @@ from ferce.models.spec import Spec
 from ferce.models.vlm.loading import choose_device
 
 WEIGHTS = "model.safetensors"
+UNIT_WEIGHTS = "units.safetensors"  # the head for action units on the same features
+SETTINGS = "ferce.json"
 BATCH = {"cpu": 16, "cuda": 128}  # faces in one pass
 
 
@@ -41,14 +48,20 @@ class TimmNet:
         self.preprocessing, self.device = preprocessing, device
         network.requires_grad_(False).eval()
         self.network = network.to(device, memory_format=torch.channels_last)
+        self.units: UnitHead | None = None
         self._view: View | None = None
 
     def scores(self, faces: Sequence[Face]) -> Scores:
-        """Score faces, one row each."""
+        """Score faces, one row each; with their action units where the network has a head."""
         logits = np.zeros((len(faces), len(self.columns.names)))
+        units = np.zeros((len(faces), len(UNITS)))
         for rows in _pieces(len(faces), BATCH[self.device.split(":")[0]]):
-            logits[rows] = self._logits(faces[rows])
-        return self.columns.scores(logits, self.calibration)
+            logits[rows], units[rows] = self._logits(faces[rows])
+        scores = self.columns.scores(logits, self.calibration)
+        if self.units is None:
+            return scores
+        seen = [self.units.seen(face, row) for face, row in zip(faces, units, strict=True)]
+        return replace(scores, units=seen)
 
     def view(self) -> View:
         """Open the network for heat maps; raises ValueError where no layer keeps the places."""
@@ -65,11 +78,18 @@ class TimmNet:
             )
         return self._view
 
-    def _logits(self, faces: Sequence[Face]) -> Any:
+    def _logits(self, faces: Sequence[Face]) -> tuple[Any, Any]:
+        """Compute (n, K) scores and (n, A) action units, 0 without a head for them."""
         import torch
 
+        pixels = self.inputs(faces)
         with torch.inference_mode(), self._precision():
-            return self.network(self.inputs(faces)).double().cpu().numpy()
+            if self.units is None:
+                return self.network(pixels).double().cpu().numpy(), 0.0
+            kept = self.network.forward_head(self.network.forward_features(pixels), pre_logits=True)
+            parts = (self.network.get_classifier()(kept), self.units.head(kept))
+            scores, units = (part.double().cpu().numpy() for part in parts)
+            return scores, units
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Use mixed precision on a GPU; on a CPU without bfloat16 units it is far slower."""
@@ -87,6 +107,51 @@ class TimmNet:
 
     def _shape(self, n: int) -> tuple[int, ...]:
         return (n, 3, *self.preprocessing.size)
+
+
+@dataclass(frozen=True, eq=False)
+class UnitHead:
+    """The head for action units that was trained with a network.
+
+    `head` is a torch Linear in the order of `UNIT_NUMBERS`; `reliability` holds 0..1 of each unit,
+    as faces held out from its training gave it, 0 where they did not show it.
+    """
+
+    head: Any
+    reliability: Sequence[float]
+
+    def seen(self, face: Face, logits: NDArray[np.float64]) -> Units:
+        """Read a face's units from (A,) scores; what is covered is trusted less.
+
+        The intensity is that under which `posterior` gives the head's own probability.
+        """
+        units = {}
+        for number, logit, trust in zip(UNIT_NUMBERS, logits, self.reliability, strict=True):
+            intensity = float(np.clip(ACTIVE + logit / STEEPNESS, 0, 1))
+            shown = trust * face.shown(UNITS[number].region)
+            units[number] = UnitEvidence(number, intensity, shown, source="network")
+        return units
+
+
+def unit_head(folder: Path, network: TimmNet) -> Any:
+    """Load the action-unit head of a folder, a torch Linear in the order of `UNIT_NUMBERS`.
+
+    Raises:
+        CheckpointError: missing, or of another shape.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = folder / UNIT_WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no action-unit head; train with --units above 0.")
+    weights = load_file(path)
+    head = torch.nn.Linear(network.network.head_hidden_size, len(UNITS))
+    try:
+        head.load_state_dict({n.rpartition(".")[2]: w for n, w in weights.items()})
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit the network: {error}") from error
+    return head.requires_grad_(False).to(network.device)
 
 
 def load(spec: Spec, device: str) -> TimmNet:
@@ -110,7 +175,23 @@ def load(spec: Spec, device: str) -> TimmNet:
     network = _build(config, len(columns.names), where)
     _fill(network, folder, where)
     calibration = load_calibration(folder)
-    return TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
+    made = TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
+    path = folder / SETTINGS
+    trust = read_json(path).get("units", {}).get("reliability") if path.is_file() else None
+    if trust is not None:
+        made.units = UnitHead(unit_head(folder, made), _shares(trust, path))
+    return made
+
+
+def _shares(values: Any, path: Path) -> list[float]:
+    """Check the reliability of the units, one number 0..1 each."""
+    good = isinstance(values, list) and len(values) == len(UNIT_NUMBERS)
+    if not good or not all(isinstance(v, int | float) and 0 <= v <= 1 for v in values):
+        raise CheckpointError(
+            f"{path} should give {len(UNIT_NUMBERS)} numbers 0..1 as the reliability of its units; "
+            f"got {values!r:.60}."
+        )
+    return values
 
 
 def _random(name: str, architecture: str, device: str) -> TimmNet:

@@ -11,6 +11,7 @@ from ferce.publishing import licences
 from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
 
 CONFUSION = "confusion.png"
+REAL = "## On real faces"  # of the notes, which a card tells before figures on renders
 GROUPS = "### Groups of people"  # of the notes, where that was measured
 # Settings of the training that a card names, in this order.
 SETTINGS = {
@@ -29,7 +30,7 @@ CARD = Template(
 $summary
 
 > $short
-
+$real
 ## Measured
 
 $measured_on
@@ -97,6 +98,7 @@ $loading
 
 def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSION) -> str:
     """Write the card of a model; `picture` is where its confusion matrix lies."""
+    real, notes = _parted(subject.notes.strip())
     return CARD.substitute(
         metadata=f"---\n{metadata(subject, measured).to_yaml().strip()}\n---",
         title=subject.name,
@@ -111,13 +113,21 @@ def model_card(subject: Subject, measured: Measurements, picture: str = CONFUSIO
         confusion=f"![Confusion matrix, {measured.split} split]({picture})",
         data="\n".join(_data(subject.sources)),
         counts="\n".join(_count_rows(measured)),
-        notes=f"\n{subject.notes.strip()}\n" if subject.notes else "",
+        real=f"\n{real}\n" if real else "",
+        notes=f"\n{notes}\n" if notes else "",
         groups=_groups(subject),
         points="\n".join(f"- {point}" for point in notice.POINTS),
         licence=_licence(subject),
         training=_training(subject, measured),
         loading=loading(subject),
     )
+
+
+def _parted(notes: str) -> tuple[str, str]:
+    """Take the section `REAL` out of the notes."""
+    before, title, after = notes.partition(f"{REAL}\n")
+    section, next_title, rest = after.partition("\n## ")
+    return (title + section).strip(), (before + next_title.lstrip() + rest).strip()
 
 
 def _summary(subject: Subject) -> str:
@@ -208,7 +218,7 @@ def _count_rows(measured: Measurements) -> list[str]:
 
 def _groups(subject: Subject) -> str:
     if GROUPS in subject.notes:
-        return "- How the model does on groups of people is told above; groups are small."
+        return "- How the model does on groups of people stands above; groups are small."
     return "- How the model does on groups of people (skin, age, sex) was not measured."
 
 

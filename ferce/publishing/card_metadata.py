@@ -162,7 +162,7 @@ print(model.pretrained_cfg["label_names"][int(scores.argmax())])
 ```"""
 )
 NETWORK_ALONE = " (the network without prior and readers, so the figures above are not its own)"
-TRANSFORMERS = Template(
+WHOLE = Template(
     """With transformers alone, on an aligned crop:
 
 ```python
@@ -170,20 +170,9 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 model = AutoModelForImageTextToText.from_pretrained("$name").eval()
-processor = AutoProcessor.from_pretrained("$name")
-picture = {"type": "image", "image": Image.open("photo.jpg").convert("RGB")}
-question = {"type": "text", "text": "$question"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [picture, question]}],
-    tokenize=True,
-    return_dict=True,
-    return_tensors="pt",
+"""
 )
-answer = model.generate(**inputs, max_new_tokens=12)[0, inputs["input_ids"].shape[1] :]
-print(processor.decode(answer, skip_special_tokens=True))
-```"""
-)
-PEFT = Template(
+ADAPTED = Template(
     """With transformers and PEFT alone, on an aligned crop:
 
 ```python
@@ -193,7 +182,25 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 base = AutoModelForImageTextToText.from_pretrained("$base"$revision)
 model = PeftModel.from_pretrained(base, "$name").eval()
-processor = AutoProcessor.from_pretrained("$name")
+"""
+)
+ASKED_IN_A_CHAT = Template(
+    """processor = AutoProcessor.from_pretrained("$name")
+picture = {"type": "image", "image": Image.open("photo.jpg").convert("RGB")}
+question = {"type": "text", "text": "$question"}
+inputs = processor.apply_chat_template(
+    [{"role": "user", "content": [picture, question]}],
+    add_generation_prompt=True,
+    tokenize=True,
+    return_dict=True,
+    return_tensors="pt",
+)
+answer = model.generate(**inputs, max_new_tokens=12)[0, inputs["input_ids"].shape[1] :]
+print(processor.decode(answer, skip_special_tokens=True))
+```"""
+)
+ASKED = Template(
+    """processor = AutoProcessor.from_pretrained("$name")
 question = "$question"
 picture = Image.open("photo.jpg").convert("RGB")
 inputs = processor(images=picture, text=question, return_tensors="pt")
@@ -207,20 +214,18 @@ def loading(subject: Subject) -> str:
     """Write how to load the model: with its library alone first, then with ferce."""
     ours = FERCE.substitute(spec=subject.spec)
     if subject.library == "timm":
-        return (
-            TIMM.substitute(
-                name=subject.name,
-                place="local-dir" if subject.packaged else "hf-hub",
-                part=NETWORK_ALONE if subject.kind == "embedded" else "",
-            )
-            + "\n\n"
-            + ours
+        plain = TIMM.substitute(
+            name=subject.name,
+            place="local-dir" if subject.packaged else "hf-hub",
+            part=NETWORK_ALONE if subject.kind == "embedded" else "",
         )
-    if subject.library == "transformers":
-        plain = TRANSFORMERS.substitute(name=subject.name, question=subject.question)
         return plain + "\n\n" + ours
-    revision = f', revision="{subject.base_revision}"' if subject.base_revision else ""
-    plain = PEFT.substitute(
-        name=subject.name, base=subject.base, revision=revision, question=subject.question
-    )
-    return plain + "\n\n" + ours
+    opened = ADAPTED if subject.library == "peft" else WHOLE
+    asked = ASKED_IN_A_CHAT if subject.kind in ("chat", "fastvlm-mini") else ASKED
+    words = {
+        "name": subject.name,
+        "base": subject.base,
+        "revision": f', revision="{subject.base_revision}"' if subject.base_revision else "",
+        "question": subject.question,
+    }
+    return opened.substitute(words) + asked.substitute(words) + "\n\n" + ours

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from ferce.evaluation import metrics_file
 from ferce.evaluation.leaderboard import FILE as LEADERBOARD
 from ferce.evaluation.leaderboard import Leaderboard, LeaderboardError
 from ferce.evaluation.metrics_file import SPLITS, MeasurementError, Measurements
+from ferce.evaluation.places import Places
+from ferce.evaluation.places import load as load_places
 from ferce.models import KINDS, hub, spec
 from ferce.models.hub import CheckpointError
 from ferce.publishing import licences
@@ -17,8 +20,11 @@ from ferce.publishing.card_metadata import FERCE
 from ferce.publishing.licences import LicenceError
 
 CARD = "README.md"
+_OWN = "apache-2.0, as this repository"
 _WEIGHTS = Path(__file__).parents[1] / "weights"
-_PACKAGED = {"embedded": "classifier"}  # kind -> folder in `_WEIGHTS`, where it has another name
+# kind -> folder in `_WEIGHTS`, where it has another name
+_PACKAGED = {"embedded": "classifier", "blip2-mini": "blip2-mini-lora"}
+_CARDS = Path(__file__).parents[2] / "model_cards"  # of packaged models
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _FENCED = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 
@@ -74,7 +80,7 @@ def read(name: str, results: Path | None = None) -> Dossier:
         name=name,
         roles=tuple(role for role in ("classifier", "voice") if getattr(kind, role)),
         about=kind.about,
-        licence=_licence(card),
+        licence=_licence(card) or (None if parsed.where else _OWN),
         card=_FRONT.sub("", card).strip(),
         trained_on=_data(measured),
         counts=_counts(measured),
@@ -94,6 +100,13 @@ def folder_of(model: spec.Spec) -> Path | None:
     if place.is_dir():
         return place
     return None if model.kind == "remote" else _cached(where, model.revision)
+
+
+@cache
+def places(name: str) -> Mapping[str, Places]:
+    """Load where the heat of a model lay when it was measured, by method; mostly nothing."""
+    folder = folder_of(spec.parse(name))
+    return load_places(folder) if folder else {}
 
 
 def code(name: str) -> str:
@@ -130,8 +143,11 @@ def _cached(where: str, revision: str | None) -> Path | None:
 
 
 def _card(folder: Path | None) -> str:
-    path = folder / CARD if folder else None
-    return path.read_text("utf-8", "replace") if path and path.is_file() else ""
+    if folder is None:
+        return ""
+    packaged = _CARDS / f"{folder.name}.md"
+    path = packaged if folder.parent == _WEIGHTS and packaged.is_file() else folder / CARD
+    return path.read_text("utf-8", "replace") if path.is_file() else ""
 
 
 def _licence(card: str) -> str | None:

@@ -30,7 +30,9 @@ def require_same(run: Path, folder: Path) -> None:
     with FaceDetector() as detector:
         (face,) = detector.detect(images.load(DEMO / "examples" / "happily_surprised.jpg"))
     try:
-        measured, published = (_scores(spec_of(place, run), face) for place in (run, folder))
+        on = str(base.place_of(run) or "") if (run / ADAPTER).is_file() else ""
+        specs = [spec_of(place, str(place), on) for place in (run, folder)]
+        measured, published = (_scores(spec, face) for spec in specs)
     except (CheckpointError, ValueError, OSError) as error:
         raise PublishError(f"What would be published does not load again: {error}") from error
     if not np.allclose(measured, published, atol=1e-4):
@@ -40,16 +42,22 @@ def require_same(run: Path, folder: Path) -> None:
         )
 
 
-def spec_of(place: Path, run: Path) -> str:
-    """Write the spec of a folder of weights; an adapter stands on the base of `run`."""
-    if not (place / ADAPTER).is_file():
-        return f"{'embedded' if (place / FUSION).is_file() else 'timm'}:{place}"
-    config = read_json(place / ADAPTER)
-    on = base.place_of(run) or read_json(run / ADAPTER)["base_model_name_or_path"]
-    ours = read_json(place / OURS) if (place / OURS).is_file() else {}
+def spec_of(folder: Path, name: str, on: str = "") -> str:
+    """Write the spec that loads the weights in a folder.
+
+    Args:
+        folder: of a network or an adapter.
+        name: what the spec calls it: the folder, or `owner/name`.
+        on: base of an adapter; the one that its config names by default.
+    """
+    if not (folder / ADAPTER).is_file():
+        return f"{'embedded' if (folder / FUSION).is_file() else 'timm'}:{name}"
+    config = read_json(folder / ADAPTER)
+    ours = read_json(folder / OURS) if (folder / OURS).is_file() else {}
     precision = ours.get("training", {}).get("precision")
     option = f"?load={precision}" if precision in QUANTISED else ""
-    return f"{kind_of(config, place)}:{on}+{place}{option}"
+    on = on or str(config["base_model_name_or_path"])
+    return f"{kind_of(config, folder)}:{on}+{name}{option}"
 
 
 def _scores(spec: str, face: Face) -> NDArray[np.float64]:

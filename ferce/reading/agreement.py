@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ferce.core.labels import COMPOUNDS
-from ferce.core.types import Heatmap, Prediction, Reading
+from ferce.core.labels import OUTCOMES
+from ferce.core.types import Heatmap, Prediction, Reading, Scores
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Agreement:
     """The agreement of N readings of the same face.
 
     Attributes:
-        labels: label -> how many readings give it, most first; "unclear" counts as one.
+        labels: label -> how many models give it, see `vote`, most first; unclear ones give none.
         overlap: mean over pairs of the probability that two readings share, 0 (none) to 1 (all).
         maps: mean over pairs of the heat that two maps share, 0..1; None without two maps.
     """
@@ -36,20 +36,36 @@ def compare(readings: Sequence[Reading]) -> Agreement | None:
     predictions = [reading.prediction for reading in readings if reading.prediction is not None]
     if len(predictions) < 2:
         return None
-    labels = Counter(prediction.label or "unclear" for prediction in predictions)
+    votes = [label for reading in readings if (label := vote(reading)) is not None]
     shared = [overlap(a, b) for a, b in combinations(predictions, 2)]
     heats = [reading.heatmap for reading in readings if reading.heatmap is not None]
     alike = [s for a, b in combinations(heats, 2) if (s := likeness(a, b)) is not None]
     return Agreement(
-        tuple(labels.most_common()),
+        tuple(Counter(votes).most_common()),
         float(np.mean(shared)),
         float(np.mean(alike)) if alike else None,
     )
 
 
+def vote(reading: Reading) -> str | None:
+    """Choose the label that a model itself gives; None where it says that none is clear.
+
+    Of a model of the compounds alone it is the likeliest one: whether one emotion or two show is
+    then said by action units that are the same for every model.
+    """
+    if reading.prediction is None:
+        return None
+    return reading.prediction.label if whole(reading.scores) else reading.prediction.compound
+
+
+def whole(scores: Scores | None) -> bool:
+    """Whether a model tells single emotions and neutral from compounds by its own outputs."""
+    return scores is not None and scores.outcomes is not None
+
+
 def overlap(a: Prediction, b: Prediction) -> float:
-    """Sum min(p, q) over the compounds, 0..1; one minus their total variation distance."""
-    pairs = ((a.probabilities[name], b.probabilities[name]) for name in COMPOUNDS)
+    """Sum min(p, q) over the outcomes, 0..1; one minus their total variation distance."""
+    pairs = ((a.outcomes[name], b.outcomes[name]) for name in OUTCOMES)
     return float(sum(min(pair) for pair in pairs))
 
 

@@ -30,7 +30,8 @@ class Options:
     `questions` are asked of the voice, cleaned by `prompts.question`, which raises ValueError for
     those that are empty or too long; `method` is a key of `heatmaps.METHODS`, "auto" or None for
     no heat map; `target` is the label the map explains (the predicted one if None); `explain` asks
-    for the text and `check` for the verdicts on its claims.
+    for the text and `check` for the verdicts on its claims. `beside` adds a map of the other kind,
+    see `Reader.accompany`.
     """
 
     questions: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Options:
     target: str | None = None
     explain: bool = True
     check: bool = True
+    beside: bool = False
 
     def __post_init__(self) -> None:
         cleaned = tuple(prompts.question(question) for question in self.questions)
@@ -79,6 +81,10 @@ class Reader:
         models = (self.classifier, self.voice)
         hosted = [m.name for m in models if isinstance(m, Hosted) and m.leaves_machine]
         return tuple(dict.fromkeys(hosted))
+
+    def speaking(self, voice: Voice) -> "Reader":
+        """Copy the reader with another voice."""
+        return Reader(self.classifier, voice, self.detector)
 
     def close(self) -> None:
         """Release what the detector holds."""
@@ -146,6 +152,9 @@ class Reader:
         if options.method:
             reading = self.locate(reading, options.target, options.method)
             yield reading
+            if options.beside:
+                reading = self.accompany(reading)
+                yield reading
         if options.questions:
             reading = self.answer(reading, options.questions)
             yield reading
@@ -173,6 +182,19 @@ class Reader:
         label = target or _predicted(reading)
         heatmap = heatmaps.explain(self.classifier, reading.face, label, method, against)
         return replace(reading, heatmap=heatmap)
+
+    def accompany(self, reading: Reading, against: str | None = None) -> Reading:
+        """Set a map of the other kind beside that of a reading, where the classifier allows one.
+
+        Beside what hiding a part costs that is what the network looks at, or the reverse.
+        """
+        assert reading.heatmap is not None, "a map accompanies another one"
+        face, label = reading.face, reading.heatmap.label
+        method = heatmaps.counterpart(self.classifier, face, reading.heatmap.method)
+        if method is None or (against and not heatmaps.METHODS[method].of_label):
+            return replace(reading, beside=None)
+        beside = heatmaps.explain(self.classifier, face, label, method, against)
+        return replace(reading, beside=beside)
 
     def answer(self, reading: Reading, questions: Sequence[str]) -> Reading:
         """Ask the voice questions about the face; their answers follow those that are there."""
@@ -257,10 +279,10 @@ def _measured(face: Face, scores: Scores) -> Face:
 def _predicted(reading: Reading) -> str:
     """Choose the label that a heat map explains unless another one is asked for."""
     assert reading.prediction is not None, "a heat map explains a prediction"
-    label = reading.prediction.label or reading.prediction.top
+    label = reading.prediction.top
     scored = reading.scores is not None and reading.scores.neutral is not None
     # A model of compounds alone has no output whose evidence for neutral could be mapped.
-    return reading.prediction.top if label == NEUTRAL and not scored else label
+    return reading.prediction.compound if label == NEUTRAL and not scored else label
 
 
 def _ordered(*cues: Cue) -> tuple[Cue, ...]:

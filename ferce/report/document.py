@@ -1,4 +1,4 @@
-"""Readings as plain data: the JSON of schema 1, every key described in `schema.json`."""
+"""Readings as plain data: the JSON of schema 2, every key described in `schema.json`."""
 
 import functools
 import json
@@ -10,7 +10,7 @@ from ferce.core import notice
 from ferce.core.types import Cue, Face, Prediction, Reading, Report, UnitEvidence
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS
 
-SCHEMA = 1
+SCHEMA = 2
 
 Json = dict[str, Any]
 
@@ -117,7 +117,8 @@ def _quality(face: Face) -> Json | None:
 def _prediction(prediction: Prediction) -> Json:
     return {
         "label": prediction.label,
-        "probabilities": _numbers(prediction.probabilities),
+        "outcomes": _numbers(prediction.outcomes),
+        "compounds": _numbers(prediction.compounds),
         "set": list(prediction.set),
         "components": _numbers(prediction.components),
     }

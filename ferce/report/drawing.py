@@ -5,6 +5,7 @@ Every picture is (H, W, 3) uint8 RGB, new, and depends on nothing but its argume
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ferce.core.labels import BASICS
+from ferce.core.labels import BASICS, alone
 from ferce.core.types import Heatmap, Mask, Pixels, Prediction
 
 Floats = NDArray[np.float32]
@@ -68,6 +69,16 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def letter_size(width: int) -> int:
     """Choose letters that stay readable: 1/26 of the width, 9 to 22 pixels."""
     return min(max(width // 26, 9), 22)
+
+
+def smooth(heatmap: Heatmap) -> Heatmap:
+    """Blur a map for the eye, by 3 % of its side; its largest value stays what it was."""
+    import cv2
+
+    values = heatmap.values
+    blurred = cv2.GaussianBlur(values, (0, 0), 0.03 * len(values))
+    scale = float(values.max()) / (float(blurred.max()) or 1.0)
+    return replace(heatmap, values=np.asarray(blurred * scale, np.float32))
 
 
 def draw_heatmap(
@@ -214,12 +225,14 @@ def _middle(mask: Mask) -> tuple[float, float]:
 
 
 def draw_bars(prediction: Prediction, width: int = 480, top: int = 5) -> Pixels:
-    """Draw the most probable compounds and, below a gap, the six components, as bars with figures.
+    """Draw the most probable outcomes and, below a gap, the six components, as bars with figures.
 
-    Compounds of the 90 % prediction set are marked with a dot.
+    Outcomes of the 90 % prediction set are marked with a dot.
     """
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
-    rows: list[tuple[str, float, Colour] | None] = [(name, value, BLUE) for name, value in ranked]
+    marked = set(map(alone, prediction.set))
+    rows: list[tuple[str, float, Colour] | None] = [
+        (alone(name), value, BLUE) for name, value in prediction.ranked[:top]
+    ]
     rows.append(None)
     rows += [(name, prediction.components[name], ORANGE) for name in BASICS]
     size = letter_size(width)
@@ -227,7 +240,8 @@ def draw_bars(prediction: Prediction, width: int = 480, top: int = 5) -> Pixels:
     image = Image.new("RGB", (width, len(rows) * step + 2 * _MARGIN), PAPER)
     for i, row in enumerate(rows):
         if row is not None:
-            _bar(image, _MARGIN + round((i + 0.5) * step), row, dot=row[0] in prediction.set)
+            dot = row[2] == BLUE and row[0] in marked
+            _bar(image, _MARGIN + round((i + 0.5) * step), row, dot=dot)
     return np.array(image)
 
 

@@ -5,7 +5,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from ferce.core.labels import BASICS
+from ferce.core.labels import BASICS, alone
 from ferce.core.types import (
     Answer,
     Cue,
@@ -13,14 +13,13 @@ from ferce.core.types import (
     Faithfulness,
     Heatmap,
     Pixels,
-    Prediction,
     Reading,
     Report,
 )
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import TRUSTED, active
-from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit
-from ferce.report.text import claims, headline, ranked
+from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit, smooth
+from ferce.report.text import claims, headline
 
 _SIDE = 448  # pixels of the drawn face
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
@@ -87,12 +86,12 @@ def face_section(
 
 
 def _pictures(reading: Reading) -> str:
-    face, heat = reading.face, reading.heatmap
+    face = reading.face
     crop = fit(face.crop, _SIDE)
     figures = _figure(crop, "The face, levelled and cropped", "")
-    if heat is not None:
+    for heat in filter(None, (reading.heatmap, reading.beside)):
         words = {name: f"{name} {share:.0%}" for name, share in heat.regions.items()}
-        picture = draw_regions(draw_heatmap(crop, heat, bar=False), face.regions, words)
+        picture = draw_regions(draw_heatmap(crop, smooth(heat), bar=False), face.regions, words)
         figures += _figure(picture, f"Heat map: {_heat_words(heat)}", _scale(heat))
     return figures
 
@@ -134,24 +133,19 @@ def _bars(rows: Iterable[tuple[str, float]], kind: str = "", form: str = ".0%") 
 
 
 def _chances(reading: Reading) -> str:
-    """List compounds, then components; the other way round where one emotion stands alone."""
+    """List the outcomes, the set that holds the true one, and the components."""
     prediction = reading.prediction
     if prediction is None:
         return ""
+    every = [(alone(name), value) for name, value in prediction.ranked]
     basics = [(name, prediction.components[name]) for name in BASICS]
-    parts = [_compounds(prediction), f"<h4>Basic components</h4>{_bars(basics, 'basic')}"]
-    return f"<div>{''.join(reversed(parts) if prediction.state == 'basic' else parts)}</div>"
-
-
-def _compounds(prediction: Prediction) -> str:
-    every = ranked(prediction, len(prediction.probabilities))
-    sure = prediction.state == "compound"
-    title = "Compound expressions" if sure else "Compounds, were it one"
-    holds = f'<p class="facts">With 90 % certainty one of: {escape(", ".join(prediction.set))}.</p>'
+    words = "With 90 % certainty" if prediction.calibrated else "90 % of the probability:"
+    names = escape(", ".join(map(alone, prediction.set)))
     return (
-        f"<h4>{title}</h4>{_bars(every[:5])}"
+        f"<div><h4>Probabilities</h4>{_bars(every[:5])}"
         f"<details><summary>The other {len(every) - 5}</summary>{_bars(every[5:])}</details>"
-        f"{holds if sure else ''}"
+        f'<p class="facts">{words} one of: {names}.</p>'
+        f"<h4>Emotions, alone or together</h4>{_bars(basics, 'basic')}</div>"
     )
 
 
@@ -229,7 +223,7 @@ def _faithfulness(measured: Faithfulness) -> str:
 
 
 def _figure_of(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _answers(answers: tuple[Answer, ...]) -> str:

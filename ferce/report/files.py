@@ -64,7 +64,7 @@ def opened(target: Target) -> Iterator[TextIO]:
     """
     path = Path(target).resolve()  # keeps a link a link
     if target == STDOUT:
-        yield _utf8_stdout()
+        yield utf8_stdout()
     elif not is_replaced(path):
         with path.open("w", **_TEXT) as file:
             yield file
@@ -92,7 +92,8 @@ def _replace(path: Path, content: IO[bytes]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _utf8_stdout() -> TextIO:
+def utf8_stdout() -> TextIO:
+    r"""Make standard output take names of any file, bytes that are no Unicode as \udcXX."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)  # absent where tests replace stdout
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -27,9 +27,15 @@ class HtmlWriter:
     """
 
     def __init__(
-        self, file: TextIO, models: Mapping[str, str], max_pictures: int = MAX_PICTURES
+        self,
+        file: TextIO,
+        models: Mapping[str, str],
+        max_pictures: int = MAX_PICTURES,
+        title: str = "",
     ) -> None:
+        """`title` stands on top in place of the number of photos, or of the only one's name."""
         self._file, self._models, self._left = file, models, max_pictures
+        self._named = title
         self._body, self._list = _temporary(), _temporary()
         self._labels: Counter[str] = Counter()
         self._first = ""  # photo
@@ -60,7 +66,7 @@ class HtmlWriter:
     def finish(self) -> None:
         """Write the whole page."""
         self._file.write(_head(self._title()))
-        if self._photos != 1:
+        if self._photos != 1 and not self._named:
             self._summarise()
         _copy(self._body, self._file)
         self._file.write(_foot(self._models))
@@ -72,8 +78,8 @@ class HtmlWriter:
         return before + drawn + after
 
     def _title(self) -> str:
-        if self._photos == 1:
-            return f"Expressions in {self._first}"
+        if self._named or self._photos == 1:
+            return self._named or f"Expressions in {self._first}"
         return f"Expressions in {count(self._photos, 'photo')}"
 
     def _summarise(self) -> None:

@@ -5,7 +5,7 @@ import io
 import json
 from typing import Any, TextIO
 
-from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.labels import BASICS, COMPOUNDS, OUTCOMES, alone
 from ferce.core.types import REGIONS, Cue, Reading, Report
 from ferce.facs.action_units import UNITS
 
@@ -40,9 +40,10 @@ DESCRIPTIONS: dict[str, str] = {
     "state": "compound, basic, neutral or unclear",
     "reason": "one sentence on the state",
     "label": "what the expression resembles; empty when unclear",
-    "set": "compounds that hold the true one with 90 %, joined by '; '",
-    **{f"p_{_key(name)}": f"probability of {name}, 0..1" for name in COMPOUNDS},
-    **{f"component_{name}": f"sum of the compounds that hold {name}, 0..1" for name in BASICS},
+    "set": "outcomes that hold the true one with 90 %, joined by '; '",
+    **{f"p_{_key(name)}": f"probability of {alone(name)}, 0..1" for name in OUTCOMES},
+    **{f"given_{_key(name)}": f"the same if a compound shows: {name}, 0..1" for name in COMPOUNDS},
+    **{f"component_{name}": f"sum of the outcomes that hold {name}, 0..1" for name in BASICS},
     **{f"au{n}": f"intensity of AU{n} ({row.name}), 0..1" for n, row in UNITS.items()},
     **{f"au{n}_confidence": f"0 when AU{n} cannot be read here, 1 sure" for n in UNITS},
     "heat_method": "how the heat map was made",
@@ -136,7 +137,8 @@ def _prediction_cells(reading: Reading) -> dict[str, Any]:
     if prediction is None:
         return {}
     cells: dict[str, Any] = {"label": prediction.label, "set": "; ".join(prediction.set)}
-    cells |= {f"p_{_key(name)}": value for name, value in prediction.probabilities.items()}
+    cells |= {f"p_{_key(name)}": value for name, value in prediction.outcomes.items()}
+    cells |= {f"given_{_key(name)}": value for name, value in prediction.compounds.items()}
     return cells | {f"component_{name}": value for name, value in prediction.components.items()}
 
 

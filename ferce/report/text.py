@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from ferce.core import notice
-from ferce.core.labels import NOUNS
-from ferce.core.types import Cue, Prediction, Reading, Report
+from ferce.core.labels import NOUNS, alone
+from ferce.core.types import Cue, Reading, Report
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import active
 
 _INDENT = "    "
+_SHOWN = 0.005  # smallest probability that is printed
 
 
 def headline(reading: Reading) -> str:
@@ -23,11 +24,6 @@ def headline(reading: Reading) -> str:
         noun = NOUNS.get(prediction.label, prediction.label)
         return f"The expression resembles {noun}, with no clear second emotion."
     return f"The expression resembles {prediction.label}."
-
-
-def ranked(prediction: Prediction, top: int = 3) -> list[tuple[str, float]]:
-    """Rank the `top` most probable compounds, first the likeliest."""
-    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top]
 
 
 def claims(cues: tuple[Cue, ...]) -> str:
@@ -62,9 +58,11 @@ def plain(text: str) -> str:
 def _details(reading: Reading) -> Iterator[str]:
     prediction, heat, explanation = reading.prediction, reading.heatmap, reading.explanation
     if prediction is not None:
-        yield "Probabilities: " + _shares(ranked(prediction))
+        likely = [(alone(name), p) for name, p in prediction.ranked[:3] if p >= _SHOWN]
+        yield "Probabilities: " + _shares(likely)
         basics = sorted(prediction.components.items(), key=lambda item: -item[1])
-        yield "Components: " + _shares(basics[:3])
+        if parts := [(name, p) for name, p in basics[:3] if p >= _SHOWN]:
+            yield "Components: " + _shares(parts)
     units = active(reading.face.units)
     if units:
         names = (f"AU{u.unit} {UNITS[u.unit].name} {u.intensity:.2f}" for u in units)

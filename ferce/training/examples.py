@@ -1,6 +1,7 @@
 """The faces a run learns from and is chosen on; the test split is not opened here."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
+from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
@@ -133,24 +134,9 @@ def basic_labels(examples: Examples) -> tuple[str, ...]:
     return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
 
 
-def target(sample: Sample, labels: Sequence[str]) -> NDArray[np.float32]:
-    """(K,) shares of a sample's label, or labels, over the outputs; zeros where none is held.
-
-    A compound is shared by its two emotions where the outputs are the basic ones.
-    """
-    row = np.zeros(len(labels), np.float32)
-    told = sample.shares or ({sample.label: 1.0} if sample.label is not None else {})
-    for label, share in told.items():
-        parts = (label,) if label in labels else components(label)
-        for part in parts:
-            if part in labels:
-                row[labels.index(part)] += share / len(parts)
-    return row
-
-
 def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
     """(N, K) shares of all items."""
-    return np.stack([target(item.sample, labels) for item in items])
+    return np.stack([item.sample.over(labels) for item in items]).astype(np.float32)
 
 
 def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
@@ -204,7 +190,7 @@ def _split(
 
 def _chance(sample: Sample) -> float:
     """0..1 of the person, else of the name; the same on every run and machine."""
-    key = hashlib.sha256((sample.subject or sample.name).encode()).digest()
+    key = hashlib.sha256(os.fsencode(sample.subject or sample.name)).digest()
     return int.from_bytes(key[:8], "big") / 2**64
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
+from ferce.report.files import utf8_stdout
 from ferce.training.progress import TrainingError
 
 S = TypeVar("S")
@@ -43,13 +44,19 @@ def chosen(settings: type[S], given: argparse.Namespace) -> S:
 def add_run(made: argparse.ArgumentParser, output: Path) -> None:
     """Add the options of a run: its folder, and whether to go on."""
     made.add_argument(
-        "--output", type=Path, default=output, help=f"folder of the run (default {output})"
+        "--output", type=_folder, default=output, help=f"folder of the run (default {output})"
     )
     made.add_argument(
         "--resume",
         action="store_true",
         help="go on from the checkpoint in the folder of the run (default: start anew)",
     )
+
+
+def _folder(text: str) -> Path:
+    if text.encode(errors="ignore").decode() != text:
+        raise argparse.ArgumentTypeError("safetensors writes to paths in Unicode only")
+    return Path(text)
 
 
 def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
@@ -61,6 +68,7 @@ def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
         more: further errors of which each is one clear sentence.
     """
     expected: tuple[type[Exception], ...] = (TrainingError, DataError, CheckpointError, *more)
+    utf8_stdout()
     try:
         main()
     except expected as error:

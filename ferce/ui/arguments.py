@@ -121,6 +121,12 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         words = f"model that {does}, kind:where@revision; {default}"
         parser.add_argument(f"--{role}", default=default, metavar="SPEC", help=words)
     parser.add_argument(
+        "--outcomes",
+        default="all",
+        choices=("all", "compounds"),
+        help="what a face may be read as: compounds alone, or single emotions and neutral too; all",
+    )
+    parser.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 ..."
     )
 

@@ -33,10 +33,10 @@ def open_reader(arguments: Namespace) -> "Reader":
     from ferce import models
     from ferce.reading.pipeline import Reader
 
-    return Reader(
-        models.load_classifier(arguments.classifier, arguments.device),
-        models.load_voice(arguments.voice, arguments.device),
-    )
+    classifier = models.load_classifier(arguments.classifier, arguments.device)
+    if arguments.outcomes == "compounds":
+        classifier = models.given_compound(classifier)
+    return Reader(classifier, models.load_voice(arguments.voice, arguments.device))
 
 
 def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int:

@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 
@@ -126,6 +127,25 @@ def test_check_command(tmp_path, capsys):
     assert "0002.jpg: is missing" in capsys.readouterr().out
     assert main(["check", f"rafce:{tmp_path}"]) == 2
     assert "2709 train" in capsys.readouterr().err
+
+
+def test_names_that_are_no_unicode_are_read_written_and_printed(tmp_path, monkeypatch):
+    """Latin-1 names, as old archives leave them on Linux; standard output as on a desktop."""
+    folder = tmp_path / "l\udcf6tin"
+    save(folder / "sad" / "J\udcf6rg.png")
+    (folder / "sad" / "kaputt_\udce4.png").write_bytes(b"broken")
+    shown = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", shown)
+    files = ["--json", str(tmp_path / "j\udcf6.json"), "--plot", str(tmp_path / "p\udcf6.png")]
+    assert main(["check", f"folder:{folder}", *files]) == 1
+    assert main(["captions", f"folder:{folder}"]) == 0
+    (problem,) = json.loads((tmp_path / "j\udcf6.json").read_text("utf-8"))["problems"]
+    assert problem["name"] == "sad/kaputt_\udce4.png"
+    assert size(tmp_path / "p\udcf6.png")[0] > 1000
+    shown.flush()
+    text = shown.buffer.getvalue().decode()
+    assert r"sad/kaputt_\udce4.png: cannot be read" in text
+    assert r"sad/J\udcf6rg.png (sad)" in text
 
 
 def test_align_command_lists_failures(tmp_path, capsys):

@@ -49,6 +49,12 @@ def test_rafce_asserts_the_official_counts(tmp_path):
         rows(f"rafce:{tmp_path}")
 
 
+def test_rafce_beside_what_macos_adds_is_read(tmp_path):
+    write_rafce(tmp_path / "RAF-CE")
+    write_rafce(tmp_path / "__MACOSX" / "RAF-CE")
+    assert len(rows(f"rafce:{tmp_path}?subset=yes")) == 4
+
+
 def full(swap=False):
     codes = [0] * 2709 + [1] * 909 + [2] * 931
     if swap:

@@ -220,6 +220,13 @@ def test_processes_make_the_table_of_one(spec, tmp_path, monkeypatch):
     assert len(list(Table(tmp_path / "1" / FILE, shards.pictures.COLUMNS).rows())) == 42
 
 
+def test_names_that_are_no_unicode_stand_in_a_table_as_their_bytes(tmp_path):
+    table = Table(tmp_path / "t.csv", ("name", "label"))
+    table.append([{"name": "J\udcf6rg.jpg", "label": "sad"}])
+    assert (tmp_path / "t.csv").read_bytes() == b"name,label\nJ\xf6rg.jpg,sad\n"
+    assert Table(tmp_path / "t.csv", ("name", "label")).done() == {"J\udcf6rg.jpg": "sad"}
+
+
 def test_a_shard_of_other_pictures_is_refused(spec, tmp_path, monkeypatch):
     one = bench(spec, tmp_path)
     row = next(r for r in load_data(spec).rows() if r.split == "train")

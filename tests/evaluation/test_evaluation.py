@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from evaluation_fixtures import Grey, Words, write_data
 
 from ferce import models
 from ferce.core.labels import COMPOUNDS
+from ferce.core.types import UnitEvidence
 from ferce.evaluation import EvaluationError, Plan, evaluate, result
 from ferce.evaluation.classification import FEW
 from ferce.evaluation.faces import Tools
@@ -60,6 +62,26 @@ def test_a_perfect_model(tmp_path, tools, spec, monkeypatch):
     for name in ("confusion.png", "confusion_counts.png", "reliability.png"):
         assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
     assert "| accuracy | 1.000 | 1.000 to 1.000 |" in summary(told, "test")
+
+
+def test_action_units_of_the_detector_are_not_the_models(tmp_path, tools, monkeypatch):
+    """Detected faces have units by MediaPipe; a model that measures none gets no figure of them."""
+
+    class Told(Grey):
+        def scores(self, faces):
+            units = [{12: UnitEvidence(12, 0.9, 0.9)} for _ in faces]
+            return replace(super().scores(faces), units=units)
+
+    spec = write_data(tmp_path)
+    table = tmp_path / "table.jsonl"
+    rows = [json.loads(line) | {"action_units": [12]} for line in table.read_text().splitlines()]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    loaded(monkeypatch, Grey())
+    told = evaluate(Plan(data=spec, **FAST), tmp_path / "out", tools)
+    assert told["test"]["units"] == {"not_measured": ["AU12"]}
+    loaded(monkeypatch, Told())
+    told = evaluate(Plan(data=spec, **FAST), tmp_path / "two", tools)
+    assert told["test"]["units"]["macro_f1"]["value"] == 1
 
 
 def test_what_cannot_be_read_is_listed_and_wrong(tmp_path, tools, spec, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from network_fixtures import SIDE, Network, spot, spots, taught, tiny_vit
 
-from ferce.core.labels import COMPOUNDS
+from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.evaluation import Plan, heat, metrics
 from ferce.evaluation.heat_scores import Network as Opened
 from ferce.evaluation.heat_scores import areas, random_map
@@ -104,7 +104,8 @@ def test_faces_are_drawn_again_the_same():
     row = dict.fromkeys(
         ("decided", "free_text", "reason", "problem", "neutral", "mass", "calibrated"), ""
     ) | dict.fromkeys((*heat_quality(), "attributes", "subject"), "")
-    row |= {f"p:{name}": "0" for name in COMPOUNDS} | {"label": RED, "status": "read"}
+    row |= {f"p:{name}": "0" for name in COMPOUNDS} | {f"o:{name}": "0" for name in OUTCOMES}
+    row |= {"outcome_mass": "", "label": RED, "status": "read"}
     scored = Scored.of(row | {"name": str(i)} for i in range(9))
     assert heat.chosen(scored, 4, 0) == heat.chosen(scored, 4, 0)
     assert len(heat.chosen(scored, 4, 0)) == 4

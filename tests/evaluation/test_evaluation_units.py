@@ -7,7 +7,7 @@ from evaluation_fixtures import row
 
 from ferce.core.types import UnitEvidence
 from ferce.data.record import Blob, Sample, UnitLabel
-from ferce.evaluation import units
+from ferce.evaluation import result, slices, units
 from ferce.facs.action_units import UNIT_NUMBERS
 
 
@@ -29,6 +29,27 @@ def test_figures_are_those_of_the_table():
     assert told["false_alarms_on_neutral"]["AU12"] == pytest.approx(2 / 8)
     assert told["false_alarms_on_neutral"]["AU4"] == pytest.approx(6 / 8)
     assert units.figures(rows[:5], draws=5, seed=0) == {}
+
+
+def test_what_a_model_does_not_measure_is_not_scored():
+    people = [[12, None], [9, None]]
+    rows = [row(f"a{i}", people, [[12, 0.9]], age=20 + 30 * (i % 2)) for i in range(40)]
+    rows += [row(f"b{i}", [], [[12, 0.1]], "neutral", age=20 + 30 * (i % 2)) for i in range(40)]
+    told = units.figures(rows, draws=5, seed=0)
+    assert told["not_measured"] == ["AU9"]
+    assert list(told["each"]) == ["AU12"]
+    assert told["macro_f1"]["value"] == 1
+    assert told["yes_no"]["each"] == {"smile": 1}  # nothing of the nose, which AU9 would answer
+    assert told["false_alarms_on_neutral"] == {"AU12": 0}
+    groups = slices.by_people(rows)["age"].values()
+    assert all(part["unit_f1"] == 1 for part in groups)
+    assert not any("brow_alarms" in part for part in groups)
+    text = "\n".join(result._units(told))
+    assert "| action units that this model does not measure: AU9 | | | |" in text
+    assert "| F1 of action units, mean of 1 | 1.000 |" in text
+    blind = units.figures([{**line, "seen": ""} for line in rows], draws=5, seed=0)
+    assert blind == {"not_measured": ["AU9", "AU12"]}
+    assert list(result._units(blind)) == ["| action units: this model measures none | | | |"]
 
 
 def test_a_faint_unit_is_absent_and_an_untrusted_one_not_measured():

@@ -11,6 +11,14 @@ from network_fixtures import SIDE, Network, as_tensor, spot, spots, taught
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from saliency_fixtures import OneUnit, noisy_face, region
+from timm.models.coat import CoaT
+from timm.models.levit import Levit
+from timm.models.mlp_mixer import MlpMixer
+from timm.models.nest import Nest
+from timm.models.tiny_vit import TinyVit
+from timm.models.visformer import Visformer
+from timm.models.volo import VOLO
+from torch import nn
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
@@ -322,6 +330,94 @@ def test_layer_and_grid_are_found_from_the_network(name: str) -> None:
     heats = [heatmaps.explain(network, face, c, "layer-cam") for c in COMPOUNDS]
     assert heats[0].values.shape == (side, side)
     assert not all(heat.empty for heat in heats)
+
+
+def _wide(name: str, **options: object) -> nn.Module:
+    return timm.create_model(name, num_classes=14, **options)
+
+
+# Networks whose outputs are channels-last, tokens or no maps: side of the picture, network, layer.
+ODD = {
+    "volo": (112, lambda: VOLO((1, 1, 1, 1), 112, embed_dims=(24, 48, 48, 48), num_heads=(2,) * 4,
+        num_classes=14), "post_network.1.norm1"),
+    "nest": (64, lambda: Nest(64, embed_dims=(24, 48, 96), num_heads=(1, 2, 4), depths=(1, 1, 1),
+        num_classes=14), "norm"),
+    "coat": (64, lambda: CoaT(64, 4, embed_dims=(32,) * 4, serial_depths=(1,) * 4,
+        parallel_depth=2, num_classes=14), "parallel_blocks.1.norm14"),
+    "levit": (224, lambda: Levit(embed_dim=(32, 48, 64), key_dim=8, depth=(1, 1, 1),
+        num_heads=(2, 3, 4), num_classes=14), None),
+    "tiny_vit": (224, lambda: TinyVit(embed_dims=(16, 32, 40, 80), depths=(1, 1, 2, 1),
+        num_heads=(1, 2, 2, 2), num_classes=14), "stages"),
+    "visformer": (224, lambda: Visformer(init_channels=8, embed_dim=48, depth=(1, 1, 1),
+        num_classes=14), "norm"),
+    "xcit": (112, lambda: _wide("xcit_nano_12_p16_224", img_size=112, depth=2, embed_dim=48,
+        num_heads=2, cls_attn_layers=1), "blocks.1"),
+    "pit": (112, lambda: _wide("pit_ti_224", img_size=112, base_dims=(16,) * 3, depth=(1, 1, 1),
+        heads=(1, 2, 4)), "transformers.2.blocks.0.norm1"),
+    "davit": (224, lambda: _wide("davit_tiny", depths=(1,) * 4, embed_dims=(16, 32, 64, 64),
+        num_heads=(1, 2, 4, 4)), "stages"),
+}  # fmt: skip
+PLACES = ((0.15, 0.15), (0.15, 0.85), (0.85, 0.15), (0.85, 0.85))
+
+
+def settled(module: nn.Module, side: int) -> nn.Module:
+    """Give batch norms the statistics of noise; untrained ones let the signal fade."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        module.train()(torch.randn(4, 3, side, side))
+    return module.eval().requires_grad_(False)
+
+
+def moved(network: Network, side: int) -> list[tuple[float, float]]:
+    """The places (0..1) at which the layer changes most with a patch at each of `PLACES`."""
+    layer, kept, change = network.layer, [], 0.0
+    with layer.module.register_forward_hook(lambda _m, _i, made: kept.append(made)):
+        for _ in range(3):
+            pictures = (torch.randn(1, 3, side, side) / 2).repeat(5, 1, 1, 1)
+            for picture, (y, x) in zip(pictures[1:], PLACES, strict=True):
+                rows, columns = (slice(int(v * side) - side // 10, None) for v in (y, x))
+                picture[:, rows, columns][:, : side // 5, : side // 5] += 3
+            with torch.no_grad():
+                network.module(pictures)
+            maps = layer.reshape(kept.pop()) if layer.reshape else kept.pop()
+            change = change + (maps[1:] - maps[:1]).abs().mean(1)
+    change = change - change.mean(0)  # what any change does, wherever it is
+    h, w = change.shape[1:]
+    cells = [divmod(int(one.argmax()), w) for one in change]
+    return [((row + 0.5) / h, (column + 0.5) / w) for row, column in cells]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_map_of_any_network_keeps_places_or_is_refused(name: str) -> None:
+    side, make, expected = ODD[name]
+    torch.manual_seed(0)
+    module = settled(make(), side)
+    if expected is None:
+        with pytest.raises(ValueError, match=r"No layer of Levit keeps the places.*'occlusion'"):
+            layers.of_timm(module, torch.zeros(1, 3, side, side))
+        return
+    network = Network(module, layers.of_timm(module, torch.zeros(1, 3, side, side)))
+    assert network.layer.name == expected
+    assert np.abs(np.subtract(moved(network, side), PLACES)).max() < 0.25
+    face = noisy_face(size=side)
+    heats = [heatmaps.explain(network, face, c, "layer-cam") for c in COMPOUNDS[:4]]
+    assert heats[0].values.shape == (side, side)
+    assert not all(heat.empty for heat in heats)
+
+
+def test_a_network_that_shuffles_its_tokens_is_refused() -> None:
+    """Tokens window by window have the number and the width of a map, and another order."""
+    torch.manual_seed(0)
+    module = MlpMixer(14, 128, patch_size=32, num_blocks=1, embed_dim=48).eval()  # 4 x 4 tokens
+    torch.nn.init.normal_(module.head.weight)  # timm leaves this one at zero
+    example = torch.zeros(1, 3, 128, 128)
+    assert layers.of_timm(module, example).name == "norm"
+    order = torch.arange(16).reshape(2, 2, 2, 2).transpose(1, 2).flatten()
+    module.stem.register_forward_hook(lambda _m, _i, tokens: tokens[:, order])
+    with pytest.raises(ValueError, match="No layer of MlpMixer keeps the places"):
+        layers.of_timm(module, example)
 
 
 def test_grid_need_not_be_square() -> None:

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.labels import BASICS, COMPOUNDS, OUTCOMES, components
 from ferce.core.types import Face, Scores, UnitEvidence
 from ferce.facs.decision import decide, prediction_set
-from ferce.facs.posterior import HYPOTHESES, posterior
+from ferce.facs.posterior import posterior
 from ferce.facs.prototypes import PROTOTYPES, UNITS
 from ferce.models.measured import Prototypes
 
@@ -32,7 +32,7 @@ def test_full_prototype_of_each_compound(label):
     likely = [u for u, share in prototype.variants.items() if share > 0.5]
     prediction = read(seen(*prototype.core, *likely))
     assert (
-        prediction.top == label or label in prediction.set[:2]
+        prediction.compound == label or label in prediction.set[:2]
     )  # happily fearful is close to surprised
 
 
@@ -61,14 +61,15 @@ def test_most_compounds_are_named():
 def test_one_emotion_is_basic(units, label):
     prediction = read(seen(*units))
     assert (prediction.state, prediction.label) == ("basic", label)
-    assert max(prediction.probabilities.values()) < 0.5  # never pressed into a strong compound
+    # never pressed into a strong compound
+    assert max(prediction.outcomes[name] for name in COMPOUNDS) < 0.5
 
 
 def test_smile_with_unread_cheeks_and_lip_is_happy():
     prediction = read(seen(12, 25, unknown=(6, 9, 10, 11)))
     assert (prediction.state, prediction.label) == ("basic", "happy")
     assert prediction.components["happy"] > 0.8
-    assert max(prediction.probabilities.values()) < 0.5
+    assert max(prediction.outcomes[name] for name in COMPOUNDS) < 0.5
 
 
 def test_nothing_active_is_neutral():
@@ -87,7 +88,7 @@ def test_photo_of_a_smile_is_basic_happiness(smiling):
     prediction = decide(Prototypes().scores([smiling]), 0, smiling, "prototypes")
     assert (prediction.state, prediction.label) == ("basic", "happy")
     assert prediction.components["happy"] > 0.8
-    assert max(prediction.probabilities.values()) < 0.5
+    assert max(prediction.outcomes[name] for name in COMPOUNDS) < 0.5
 
 
 def test_classifier_without_other_outputs_is_gated_by_the_face(smiling):
@@ -114,23 +115,20 @@ evidence = st.dictionaries(
 @given(st.lists(evidence, min_size=1, max_size=5))
 def test_posterior_sums_to_one_and_ignores_batch_mates(faces):
     together = posterior(faces)
-    total = together.compound.sum(1) + together.single.sum(1) + together.neutral
-    assert np.allclose(total, 1)
-    assert np.allclose(together.classes().sum(1), 1)
+    assert np.allclose(together.sum(1), 1)
     for i, one in enumerate(faces):
-        assert np.allclose(posterior([one]).classes()[0], together.classes()[i])
+        assert np.allclose(posterior([one])[0], together[i])
 
 
 @settings(max_examples=60, deadline=None)
 @given(evidence)
 def test_unknown_evidence_changes_nothing(units):
     wild = {u: UnitEvidence(u, 1 - e.intensity, 0.0) for u, e in units.items()}
-    assert np.allclose(posterior([wild]).classes(), posterior([{}]).classes())
+    assert np.allclose(posterior([wild]), posterior([{}]))
 
 
 def test_no_faces():
     assert Prototypes().scores([]).classes.shape == (0, 14)
-    assert len(HYPOTHESES) == 21
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,3 +144,43 @@ def test_set_is_the_smallest_that_reaches_the_mass(raw, mass):
 
 def test_components_keep_their_order():
     assert tuple(read(seen(12)).components) == BASICS
+
+
+outcomes = st.lists(st.floats(0, 1), min_size=21, max_size=21).filter(lambda raw: sum(raw) > 0.1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(outcomes, st.sampled_from([None, 0.6, 0.95]))
+def test_all_that_is_shown_follows_from_one_distribution(raw, mass):
+    row = np.array(raw) / np.sum(raw)
+    prediction = decide(Scores.of_outcomes(row[None], outcome_mass=mass), 0, Face(crop=CROP), "net")
+    assert sum(prediction.outcomes.values()) == pytest.approx(1)
+    assert sum(prediction.compounds.values()) == pytest.approx(1)
+    for basic, share in prediction.components.items():
+        held = sum(p for name, p in prediction.outcomes.items() if basic in components(name))
+        assert share == pytest.approx(held)
+    assert prediction.label is None or prediction.label in prediction.set
+    assert sum(prediction.outcomes[name] for name in prediction.set) >= max(mass or 0, 0.9) - 1e-6
+    assert prediction.calibrated == (mass is not None)
+
+
+def test_an_emotion_spread_over_its_compounds_leads_without_a_claim_of_being_alone():
+    row = np.zeros(21)
+    for name in ("happily surprised", "happily disgusted", "happy", "neutral"):
+        row[OUTCOMES.index(name)] = 0.25
+    prediction = decide(Scores.of_outcomes(row[None]), 0, Face(crop=CROP), "net")
+    assert (prediction.state, prediction.label) == ("basic", "happy")
+    assert "whether alone or with a second emotion is not clear" in prediction.reason
+
+
+def test_given_a_compound_the_compounds_are_the_outcomes():
+    row = np.full((1, 21), 0.01)
+    row[0, OUTCOMES.index("neutral")] = 0.6
+    row[0, OUTCOMES.index("sadly angry")] = 0.21
+    scores = Scores.of_outcomes(row, mass=0.7, calibrated=True)
+    narrowed = decide(scores.given_compound(), 0, Face(crop=CROP), "net")
+    assert (narrowed.state, narrowed.label) == ("compound", "sadly angry")
+    assert narrowed.outcomes["sadly angry"] == pytest.approx(0.21 / 0.34)
+    assert narrowed.outcomes["neutral"] == 0
+    assert narrowed.calibrated
+    assert decide(scores, 0, Face(crop=CROP), "net").label == "neutral"

@@ -32,11 +32,63 @@ def test_photos_are_read_in_order_without_what_systems_add(pack):
 
 
 @pytest.mark.parametrize(
-    "name", ["../up.jpg", "a/../../up.jpg", "/etc/up.jpg", "C:/up.jpg", "a\\..\\..\\up.jpg"]
+    "name", ["../up.jpg", "a/../../up.jpg", "/../up.jpg", "C:/../up.jpg", "a\\..\\..\\up.jpg"]
 )
 def test_a_name_that_leads_out_refuses_the_archive(pack, name):
     with pytest.raises(ArchiveError, match=r"^photos\.zip holds a name that leads out of it"):
         Archive(pack({"fine.jpg": b"1", name: b"2"}))
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("./a.jpg", "a.jpg"),
+        ("/sdcard/DCIM/a.jpg", "sdcard/DCIM/a.jpg"),
+        ("C:\\Users\\a.jpg", "Users/a.jpg"),
+        ("Fotos\\Sommer\\a.jpg", "Fotos/Sommer/a.jpg"),
+        ("1:2 crop.jpg", "1:2 crop.jpg"),
+    ],
+)
+def test_names_of_other_programs_are_read_from_no_root(pack, written, name):
+    """Nothing is unpacked, so that no name can lead anywhere."""
+    with Archive(pack({written: b"1", "b.jpg": b"2", "./": b"", "Fotos\\": b""})) as archive:
+        assert [(m.name, m.problem) for m in archive.members] == [(name, ""), ("b.jpg", "")]
+        assert archive.read(name) == b"1"
+
+
+def test_a_name_in_utf_8_that_does_not_say_so_is_read(pack):
+    """As the Finder of macOS writes it."""
+    path = pack({"Zo__.jpg": b"1"})
+    path.write_bytes(path.read_bytes().replace(b"Zo__.jpg", "Zo\u00eb.jpg".encode()))
+    with Archive(path) as archive:
+        assert archive.members[0].name == "Zo\u00eb.jpg"
+        assert archive.read("Zo\u00eb.jpg") == b"1"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_of_one_name_both_are_read(tmp_path):
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in (("a.jpg", b"1"), ("a.jpg (2)", b"x"), ("a.jpg", b"2"), ("a.jpg", b"3")):
+            file.writestr(name, data)
+    with Archive(path) as archive:
+        photos = [m.name for m in archive.members if not m.problem]
+        assert photos == ["a.jpg", "a.jpg (3)", "a.jpg (4)"]
+        assert [archive.read(name) for name in photos] == [b"1", b"2", b"3"]
+
+
+@pytest.fixture
+def wide(pack, monkeypatch):
+    """A ZIP with a 64-bit end record, as some programs always write it."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    return pack({f"{i}.jpg": b"%d" % i for i in range(3)})
+
+
+def test_a_64_bit_table_of_contents_is_read(wide):
+    with Archive(wide) as archive:
+        assert [archive.read(m.name) for m in archive.members] == [b"0", b"1", b"2"]
+    with pytest.raises(ArchiveError, match="lists too many files"):
+        Archive(wide, Limits(max_directory=100))
 
 
 @pytest.mark.parametrize("name", ["a..b.jpg", "...jpg", "a/b..jpg"])
@@ -70,7 +122,7 @@ def test_a_second_table_of_contents_does_not_slip_past(pack):
     wide = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
     path = pack({"a.jpg": b"1"})
     path.write_bytes(data[:place] + wide + data[place:])
-    with pytest.raises(ArchiveError, match="lists too many files"):
+    with pytest.raises(ArchiveError, match="is no whole ZIP"):
         Archive(path)
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from predictions import made
 from tiny_models import computed, face
 
-from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
-from ferce.core.types import Prediction
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
 from ferce.models.vlm.freeform import UNPARSED
@@ -36,8 +36,7 @@ def model(request, models):
 
 
 def prediction(label=COMPOUNDS[2]):
-    flat = dict.fromkeys(COMPOUNDS, 1 / 14)
-    return Prediction("compound", label, flat, (label,), dict.fromkeys(BASICS, 1 / 3))
+    return made("compound", label, dict.fromkeys(COMPOUNDS, 1.0))
 
 
 def test_it_keeps_the_protocols(model):

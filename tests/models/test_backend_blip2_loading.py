@@ -97,6 +97,54 @@ def test_an_adapter_changes_the_output_and_unloading_restores_it(folders, adapte
     assert not any("lora" in name for name, _ in adapted.network.named_modules())
 
 
+WIDE = {
+    "biases": {"bias": "all"},
+    "biases of its layers": {"bias": "lora_only"},
+    "projection": {"modules_to_save": ["language_projection"]},
+    "whole embeddings": {"modules_to_save": ["embed_tokens", "lm_head"]},
+    "some words": {"trainable_token_indices": [5, 6]},
+    "embeddings": {"save": True},
+    "more words": {"save": True, "words": 3},
+    "dora": {"use_dora": True},
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_an_adapter_of_more_than_layers_loads_as_plain_peft_does(folders, models, tmp_path, name):
+    from peft import PeftModel
+    from transformers import Blip2ForConditionalGeneration
+
+    folder = tiny_models.build_wide_adapter(tmp_path / "wide", folders["opt"], **WIDE[name])
+    network = Blip2ForConditionalGeneration.from_pretrained(folders["opt"])
+    words = network.get_input_embeddings().num_embeddings
+    if "words" in WIDE[name]:
+        network.resize_token_embeddings(words + WIDE[name]["words"])
+    ours = with_adapter(folders, folder)
+    inputs = ours.encode(CROPS[:1], [ours.question("Is the mouth open?")])
+    with tiny_models.peft_wraps(), torch.no_grad():
+        wrapped = PeftModel.from_pretrained(network, folder).eval()
+        plain, found = wrapped(**inputs).logits, ours.network(**inputs).logits
+        unchanged = models["opt"].network(**inputs).logits
+    assert torch.allclose(found, plain, atol=1e-4)
+    assert (found[..., :words] - unchanged).abs().max() > 1e-2
+    ours.unload_adapter()
+    own, base = ours.network.state_dict(), models["opt"].network.state_dict()
+    assert own.keys() == base.keys()
+    assert all(torch.equal(own[key], base[key]) for key in base)
+    assert not any(p.requires_grad for p in ours.network.parameters())
+    with torch.no_grad():
+        assert torch.equal(ours.network(**inputs).logits, unchanged)
+
+
+def test_an_adapter_of_other_sizes_is_refused(folders, tmp_path):
+    folder = tiny_models.build_wide_adapter(tmp_path / "wide", folders["opt"])
+    weights = load_file(folder / "adapter_model.safetensors")
+    save_file({k: v[:2] for k, v in weights.items()}, folder / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError, match="does not fit the network: size mismatch") as error:
+        with_adapter(folders, folder)
+    assert "\n" not in str(error.value)
+
+
 def test_an_adapter_works_on_8bit_weights(folders, adapter):
     quantised = blip2.load(Spec("blip2", str(folders["opt"]), options={"load": "8bit"}), "cpu")
     adapted = with_adapter(folders, adapter, load="8bit")

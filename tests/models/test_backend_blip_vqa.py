@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from predictions import made
 from tiny_models import computed, face
 
-from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
-from ferce.core.types import Prediction
 from ferce.explanation.heatmaps import cam
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip_vqa
@@ -81,9 +81,8 @@ def test_an_unpadded_answer_equals_the_library_s(model):
 
 
 def test_explanations_come_by_sentences_on_the_predicted_label(model):
-    flat = dict.fromkeys(COMPOUNDS, 1 / 14)
     label = COMPOUNDS[8]
-    prediction = Prediction("compound", label, flat, (label,), dict.fromkeys(BASICS, 1 / 3))
+    prediction = made("compound", label, dict.fromkeys(COMPOUNDS, 1.0))
     pieces = list(model.explain(FACES[0], prediction))
     assert pieces[0] == f"The expression resembles {label}."
     assert len(pieces) > 1

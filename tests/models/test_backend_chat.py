@@ -9,11 +9,11 @@ import tiny_chats
 import tiny_models
 import torch
 from PIL import Image
+from predictions import made
 from tiny_models import computed, face
 
-from ferce.core.labels import BASICS, COMPOUNDS
+from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
-from ferce.core.types import Prediction
 from ferce.explanation.heatmaps import cam
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
@@ -132,9 +132,8 @@ def test_answers_do_not_depend_on_padding(model):
 
 def test_explanations_stream_without_the_prompt(model, monkeypatch):
     tiny_models.speak(model, "The mouth is open and the brows are high.", monkeypatch)
-    flat = dict.fromkeys(COMPOUNDS, 1 / 14)
     label = COMPOUNDS[8]
-    prediction = Prediction("compound", label, flat, (label,), dict.fromkeys(BASICS, 1 / 3))
+    prediction = made("compound", label, dict.fromkeys(COMPOUNDS, 1.0))
     pieces = list(model.explain(FACES[0], prediction))
     assert len(pieces) > 1
     assert "USER" not in pieces[0]

@@ -63,7 +63,7 @@ def test_the_pieces_of_an_explanation_are_the_composed_text():
         ("Is there tension in the eyes?", {4: 0.6}, "No clear tension shows"),
         ("Do the two sides of the face differ?", {12: (0.9, 0.1)}, "Yes, the left lip corner"),
         ("Do the two sides of the face differ?", {12: 0.9}, "No; the measured movements"),
-        ("What is the expression of this face?", {12: 0.9, 25: 0.5}, "By its measured movements"),
+        ("What is the expression of this face?", {12: 0.9, 25: 0.5}, "By its action units alone"),
         ("Which two emotions does it combine?", {12: 0.9, 25: 0.5}, "Only happiness stands out"),
         ("What do the brows do?", {4: 0.6}, "The brows are drawn together (AU4)."),
         ("What is the nose doing?", {}, "What the nose does cannot be told from this photo."),

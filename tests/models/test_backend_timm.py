@@ -119,12 +119,12 @@ def test_neutral_and_single_emotions_have_their_own_share(tmp_path: Path) -> Non
     model = load(publish(tmp_path, network("test_resnet", 21), names))
     scores = model.scores(FACES)
     assert scores.neutral is not None
-    assert scores.single is not None
+    assert scores.outcomes is not None
     np.testing.assert_allclose(scores.classes.sum(1), 1)
     with torch.no_grad():
         p = model.network(model.preprocessing(FACES)).double().softmax(1).numpy()
     np.testing.assert_allclose(scores.neutral, p[:, 0], atol=1e-6)
-    np.testing.assert_allclose(scores.single, p[:, 1:7], atol=1e-6)
+    np.testing.assert_allclose(scores.outcomes[:, 14:20], p[:, 1:7], atol=1e-6)
     np.testing.assert_allclose(scores.classes * p[:, 7:].sum(1)[:, None], p[:, 7:], atol=1e-6)
     assert heatmaps.explain(model, FACES[0], NEUTRAL).label == NEUTRAL
 
@@ -168,6 +168,8 @@ def edit(folder: Path, **changes: object) -> None:
         ({"interpolation": "magic"}, "interpolation 'magic'"),
         ({"crop_pct": 3}, "crop_pct"),
         ({"num_classes": 15}, "15 outputs, but names 14"),
+        ({"num_classes": "15"}, "15 outputs, but names 14"),
+        ({"input_size": [3, 64, 48]}, "cuts 64 x 48 pixels out of a picture"),
         ({"architecture": "test_vit"}, "do not fit its config"),
     ],
 )
@@ -177,6 +179,23 @@ def test_broken_config_is_one_sentence(tmp_path: Path, changes: dict, message: s
     with pytest.raises(CheckpointError, match=message) as error:
         load(spec)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_a_config_may_be_text(tmp_path: Path) -> None:
+    spec = publish(tmp_path, network("test_resnet"), COMPOUNDS)
+    plain = load(spec).scores(FACES).classes
+    edit(tmp_path, num_classes="14", crop_pct="1.0", input_size=["3", "160", "160"])
+    np.testing.assert_array_equal(load(spec).scores(FACES).classes, plain)
+
+
+def test_pictures_that_are_not_square_are_squashed_as_timm_does(tmp_path: Path) -> None:
+    spec = publish(tmp_path, network("test_resnet"), COMPOUNDS, interpolation="bicubic")
+    edit(tmp_path, input_size=[3, 64, 96], crop_mode="squash")
+    seen = create_transform((3, 64, 96), interpolation="bicubic", crop_mode="squash", **DATA)
+    model, face = load(spec), noisy_face(size=80)
+    assert torch.allclose(model.inputs([face])[0], seen(Image.fromarray(face.crop)), atol=1e-5)
+    heat = heatmaps.explain(model, face, COMPOUNDS[0], "grad-cam")
+    assert heat.values.shape == (80, 80)
 
 
 def test_weights_are_safetensors_or_refused(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from predictions import made
 
-from ferce.core.labels import BASICS, COMPOUNDS
-from ferce.core.types import Prediction
 from ferce.models import hub, load_classifier, load_voice, prompts
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm import packaged
@@ -22,8 +21,7 @@ def model():
 
 
 def test_it_explains_the_predicted_label(model, smiling):
-    even = {label: 1 / len(COMPOUNDS) for label in COMPOUNDS}
-    prediction = Prediction("basic", "happy", even, (), dict.fromkeys(BASICS, 0.5))
+    prediction = made("basic", "happy", {"happy": 1.0})
     assert "happiness" in "".join(model.explain(smiling, prediction))
 
 

@@ -105,7 +105,7 @@ def test_faces_are_not_changed(classifier, faces):
 
 def test_every_prediction_can_be_explained(classifier, faces):
     prediction = decide(classifier.scores(faces[:1]), 0, faces[0], classifier.name)
-    heatmap = explain(classifier, faces[0], prediction.label or prediction.top)
+    heatmap = explain(classifier, faces[0], prediction.compound)
     assert heatmap.values.shape == (faces[0].size, faces[0].size)
     assert (heatmap.values >= 0).all()
 

@@ -17,11 +17,13 @@ from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import embedded, landmark_features, prior
+from ferce.models import embedded, landmark_features, prior, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
 from ferce.reading.pipeline import predict
+
+HAPPY = OUTCOMES.index("happy")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,8 @@ def model(folder):
 
 def test_a_smile_is_happiness_alone(model, smiling):
     scores = model.scores([smiling])
-    assert scores.single[0].argmax() == 0
-    assert scores.single[0, 0] > 0.9
+    assert scores.outcomes[0].argmax() == HAPPY
+    assert scores.outcomes[0, HAPPY] > 0.9
     assert scores.neutral[0] < 0.05
     (reading,) = predict(model, [smiling])
     told = reading.prediction
@@ -62,10 +64,10 @@ def test_what_is_covered_says_nothing(model, smiling):
     assert hidden.hidden["mouth"] == 1
     assert hidden.shown("mouth") == 0 == smiling.hidden.get("eyes", 0)
     without, seen = model.scores([hidden]), model.scores([smiling])
-    assert without.single[0, 0] < 0.01 < 0.9 < seen.single[0, 0]
+    assert without.outcomes[0, HAPPY] < 0.01 < 0.9 < seen.outcomes[0, HAPPY]
     assert without.units[0][12].confidence == 0
     other = model.scores(perturb.hide_masks(smiling, [perturb.region_mask(smiling, ["brows"])]))
-    assert other.single[0, 0] == pytest.approx(seen.single[0, 0], abs=1e-6)
+    assert other.outcomes[0, HAPPY] == pytest.approx(seen.outcomes[0, HAPPY], abs=1e-6)
 
 
 def test_a_crop_without_landmarks_is_read_by_its_pixels(model, smiling):
@@ -109,7 +111,7 @@ def test_the_heat_shows_the_measures_too(model, smiling):
 
 def test_a_folder_that_lacks_a_part_is_refused(folder, tmp_path):
     for name, said in (
-        (embedded.UNIT_WEIGHTS, "action-unit head"),
+        (timm_net.UNIT_WEIGHTS, "action-unit head"),
         ("fusion.safetensors", "fusion"),
     ):
         broken = shutil.copytree(folder, tmp_path / name)

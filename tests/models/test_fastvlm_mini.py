@@ -5,9 +5,8 @@ import re
 
 import pytest
 from PIL import Image
+from predictions import made
 
-from ferce.core.labels import BASICS, COMPOUNDS
-from ferce.core.types import Prediction
 from ferce.models import load_voice, prompts
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import Spec
@@ -20,8 +19,7 @@ def model():
 
 
 def test_it_explains_the_predicted_label(model, smiling):
-    even = {label: 1 / len(COMPOUNDS) for label in COMPOUNDS}
-    prediction = Prediction("basic", "happy", even, (), dict.fromkeys(BASICS, 0.5))
+    prediction = made("basic", "happy", {"happy": 1.0})
     text = "".join(model.explain(smiling, prediction))
     assert "happy" in text
     assert re.search("lip corners|smile|smiling", text)

@@ -104,6 +104,14 @@ def test_a_folder_without_safetensors_is_refused(tmp_path, files, reason):
         hub.resolve(str(tmp_path))
 
 
+def test_a_folder_that_safetensors_cannot_open_is_refused(tmp_path):
+    folder = tmp_path / "l\udcf6tin"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"w")
+    with pytest.raises(hub.CheckpointError, match="has a name that is no Unicode"):
+        hub.resolve(str(folder))
+
+
 @pytest.mark.parametrize("where", ["/no/such/folder", "./nowhere", "a/b/c", "", "owner/na me"])
 def test_what_is_neither_folder_nor_repository_is_refused(where):
     with pytest.raises(hub.CheckpointError, match="neither a folder nor an owner/name"):

@@ -25,3 +25,24 @@ def test_parse_and_back(text, spec):
 def test_no_spec(text):
     with pytest.raises(ValueError, match="Expected"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("timm:{0}/a+b", Spec("timm", "{0}/a+b")),
+        ("timm:{0}/a@b", Spec("timm", "{0}/a@b")),
+        ("timm:{0}/a@v1", Spec("timm", "{0}/a", "v1")),
+        ("blip2:{0}/a+b+{0}/a@b?load=8bit",
+         Spec("blip2", "{0}/a+b", None, "{0}/a@b", {"load": "8bit"})),
+        ("blip2:{0}/a+o/n@main", Spec("blip2", "{0}/a", "main", "o/n")),
+        ("blip2:{0}/no+{0}/such@b", Spec("blip2", "{0}/no", "b", "{0}/such")),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_there_may_have_any_name(tmp_path, text, spec):
+    for name in ("a+b", "a@b", "a"):
+        (tmp_path / name).mkdir()
+    place = lambda text: text and text.format(tmp_path)  # noqa: E731
+    wanted = Spec(spec.kind, place(spec.where), spec.revision, place(spec.adapter), spec.options)
+    assert parse(place(text)) == wanted
+    assert parse(str(wanted)) == wanted

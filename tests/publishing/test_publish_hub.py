@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tiny_models
+import yaml
 from hub_server import READER, TOKEN, Blob, Fault, serving
 from patience import PROGRAM
 from PIL import Image
@@ -289,6 +290,36 @@ def test_base_and_adapter_are_published_together(hub, runs, tmp_path):
     )
     other = publish(hub, tmp_path / "home", runs / "network", *names)
     assert "is no adapter on a base in a folder; leave --base-name out" in other.stderr
+
+
+def test_a_space_is_staged_with_model_variables_and_token(hub, runs, tmp_path, monkeypatch):
+    call = (hub, tmp_path / "home", runs / "network", "--space", "owner/page")
+    dry = publish(*call, "--dry-run", "--folder", str(tmp_path / "dry"))
+    assert "the Space owner/page would read with FERCE_CLASSIFIER=timm:owner/page" in dry.stdout
+    assert "owner/page" not in hub.repositories
+    alone = publish(*call)
+    assert alone.returncode == 0, alone.stderr
+    assert "cannot open the private owner/page yet" in alone.stdout
+    space = hub.repositories["spaces/owner/page"]
+    assert space.private
+    assert space.variables == {"FERCE_CLASSIFIER": "timm:owner/page"}
+    assert space.secrets == {}
+    assert {"app.py", "requirements.txt", "packages.txt", "ferce/__init__.py"} <= set(space.files)
+    assert not [name for name in space.files if "__pycache__" in name or name.startswith("tests")]
+    front = yaml.safe_load(space.files["README.md"].data.decode().split("---")[1])
+    assert (front["title"], front["sdk"], front["models"]) == ("page", "gradio", ["owner/page"])
+    assert hub.repositories["owner/page"].files["model.safetensors"]
+    monkeypatch.setenv("FERCE_SPACE_TOKEN", READER)
+    both = publish(
+        hub, tmp_path / "home", runs / "adapter", "--name", ADAPTER, "--base", BASE, "--space",
+        "owner/voice",
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    assert READER not in both.stdout + both.stderr
+    voice = hub.repositories["spaces/owner/voice"]
+    spec = f"blip2:{BASE}+{ADAPTER}"
+    assert voice.variables == {"FERCE_CLASSIFIER": spec, "FERCE_VOICE": spec}
+    assert voice.secrets == {"HF_TOKEN": READER}
 
 
 def test_the_script_refuses_in_one_line(hub, runs, tmp_path):

@@ -127,7 +127,7 @@ def test_neutral_face_through_a_model_of_compounds_only(detector, smiling):
     reader = Reader(classifier=Flat(), detector=detector)
     *_, reading = reader.stream(still)
     assert reading.prediction.label == "neutral"
-    assert reading.heatmap.label == reading.prediction.top
+    assert reading.heatmap.label == reading.prediction.compound
     # Without a map claims and faithfulness are still measured, on the likeliest compound.
     said = Explanation("The mouth smiles.", "someone")
     mapless = reader.verify(replace(reading, heatmap=None), said)

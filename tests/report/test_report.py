@@ -78,7 +78,7 @@ def test_json_of_every_kind_obeys_the_schema():
     check(report.to_json([], {}))
 
 
-def test_json_has_exactly_the_keys_of_schema_1():
+def test_json_has_exactly_the_keys_of_schema_2():
     result = report.to_json([known.report(), known.failed()], MODELS)
     assert list(result) == ["schema", "photos", "models", "notice"]
     photo, failed = result["photos"]
@@ -92,7 +92,7 @@ def test_json_has_exactly_the_keys_of_schema_1():
         *("box", "state", "reason", "quality", "prediction", "action_units", "heatmap"),
         *("answers", "explanation", "faithfulness"),
     }
-    assert list(face["prediction"]) == ["label", "probabilities", "set", "components"]
+    assert list(face["prediction"]) == ["label", "outcomes", "compounds", "set", "components"]
     assert list(face["heatmap"]) == ["method", "label", "regions"]
     assert list(face["explanation"]) == ["text", "cues", "revised"]
     assert face["answers"] == [{"question": "Is the mouth open?", "answer": "Yes."}]
@@ -105,8 +105,9 @@ def test_json_holds_the_known_values():
     (face,) = photo["faces"]
     assert face["box"] == [100, 80, 300, 320]
     assert face["state"] == "compound"
-    assert face["prediction"]["probabilities"]["happily surprised"] == 0.72
-    assert math.isclose(sum(face["prediction"]["probabilities"].values()), 1, abs_tol=1e-5)
+    assert face["prediction"]["outcomes"]["happily surprised"] == 0.72
+    for name in ("outcomes", "compounds"):
+        assert math.isclose(sum(face["prediction"][name].values()), 1, abs_tol=1e-5)
     units = {row["unit"]: row for row in face["action_units"]}
     assert list(units) == list(UNITS)
     assert (units[12]["left"], units[12]["right"], units[12]["active"]) == (0.95, 0.85, True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from predictions import made
 
 from ferce import images
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
+from ferce.core.labels import COMPOUNDS
 from ferce.core.types import (
     REGIONS,
     Answer,
@@ -60,15 +61,9 @@ def prediction_of(face: Face) -> Prediction:
     level = float(face.crop.mean())
     scores = np.full(len(COMPOUNDS), 0.3 / (len(COMPOUNDS) - 1))
     scores[COMPOUNDS.index(label_of(level))] = 0.7
-    return Prediction(
-        "compound",
-        label_of(level),
-        dict(zip(COMPOUNDS, scores.tolist(), strict=True)),
-        (label_of(level),),
-        dict(zip(BASICS, (scores @ MEMBERSHIP).clip(0, 1).tolist(), strict=True)),
-        f"The square is {level:.0f} bright.",
-        "fake",
-    )
+    shares = dict(zip(COMPOUNDS, scores.tolist(), strict=True))
+    reason = f"The square is {level:.0f} bright."
+    return made("compound", label_of(level), shares, reason=reason, model="fake")
 
 
 class Brightness:
@@ -178,6 +173,15 @@ class SquareReader:
     def answer(self, reading: Reading, questions: "list[str]") -> Reading:
         answers = self.voice.answer(reading.face, questions)
         return replace(reading, answers=(*reading.answers, *answers))
+
+    def accompany(self, reading: Reading, against: str | None = None) -> Reading:
+        return reading
+
+    def explain(self, reading: Reading) -> Iterator[Reading]:
+        yield replace(reading, explanation=Explanation("The mouth smiles.", self.voice.name))
+
+    def speaking(self, voice: object) -> "SquareReader":
+        return replace(self, voice=voice)
 
     def locate(self, reading: Reading, *wanted: str | None) -> Reading:
         label, method, against = wanted

@@ -11,7 +11,7 @@ from timm.models import save_for_hf
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
 from ferce.facs.action_units import UNITS
-from ferce.models import embedded
+from ferce.models import embedded, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion, Head
 from ferce.models.preprocessing import Preprocessing
@@ -35,7 +35,7 @@ def build(folder: Path) -> Path:
     )
     save_calibration(folder, Calibration(1.0, 0.8, 0.85))
     head = torch.nn.Linear(network.head_hidden_size, len(UNITS))
-    save_file(dict(head.state_dict()), folder / embedded.UNIT_WEIGHTS)
+    save_file(dict(head.state_dict()), folder / timm_net.UNIT_WEIGHTS)
     shutil.copy(embedded.PACKAGED / "prior.safetensors", folder / "prior.safetensors")
     fusion().save(folder)
     return folder

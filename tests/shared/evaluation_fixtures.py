@@ -69,7 +69,7 @@ def _told(name: str, label: str, j: int) -> dict:
     }
 
 
-def row(name, coded, seen, label="", asked=None, status="read"):
+def row(name, coded, seen, label="", asked=None, status="read", **attributes):
     """A row of `images.csv` with coded and measured action units."""
     return {
         "name": name,
@@ -79,4 +79,6 @@ def row(name, coded, seen, label="", asked=None, status="read"):
         "units": json.dumps(coded),
         "coded": json.dumps(asked),
         "seen": json.dumps(seen),
+        "decided": label,
+        "attributes": json.dumps(attributes),
     }

@@ -52,6 +52,8 @@ class Repository:
     gated: bool = False
     commits: dict[str, dict[str, Blob]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # of a Space
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def commit(self, files: dict[str, Blob], branch: str = "main") -> str:
         """Keep `files` as the newest state; gives the commit's 40 hex digits."""
@@ -165,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
     def writing(self, name: str) -> None:
         if self.token not in (TOKEN, READER):
             raise Answer(401, {"error": "Invalid username or password."})
-        if self.token == READER or not name.startswith(f"{OWNER}/"):
+        if self.token == READER or not name.removeprefix("spaces/").startswith(f"{OWNER}/"):
             raise Answer(403, {"error": "You don't have the rights to write here."})
 
     def repository(self, name: str) -> Repository:
@@ -186,9 +188,11 @@ class Handler(BaseHTTPRequestHandler):
             self.create(json.loads(body))
         if path == "/api/validate-yaml":
             self.validate(json.loads(body))
-        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(\w+)(?:/([^/]+))?)?(/.*)?", path):
-            self.api(*match.groups()[:3], body)
-        if match := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+        api = r"/api/(?:models/|(spaces/))([^/]+/[^/]+)(?:/(\w+)(?:/([^/]+))?)?(?:/.*)?"
+        if match := re.fullmatch(api, path):
+            kind, name, *more = match.groups()
+            self.api(f"{kind or ''}{name}", *more, body)
+        if match := re.fullmatch(r"/((?:spaces/)?[^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
             self.batch(match[1], json.loads(body))
         if match := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
             self.upload(match[1], body)
@@ -203,6 +207,9 @@ class Handler(BaseHTTPRequestHandler):
     def create(self, wanted: dict) -> None:
         name = f"{wanted.get('organization') or OWNER}/{wanted['name']}"
         self.writing(name)
+        if wanted.get("type") == "space":
+            assert wanted["sdk"] == "gradio"
+            name = f"spaces/{name}"
         facts = {"url": f"{self.hub.url}/{name}", "name": name, "id": name}
         if name in self.hub.repositories:
             raise Answer(409, {"error": "You already created this model repo", **facts})
@@ -230,6 +237,11 @@ class Handler(BaseHTTPRequestHandler):
         if what == "preupload":
             self.writing(name)
             self.preupload(repository, json.loads(body))
+        if what in ("variables", "secrets"):
+            self.writing(name)
+            kept, given = getattr(repository, what), json.loads(body)
+            kept[given["key"]] = given["value"]
+            raise Answer(200, {key: {"value": value} for key, value in kept.items()})
         if what == "commit":
             self.writing(name)
             self.commit(name, repository, revision or "main", body)
@@ -241,7 +253,11 @@ class Handler(BaseHTTPRequestHandler):
             raise Answer(200, [self.row(path, blob) for path, blob in files.items()])
         if what in (None, "revision"):
             siblings = [{"rfilename": path} for path in files]
-            facts = {"id": name, "sha": commit, "private": repository.private}
+            facts = {
+                "id": name.removeprefix("spaces/"),
+                "sha": commit,
+                "private": repository.private,
+            }
             raise Answer(200, {**facts, "siblings": siblings, "gated": repository.gated})
 
     @staticmethod

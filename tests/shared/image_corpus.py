@@ -98,7 +98,7 @@ BROKEN = {  # file name: (content, words of the refusal)
     "j2k.jpg": (b"\xff\x4f\xff\x51" + NOISE, "a JPEG 2000 picture"),
     "jxl.jpg": (b"\xff\x0a" + NOISE, "a JPEG XL picture"),
     "favicon.jpg": (b"\0\0\x01\0\x01\0" + NOISE, "an icon"),
-    "huge.tif": (b"II+\0\x08\0\0\0" + NOISE, "a BigTIFF picture"),
+    "huge.tif": (b"II+\0\x08\0\0\0" + NOISE, "like a TIFF"),
     "tool.jpg": (b"\x7fELF\x02\x01" + NOISE, "a program"),
     "notes.jpg": ("Grüße, kein Bild\n".encode(), "a text file"),
     "table.png": (b"a,b,c\n1,2,3\n" * 300, "a text file"),

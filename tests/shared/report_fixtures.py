@@ -1,8 +1,9 @@
 """Faces and readings with known contents, without a detector or a model."""
 
 import numpy as np
+from predictions import made
 
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP
+from ferce.core.labels import COMPOUNDS
 from ferce.core.types import (
     Answer,
     Cue,
@@ -10,7 +11,6 @@ from ferce.core.types import (
     Face,
     Faithfulness,
     Heatmap,
-    Prediction,
     Quality,
     Reading,
     Report,
@@ -78,16 +78,8 @@ def prediction(label="happily surprised", share=0.72, state="compound"):
     """`share` on one compound, the rest spread evenly."""
     top = label if label in COMPOUNDS else "happily surprised"
     values = {name: share if name == top else (1 - share) / 13 for name in COMPOUNDS}
-    basics = np.array(list(values.values())) @ MEMBERSHIP
-    return Prediction(
-        state=state,
-        label=label,
-        probabilities=values,
-        set=(top, "happily fearful"),
-        components=dict(zip(BASICS, (float(p) for p in basics), strict=True)),
-        reason="Two emotions lead clearly.",
-        model="known",
-    )
+    words = "Two emotions lead clearly."
+    return made(state, label, values, (top, "happily fearful"), reason=words, model="known")
 
 
 def heatmap(empty=False, label="happily surprised"):

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from predictions import made
 
-from ferce.core.labels import BASICS, COMPOUNDS, MEMBERSHIP, components
+from ferce.core.labels import BASICS, COMPOUNDS, components
 from ferce.core.types import Face, Prediction, Scores, UnitEvidence
 from ferce.facs.prototypes import UNITS
 
@@ -66,14 +67,9 @@ def prediction(label: str | None, state: str | None = None, share: float = 0.7) 
         row = share * weight / weight.sum() + (1 - share) * (1 - weight) / (1 - weight).sum()
     if state is None:
         state = "compound" if label in COMPOUNDS else "basic" if label in BASICS else "neutral"
-    return Prediction(
-        state,
-        label,
-        dict(zip(COMPOUNDS, row.tolist(), strict=True)),
-        (COMPOUNDS[int(row.argmax())],),
-        dict(zip(BASICS, (row @ MEMBERSHIP).tolist(), strict=True)),
-        reason="Made for a test.",
-    )
+    shares = dict(zip(COMPOUNDS, row.tolist(), strict=True))
+    chosen = (COMPOUNDS[int(row.argmax())],)
+    return made(state, label, shares, chosen, reason="Made for a test.")
 
 
 class Looker:

@@ -180,6 +180,30 @@ def save_adapter(folder: Path, network, targets: str, name: str, seed: int) -> P
     return folder
 
 
+def build_wide_adapter(folder: Path, base: Path, save: bool = False, words: int = 0, **config):
+    """An adapter of a tiny BLIP-2 with all that may learn beside LoRA, changed at random.
+
+    `save` stores embeddings, of `words` more words; `config` is more for `LoraConfig`.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import Blip2ForConditionalGeneration
+
+    network = Blip2ForConditionalGeneration.from_pretrained(base)
+    if words:
+        network.resize_token_embeddings(network.get_input_embeddings().num_embeddings + words)
+    with peft_wraps():
+        wrapped = get_peft_model(
+            network, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], **config)
+        )
+    saved = [network.get_input_embeddings().weight] if save else []
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weight in [*saved, *(p for p in wrapped.parameters() if p.requires_grad)]:
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.3)
+    wrapped.save_pretrained(folder, save_embedding_layers=save)
+    return folder
+
+
 def rewrite_json(path: Path, **changes) -> None:
     """Change keys of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

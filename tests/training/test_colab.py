@@ -12,9 +12,15 @@ from nbformat.v4 import new_code_cell
 from patience import PROGRAM
 from publish_fixtures import ROOT, surroundings
 
+README = (ROOT / "README.md").read_text("utf-8")
 NOTEBOOK = ROOT / "train" / "colab.ipynb"
+OPTIONS = {
+    "classifier": "--network test_resnet --size 64 --epochs 1 --max-steps 2 --device cpu",
+    "blip2": "--epochs 1 --max-steps 2 --views 1 --val-faces 28 --rouge-faces 0 --device cpu",
+}
 TINY = """
-OPTIONS = "--network test_resnet --size 64 --epochs 1 --max-steps 2 --units 0 --device cpu"
+TRAIN = {train!r}
+OPTIONS = {options!r}
 MEASURE = "--draws 5 --device cpu"
 INSTALL = False
 RUNS = {runs!r}
@@ -57,21 +63,30 @@ def test_its_code_compiles_and_names_scripts_that_exist(notebook):
     assert (ROOT / re.search(r'PHOTO = "(.+)"', code)[1]).is_file()
 
 
-def test_the_options_it_recommends_are_known(notebook):
-    from train import finetune_blip2
+def test_the_options_it_recommends_are_those_of_the_readme(notebook):
+    from train import finetune_blip2, train_classifier
 
     text = "\n".join(cell["source"] for cell in notebook.cells)
-    recommended = re.search(r'OPTIONS = "(--base [^"]+)"', text)[1]
-    arguments = finetune_blip2.parser().parse_args(shlex.split(recommended))
+    network, adapter = re.findall(r'`OPTIONS = "([^"]+)"`', text)
+    assert train_classifier.parser().parse_args(shlex.split(network)).loss == "logit-adjusted"
+    arguments = finetune_blip2.parser().parse_args(shlex.split(adapter))
     assert arguments.base == "Salesforce/blip2-opt-2.7b"
     assert arguments.load_in == "8bit"
+    commands = [
+        shlex.split(line) for line in re.findall(r"^python train/.*$", README, re.MULTILINE)
+    ]
+    data = ["--data", "rafce:/data/RAF-CE"]
+    for options in (network, adapter):
+        assert any(set(shlex.split(options) + data) <= set(command) for command in commands)
 
 
 @pytest.mark.slow
-def test_it_runs_from_data_to_card(notebook, tmp_path):
+@pytest.mark.parametrize("train", OPTIONS)
+def test_it_runs_from_data_to_card(notebook, tmp_path, train):
     made = nbformat.from_dict(notebook)
+    tiny = TINY.format(train=train, options=OPTIONS[train], runs=str(tmp_path / "runs"))
     place = next(i for i, c in enumerate(made.cells) if "parameters" in c.metadata.get("tags", ()))
-    made.cells.insert(place + 1, new_code_cell(TINY.format(runs=str(tmp_path / "runs"))))
+    made.cells.insert(place + 1, new_code_cell(tiny))
     nbformat.write(made, tmp_path / "executed.ipynb")
     done = subprocess.run(
         [sys.executable, "-c", EXECUTE, str(tmp_path / "executed.ipynb"), str(ROOT / "train"),
@@ -85,8 +100,10 @@ def test_it_runs_from_data_to_card(notebook, tmp_path):
     assert "macro-F1" in said
     assert "dry run: nothing was sent" in said
     assert "## Forbidden and unsuitable use" in said
-    published = {path.name for path in (tmp_path / "runs" / "classifier-published").iterdir()}
-    assert {"README.md", "model.safetensors", "confusion.png"} <= published
+    published = {path.name for path in (tmp_path / "runs" / f"{train}-published").iterdir()}
+    weights = {"classifier": "model.safetensors", "blip2": "adapter_model.safetensors"}[train]
+    assert {"README.md", weights, "confusion.png"} <= published
+    assert (tmp_path / "runs" / "blip2-published-base").is_dir() is (train == "blip2")
 
 
 def text_of(path: Path) -> str:

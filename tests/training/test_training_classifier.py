@@ -23,6 +23,7 @@ from ferce.core.types import Face
 from ferce.data import DataSet
 from ferce.data.record import Sample
 from ferce.facs.action_units import UNIT_NUMBERS
+from ferce.facs.prototypes import ACTIVE
 from ferce.images import load as load_image
 from ferce.models import clip, timm_net
 from ferce.models.calibration import softmax
@@ -213,6 +214,15 @@ def test_export_reads_the_same_in_timm_and_ferce(tmp_path, cache):
     assert (scores.classes.argmax(1) == truth).mean() == metrics["val"]["accuracy"]
     heads = load_file(tmp_path / "units.safetensors")
     assert heads["weight"].shape == (len(UNIT_NUMBERS), plain.head_hidden_size)
+    aucs = metrics["val"]["unit_auc"]
+    with torch.inference_mode():
+        features = plain.forward_head(plain.forward_features(read.preprocessing(faces)), True)
+    logits = (features @ heads["weight"].T + heads["bias"]).numpy()
+    for row, seen in zip(logits, scores.units, strict=True):
+        for number, logit in zip(UNIT_NUMBERS, row, strict=True):
+            assert (seen[number].intensity >= ACTIVE) == (logit >= 0)
+            expected = max(2 * (aucs[f"AU{number}"] or 0.5) - 1, 0)
+            assert seen[number].confidence == pytest.approx(expected)
 
 
 def test_accumulated_passes_make_the_step_of_one_large_pass(tmp_path, cache):
@@ -303,7 +313,8 @@ def test_neutral_and_single_emotions_become_outputs(tmp_path, cache):
         [Face(crop=np.zeros((32, 32, 3), np.uint8))]
     )
     assert scores.neutral is not None
-    assert scores.single.shape == (1, 6)
+    assert scores.outcomes.shape == (1, 21)
+    assert 0 < scores.outcome_mass <= 1
 
 
 @pytest.mark.parametrize("kind", ["prototypes", "linear"])

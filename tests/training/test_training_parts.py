@@ -15,7 +15,6 @@ from torch.nn import functional
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.training import examples
 from ferce.training.classifier import batches, losses, schedule
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
@@ -272,7 +271,7 @@ def test_stopping_counts_epochs_without_a_rise():
 
 def test_targets_share_a_compound_over_its_emotions():
     def target(label, labels, **more):
-        return examples.target(Sample("x", Blob(b""), label, **more), labels)
+        return Sample("x", Blob(b""), label, **more).over(labels)
 
     row = target("sadly angry", BASICS)
     assert {BASICS[i]: row[i] for i in np.flatnonzero(row)} == {"sad": 0.5, "angry": 0.5}

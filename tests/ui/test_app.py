@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -26,11 +27,21 @@ from PIL import Image
 
 import app
 from ferce.core.protocols import View
-from ferce.core.types import Cue, Explanation, Face, Faithfulness, Reading, ReadingError
+from ferce.core.types import (
+    Cue,
+    Explanation,
+    Face,
+    Faithfulness,
+    Heatmap,
+    Reading,
+    ReadingError,
+)
+from ferce.explanation import heatmaps
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import prompts
 from ferce.report import json_schema
 from ferce.ui.web import Settings, markup
+from ferce.ui.web.examples import Examples
 from ferce.ui.web.flows import read as flow
 from ferce.ui.web.flows.read import Ask, DrawMap, ReadPhoto
 from ferce.ui.web.loading import Models
@@ -340,9 +351,49 @@ def test_another_map_shows_what_speaks_for_its_label():
     assert "7 faces go through the model" in busy["where"]
     assert f"{label_of(250)}</em>" not in done["where"]
     assert f"<em>{label_of(250)} rather than {label_of(10)}</em>, by occlusion" in done["where"]
-    _, heat = work.maps[0]
-    assert heat.regions["mouth"] > 0.9
-    assert work.newest.heatmap is not heat  # the reading keeps its own
+    _, shown = work.maps[0]
+    assert shown.heatmap.regions["mouth"] > 0.9
+    assert work.newest.heatmap is not shown.heatmap  # the reading keeps its own
+
+
+def test_two_maps_stand_side_by_side_and_say_where_they_differ():
+    (reading,) = SquareReader().predict([face(10)])
+
+    def heat(region, method):
+        values = np.where(reading.face.regions[region], 0.4, 0.001).astype(np.float32)
+        shares = heatmaps.region_shares(values, reading.face.regions)
+        return Heatmap(values, label_of(10), method, None, shares)
+
+    both = replace(reading, heatmap=heat("mouth", "occlusion"), beside=heat("brows", "grad-cam"))
+    html = where.draw(both)
+    assert html.count("<figure") == 2
+    assert html.index("What the network sees") < html.index("What hiding costs")
+    assert "costs 0.40" in html
+    assert "Hiding the mouth costs most (0.40" in html
+    same = where.draw(replace(both, beside=heat("mouth", "grad-cam")))
+    assert "Both point to the <strong>mouth</strong>" in same
+
+
+def test_names_in_a_map_do_not_overlap():
+    rows = where._apart({"brows": 30.0, "eyes": 31.0, "chin": 99.0, "mouth": 98.0}, 100)
+    placed = sorted(rows.values())
+    assert min(b - a for a, b in pairwise(placed)) >= 8.4
+    assert placed[-1] <= 96
+
+
+def test_an_example_is_read_once(save):
+    path = save(scene(10, 200))
+    reader = SquareReader()
+    models, examples = models_of(reader), Examples(path.parent)
+    shown = []
+    for _ in range(2):
+        session = Session(models)
+        session.begin(path)
+        shown.append(list(run(ReadPhoto(examples), session, session.turn(READ)))[-1])
+    assert shown[0] == shown[1]
+    assert reader.started == [label_of(10)]
+    assert "Example: photo" in shown[0]["status"]
+    assert examples.digest(save(scene(30), "later.png")) is None
 
 
 def test_a_label_that_nothing_speaks_for_is_said_to_have_nothing():
@@ -552,6 +603,21 @@ def test_trust_begins_with_a_sentence(mine, others, words):
     assert html.index(words) < html.index("<details>")
 
 
+def test_words_where_hiding_costs_no_more_than_random_parts_are_mixed():
+    controls = {"other texts": {"auroc": 0.5}, "random regions": {"comprehensiveness": 0.3}}
+    html = why.faithfulness(Faithfulness({"auroc": 0.9, "comprehensiveness": 0.31}, controls))
+    assert "Mixed" in html
+
+
+def test_a_composed_text_bears_no_ticks():
+    cue = Cue("smile", 0, 5, 12, "mouth", seen="supported", used="not used", evidence="AU12 0.9")
+    told = Explanation("smile", "measured", (cue,))
+    html = why.draw(Reading(face(10), prediction_of(face(10)), explanation=told))
+    assert 'class="cue unused"' in html
+    assert "seen in the face" not in html
+    assert "Composed from the measured action units" in html
+
+
 def test_an_empty_map_says_so():
     part = list(SquareReader().stream(face(10)))[1]
     empty = part.heatmap.__class__(np.zeros((96, 96), np.float32), "happily sad", "occlusion")
@@ -576,7 +642,7 @@ def ask(client, path):
 
 def test_api_reads_a_photo(client, save):
     photo = ask(client, save(scene(10, 200)))
-    document = {"schema": 1, "photos": [photo], "models": {}, "notice": "…"}
+    document = {"schema": 2, "photos": [photo], "models": {}, "notice": "…"}
     jsonschema.validate(document, json_schema())
     labels = [one["prediction"]["label"] for one in photo["faces"]]
     assert labels == [label_of(10), label_of(200)]

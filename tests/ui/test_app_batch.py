@@ -18,7 +18,7 @@ from PIL import Image
 from ferce.core.types import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
-from ferce.ui.web import components
+from ferce.ui.web import components, markup
 from ferce.ui.web.flows import batch as flow
 from ferce.ui.web.flows.batch import ReadBatch
 from ferce.ui.web.loading import Models
@@ -108,6 +108,23 @@ def test_a_fault_costs_one_photo(mixed, caplog):
     assert "secret" not in json.dumps(steps)
     assert "secret" in caplog.text
     assert len(json.loads(saved(steps)["json"])["photos"]) == 4
+
+
+def test_a_row_opens_its_reading_and_a_failed_photo_keeps_its_name(mixed):
+    class Odd(SquareReader):
+        def read(self, source, name=None, options=None):
+            if name == "one.png":
+                raise ZeroDivisionError
+            return super().read(source, name, options)
+
+    session = Session(models_of(Odd()))
+    *_, done = batch(Odd(), mixed, session=session)
+    assert f"<strong>one.png</strong> {markup.text(flow.FAULT)}" in done["results"]
+    assert done["results"].count("data-index") == len(session.details) == 2
+    opened = flow.open_row(session, 1)["opened"]
+    assert "two.png face 2 of 2" in opened
+    assert label_of(200) in opened
+    assert opened.count("<figure") == 1
 
 
 def test_stopping_keeps_what_is_there(mixed):

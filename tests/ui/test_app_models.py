@@ -8,6 +8,7 @@ import pytest
 from app_fixtures import (
     BROKEN,
     NEGATIVE,
+    Brightness,
     Negative,
     SquareReader,
     face,
@@ -23,9 +24,11 @@ from patience import PATIENCE
 from PIL import Image
 from publish_fixtures import measurements
 
-from ferce.core.types import Heatmap, Reading
+from ferce.core.labels import OUTCOMES
+from ferce.core.types import Heatmap, Reading, Scores
 from ferce.evaluation.leaderboard import FILE, VISION, Check, Entry, Leaderboard
 from ferce.evaluation.metrics_file import Figure
+from ferce.models import PACKAGED
 from ferce.publishing import dossier
 from ferce.reading import agreement
 from ferce.ui.web import Settings
@@ -85,6 +88,19 @@ def test_maps_of_other_places_share_nothing():
     assert half == pytest.approx(0.5)
     with pytest.raises(ValueError, match="one crop"):
         agreement.likeness(heat([[1]]), heat([[1, 0], [0, 0]]))
+
+
+def test_a_model_of_compounds_votes_for_its_own_and_unclear_is_no_vote():
+    (reading,) = SquareReader().predict([face(10)])
+    unclear = replace(reading.prediction, state="unclear", label=None)
+    scores = Brightness().scores([face(10)])
+    alone = replace(reading, prediction=unclear, scores=scores)
+    whole = Scores.of_outcomes(np.full((1, len(OUTCOMES)), 1 / len(OUTCOMES)))
+    silent = replace(reading, prediction=unclear, scores=whole)
+    assert agreement.vote(alone) == label_of(10)
+    assert agreement.vote(silent) is None
+    assert agreement.compare([alone, silent]).labels == ((label_of(10), 1),)
+    assert "To 1 of them none is clear" in compare._votes(((label_of(10), 1),), 2)
 
 
 def test_agreement_counts_labels_and_shares_probability():
@@ -169,6 +185,30 @@ def test_a_list_with_what_cannot_classify_is_refused_at_the_start(name):
         Catalogue(Settings(models=(name,)), loader(SquareReader()))
 
 
+def test_packaged_models_are_offered_by_default():
+    assert Settings.from_environment({}).models == PACKAGED
+    assert Settings.from_environment({"FERCE_MODELS": ""}).models == ()
+    catalogue = Catalogue(Settings(), loader(SquareReader()), others)
+    assert catalogue.names == ("embedded", *PACKAGED)
+    assert catalogue.voices == ("measured", "blip2-mini", "fastvlm-mini")
+
+
+def test_another_voice_speaks_of_what_was_read(save):
+    catalogue = Catalogue(Settings(), loader(SquareReader()), others)
+    catalogue.start()
+    session = Session(catalogue)
+    session.begin(save(scene(10)))
+    *_, first = run(ReadPhoto(), session, session.turn(READ))
+    work = session.speak(catalogue.speaking(session.models, "blip2-mini"))
+    steps = list(run(ReadPhoto(), session, session.turn(READ)))
+    assert work.models.ready().classifier is catalogue.ready().classifier
+    assert work.readings[0].heatmap is work.located[0].heatmap
+    assert work.readings[0].explanation.text == "The mouth smiles."
+    assert steps[-1]["prediction"] == first["prediction"]
+    with pytest.raises(ValueError, match="is not offered"):
+        catalogue.speaking(session.models, "timm:owner/x")
+
+
 def test_what_is_not_offered_is_not_loaded():
     with pytest.raises(
         ValueError, match=f"is not offered here; choose one of: embedded, {NEGATIVE}"
@@ -234,10 +274,19 @@ def test_a_dossier_is_read_from_files(folder):
 
 def test_what_no_file_tells_is_said_to_be_untold():
     told = dossier.read("prototypes")
-    assert (told.licence, told.measured, told.card) == (None, (), "")
+    assert (told.licence, told.measured, told.card) == ("apache-2.0, as this repository", (), "")
     html = panel.draw(told, used=True, state="Loaded")
     assert "There are no measurements of this model here" in html
     assert "data-use" not in html
+
+
+@pytest.mark.parametrize("name", ["embedded", *PACKAGED[:2]])
+def test_packaged_models_have_licence_card_and_figures(name):
+    told = dossier.read(name)
+    assert told.licence == "apache-2.0"
+    assert "## " in told.card
+    assert told.measured
+    assert not told.problems
 
 
 def test_broken_measurements_are_told(folder):

@@ -280,6 +280,6 @@ def test_a_reading_is_saved_as_page_picture_and_numbers(visit, files):
         with page.expect_download() as waiting:
             page.locator(f".raw [download='one.ferce.{suffix}']").click()
         saved[suffix] = Path(waiting.value.path()).read_bytes()
-    assert Image.open(io.BytesIO(saved["png"])).size[0] == 1032
+    assert Image.open(io.BytesIO(saved["png"])).size[0] == 1200
     assert label_of(10) in saved["html"].decode()
     assert json.loads(saved["json"])["photos"][0]["photo"] == "one.png"

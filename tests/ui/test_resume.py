@@ -208,7 +208,7 @@ def test_what_changed_is_read_again_and_what_is_new_is_read(begun, here):
     assert log.read_text().split() == ["00b.png", "01.png", "03.png"]
     told = json.loads((here / "out.json").read_text())["photos"]
     assert [Path(row["photo"]).stem for row in told] == ["00", "00b", "01", "02", "03"]
-    top = told[2]["faces"][0]["prediction"]["probabilities"]["happily surprised"]
+    top = told[2]["faces"][0]["prediction"]["outcomes"]["happily surprised"]
     assert top == pytest.approx(222 / 255, abs=1e-6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def render(assets: Assets, recipe: Recipe, size: int) -> tuple[Pixels, dict[str,
 def draw_photo(assets: Assets, recipe: Recipe) -> Unframed:
     """Draw a fitted person."""
     person = assets.person(recipe.subject.name)
-    seed = int.from_bytes(recipe.subject.name.encode()[-6:])
+    seed = int.from_bytes(os.fsencode(recipe.subject.name)[-6:])
     appearance = Appearance(recipe.activations, recipe.pose, recipe.light, recipe.folds, seed)
     drawn = render_photo(assets.kit, assets.regions, person, appearance)
     hair = hair_colour(person, seed)

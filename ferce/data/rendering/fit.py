@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def credit(portrait: Portrait) -> Credit:
 
 def hashed_split(subject: str) -> str:
     """Choose a split by a hash of the subject, the same on every machine."""
-    share = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:4]) / 2**32
+    share = int.from_bytes(hashlib.sha256(os.fsencode(subject)).digest()[:4]) / 2**32
     return "test" if share < 0.15 else "val" if share < 0.25 else "train"
 
 

@@ -33,6 +33,11 @@ class Method:
     of_label: bool = True
     passes: int = 1
 
+    @property
+    def hides(self) -> bool:
+        """Whether it hides parts of the face and measures what that costs."""
+        return self.need == "any classifier"
+
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -170,8 +175,25 @@ def choose(classifier: Classifier, face: Face) -> str:
     occlusion, or the grid without landmarks.
     """
     view = _opened(classifier)
-    if view is None or not view.complete:
-        return "occlusion" if face.regions else "occlusion-grid"
+    return _hiding(face) if view is None or not view.complete else _inside(view, face)
+
+
+def counterpart(classifier: Classifier, face: Face, method: str) -> str | None:
+    """Choose the method to set beside `method`: inside the network beside hiding, or the reverse.
+
+    None where there is no network to look into.
+    """
+    if not METHODS[method].hides:
+        return _hiding(face)
+    view = _opened(classifier)
+    return None if view is None else _inside(view, face)
+
+
+def _hiding(face: Face) -> str:
+    return "occlusion" if face.regions else "occlusion-grid"
+
+
+def _inside(view: View, face: Face) -> str:
     if view.reshape is None:
         return "grad-cam"
     from ferce.explanation.heatmaps import attention
@@ -205,8 +227,8 @@ def _check(name: str, question: Question) -> None:
     if name not in METHODS:
         raise ValueError(f"Unknown method {name!r}. Known methods: auto, {', '.join(METHODS)}.")
     wanted = Attentive if METHODS[name].need == "queries" else Explainable
-    if METHODS[name].need != "any classifier" and not isinstance(question.classifier, wanted):
-        free = ", ".join(n for n, m in METHODS.items() if m.need == "any classifier")
+    if not METHODS[name].hides and not isinstance(question.classifier, wanted):
+        free = ", ".join(n for n, m in METHODS.items() if m.hides)
         raise ValueError(
             f"Method {name!r} looks inside a network, which {question.classifier.name!r} does not "
             f"open; use one of: {free}."

@@ -121,18 +121,16 @@ _OTHER_NAMES = {
 
 def _reading(face: Face) -> Prediction:
     """Decide the label from the action units alone, without the classifier."""
-    weighed = posterior([face.units])
-    scores = Scores(weighed.classes(), weighed.neutral, weighed.single)
-    return decide(scores, 0, face, "prototypes")
+    return decide(Scores.of_outcomes(posterior([face.units])), 0, face, "prototypes")
 
 
 def _expression(face: Face, text: str) -> str:
     del text
     reading = _reading(face)
     if reading.label is None:
-        return "By its measured movements the expression is unclear. " + _all(face, "")
+        return "By its action units alone the expression is unclear. " + _all(face, "")
     label = reading.label if reading.label == NEUTRAL else NOUNS.get(reading.label, reading.label)
-    return f"By its measured movements the expression resembles *{label}*."
+    return f"By its action units alone the expression resembles *{label}*."
 
 
 def _combined(face: Face, text: str) -> str:
@@ -140,10 +138,10 @@ def _combined(face: Face, text: str) -> str:
     reading = _reading(face)
     parts = components(reading.label) if reading.label else ()
     if len(parts) == 2:
-        return f"Its measured movements resemble {joined(NOUNS[p] for p in parts)}."
+        return f"Its action units alone resemble {joined(NOUNS[p] for p in parts)}."
     if parts:
         return f"Only {NOUNS[parts[0]]} stands out; no second emotion is clear."
-    return "No two emotions stand out in the measured movements."
+    return "By the action units alone no two emotions stand out."
 
 
 def _component(face: Face, text: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
 from ferce.models.prompts import TEMPLATES
-from ferce.models.vlm.renames import peft_wraps
+from ferce.models.vlm import adapters
+from ferce.models.vlm.adapters import Adapter
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -74,14 +75,14 @@ def _whole(text: str) -> int:
 class Checkpoint:
     """A frozen network in evaluation mode with its processor.
 
-    `adapter` is the PeftModel around `network`, whose layers lie in place within it; None without.
+    `adapter` lies within `network`; None without.
     `calibration` is what held-out faces said of its label scores.
     """
 
     network: Any
     processor: Any
     folder: Path
-    adapter: Any | None = None
+    adapter: Adapter | None = None
     calibration: Calibration = field(default_factory=Calibration)
 
 
@@ -103,12 +104,9 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
         require_base(adapter, spec.where, base)
     network = _load_network(network_class, base, settings.load, choose_device(device))
     processor = _load_processor(base, adapter)
-    wrapped = None
-    if adapter:
-        wrapped = _load_adapter(network, adapter)
-        network = wrapped.get_base_model()
+    placed = adapters.insert(network, adapter) if adapter else None
     network.requires_grad_(False).eval()
-    return Checkpoint(network, processor, base, wrapped, load_calibration(adapter or base))
+    return Checkpoint(network, processor, base, placed, load_calibration(adapter or base))
 
 
 def choose_device(device: str) -> str:
@@ -150,11 +148,10 @@ def require_base(adapter: Path, where: str, base: Path) -> None:
 
 
 def unload(checkpoint: Checkpoint) -> Checkpoint:
-    """Take the adapter's layers out of the checkpoint's network."""
-    if checkpoint.adapter is None:
-        return checkpoint
-    network = checkpoint.adapter.unload().eval()
-    return Checkpoint(network, checkpoint.processor, checkpoint.folder)
+    """Take the adapter out of the checkpoint's network, which is then the base as it came."""
+    if checkpoint.adapter is not None:
+        checkpoint.adapter.remove()
+    return Checkpoint(checkpoint.network, checkpoint.processor, checkpoint.folder)
 
 
 def _names_base(name: str | None, where: str, base: Path) -> bool:
@@ -232,25 +229,3 @@ def _check_quantised(network: Any, load: str) -> None:
         # On a CPU with AVX512-BF16 the first pass would repack 4-bit weights for a kernel that has
         # no backward, after which no heat map can be made.
         layer.support_avx512bf16_for_cpu = False
-
-
-def _load_adapter(network: Any, folder: Path) -> Any:
-    """Load the PeftModel; refuses prompt-learning adapters and those that fit only in part."""
-    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
-    from safetensors import safe_open
-
-    config = PeftConfig.from_pretrained(folder)
-    if config.is_prompt_learning:
-        raise CheckpointError(
-            f"{folder} holds {config.peft_type}; only adapters within layers work."
-        )
-    with peft_wraps():
-        wrapped = PeftModel.from_pretrained(
-            network, folder, config=config, is_trainable=False, torch_device=str(network.device)
-        )
-    with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
-        stored = set(file.keys())
-    placed = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
-    if odd := sorted(stored ^ placed):
-        raise CheckpointError(f"The adapter in {folder} does not fit the network at {odd[0]}.")
-    return wrapped

@@ -13,16 +13,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS, COMPOUNDS, components
+from ferce.core.labels import OUTCOMES
 from ferce.core.types import Face, Prediction, Scores, UnitEvidence, Units
 from ferce.facs import decision
-from ferce.facs.posterior import HYPOTHESES, posterior
 from ferce.facs.prototypes import UNITS
 
 Row = NDArray[np.float64]
 
 _NUMBERS = tuple(UNITS)
-_ENDS = np.cumsum([len(COMPOUNDS), len(BASICS), 1, len(_NUMBERS)]).tolist()
+_ENDS = [len(OUTCOMES), len(OUTCOMES) + len(_NUMBERS)]
 # Only the units are read of it; a decision looks at no pixels.
 _BLANK = np.zeros((1, 1, 3), np.uint8)
 
@@ -34,28 +33,21 @@ class Expression:
     A weighted mean of expressions is an expression: all that sums to one keeps doing so.
 
     Attributes:
-        classes: (14,) which compound, if two emotions show; sums to 1.
-        single: (6,) probability that this one emotion shows alone.
-        neutral: probability that nothing is expressed.
+        shares: (21,) probability of each of `labels.OUTCOMES`; sums to 1.
         intensities: (K,) of the action units in the order of `UNITS`, 0..1.
         confidences: (K,) likewise; 0 for a unit that cannot be read.
     """
 
-    classes: Row
-    single: Row
-    neutral: float
+    shares: Row
     intensities: Row
     confidences: Row
 
     @classmethod
     def of(cls, scores: Scores, i: int, units: Units) -> Self:
         """Join row `i` of a classifier's scores with the face's action units."""
-        single, neutral = _apart(scores, i, units)
         seen = [units.get(number) or UnitEvidence(number, 0.0, 0.0) for number in _NUMBERS]
         return cls(
-            np.asarray(scores.classes[i], np.float64),
-            single,
-            neutral,
+            decision.complete(scores, i, units),
             np.array([unit.intensity for unit in seen]),
             np.array([unit.confidence for unit in seen]),
         )
@@ -63,20 +55,12 @@ class Expression:
     @classmethod
     def from_row(cls, row: Row) -> Self:
         """Split the vector that `row` made."""
-        classes, single, neutral, intensities, confidences = np.split(row, _ENDS)
-        return cls(classes, single, float(neutral[0]), intensities, confidences)
+        return cls(*np.split(row, _ENDS))
 
     @property
     def row(self) -> Row:
         """Everything in one vector, for arithmetic."""
-        parts = (self.classes, self.single, [self.neutral], self.intensities, self.confidences)
-        return np.concatenate(parts)
-
-    @property
-    def shares(self) -> Row:
-        """(21,) probability of each of `HYPOTHESES`; sums to 1."""
-        both = max(1.0 - float(self.single.sum()) - self.neutral, 0.0)
-        return np.concatenate([both * self.classes, self.single, [self.neutral]])
+        return np.concatenate([self.shares, self.intensities, self.confidences])
 
     @property
     def units(self) -> Units:
@@ -89,19 +73,11 @@ class Expression:
 
     def share(self, label: str) -> float:
         """Sum what speaks for a label: of a basic emotion, with every compound that holds it."""
-        shares: dict[str, float] = dict(zip(HYPOTHESES, self.shares.tolist(), strict=True))
-        held = [name for name in COMPOUNDS if label in components(name)] if label in BASICS else []
-        return min(shares[label] + sum(shares[name] for name in held), 1.0)
+        return _unit(Scores.of_outcomes(self.shares[None]).of(label)[0])
 
-    def decide(self, mass: float, calibrated: bool, model: str) -> Prediction:
-        """Decide as on a photo with these numbers."""
-        scores = Scores(
-            self.classes[None],
-            np.array([self.neutral]),
-            self.single[None],
-            mass=mass,
-            calibrated=calibrated,
-        )
+    def decide(self, mass: float | None, model: str) -> Prediction:
+        """Decide as on a photo with these numbers; `mass` is `Scores.outcome_mass`."""
+        scores = Scores.of_outcomes(self.shares[None], outcome_mass=mass)
         return decision.decide(scores, 0, Face(_BLANK, units=self.units), model)
 
 
@@ -113,16 +89,6 @@ def difference(a: Expression, b: Expression) -> float:
 def mean(expressions: Sequence[Expression]) -> Expression:
     """Average at least one expression."""
     return Expression.from_row(np.mean([each.row for each in expressions], axis=0))
-
-
-def _apart(scores: Scores, i: int, units: Units) -> tuple[Row, float]:
-    """Take single emotions and neutral from the model or, as in `decision`, from the units."""
-    if scores.neutral is not None and scores.single is not None:
-        return np.asarray(scores.single[i], np.float64), float(scores.neutral[i])
-    if not units:
-        return np.zeros(len(BASICS)), 0.0
-    gate = posterior([units])
-    return gate.single[0], float(gate.neutral[0])
 
 
 def _unit(value: float) -> float:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from ferce.core import notice
-from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.labels import OUTCOMES, alone
 from ferce.facs.action_units import UNITS
-from ferce.facs.posterior import HYPOTHESES
 from ferce.reading.video import words
 from ferce.reading.video.expression import Expression
 from ferce.reading.video.timeline import Moment, Sample, Timeline, Track
@@ -77,7 +76,7 @@ def _track(track: Track) -> Json:
         "labels": [sample.label for sample in readable],
         "boxes": [[round(edge, 1) for edge in sample.box] for sample in readable],
         "shares": {
-            name: [round(float(row[k]), 4) for row in shares] for k, name in enumerate(HYPOTHESES)
+            name: [round(float(row[k]), 4) for row in shares] for k, name in enumerate(OUTCOMES)
         },
         "action_units": {
             unit.code: [round(float(row[k]), 4) for row in units]
@@ -118,10 +117,9 @@ def _key(name: str) -> str:
 
 
 def _measures(prefix: str, words: str) -> dict[str, str]:
-    classes = {prefix + _key(name): f"P({name}) given two emotions, {words}" for name in COMPOUNDS}
-    single = {prefix + name: f"P({name} alone), {words}" for name in BASICS}
+    shares = {prefix + _key(name): f"P({alone(name)}), {words}" for name in OUTCOMES}
     units = {f"{prefix}AU{n}": f"{unit.name}, 0..1, {words}" for n, unit in UNITS.items()}
-    return {**classes, **single, prefix + NEUTRAL: f"P(neutral), {words}", **units}
+    return shares | units
 
 
 # What each column holds; a face that must not be read has a problem and no numbers.
@@ -181,12 +179,11 @@ def _row(sample: Sample, track: Track) -> dict[str, object]:
 
 def _numbers(prefix: str, expression: Expression) -> dict[str, object]:
     """List values in the order of `_measures`; a unit that cannot be read stays empty."""
-    head = [*expression.classes, *expression.single, expression.neutral]
     units = [
         round(float(seen), 4) if sure > 0 else ""
         for seen, sure in zip(expression.intensities, expression.confidences, strict=True)
     ]
-    values: list[object] = [*(round(float(value), 4) for value in head), *units]
+    values: list[object] = [*(round(float(value), 4) for value in expression.shares), *units]
     return dict(zip(_measures(prefix, ""), values, strict=True))
 
 

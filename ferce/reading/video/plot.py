@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.labels import BASICS
-from ferce.facs.posterior import HYPOTHESES
+from ferce.core.labels import OUTCOMES, alone
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS
 from ferce.reading.video.timeline import Timeline, Track
 
@@ -40,8 +39,7 @@ class Curve:
 def labels(track: Track, most: int = 6) -> list[Curve]:
     """Collect the shares of the labels that matter, strongest first."""
     rows = np.array([sample.smooth.shares for sample in track.read if sample.smooth is not None])
-    names = [f"{name} alone" if name in BASICS else name for name in HYPOTHESES]
-    return _strongest(track, names, rows, most, _NAMED)
+    return _strongest(track, [alone(name) for name in OUTCOMES], rows, most, _NAMED)
 
 
 def units(track: Track, most: int = 8) -> list[Curve]:
@@ -71,8 +69,10 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a87400", "#56b4e9")
 _WIDTH, _ROW = 10.0, 2.4  # inches
 
 
-def draw(timeline: Timeline, target: str | Path, most: int = 3) -> None:
-    """Write PNG, SVG or PDF by the suffix; at most so many faces, the longest in sight first.
+def draw(timeline: Timeline, target: str | Path | IO[bytes], most: int = 3) -> None:
+    """Write PNG, SVG or PDF by the suffix, PNG into an open file.
+
+    At most so many faces are drawn, the longest in sight first.
 
     Raises:
         ValueError: no face of the clip could be read, or the suffix names no such format.

@@ -138,7 +138,7 @@ class Seen:
 class Follower:
     """The faces of one stream: finds, numbers and reads them, frame by frame.
 
-    `mass` and `calibrated` are those of the classifier's scores (see `types.Scores`).
+    `mass` is the `outcome_mass` of the classifier's scores.
     """
 
     def __init__(self, reader: Reader, patience: float = PATIENCE) -> None:
@@ -146,7 +146,7 @@ class Follower:
         self._reader = reader
         self._tracker = Tracker(patience)
         self._searched = float("-inf")
-        self.mass, self.calibrated = 0.9, False
+        self.mass: float | None = None
 
     def step(self, pixels: Pixels, seconds: float) -> list[Seen]:
         """Read the faces of the next frame, largest first; times must not go back."""
@@ -159,7 +159,7 @@ class Follower:
 
     def decide(self, expression: Expression) -> Prediction:
         """Decide on an expression of these faces, such as a mean over time."""
-        return expression.decide(self.mass, self.calibrated, self._reader.classifier.name)
+        return expression.decide(self.mass, self._reader.classifier.name)
 
     def _detect(self, pixels: Pixels, seconds: float) -> list[Face]:
         """Search quickly while faces are followed, and thoroughly now and then."""
@@ -177,5 +177,5 @@ class Follower:
         scores = reading.scores
         if scores is None:
             return None
-        self.mass, self.calibrated = scores.mass, scores.calibrated
+        self.mass = scores.outcome_mass
         return Expression.of(scores, 0, reading.face.units)

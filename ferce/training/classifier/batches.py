@@ -15,7 +15,6 @@ from ferce.data.record import UnitLabel
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import in_region
 from ferce.models.preprocessing import Preprocessing
-from ferce.training.examples import target
 
 # Of what happens to pictures: few pixels, no colour, poor light and compression, more often.
 WILD = Recipe(blur=0.18, low_light=0.12, grey=0.22, low_resolution=0.3, jpeg=0.3)
@@ -81,7 +80,7 @@ class Faces(torch.utils.data.Dataset):  # type: ignore[misc]
         wanted = unit_targets(units, hidden, item.sample.coded)
         return Batch(
             self.preprocessing([face]),
-            torch.from_numpy(target(item.sample, self.labels))[None],
+            torch.from_numpy(item.sample.over(self.labels))[None].float(),
             torch.from_numpy(wanted)[None],
             torch.tensor([index]),
         )

@@ -25,7 +25,8 @@ UNITS = "units.safetensors"  # the action-unit head on the network's pooled feat
 class Trained:
     """What a run gives: the network on the CPU, its labels, its preprocessing, its calibration.
 
-    `arguments` are those that build the network again, besides its name and its labels.
+    `arguments` are those that build the network again, besides its name and its labels;
+    `reliability` says 0..1 of each action unit how far the val split bears its head out.
     """
 
     net: Net
@@ -33,6 +34,7 @@ class Trained:
     preprocessing: Preprocessing
     calibration: Calibration
     arguments: Json
+    reliability: tuple[float, ...] = ()
 
 
 def export(folder: Path, trained: Trained, facts: Json) -> None:
@@ -60,7 +62,8 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
     more = dict(facts)
     if trained.net.units is not None:
         checkpoint.write_tensors(folder / UNITS, trained.net.units.state_dict())
-        more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS)}
+        reliability = list(trained.reliability)
+        more["units"] = {"file": UNITS, "numbers": list(UNIT_NUMBERS), "reliability": reliability}
     note(folder, more)
     checkpoint.share_weights(folder, folder / OURS)
     save_calibration(folder, trained.calibration)

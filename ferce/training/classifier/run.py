@@ -117,7 +117,12 @@ def finish(output: Path, opened: Opened, outputs: Outputs, faces: Examples, know
     calibration = validation.calibrate(outputs)
     val = validation.measure(outputs, calibration, faces.people())
     trained = export.Trained(
-        opened.net.cpu(), outputs.labels, opened.preprocessing, calibration, opened.arguments
+        opened.net.cpu(),
+        outputs.labels,
+        opened.preprocessing,
+        calibration,
+        opened.arguments,
+        validation.reliability(val.get("unit_auc", {})),
     )
     kept = {k: known[k] for k in ("data", "origin", "plan")}
     export.export(output, trained, {**kept, "training": _training(known)})

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ferce.models import embedded, timm_net
+from ferce.models import timm_net
 from ferce.models.hub import read_json
 from ferce.training.checkpoint import write_json
 from ferce.training.progress import TrainingError
 
-FILES = (timm_net.WEIGHTS, embedded.UNIT_WEIGHTS)
+FILES = (timm_net.WEIGHTS, timm_net.UNIT_WEIGHTS)
 PAPERS = ("config.json", "ferce.json", "metrics.json")
 
 

@@ -1,6 +1,6 @@
 """What a network says of the validation faces, every face once whatever the processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from ferce.core.labels import COMPOUNDS, NEUTRAL
+from ferce.core.labels import COMPOUNDS, NEUTRAL, OUTCOMES
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import Calibration
@@ -101,11 +101,19 @@ def score(outputs: Outputs) -> float:
 
 
 def calibrate(outputs: Outputs) -> Calibration:
-    """Fit temperature and set mass on the validation faces that show a compound."""
+    """Fit temperature and mass on the validation faces that show a compound.
+
+    The mass of sets of outcomes is fitted on all faces, where the network has every outcome.
+    """
     truth, logits = outputs.among(COMPOUNDS)
     temperature = metrics.fit_temperature(truth, logits)
     mass = metrics.fit_set_mass(truth, softmax(logits / temperature, axis=1))
-    return Calibration(temperature, min(mass, 1.0))  # a sum of shares may be above by rounding
+    outcomes = None
+    if set(OUTCOMES) <= set(outputs.labels):
+        truth, logits = outputs.among(OUTCOMES)
+        outcomes = metrics.fit_set_mass(truth, softmax(logits / temperature, axis=1))
+    # a sum of shares may be above 1 by rounding
+    return Calibration(temperature, min(mass, 1.0), outcomes and min(outcomes, 1.0))
 
 
 def measure(outputs: Outputs, calibration: Calibration, subjects: NDArray[np.generic]) -> Json:
@@ -161,6 +169,12 @@ def _beyond(outputs: Outputs) -> Json:
         known = [v for v in more["unit_auc"].values() if v is not None]
         more["unit_auc_mean"] = float(np.mean(known)) if known else None
     return more
+
+
+def reliability(aucs: Mapping[str, float | None]) -> tuple[float, ...]:
+    """Compute 2 AUC - 1 of each action unit, 0..1; 0 where the val split does not show it."""
+    values = (aucs.get(f"AU{number}") for number in UNIT_NUMBERS)
+    return tuple(max(2 * value - 1, 0.0) if value is not None else 0.0 for value in values)
 
 
 def unit_aucs(outputs: Outputs) -> dict[str, float | None]:

@@ -14,7 +14,6 @@ from ferce.data.record import Sample
 from ferce.models.fusion import Matrix
 from ferce.training.classifier.batches import unit_targets
 from ferce.training.embedded.readers import EMOTIONS, Table
-from ferce.training.examples import target
 from ferce.training.progress import TrainingError
 
 BATCH = 64
@@ -65,9 +64,9 @@ def half(subject: str) -> int:
 
 def table(seen: Seen, x: Matrix, weight: float = 1.0, names: Sequence[str] = EMOTIONS) -> Table:
     """What is known of the faces, with standardised evidence `x`."""
-    shares = np.stack([target(sample, names) for sample in seen.samples])
+    shares = np.stack([sample.over(names) for sample in seen.samples])
     units = np.stack([unit_targets(s.units, frozenset(), s.coded) for s in seen.samples])
-    return Table(x, shares.astype(float), units.astype(float), np.full(len(x), weight))
+    return Table(x, shares, units.astype(float), np.full(len(x), weight))
 
 
 def _batches(rows: Iterator[object]) -> Iterator[list[Aligned]]:

@@ -127,7 +127,7 @@ def _open(sources: Sources, folder: Path) -> embedded.Embedded:
     """A network and the prior, without readers."""
     network = timm_net.load(Spec("timm", str(folder)), "cpu")
     blank = Fusion((), np.zeros(0), np.ones(0), {})
-    parts = embedded.Readers(embedded.unit_head(folder, network), Prior(sources.prior), blank)
+    parts = embedded.Readers(timm_net.unit_head(folder, network), Prior(sources.prior), blank)
     return embedded.Embedded("embedded", network, parts, EVEN)
 
 
@@ -288,7 +288,7 @@ def _write(
     from safetensors.torch import load_file, save_file
 
     output.mkdir(parents=True, exist_ok=True)
-    for name in (timm_net.WEIGHTS, embedded.UNIT_WEIGHTS):
+    for name in (timm_net.WEIGHTS, timm_net.UNIT_WEIGHTS):
         weights = load_file(sources.network / name)
         halves = {n: w.half() if w.is_floating_point() else w for n, w in weights.items()}
         save_file(halves, output / name, metadata={"format": "pt"})

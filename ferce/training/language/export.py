@@ -133,7 +133,8 @@ def finish(
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     training = facts.training(wrapped) | {"epochs": len(figures["history"])}
-    export(folder, wrapped, backend, facts.base, {"data": facts.data, "training": training})
+    known = {"kind": facts.base.kind, "data": facts.data, "training": training}
+    export(folder, wrapped, backend, facts.base, known)
     metrics = {
         **figures,
         "kind": facts.base.kind,

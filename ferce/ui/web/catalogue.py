@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.models import DEFAULT_CLASSIFIER, KINDS, spec
+from ferce.models import DEFAULT_CLASSIFIER, DEFAULT_VOICE, KINDS, load_voice, spec
 from ferce.ui.web.loading import Load, Models, Say, from_settings
 from ferce.ui.web.settings import Settings
 
@@ -29,10 +29,15 @@ class Catalogue(Models):
         super().__init__(load or from_settings(settings))
         default = settings.classifier or DEFAULT_CLASSIFIER
         self.names = tuple(dict.fromkeys((default, *map(_offered, settings.models))))
+        own = settings.voice or DEFAULT_VOICE
+        speaking = (name for name in self.names if KINDS[spec.parse(name).kind].voice)
+        # What may explain and answer; the first is the default.
+        self.voices = tuple(dict.fromkeys((own, DEFAULT_VOICE, *speaking)))
         self.allow_any = settings.allow_any
         self._others = others or self._beside(settings.device)
         self._offered: dict[str, Models] = {default: self}
         self._free: OrderedDict[str, Models] = OrderedDict()
+        self._pairs: dict[tuple[Models, str], Models] = {}
         self._lock = threading.Lock()
 
     def of(self, name: str) -> Models:
@@ -55,6 +60,28 @@ class Catalogue(Models):
                     self._free.popitem(last=False)
             return kept[name]
 
+    def speaking(self, models: Models, voice: str) -> Models:
+        """Find the same models with another voice, one of `voices`, which loads when first used.
+
+        Raises:
+            ValueError: the voice is not offered.
+        """
+        if voice not in self.voices:
+            raise ValueError(f"{voice!r} is not offered; choose one of: {', '.join(self.voices)}.")
+
+        def load(say: Say) -> "Reader":
+            say(f"the voice {voice}")
+            reader = models.ready()
+            if voice in self.names:
+                return reader.speaking(self.of(voice).ready().voice)
+            return reader.speaking(load_voice(voice))
+
+        with self._lock:
+            if (models, voice) not in self._pairs:
+                self._pairs[models, voice] = Models(load)
+                self._pairs[models, voice].start()
+            return self._pairs[models, voice]
+
     def known(self) -> Mapping[str, Models]:
         """List those that were asked for until now, name -> models; the default comes first."""
         with self._lock:
@@ -67,13 +94,15 @@ class Catalogue(Models):
             def load(say: Say) -> "Reader":
                 from ferce import models
                 from ferce.reading.pipeline import Reader
+                from ferce.ui.web import gpu
 
                 default = self.ready()
                 say(name)
-                model = models.load_classifier(name, device=device)
+                model = models.load_classifier(name, device=gpu.device_of(name, device))
                 speaks = KINDS[spec.parse(name).kind].voice
                 voice = model if speaks else default.voice
-                return Reader(model, voice, default.detector)  # type: ignore[arg-type]
+                reader = Reader(model, voice, default.detector)  # type: ignore[arg-type]
+                return gpu.borrowing(reader)
 
             return load
 

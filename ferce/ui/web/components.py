@@ -7,6 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from ferce.ui.web.examples import Examples
+from ferce.ui.web.runner import AT_ONCE
+
 Upload = Mapping[str, Any] | None  # what a page sends of an uploaded file
 Uploads = Sequence[Mapping[str, Any]] | None
 
@@ -15,7 +18,7 @@ CAMERA = gr.WebcamOptions(mirror=False)
 # Buttons, so that they are reached and pressed with the keyboard; the press is sent to Python.
 _PRESSED = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-index]');
+  const button = event.target.closest('[data-index]');
   if (button) trigger('select', {index: Number(button.dataset.index)});
 });
 """
@@ -37,7 +40,25 @@ def photo(height: int) -> gr.Image:
 
 def thumbnails(name: str, value: str = "") -> gr.HTML:
     """Make a row of pictures to choose from; its `select` event tells which was pressed."""
-    return gr.HTML(value, js_on_load=_PRESSED, elem_classes=["thumbnails", name])
+    return pressable(value, "thumbnails", name)
+
+
+def pressable(value: str, *classes: str) -> gr.HTML:
+    """Make a part with numbered buttons; its `select` event tells which was pressed."""
+    return gr.HTML(value, js_on_load=_PRESSED, elem_classes=list(classes))
+
+
+def examples(shown: Examples, target: gr.Image) -> None:
+    """Lay out the example photos, any of which can be chosen for a field; nothing without any."""
+    if not shown.paths:
+        return
+    row = thumbnails("examples", shown.thumbnails)
+
+    def take(event: gr.EventData) -> Any:
+        index = pressed(event._data, len(shown.paths))
+        return gr.skip() if index is None else str(shown.paths[index])
+
+    row.select(take, None, target, **AT_ONCE)
 
 
 def pressed(sent: Any, count: int) -> int | None:

@@ -11,6 +11,7 @@ from ferce.ui.web.settings import Settings
 if TYPE_CHECKING:
     from ferce.core.protocols import Classifier, Voice
     from ferce.reading.pipeline import Reader
+    from ferce.ui.web.session import Work
 
 Say = Callable[[str], None]  # takes a few words on what is loaded next
 Load = Callable[[Say], "Reader"]
@@ -27,6 +28,8 @@ class Models:
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        self.then: list[Callable[[], None]] = []  # called in that thread once they are ready
+        self.kept: dict[str, Work] = {}  # examples read before, by their digest
         self._reader: Reader | None = None
         self._failure: str | None = None
         self._doing = "the models"
@@ -78,6 +81,9 @@ class Models:
             _log.exception("the models could not be loaded")
             self._failure = f"The models could not be loaded: {error}"
         self._ended.set()
+        if self._reader is not None:
+            for call in self.then:
+                call()
 
     def _say(self, doing: str) -> None:
         self._doing = doing
@@ -88,18 +94,18 @@ def from_settings(settings: Settings) -> Load:
 
     def load(say: Say) -> "Reader":
         say("the program")
-        from ferce.models import load_classifier
+        from ferce.models import DEFAULT_CLASSIFIER, load_classifier
         from ferce.reading.pipeline import Reader
+        from ferce.ui.web import gpu
 
-        classifier = voice = None
-        if settings.classifier:
-            say(f"the classifier {settings.classifier}")
-            classifier = load_classifier(settings.classifier, device=settings.device)
+        voice, name = None, settings.classifier or DEFAULT_CLASSIFIER
+        say(f"the classifier {name}")
+        classifier = load_classifier(name, device=gpu.device_of(name, settings.device))
         if settings.voice:
             say(f"the voice {settings.voice}")
             voice = _voice(settings, classifier)
         say("the face finder")
-        return Reader(classifier=classifier, voice=voice)
+        return gpu.borrowing(Reader(classifier=classifier, voice=voice))
 
     return load
 
@@ -108,7 +114,9 @@ def _voice(settings: Settings, classifier: "Classifier | None") -> "Voice":
     """Load the voice of the settings; the same model is not loaded twice."""
     from ferce.core.protocols import Voice
     from ferce.models import load_voice
+    from ferce.ui.web import gpu
 
-    if settings.voice == settings.classifier and isinstance(classifier, Voice):
+    name = settings.voice or ""
+    if name == settings.classifier and isinstance(classifier, Voice):
         return classifier
-    return load_voice(settings.voice or "", device=settings.device)
+    return load_voice(name, device=gpu.device_of(name, settings.device))

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, components
-from ferce.core.types import Face
+from ferce.core.types import Face, Pixels
 
 Update = dict[str, Any]  # part of a tab -> its new HTML; parts that are not named stay as they are
 
 # Each basic emotion has one colour in the style sheet (`--happy` and so on), told apart without
 # red-green vision; the name always stands beside it.
+_GROUP = 680  # pixels of a group photo on the page, at most
 _SIDE = 96  # pixels, twice the size at which a thumbnail is shown
 
 
@@ -134,12 +135,18 @@ def download(name: str, words: str, media: str, content: bytes) -> str:
     )
 
 
+def printing() -> str:
+    """Draw a button that prints the report (HTML) beside it, which also saves it as PDF."""
+    return '<button type="button" class="download" data-print>Print or save as PDF</button>'
+
+
 @dataclass(frozen=True)
 class Thumbnail:
     """A picture to choose: `source` is a data URI, `words` say what it shows."""
 
     source: str
     words: str
+    number: int | None = None  # drawn on it
 
 
 def thumbnails(title: str, pictures: Sequence[Thumbnail], picked: int | None = None) -> str:
@@ -147,26 +154,54 @@ def thumbnails(title: str, pictures: Sequence[Thumbnail], picked: int | None = N
     if not pictures:
         return ""
     buttons = "".join(_button(i, picture, picked) for i, picture in enumerate(pictures))
-    return f'<h3>{title}</h3><div class="row" role="group" aria-label="{title}">{buttons}</div>'
+    row = f'<div class="row" role="group" aria-label="{title}">{buttons}</div>'
+    return f'<h2 class="small">{title}</h2>{row}'
 
 
 def _button(index: int, picture: Thumbnail, picked: int | None) -> str:
     pressed = "" if picked is None else f' aria-pressed="{str(index == picked).lower()}"'
     words = text(picture.words)
+    number = f'<span aria-hidden="true">{picture.number}</span>' if picture.number else ""
     return (
         f'<button type="button" data-index="{index}"{pressed} title="{words}">'
-        f'<img src="{picture.source}" alt="{words}" width="56" height="56"></button>'
+        f'<img src="{picture.source}" alt="{words}" width="56" height="56">{number}</button>'
     )
 
 
-def faces(faces: Sequence[Face], picked: int) -> str:
-    """Draw the faces of a photo to choose from; nothing where there is no choice."""
+def faces(faces: Sequence[Face], picked: int, photo: Pixels | None = None) -> str:
+    """Draw the faces of a photo to choose from; nothing where there is no choice.
+
+    Args:
+        faces: all of them, numbered from 1.
+        picked: index of the one on the page.
+        photo: on which their numbers are drawn as well.
+    """
     if len(faces) < 2:
         return ""
     pictures = [_face(i, face, len(faces)) for i, face in enumerate(faces)]
-    return thumbnails("Faces in this photo", pictures, picked)
+    row = thumbnails("Faces in this photo", pictures, picked)
+    return row if photo is None else row + _group(faces, picked, photo)
+
+
+def _group(faces: Sequence[Face], picked: int, photo: Pixels) -> str:
+    """Draw the photo with a numbered box around each face; a box can be pressed, too."""
+    from PIL import Image, ImageOps
+
+    height, width = photo.shape[:2]
+    small = picture(np.asarray(ImageOps.contain(Image.fromarray(photo), (_GROUP, _GROUP))))
+    letter = max(height, width) / 16
+    boxes = "".join(
+        f'<g data-index="{i}" class="{"picked" if i == picked else ""}"><rect x="{x0:.0f}" '
+        f'y="{y0:.0f}" width="{x1 - x0:.0f}" height="{y1 - y0:.0f}"/>'
+        f'<text x="{x0:.0f}" y="{max(y0, letter):.0f}" font-size="{letter:.0f}">{i + 1}</text></g>'
+        for i, (x0, y0, x1, y1) in enumerate(face.box for face in faces)
+    )
+    return (
+        f'<div class="group"><img src="{small}" alt="The photo with its faces numbered">'
+        f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{boxes}</svg></div>'
+    )
 
 
 def _face(index: int, face: Face, count: int) -> Thumbnail:
     words = f"Face {index + 1} of {count}" + (f": {face.problem}" if face.problem else "")
-    return Thumbnail(thumbnail(face.crop), words)
+    return Thumbnail(thumbnail(face.crop), words, index + 1)

@@ -64,12 +64,97 @@
     setTimeout(() => (button.textContent = 'Copy'), 2000);
   });
 
+  // Prints the report beside the button, in a frame of its own.
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest?.('[data-print]');
+    if (!button) return;
+    const link = button.parentElement.querySelector('[download$=".html"]');
+    const frame = document.createElement('iframe');
+    frame.className = 'aloud';
+    frame.setAttribute('aria-hidden', 'true');
+    frame.srcdoc = await (await fetch(link.href)).text();
+    frame.addEventListener('load', () => {
+      frame.contentWindow.addEventListener('afterprint', () => frame.remove());
+      frame.contentWindow.print();
+    });
+    document.body.append(frame);
+  });
+
+  // A row that was pressed opens below the table, maybe out of sight.
+  document.addEventListener('click', (event) => {
+    const row = event.target.closest?.('.part-results [data-index]')?.dataset.index;
+    if (row === undefined) return;
+    const find = (left) => {
+      const opened = document.querySelector(`.opened[data-row="${row}"]`);
+      if (opened) opened.focus();
+      else if (left) setTimeout(find, 100, left - 1);
+    };
+    find(100);
+  });
+
+  // Links to a tab, and arrow keys from tab to tab; what does not fit stands in a menu.
+  const TABS = '.tab-wrapper [role=tab], .overflow-dropdown button';
+  const tabs = () => [...document.querySelectorAll(TABS)];
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('[data-tab]');
+    if (!link) return;
+    event.preventDefault();
+    tabs().find((tab) => tab.textContent.trim() === link.dataset.tab)?.click();
+    scrollTo(0, 0);
+  });
+  document.addEventListener('keydown', (event) => {
+    const all = tabs();
+    const at = all.indexOf(event.target);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const next = all[(to + all.length) % all.length];
+    next.click();
+    next.focus();
+  });
+
+  // What is no picture is refused at once, as the field itself would drop it in silence.
+  const PHOTO = /^image\/|\.(heic|heif|avif)$/i;
+  const refuse = (event, files) => {
+    const field = event.target.closest?.('.photo');
+    const odd = [...(files ?? [])].find((file) => !PHOTO.test(file.type) && !PHOTO.test(file.name));
+    if (!field || !odd) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const line = field.closest('.source').querySelector('.status');
+    line.className = 'status sorry';
+    line.textContent = `${odd.name} is no photo; choose a JPEG, PNG, WebP, HEIC or other picture.`;
+    if (event.type === 'change') event.target.value = '';
+  };
+  document.addEventListener('change', (event) => refuse(event, event.target.files), true);
+  document.addEventListener('drop', (event) => refuse(event, event.dataTransfer?.files), true);
+
+  // One region that stays tells screen readers what is new: panels are replaced whole, and what
+  // comes with its own region is often not read.
+  const NEWS = '.status, .headline, .trouble';
+  const region = document.createElement('div');
+  region.className = 'aloud';
+  region.setAttribute('role', 'status');
+  let heard = new Set();
+  let soon;
+  const listen = () => {
+    if (!region.isConnected) document.querySelector('.gradio-container')?.append(region);
+    const seen = [...document.querySelectorAll(NEWS)]
+      .filter((node) => node.offsetParent && !node.closest('.progress, .live, .columns'))
+      .map((node) => node.innerText.trim().replace(/\s+/g, ' '));
+    const fresh = [...new Set(seen)].filter((words) => words && !heard.has(words));
+    heard = new Set(seen);
+    if (fresh.length) region.textContent = fresh.join('. ');
+  };
+
   document.addEventListener('input', (event) => {
     if (!event.target.matches?.('[data-opacity]')) return;
     document.documentElement.style.setProperty('--heat-opacity', event.target.value / 100);
   });
   // A new panel brings a new slider; it takes over where the old one stood.
   new MutationObserver(() => {
+    clearTimeout(soon);
+    soon = setTimeout(listen, 200);
     const chosen = document.documentElement.style.getPropertyValue('--heat-opacity');
     const slider = document.querySelector('[data-opacity]:not([data-set])');
     if (!slider) return;

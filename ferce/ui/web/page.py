@@ -1,4 +1,4 @@
-"""The page: `build` lays out header, tabs, the line on the models, and a page of notes."""
+"""The page: `build` lays out header, tabs, the line on the models, and a tab of notes."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from ferce.ui.web.tabs import batch, compare, live, models, read, video
 
 # One file a tab; each has NAME and tab(page).
 TABS = (read, compare, video, live, batch, models)
-_NOTES = "notes"
+_NOTES = "About"
 
 
 def build(
@@ -37,16 +37,17 @@ def build(
     # How often uploads are looked at, and from what age they are deleted, in seconds.
     delete_cache = (min(60, settings.keep_seconds), settings.keep_seconds)
     with gr.Blocks(title="ferce", analytics_enabled=False, delete_cache=delete_cache) as blocks:
-        page = Page(settings, catalogue, Sessions(catalogue), gr.State(""))
+        page = Page(settings, catalogue, Sessions(catalogue), gr.State(""), blocks.load)
         gr.HTML(_header())
         with gr.Tabs():
             for module in TABS:
-                with gr.Tab(module.NAME):
+                with gr.Tab(module.NAME) as page.tabs[module.NAME]:
                     module.tab(page)
+            with gr.Tab(_NOTES):
+                _notes(settings)
         api.endpoints(page)
         _footer(blocks, page)
         _forget_closed(blocks, page)
-    _notes(blocks, settings)
     blocks.queue(api_open=False)
     return blocks, catalogue
 
@@ -57,7 +58,7 @@ def _header() -> str:
         '<header class="top"><h1>ferce</h1><p>Reads compound facial expressions, shows where it '
         "looked, and checks every claim of its explanation.</p></header>"
         f'<aside class="notice" aria-label="Responsible use"><p>{markup.text(notice.SHORT)} '
-        f'<a href="{_NOTES}">What it may be used for</a></p></aside>'
+        f'<a href="#about" data-tab="{_NOTES}">What it may be used for</a></p></aside>'
     )
 
 
@@ -109,22 +110,20 @@ def _forget_closed(blocks: gr.Blocks, page: Page) -> None:
     blocks.unload(close)
 
 
-def _notes(blocks: gr.Blocks, settings: Settings) -> None:
-    """Add a second page with the full notice and the README."""
+def _notes(settings: Settings) -> None:
+    """Add the full notice and the README; a tab, so that the reading is still there after it."""
     points = "\n".join(f"- {point}" for point in notice.POINTS)
-    with blocks.route("Notes", _NOTES, show_in_navbar=False):
-        gr.HTML(
-            '<header class="top"><h1>ferce</h1><p><a href="./">Back to the photo</a></p></header>'
-        )
-        gr.Markdown(
-            f"## What it may be used for\n\n{points}\n\n{_readme(settings)}", elem_classes="notes"
-        )
+    back = f'<a href="#read" data-tab="{read.NAME}">Back to the photo</a>'
+    gr.HTML(f'<p class="notes">{back}</p>')
+    gr.Markdown(
+        f"## What it may be used for\n\n{points}\n\n{_readme(settings)}", elem_classes="notes"
+    )
 
 
 def _readme(settings: Settings) -> str:
-    """Read the README without front matter and pictures, whose paths do not hold here."""
+    """Read the README without front matter, title, and pictures, whose paths do not hold here."""
     if not settings.readme.is_file():
         return ""
     text = settings.readme.read_text("utf-8")
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"\A---\n.*?\n---\n# [^\n]*\n", "", text, flags=re.DOTALL)
     return re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)

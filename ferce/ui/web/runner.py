@@ -8,7 +8,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -22,6 +22,7 @@ from ferce.reading.pipeline import Reader
 from ferce.reading.video import VideoError
 from ferce.ui.web import markup
 from ferce.ui.web.catalogue import Catalogue
+from ferce.ui.web.examples import Examples
 from ferce.ui.web.loading import Models
 from ferce.ui.web.markup import Update
 from ferce.ui.web.session import Session, Sessions
@@ -127,12 +128,28 @@ def load(models: Models, what: str) -> Generator[Update, None, Reader]:
 
 @dataclass(frozen=True)
 class Page:
-    """What the tabs share; `model` is a state that changes when the page turns to another model."""
+    """What the tabs share.
+
+    Attributes:
+        settings: what the operator decides.
+        models: those offered.
+        sessions: of the open pages.
+        model: a state that changes when the page turns to another model.
+        loaded: the event of a page that opens.
+        tabs: the tabs by name, for the events of their choice.
+    """
 
     settings: Settings
     models: Catalogue
     sessions: Sessions
     model: gr.State
+    loaded: Callable[..., Any]
+    tabs: dict[str, gr.Tab] = field(default_factory=dict)
+
+    @cached_property
+    def examples(self) -> Examples:
+        """The example photos."""
+        return Examples(self.settings.examples)
 
     @property
     def reading(self) -> dict[str, Any]:

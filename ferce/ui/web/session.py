@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.core.types import Answer, Face, Heatmap, Pixels, Reading, Report
+from ferce.core.types import Answer, Face, Pixels, Reading, Report
 
 if TYPE_CHECKING:
     from ferce.reading.video import Timeline
@@ -43,7 +43,8 @@ class Work:
         readings: those that are complete.
         own_answers: answers to the visitor's own questions.
         unanswered: why the questionnaire has no answers.
-        maps: the heat map that the visitor chose.
+        maps: what the visitor asked the heat map for, and a reading that has that map.
+        located: readings without words yet, for a voice that is to speak of them anew.
         seconds: spent on all of this.
     """
 
@@ -56,7 +57,8 @@ class Work:
     readings: dict[int, Reading] = field(default_factory=dict)
     own_answers: dict[int, list[Answer]] = field(default_factory=dict)
     unanswered: dict[int, str] = field(default_factory=dict)
-    maps: dict[int, tuple[MapRequest, Heatmap]] = field(default_factory=dict)
+    maps: dict[int, tuple[MapRequest, Reading]] = field(default_factory=dict)
+    located: dict[int, Reading] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -79,6 +81,12 @@ class Work:
         return replace(reading, answers=(*reading.answers, *self.own_answers.get(i, ())))
 
 
+def wordless(reading: Reading) -> Reading:
+    """Take what a voice said from a reading."""
+    said = {"explanation": None, "revised": None, "faithfulness": None, "answers": ()}
+    return replace(reading, **said)  # type: ignore[arg-type]
+
+
 @dataclass
 class Column:
     """What one model says: `trouble` is why it says nothing, `doing` what it is busy with."""
@@ -97,6 +105,7 @@ class Compared:
 
     path: Path | None = None
     names: tuple[str, ...] = ()
+    photo: Pixels | None = None
     faces: list[Face] = field(default_factory=list)
     picked: int = 0
 
@@ -115,26 +124,41 @@ class Session:
 
     Attributes:
         models: those that the page uses.
+        spoken: the same, with the voice of the visitor's choice.
         model: their spec, "" for the default.
         opened: spec of the model whose facts the Models tab shows, "" for the one in use.
         work: of the Read tab.
         compared: of the Compare tab.
         clip: of the Video tab.
         files: of the Batch tab.
+        details: the readings of its rows as HTML.
     """
 
     def __init__(self, models: "Models") -> None:
-        self.models = models
+        self.models = self.spoken = models
         self.model = self.opened = ""
         self.work, self.compared, self.clip = Work(models), Compared(), Clip()
         self.files: tuple[Path, ...] = ()
+        self.details: list[str] = []
         self._turns: Counter[str] = Counter()
         self._halted: set[str] = set()
         self._closed = False
 
     def begin(self, path: Path | None = None) -> Work:
         """Start over with a new photograph; whatever runs for the old one ends."""
-        return self._read_on(Work(self.models, path))
+        return self._read_on(Work(self.spoken, path))
+
+    def use(self, models: "Models", name: str) -> None:
+        """Turn the page to other models, which speak with their own voice."""
+        self.models = self.spoken = models
+        self.model = name
+
+    def speak(self, models: "Models") -> Work:
+        """Let another voice speak of what was read; prediction and maps stay."""
+        self.spoken = models
+        located = {i: wordless(reading) for i, reading in self.work.readings.items()}
+        more = {"readings": {}, "own_answers": {}, "unanswered": {}, "newest": None}
+        return self._read_on(replace(self.work, models=models, located=located, **more))
 
     def pick(self, index: int) -> Work:
         """Turn to another face of the same photograph, keeping what was read already."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ferce.models import PACKAGED
+
 _HERE = "127.0.0.1"
 _PORT = 7860  # what Gradio and Spaces expect
 _ROOT = Path(__file__).parents[3]
@@ -44,7 +46,7 @@ class Settings:
     max_megabytes: int = 40
     keep_seconds: int = 600
     readers: int = 2
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = PACKAGED
     allow_any: bool = False
     max_photos: int = 100
     max_seconds: int = 60
@@ -75,7 +77,7 @@ class Settings:
             max_megabytes=_whole(variables, "FERCE_MAX_MEGABYTES", cls.max_megabytes),
             keep_seconds=_whole(variables, "FERCE_KEEP_SECONDS", cls.keep_seconds),
             readers=_whole(variables, "FERCE_READERS", cls.readers),
-            models=tuple(variables.get("FERCE_MODELS", "").split()),
+            models=tuple(variables.get("FERCE_MODELS", " ".join(PACKAGED)).split()),
             allow_any=_switch(variables, "FERCE_ALLOW_ANY_MODEL"),
             max_photos=_whole(variables, "FERCE_MAX_PHOTOS", cls.max_photos),
             max_seconds=_whole(variables, "FERCE_MAX_SECONDS", cls.max_seconds),

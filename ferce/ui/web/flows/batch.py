@@ -106,6 +106,7 @@ class ReadBatch(Flow):
         with opened(session.files, self.most) as items, ExitStack() as stack:
             files = Files(reader.models, stack)
             table, started = panel.Table(len(items)), time.monotonic()
+            session.details = table.details
             drawn = 0.0
             for item in items:
                 yield {"status": panel.progress(table, item.name, time.monotonic() - started)}
@@ -147,6 +148,11 @@ class Files:
         for writer in self._writers:
             writer.finish()
         return {kind: text.getvalue() for kind, text in self._texts.items()}
+
+
+def open_row(session: Session, index: int) -> Update:
+    """Draw the reading of a row in full."""
+    return {"opened": session.details[index]}
 
 
 def read_item(reader: Reader, item: Item) -> Report:

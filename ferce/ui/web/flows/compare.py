@@ -35,15 +35,18 @@ class Compare(Flow):
         if not held.names:
             raise ReadingError(NONE)
         reader = yield from load(self.catalogue, "photo is")
-        held.faces = held.faces or reader.detect(images.load(held.path))
+        if held.photo is None:
+            held.photo = images.load(held.path)
+            held.faces = reader.detect(held.photo)
         if not held.faces:
             raise ReadingError(NO_FACE)
-        face, faces = held.faces[held.picked], markup.faces(held.faces, held.picked)
+        face, faces = held.faces[held.picked], markup.faces(held.faces, held.picked, held.photo)
         yield {"faces": faces}
         if face.problem:
             yield panel.sorry(face.problem) | {"faces": faces}
             return
-        yield from self._read(held.names, face)
+        # As the default model measured it, so that claims of all are checked against the same.
+        yield from self._read(held.names, reader.predict([face])[0].face)
 
     def _read(self, names: Sequence[str], face: Face) -> Iterator[Update]:
         columns = [Column(name) for name in names]

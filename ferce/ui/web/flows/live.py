@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferce import images
-from ferce.core.labels import BASICS, NEUTRAL, NOUNS
+from ferce.core.labels import BASICS, NEUTRAL, NOUNS, alone
 from ferce.core.types import Pixels, Prediction, Reading, ReadingError, UnitEvidence
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import ACTIVE, TRUSTED
@@ -143,14 +143,13 @@ def decode(image: object) -> Pixels:
 def numbers(expression: Expression, stream: Stream) -> Json:
     """Put an expression as the page shows it: headline, shares in percent, action units."""
     decided = stream.follower.decide(expression)
-    ranked = sorted(decided.probabilities.items(), key=lambda item: -item[1])[:4]
     trusted = {n: unit for n, unit in expression.units.items() if unit.confidence >= TRUSTED}
     return {
         "state": decided.state,
         "chip": STATES[decided.state],
         "label": decided.label,
         "headline": headline(decided),
-        "compounds": [[name, _percent(value)] for name, value in ranked],
+        "outcomes": [[alone(name), _percent(value)] for name, value in decided.ranked[:4]],
         "components": [[name, _percent(decided.components[name])] for name in BASICS],
         "units": [_unit(number, unit) for number, unit in trusted.items()],
         "lit": sorted({UNITS[n].region for n, unit in trusted.items() if _active(unit)}),
@@ -235,7 +234,7 @@ def _waiting() -> Update:
     return {
         "prediction": prediction.waiting(),
         "where": markup.panel(where.TITLE, where.waiting()),
-        "why": why.waiting(),
+        "why": markup.panel(why.TITLE, why.waiting()),
     }
 
 
@@ -245,11 +244,11 @@ def _draw(reading: Reading) -> Update:
         return {
             "prediction": prediction.refused(reading.reason),
             "where": markup.panel(where.TITLE, where.refused(reading.face)),
-            "why": why.refused(),
+            "why": markup.panel(why.TITLE, why.refused()),
         }
     update = {"prediction": prediction.draw(reading)}
     if reading.heatmap is not None:
         update["where"] = markup.panel(where.TITLE, where.draw(reading))
     if reading.explanation is not None:
-        update["why"] = why.draw(reading)
+        update["why"] = markup.panel(why.TITLE, why.draw(reading))
     return update

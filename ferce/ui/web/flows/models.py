@@ -72,7 +72,7 @@ class UseModel(Flow):
         for _ in models.progress():
             yield self.panels.draw(session)
         models.ready()
-        session.models, session.model = models, name
+        session.use(models, name)
         yield self.panels.draw(session)
         yield {"used": name}
 

@@ -9,8 +9,9 @@ from typing import Any
 from ferce import images
 from ferce.core.types import Face, Reading, ReadingError
 from ferce.models import prompts
-from ferce.reading.pipeline import Reader
+from ferce.reading.pipeline import Options, Reader
 from ferce.ui.web import markup
+from ferce.ui.web.examples import Examples, title
 from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import looks, prediction, questions, raw, where, why
 from ferce.ui.web.runner import Flow, Steps, load
@@ -22,6 +23,8 @@ NOTHING_TO_ASK = "There is no face to ask about yet; choose a photo first."
 SAME = "A label cannot be told from itself; choose another one to compare it with."
 # Asked in one go: enough for a model to share its work, few enough for rows to appear early.
 _AT_ONCE = 4
+_NONE = Examples()
+_WHOLE = Options(beside=True)
 
 
 def blank(status: str = "") -> Update:
@@ -40,11 +43,14 @@ def waiting(words: str) -> Update:
     return {**top, **panels, "looks": looks.blank(), **asked}
 
 
+@dataclass(frozen=True)
 class ReadPhoto(Flow):
-    """Read the photo of the page, or the face of it that was picked."""
+    """Read the photo of the page, or the face of it that was picked; examples are read once."""
 
     turns = READ
     fault = "This photo could not be read because of a fault in ferce. The server's log says more."
+
+    examples: Examples = _NONE
 
     def steps(self, session: Session) -> Steps:
         """Find the faces, then read the largest that may be read, or the one picked."""
@@ -52,22 +58,35 @@ class ReadPhoto(Flow):
         if work.path is None:
             return
         reader = yield from load(work.models, "photo is")
+        digest = None if work.faces else self.examples.digest(work.path)
+        if digest in work.models.kept:
+            _recall(work, work.models.kept[digest])
         if not work.faces:
             _find_faces(reader, work, work.path)
         busy = markup.status("Reading the face.", "busy")
-        yield {"faces": markup.faces(work.faces, work.picked), "status": busy}
+        yield {"faces": markup.faces(work.faces, work.picked, work.photo), "status": busy}
         if work.picked in work.readings:
             work.newest = work.readings[work.picked]
             yield _draw(reader, work, work.newest)
         else:
             yield from _read_face(reader, work, work.faces[work.picked])
         reading = work.readings[work.picked]
+        if digest:
+            work.models.kept.setdefault(digest, replace(work, readings=dict(work.readings)))
         links = raw.draw(work.report(), reading, reader.models)
-        yield {**_draw(reader, work, reading), "status": _summary(work), "raw": links}
+        status = _example(work.path) if digest else _summary(work)
+        yield {**_draw(reader, work, reading), "status": status, "raw": links}
 
     def refuse(self, _: Session, words: str) -> Update:
         """Clear the page and say why."""
         return blank(markup.status(markup.text(words), "sorry"))
+
+
+def _recall(work: Work, kept: Work) -> None:
+    """Take over what was read of the same photo before."""
+    work.photo, work.faces, work.picked = kept.photo, list(kept.faces), kept.picked
+    work.readings, work.unanswered = dict(kept.readings), dict(kept.unanswered)
+    work.seconds = kept.seconds
 
 
 def _find_faces(reader: Reader, work: Work, path: Path) -> None:
@@ -83,7 +102,7 @@ def _find_faces(reader: Reader, work: Work, path: Path) -> None:
 def _read_face(reader: Reader, work: Work, face: Face) -> Iterator[Update]:
     """Draw each part as soon as it is there; only complete readings are kept."""
     started, before = time.monotonic(), Reading(face)
-    for reading in reader.stream(face):
+    for reading in _parts(reader, work, face):
         work.newest = reading
         yield _draw_changes(reader, work, before, reading)
         before = reading
@@ -91,6 +110,16 @@ def _read_face(reader: Reader, work: Work, face: Face) -> Iterator[Update]:
         yield from _answer_questionnaire(reader, work, before)
     work.seconds += time.monotonic() - started
     work.readings[work.picked] = work.newest or before
+
+
+def _parts(reader: Reader, work: Work, face: Face) -> Iterator[Reading]:
+    """Read the face, or only explain it where its prediction and maps are there."""
+    located = work.located.get(work.picked)
+    if located is None or located.prediction is None:
+        yield from reader.stream(face, _WHOLE)
+    else:
+        yield located
+        yield from reader.explain(located)
 
 
 def _answer_questionnaire(reader: Reader, work: Work, reading: Reading) -> Iterator[Update]:
@@ -112,7 +141,7 @@ def _draw_changes(reader: Reader, work: Work, before: Reading, after: Reading) -
     update: Update = {}
     if after.prediction != before.prediction:
         update["prediction"] = prediction.draw(after)
-    if after.heatmap is not before.heatmap:
+    if after.heatmap is not before.heatmap or after.beside is not before.beside:
         update |= _draw_map(reader, work, after)
     if _text(after) != _text(before):
         update["why"] = why.draw(after)
@@ -131,14 +160,10 @@ def _draw_map(reader: Reader, work: Work, reading: Reading) -> Update:
 
 
 def _draw_chosen(work: Work, reading: Reading, trouble: str = "") -> str:
-    """Draw the map that the visitor chose, or else that of the reading."""
-    wanted = work.maps[work.picked][0] if work.picked in work.maps else None
-    return where.draw(_with_chosen_map(work, reading), wanted, trouble)
-
-
-def _with_chosen_map(work: Work, reading: Reading) -> Reading:
-    chosen = work.maps.get(work.picked)
-    return replace(reading, heatmap=chosen[1]) if chosen else reading
+    """Draw the maps that the visitor chose, or else those of the reading."""
+    wanted, shown = work.maps.get(work.picked, (None, reading))
+    model = reading.prediction.model if reading.prediction else ""
+    return where.draw(shown, wanted, trouble, model)
 
 
 def _draw(reader: Reader, work: Work, reading: Reading) -> Update:
@@ -159,6 +184,10 @@ def _draw(reader: Reader, work: Work, reading: Reading) -> Update:
         "questions": questions.draw(reading, work.unanswered.get(work.picked, "")),
         "asked": questions.own(work.answers),
     }
+
+
+def _example(path: Path) -> str:
+    return markup.status(f"{markup.text(title(path))}. Choose a photo of your own above.")
 
 
 def _summary(work: Work) -> str:
@@ -185,13 +214,12 @@ class DrawMap(Flow):
         wanted = looks.chosen(self.sent, reading.prediction)
         if wanted is None:
             return
-        yield {"where": where.searching(_with_chosen_map(work, reading), wanted)}
+        yield {"where": where.searching(work.maps.get(work.picked, (None, reading))[1], wanted)}
         if wanted.label == wanted.against:
             raise ReadingError(SAME)
         reader = work.models.ready()
         located = reader.locate(reading, wanted.label, wanted.method, wanted.against)
-        if located.heatmap is not None:
-            work.maps[work.picked] = (wanted, located.heatmap)
+        work.maps[work.picked] = (wanted, reader.accompany(located, wanted.against))
         yield {"where": _draw_chosen(work, reading)}
 
     def refuse(self, session: Session, words: str) -> Update:

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ferce.core.labels import alone
 from ferce.core.types import Prediction, Reading, Report
 from ferce.report import drawing
 from ferce.report.face import count
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Update, status
+from ferce.ui.web.panels import prediction, where, why
 from ferce.ui.web.panels.prediction import STATES
 
 TITLE = "Results"
 HELLO = "Choose photos, or a ZIP of them."
+_NEAR = 2  # outcomes in a row
 _SIDE = 96  # pixels of a face in the table, twice the size at which it is shown
 _KINDS: Mapping[str, tuple[str, str]] = {
     "html": ("Save report (HTML)", "text/html"),
@@ -28,8 +31,8 @@ def blank() -> Update:
         "One row a face: what its expression resembles, how sure that is, and where the model "
         "looked. Files that cannot be read are listed with the reason."
     )
-    empty = markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
-    return {"status": status(HELLO), "results": empty, "files": ""}
+    empty = markup.panel(TITLE, markup.empty(words))
+    return {"status": status(HELLO), "results": empty, "files": "", "opened": ""}
 
 
 def sorry(words: str) -> Update:
@@ -49,18 +52,27 @@ def chosen(able: int, refused: Sequence[tuple[str, str]]) -> Update:
 def waiting() -> Update:
     """Draw the tab from the press of the button until the first photo is read."""
     ghosts = markup.panel(TITLE, markup.ghost(8), state="waiting")
-    return {"status": status("Waiting for a free reader.", "busy"), "results": ghosts, "files": ""}
+    return {
+        "status": status("Waiting for a free reader.", "busy"),
+        "results": ghosts,
+        "files": "",
+        "opened": "",
+    }
 
 
 @dataclass
 class Table:
-    """Rows as HTML, as they come; of the photos themselves nothing is kept."""
+    """Rows as HTML, as they come; of the photos themselves nothing is kept.
+
+    `details` are the readings of the rows as HTML, in the same order.
+    """
 
     total: int
     done: int = 0
     rows: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
+    details: list[str] = field(default_factory=list)
 
     def add(self, report: Report) -> None:
         """Add the rows of one photo, or the reason why it has none."""
@@ -69,7 +81,9 @@ class Table:
             self.refused.append((report.photo, report.error))
         for i, reading in enumerate(report.readings, 1):
             many = f"face {i} of {len(report.readings)}" if len(report.readings) > 1 else ""
-            self.rows.append(_row(report.photo, many, reading))
+            index = len(self.rows)
+            self.rows.append(_row(index, report.photo, many, reading))
+            self.details.append(_detail(index, report.photo, many, reading))
             label = reading.prediction.label if reading.prediction else None
             self.labels[label or "unclear"] += 1
 
@@ -106,7 +120,7 @@ def ended(table: Table, seconds: float) -> Update:
 def files(contents: Mapping[str, str]) -> str:
     """Draw links that hold the files; `contents` are their texts by kind."""
     links = "".join(_link(kind, content) for kind, content in contents.items())
-    return f'<div class="downloads links">{links}</div>'
+    return f'<div class="downloads links">{links}{markup.printing()}</div>'
 
 
 def _link(kind: str, content: str) -> str:
@@ -128,18 +142,25 @@ def _tally(labels: Counter[str]) -> str:
 
 
 def _refused(refused: Sequence[tuple[str, str]]) -> str:
-    """List the reasons, each of which names its file; its folder stands below."""
+    """List the files with the reasons; a folder stands below."""
     if not refused:
         return ""
-    rows = "".join(f"<li>{markup.text(reason)}{_folder(name)}</li>" for name, reason in refused)
+    rows = "".join(_reason(name, reason) for name, reason in refused)
     title = f"<summary>{count(len(refused), 'file')} not read</summary>"
     return f'<details class="refused" open>{title}<ul>{rows}</ul></details>'
+
+
+def _reason(name: str, reason: str) -> str:
+    """Say why a file was not read, after its name where the reason does not hold it."""
+    last = PurePosixPath(name).name
+    named = "" if last in reason else f"<strong>{markup.text(last)}</strong> "
+    return f"<li>{named}{markup.text(reason)}{_folder(name)}</li>"
 
 
 def _table(rows: Sequence[str]) -> str:
     if not rows:
         return ""
-    names = ("Photo", "The expression resembles", "Nearest compound", "90&thinsp;% set")
+    names = ("Photo", "The expression resembles", "Probabilities", "90&thinsp;% set")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     face = '<th scope="col"><span class="aloud">Face</span></th>'
     return (
@@ -148,13 +169,27 @@ def _table(rows: Sequence[str]) -> str:
     )
 
 
-def _row(photo: str, many: str, reading: Reading) -> str:
+def _row(index: int, photo: str, many: str, reading: Reading) -> str:
     name = markup.text(PurePosixPath(photo).name).replace("_", "_<wbr>")
-    where = f"{name}{_folder(photo)}{f'<small>{many}</small>' if many else ''}"
+    name = f'<button type="button" class="region" data-index="{index}">{name}</button>'
+    place = f"{name}{_folder(photo)}{f'<small>{many}</small>' if many else ''}"
     return (
-        f'<tr><td class="picture">{_picture(reading)}</td><th scope="row">{where}</th>'
+        f'<tr><td class="picture">{_picture(reading)}</td><th scope="row">{place}</th>'
         f'<td class="said">{_said(reading)}</td><td class="near">{_near(reading.prediction)}</td>'
         f'<td class="ninety">{_set(reading.prediction)}</td></tr>'
+    )
+
+
+def _detail(index: int, photo: str, many: str, reading: Reading) -> str:
+    """Draw the reading of a row in full, as the Read tab does."""
+    title = " ".join(filter(None, (PurePosixPath(photo).name, many)))
+    panels = prediction.draw(reading)
+    if reading.prediction is not None:
+        panels += markup.panel(where.TITLE, where.draw(reading, model=reading.prediction.model))
+        panels += markup.panel(why.TITLE, why.draw(reading))
+    return (
+        f'<section class="opened" data-row="{index}" tabindex="-1"><h2>{markup.text(title)}</h2>'
+        f'<div class="columns">{panels}</div></section>'
     )
 
 
@@ -164,27 +199,29 @@ def _folder(photo: str) -> str:
 
 
 def _said(reading: Reading) -> str:
-    prediction = reading.prediction
-    if prediction is None:
+    decided = reading.prediction
+    if decided is None:
         return f"Not read<small>{markup.text(reading.reason)}</small>"
-    if prediction.label is None:
+    if decided.label is None:
         return f"Unclear<small>{markup.text(reading.reason)}</small>"
-    state = STATES[prediction.state]
-    return f"{markup.dots(prediction.label)}{markup.text(prediction.label)}<small>{state}</small>"
+    state = STATES[decided.state]
+    return f"{markup.dots(decided.label)}{markup.text(decided.label)}<small>{state}</small>"
 
 
-def _near(prediction: Prediction | None) -> str:
-    if prediction is None:
+def _near(decided: Prediction | None) -> str:
+    if decided is None:
         return "–"
-    name, value = prediction.top, prediction.probabilities[prediction.top]
-    return f'{markup.text(name)} <span class="share">{markup.percent(value)}</span>'
+    return "<br>".join(
+        f'{markup.text(alone(name))} <span class="share">{markup.percent(value)}</span>'
+        for name, value in decided.ranked[:_NEAR]
+    )
 
 
-def _set(prediction: Prediction | None) -> str:
-    if prediction is None or not prediction.set:
+def _set(decided: Prediction | None) -> str:
+    if decided is None:
         return "–"
-    names = markup.text(", ".join(prediction.set))
-    return f'<span title="{names}">{len(prediction.set)} of {len(prediction.probabilities)}</span>'
+    names = markup.text(", ".join(map(alone, decided.set)))
+    return f'<span title="{names}">{len(decided.set)} of {len(decided.outcomes)}</span>'
 
 
 def _picture(reading: Reading) -> str:

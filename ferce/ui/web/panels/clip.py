@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from ferce.core.types import Prediction
 from ferce.reading.video import Moment, Progress, Timeline, Track, formats, spoken, words
+from ferce.reading.video.page import to_html
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Thumbnail
 from ferce.ui.web.panels import why
@@ -17,7 +18,7 @@ TITLE = "Key moments"
 def blank() -> str:
     """Draw the moments before a clip was chosen."""
     about = "Where an expression is strongest and where it turns, each explained and checked."
-    return markup.panel(TITLE, markup.empty(about) + markup.ghost(4))
+    return markup.panel(TITLE, markup.empty(about))
 
 
 def waiting() -> str:
@@ -101,11 +102,14 @@ def _explanation(moment: Moment, explaining: bool) -> str:
 
 
 def files(timeline: Timeline) -> str:
-    """Draw links that hold the table (CSV) and the numbers (JSON)."""
+    """Draw links that hold the report (HTML), the table (CSV) and the numbers (JSON)."""
     rows = io.StringIO()
     formats.write_rows([timeline], rows)
     text = json.dumps(formats.to_json([timeline], timeline.models), ensure_ascii=False)
     name, title = PurePath(timeline.name).stem, "Table (CSV), one row a frame a face"
-    links = markup.download(f"{name}.csv", title, "text/csv", rows.getvalue().encode())
+    page = to_html(timeline).encode("utf-8", "backslashreplace")
+    links = markup.download(f"{name}.ferce.html", "Save report (HTML)", "text/html", page)
+    links += markup.printing()
+    links += markup.download(f"{name}.csv", title, "text/csv", rows.getvalue().encode())
     links += markup.download(f"{name}.json", "Everything (JSON)", "application/json", text.encode())
     return f'<div class="raw downloads">{links}</div>'

@@ -7,18 +7,19 @@ from ferce.reading import agreement
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Update, status
 from ferce.ui.web.panels import where, why
-from ferce.ui.web.panels.prediction import headline
+from ferce.ui.web.panels.prediction import bars, headline
 from ferce.ui.web.session import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
 ALONE = '<p class="fine">Where two models read the face, it stands here how far they agree.</p>'
-_TOP = 4  # classes of each model
+_IDLE = "Loads when it is first used."
+_TOP = 4  # outcomes of each model
 
 
 def blank(names: Sequence[str] = ()) -> Update:
     """Draw the tab before a photo was chosen."""
     cards = [
-        f'<article class="card">{_title(name, "")}{markup.ghost(6)}</article>' for name in names
+        f'<article class="card">{_title(name, "")}{markup.empty(_IDLE)}</article>' for name in names
     ]
     return {
         "status": status(HELLO),
@@ -74,20 +75,29 @@ def ended(finished: Sequence[Column]) -> Update:
 def _agreement(measured: agreement.Agreement | None, count: int) -> str:
     if measured is None:
         return _card_of(ALONE)
-    names = [f"<strong>{markup.text(name)}</strong>" for name, _ in measured.labels]
-    number = measured.labels[0][1]
-    if measured.unanimous:
-        words = f"All {count} models read {names[0]}."
-    elif number == 1:
-        words = f"The {count} models differ: {', '.join(names)}."
-    else:
-        rest = "; ".join(f"{n} read {markup.text(name)}" for name, n in measured.labels[1:])
-        words = f"{number} of {count} read {names[0]}; {rest}."
+    words = _votes(measured.labels, count)
     shares = {
         "Probability they share": measured.overlap,
         "Heat in the same places": measured.maps,
     }
     return _card_of(f"<p>{words}</p>{markup.bars(map(_share, shares, shares.values()))}")
+
+
+def _votes(labels: Sequence[tuple[str, int]], count: int) -> str:
+    """Say how many models give each label; those to which none is clear give none."""
+    names = [f"<strong>{markup.text(name)}</strong>" for name, _ in labels]
+    given = sum(number for _, number in labels)
+    silent = f" To {count - given} of them none is clear." if given < count else ""
+    if not names:
+        return f"To none of the {count} models a label is clear."
+    if len(names) == 1 and given == count:
+        return f"All {count} models read {names[0]}."
+    if len(names) == 1:
+        return f"{given} of {count} models read {names[0]}.{silent}"
+    if labels[0][1] == 1:
+        return f"The {given} models differ: {', '.join(names)}.{silent}"
+    rest = "; ".join(f"{number} read {markup.text(name)}" for name, number in labels[1:])
+    return f"{labels[0][1]} of {count} read {names[0]}; {rest}.{silent}"
 
 
 def _card_of(body: str, state: str = "") -> str:
@@ -126,15 +136,21 @@ def _parts(column: Column, reading: Reading, prediction: Prediction, i: int) -> 
         words = why.spoken(explanation, f"model{i}")
     voice = f'<p class="fine">Words by <code>{markup.text(column.voice)}</code></p>'
     return (
-        f"<div>{headline(prediction)}</div><div>{_bars(prediction)}</div>"
+        f"<div>{headline(prediction)}{_own(reading)}</div>"
+        f"<div>{markup.bars(bars(prediction, _TOP))}</div>"
         f"<div>{figure}{by}</div><div>{words}{voice}</div>"
     )
 
 
-def _bars(prediction: Prediction) -> str:
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_TOP]
-    rows = (markup.bar(f"{markup.dots(name)}{markup.text(name)}", value) for name, value in ranked)
-    return markup.bars(rows)
+def _own(reading: Reading) -> str:
+    """Say which compound a model of these alone gives, where the label on top is another."""
+    label = agreement.vote(reading)
+    if reading.prediction is None or label in (None, reading.prediction.label):
+        return ""
+    return (
+        f'<p class="fine">By itself it says <strong>{markup.text(label)}</strong>: it knows '
+        "compounds only, and action units tell whether one or none shows.</p>"
+    )
 
 
 def _card(name: str, facts: str, body: str, state: str = "") -> str:

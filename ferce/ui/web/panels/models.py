@@ -32,7 +32,7 @@ def listed(rows: Sequence[Row], free: bool) -> str:
         f"<small>{'In use on this page' if row.used else row.state}</small></button></li>"
         for row in rows
     )
-    return f'<h3>Models</h3><ul class="shelf">{items}</ul>{_field() if free else ""}'
+    return f'<h2 class="small">Models</h2><ul class="shelf">{items}</ul>{_field() if free else ""}'
 
 
 def _field() -> str:

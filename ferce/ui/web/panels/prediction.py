@@ -1,8 +1,8 @@
-"""What the expression resembles: the headline, the 90 % set, bars for classes and components."""
+"""What the expression resembles: the headline, bars for outcomes and components, the 90 % set."""
 
 from collections.abc import Mapping
 
-from ferce.core.labels import COMPOUNDS, NEUTRAL, NOUNS
+from ferce.core.labels import NEUTRAL, NOUNS, OUTCOMES, alone
 from ferce.core.types import Prediction, Reading, State, Units
 from ferce.facs.action_units import UNITS
 from ferce.ui.web import markup
@@ -14,13 +14,27 @@ STATES: Mapping[State, str] = {
     "neutral": "No expression",
     "unclear": "Cannot be told",
 }
-_TOP = 4  # classes shown before the list is opened
+# term -> one plain sentence.
+TERMS: Mapping[str, str] = {
+    "Compound": "Two emotions that show at the same time, such as happily surprised.",
+    "90 % set": "The readings among which the right one is, 9 times in 10.",
+    "Component": "One of six basic emotions, whether it shows alone or with a second one.",
+    "Action unit (AU)": "One visible movement of the face, such as AU12, lip corners pulled up.",
+    "Heat": "How much a place of the face speaks for the label.",
+    "Claim": "One thing that the explanation says of the face, which can be checked.",
+    "Voice": "The model that writes the explanation and answers questions.",
+}
+_LIMIT = (
+    "How well compounds are told apart was measured on rendered faces; on real faces it is hardly "
+    "measured, for lack of labelled photos that may be used."
+)
+_TOP = 4  # outcomes shown before the list is opened
 
 
 def blank() -> str:
     """Draw the panel before a photograph was chosen."""
-    words = "Which of 14 compound expressions the face resembles, and how sure that is."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(8))
+    words = "Which compound, single emotion or none the face resembles, and how sure that is."
+    return markup.panel(TITLE, markup.empty(words))
 
 
 def waiting() -> str:
@@ -41,8 +55,19 @@ def draw(reading: Reading) -> str:
     prediction = reading.prediction
     if prediction is None:
         return refused(reading.reason)
-    parts = (headline(prediction), _set(prediction), _classes(prediction), _components(prediction))
-    return markup.panel(TITLE, "".join(parts) + _units(reading.face.units))
+    parts = (headline(prediction), _outcomes(prediction), _set(prediction), _components(prediction))
+    end = _units(reading.face.units), _terms(), _limit(prediction)
+    return markup.panel(TITLE, "".join((*parts, *end)))
+
+
+def _terms() -> str:
+    rows = "".join(f"<dt>{term}</dt><dd>{words}</dd>" for term, words in TERMS.items())
+    return f'<details class="terms"><summary>What the words mean</summary><dl>{rows}</dl></details>'
+
+
+def _limit(prediction: Prediction) -> str:
+    """Say what is not measured of the packaged models; of others it is not known."""
+    return "" if ":" in prediction.model else f'<p class="fine">{_LIMIT}</p>'
 
 
 def headline(prediction: Prediction) -> str:
@@ -58,33 +83,36 @@ def headline(prediction: Prediction) -> str:
 
 
 def _set(prediction: Prediction) -> str:
-    if not prediction.set:
-        return ""
-    if len(prediction.set) == len(COMPOUNDS):
-        names = "<li>any of the 14</li>"
+    if len(prediction.set) == len(OUTCOMES):
+        names = "<li>any reading</li>"
     else:
-        names = "".join(f"<li>{markup.text(name)}</li>" for name in prediction.set)
-    words = "right 9 times in 10" if prediction.calibrated else "of the probability"
+        names = "".join(f"<li>{markup.text(alone(name))}</li>" for name in prediction.set)
+    words = "right at least 9 times in 10" if prediction.calibrated else "of the probability"
     title = f"<h3>90&thinsp;% set <small>{words}</small></h3>"
     return f'{title}<ul class="set" aria-label="90 % set, {words}">{names}</ul>'
 
 
-def _classes(prediction: Prediction) -> str:
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    rows = [_class(name, value, prediction) for name, value in ranked]
-    rest = f"<details><summary>All 14 classes</summary>{markup.bars(rows[_TOP:])}</details>"
-    given = "" if prediction.state == "compound" else " <small>if two emotions show</small>"
-    return f"<h3>Compounds{given}</h3>{markup.bars(rows[:_TOP])}{rest}"
+def bars(prediction: Prediction, most: int = len(OUTCOMES)) -> list[str]:
+    """Draw a bar for each of the most probable outcomes; that of the label stands out."""
+    return [
+        markup.bar(
+            f"{markup.dots(name)}{markup.text(alone(name))}",
+            value,
+            "lead" if name == prediction.label else "",
+        )
+        for name, value in prediction.ranked[:most]
+    ]
 
 
-def _class(name: str, value: float, prediction: Prediction) -> str:
-    classes = "lead" if name == prediction.label else ""
-    return markup.bar(f"{markup.dots(name)}{markup.text(name)}", value, classes)
+def _outcomes(prediction: Prediction) -> str:
+    rows = bars(prediction)
+    rest = f"<details><summary>All {len(rows)}</summary>{markup.bars(rows[_TOP:])}</details>"
+    return f"<h3>Probabilities <small>sum to 1</small></h3>{markup.bars(rows[:_TOP])}{rest}"
 
 
 def _components(prediction: Prediction) -> str:
     rows = (markup.bar(name, value, name) for name, value in prediction.components.items())
-    return f"<h3>Components <small>every compound holds two</small></h3>{markup.bars(rows)}"
+    return f"<h3>Components <small>alone or with a second one</small></h3>{markup.bars(rows)}"
 
 
 def _units(units: Units) -> str:

@@ -24,10 +24,11 @@ def draw(report: Report, shown: Reading, models: Mapping[str, str]) -> str:
     document = to_json([report], models)
     text = json.dumps(document, ensure_ascii=False, indent=2)
     stem = PurePath(report.photo).stem
-    links = "".join(
+    page, *others = (
         markup.download(f"{stem}.ferce.{suffix}", words, media, data)
         for suffix, words, media, data in _files(report, shown, models, text)
     )
+    links = "".join([page, markup.printing(), *others])
     return (
         f'<div class="raw"><span class="links">{links}</span>'
         '<details><summary>Show JSON</summary><pre tabindex="0">'
@@ -43,7 +44,7 @@ def _files(
     yield "html", "Save report (HTML)", "text/html", page
     if shown.prediction is not None:
         picture = drawing.encode(poster.draw(shown))
-        yield "png", "Save picture (PNG)", "image/png", picture
+        yield "png", "Save card to share (PNG)", "image/png", picture
     yield "json", "Save numbers (JSON)", "application/json", text.encode()
 
 

@@ -26,7 +26,7 @@ _HEIGHT = 100  # of a lane in its own units; its width is the clip's length in h
 def blank() -> str:
     """Draw the panel before a clip was chosen."""
     words = "What each face resembles over time: probabilities, action units, key moments."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(6))
+    return markup.panel(TITLE, markup.empty(words))
 
 
 def waiting() -> str:

@@ -41,24 +41,24 @@ _MEANINGS: Mapping[str, str] = {
 def blank() -> str:
     """Draw the panel before a photograph was chosen."""
     words = "An explanation in words; every claim in it is checked against the face and the model."
-    return markup.panel(TITLE, markup.empty(words) + markup.ghost(3))
+    return markup.empty(words)
 
 
 def waiting() -> str:
     """Draw the panel while the explanation is written."""
-    return markup.panel(TITLE, markup.ghost(4), state="waiting")
+    return markup.waiting(markup.ghost(4))
 
 
 def refused() -> str:
     """Draw the panel for a face that must not be read."""
-    return markup.panel(TITLE, markup.empty("Without a reading there is nothing to explain."))
+    return markup.empty("Without a reading there is nothing to explain.")
 
 
 def draw(reading: Reading) -> str:
     """Draw the panel as far as it has come: text first, its claims checked later."""
     explanation = reading.explanation
     if explanation is None:
-        return markup.panel(TITLE, markup.empty("No explanation was asked for."))
+        return markup.empty("No explanation was asked for.")
     explanation, note = _unticked(explanation)
     parts = (
         f'<p class="explanation">{"".join(_pieces(explanation, _SAID))}</p>',
@@ -69,7 +69,7 @@ def draw(reading: Reading) -> str:
         faithfulness(reading.faithfulness),
         _claims(explanation),
     )
-    return markup.panel(TITLE, "".join(parts))
+    return "".join(parts)
 
 
 def spoken(explanation: Explanation, name: str) -> str:

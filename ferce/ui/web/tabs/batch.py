@@ -6,11 +6,12 @@ import gradio as gr
 
 from ferce.images import SUFFIXES
 from ferce.ui.web import components
+from ferce.ui.web.examples import Examples
 from ferce.ui.web.flows import batch as flow
 from ferce.ui.web.flows.batch import ReadBatch
 from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import batch as panel
-from ferce.ui.web.runner import Page, Runner
+from ferce.ui.web.runner import AT_ONCE, Page, Runner
 from ferce.ui.web.session import Session
 
 NAME = "Batch"
@@ -23,13 +24,15 @@ def tab(page: Page) -> None:
     with gr.Row(elem_classes=["read", "batch"]):
         with gr.Column(elem_classes="source"):
             files = _files()
+            _examples(page.examples, files)
             with gr.Row(elem_classes="buttons"):
                 parts["start"] = gr.Button("Read them", variant="primary", interactive=False)
                 parts["stop"] = gr.Button("Stop", interactive=False)
             parts["status"] = gr.HTML(blank["status"])
         with gr.Column(elem_classes="results"):
-            parts["results"] = gr.HTML(blank["results"], elem_classes="part-results")
+            parts["results"] = components.pressable(blank["results"], "part-results")
             parts["files"] = gr.HTML(blank["files"])
+            parts["opened"] = gr.HTML(blank["opened"])
     most = page.settings.max_photos
 
     def choose(session: Session, sent: components.Uploads) -> Update:
@@ -41,8 +44,23 @@ def tab(page: Page) -> None:
     runner.answer(files.change, choose, files)
     runner.start(parts["start"].click, _start)
     runner.answer(parts["stop"].click, _stop)
+    runner.answer(parts["results"].select, _open)
     # One batch at a time, so that single photos are read meanwhile.
     runner.on_turn(ReadBatch(most), {"concurrency_limit": 1}, ended=_buttons(start=True))
+
+
+def _examples(examples: Examples, files: gr.File) -> None:
+    """Add a button that takes the example photos; nothing without any."""
+    if not examples.paths:
+        return
+    taken = [str(path) for path in examples.paths]
+    button = gr.Button(f"Take the {len(taken)} examples", elem_classes="quiet")
+    button.click(lambda: taken, None, files, **AT_ONCE)
+
+
+def _open(session: Session, sent: Any) -> Update | None:
+    index = components.pressed(sent, len(session.details))
+    return None if index is None else flow.open_row(session, index)
 
 
 def _files() -> gr.File:

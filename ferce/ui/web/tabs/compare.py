@@ -1,5 +1,6 @@
 """The Compare tab: the same face through several models, side by side."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,7 @@ def tab(page: Page) -> None:
                 gr.HTML(f'<p class="fine">{ALONE}</p>')
             parts["status"] = gr.HTML(blank["status"])
             parts["faces"] = components.thumbnails("faces")
+            components.examples(page.examples, photo)
         with gr.Column(elem_classes="compared"):
             parts["agreement"] = gr.HTML(blank["agreement"])
             parts["columns"] = gr.HTML(blank["columns"])
@@ -48,7 +50,7 @@ def _connect(page: Page, parts: dict[str, Any], photo: gr.Image, ticked: gr.Chec
     def tick(session: Session, sent: Any) -> Update:
         held = session.compared
         chosen = tuple(name for name in names if isinstance(sent, list) and name in sent)
-        return _start(session, Compared(held.path, chosen, held.faces, held.picked))
+        return _start(session, replace(held, names=chosen))
 
     runner = Runner(page, Compare.turns, parts)
     runner.start(photo.change, choose, photo)
@@ -62,7 +64,7 @@ def _pick(session: Session, sent: Any) -> Update | None:
     index = components.pressed(sent, len(held.faces))
     if index is None:
         return None
-    return _start(session, Compared(held.path, held.names, held.faces, index))
+    return _start(session, replace(held, picked=index))
 
 
 def _start(session: Session, held: Compared) -> Update:
@@ -71,5 +73,5 @@ def _start(session: Session, held: Compared) -> Update:
     session.take(Compare.turns)
     update = panel.waiting(held.names) if held.path else panel.blank(held.names)
     if held.faces:
-        update |= {"faces": markup.faces(held.faces, held.picked)}
+        update |= {"faces": markup.faces(held.faces, held.picked, held.photo)}
     return update

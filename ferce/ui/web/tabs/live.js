@@ -57,7 +57,7 @@ const row = (key, percent, name) => {
 const clear = () => {
   for (const line of element.querySelectorAll('[data-row]')) {
     line.classList.remove('lead');
-    row(line.dataset.row, undefined, line.dataset.row.startsWith('compound') ? '–' : undefined);
+    row(line.dataset.row, undefined, line.dataset.row.startsWith('outcome') ? '–' : undefined);
   }
   part('headline').textContent = '–';
   part('chip').textContent = 'No face';
@@ -82,7 +82,7 @@ const numbers = (faces) => {
     ? `The largest of ${faces.length} faces.`
     : '\u00a0';
   face.components.forEach(([name, percent]) => row(name, percent));
-  face.compounds.forEach(([name, percent], i) => row(`compound-${i}`, percent, name));
+  face.outcomes.forEach(([name, percent], i) => row(`outcome-${i}`, percent, name));
   face.units.forEach(([code, , percent, active]) => {
     row(code, percent);
     element.querySelector(`[data-row="${code}"]`)?.classList.toggle('lead', active);

@@ -73,8 +73,8 @@ def _now() -> str:
         '<span class="chip" data-part="chip">No face yet</span><p class="headline">'
         '<small>The expression resembles</small> <span data-part="headline">–</span></p>'
         '<p class="reason" data-part="reason">&nbsp;</p>'
+        f"<h3>Probabilities</h3>{markup.bars(_row(f'outcome-{i}', '–') for i in range(4))}"
         f"<h3>Components</h3>{markup.bars(_row(name, name, name) for name in BASICS)}"
-        f"<h3>Compounds</h3>{markup.bars(_row(f'compound-{i}', '–') for i in range(4))}"
     )
     return markup.panel("Now", body)
 

@@ -1,24 +1,26 @@
 """The Read tab: one photograph, its faces, and the parts of a reading as they become ready."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ferce import images
 from ferce.ui.web import components, markup
+from ferce.ui.web.catalogue import Catalogue
+from ferce.ui.web.examples import title
 from ferce.ui.web.flows import read as flow
 from ferce.ui.web.flows.read import Ask, DrawMap, ReadPhoto
-from ferce.ui.web.markup import Thumbnail, Update
-from ferce.ui.web.panels import questions, where
-from ferce.ui.web.runner import AT_ONCE, Page, Runner
+from ferce.ui.web.markup import Update
+from ferce.ui.web.panels import questions, voices, where, why
+from ferce.ui.web.runner import Page, Runner, run
 from ferce.ui.web.session import READ, Session
 
 NAME = "Read"
 # What the browser sends of a list that was set, and of a question.
 _CHOSEN = """
 element.addEventListener('change', (event) => {
-  const form = event.target.closest('form.looks');
+  const form = event.target.closest('form');
   if (form) trigger('select', Object.fromEntries(new FormData(form)));
 });
 """
@@ -35,36 +37,44 @@ element.addEventListener('submit', (event) => {
 def tab(page: Page) -> None:
     """Lay out the tab and connect it; call inside `gr.Blocks`."""
     parts: dict[str, Any] = {}
-    with gr.Row(elem_classes="read"):
+    examples = page.examples
+    with gr.Row(elem_classes=["read", "first"]):
         with gr.Column(elem_classes="source"):
             photo = components.photo(300)
             parts["status"] = gr.HTML(markup.status(flow.HELLO))
             parts["faces"] = components.thumbnails("faces")
-            _examples(page.settings.examples, photo)
+            components.examples(examples, photo)
         with gr.Column(elem_classes="reading"):
-            question = _panels(parts)
+            question = _panels(parts, voices.draw(page.models.voices, page.models.voices[0]))
     runner = Runner(page, READ, parts)
     runner.start(photo.change, _choose, photo)
     runner.start(parts["faces"].select, _pick)
-    runner.start(page.model.change, _read_again)
-    runner.on_turn(ReadPhoto(), page.reading)
+    runner.start(page.model.change, partial(_read_again, page.models))
+    runner.start(parts["voice"].select, partial(_speak, page.models))
+    if examples.first is not None:
+        runner.start(page.loaded, partial(_open, examples.first), page.model)
+        page.models.then.append(partial(_prepare, page, examples.first))
+    runner.on_turn(ReadPhoto(examples), page.reading)
     runner.on_event(parts["looks"].select, DrawMap, page.reading)
     runner.on_event(question.submit, Ask, page.reading)
 
 
-def _panels(parts: dict[str, Any]) -> gr.HTML:
+def _panels(parts: dict[str, Any], spoken: str) -> gr.HTML:
     """Lay out the four panels and the raw numbers; returns the field for a question."""
     blank = flow.blank()
 
     def part(name: str, **more: Any) -> None:
-        parts[name] = gr.HTML(blank[name], elem_classes=[f"part-{name}"], **more)
+        parts[name] = gr.HTML(blank.get(name, ""), elem_classes=[f"part-{name}"], **more)
 
     part("prediction")
     with gr.Column(elem_classes=["card", "panel-where"]):
         gr.HTML(markup.heading(where.TITLE))
         part("looks", js_on_load=_CHOSEN)
         part("where")
-    part("why")
+    with gr.Column(elem_classes=["card", "panel-why"]):
+        gr.HTML(markup.heading(why.TITLE))
+        parts["voice"] = gr.HTML(spoken, elem_classes=["part-voice"], js_on_load=_CHOSEN)
+        part("why")
     with gr.Column(elem_classes=["card", "panel-questions"]):
         question = gr.HTML(questions.form(), js_on_load=_ASKED)
         part("asked")
@@ -73,23 +83,31 @@ def _panels(parts: dict[str, Any]) -> gr.HTML:
     return question
 
 
-def _examples(folder: Path, photo: gr.Image) -> None:
-    """Lay out the photos of a folder, any of which can be chosen; nothing where it has none."""
-    if not folder.is_dir() or not any(path.suffix in images.SUFFIXES for path in folder.iterdir()):
-        return
-    paths = images.find([str(folder)])
-    pictures = [Thumbnail(markup.thumbnail(images.load(path)), _title(path)) for path in paths]
-    row = components.thumbnails("examples", markup.thumbnails("Examples", pictures))
-
-    def take(event: gr.EventData) -> Any:
-        index = components.pressed(event._data, len(paths))
-        return gr.skip() if index is None else str(paths[index])
-
-    row.select(take, None, photo, **AT_ONCE)
+def _open(path: Path, session: Session, _: Any) -> Update | None:
+    """Begin with an example, unless the visitor was quicker."""
+    if session.work.path is not None:
+        return None
+    session.begin(path)
+    return flow.waiting(f"{title(path)} is read first; choose a photo of your own.")
 
 
-def _title(path: Path) -> str:
-    return f"Example: {path.stem.replace('_', ' ').replace('-', ' ')}"
+def _prepare(page: Page, path: Path) -> None:
+    """Read the first example before anybody comes."""
+    session = Session(page.models)
+    session.begin(path)
+    for _ in run(ReadPhoto(page.examples), session, session.turn(READ)):
+        pass
+
+
+def _speak(models: Catalogue, session: Session, sent: Any) -> Update | None:
+    """Let the voice that was chosen explain and answer anew."""
+    name = sent.get("voice") if isinstance(sent, dict) else None
+    if name not in models.voices:
+        return None
+    work = session.speak(models.speaking(session.models, name))
+    if work.path is None:
+        return None
+    return {"why": why.waiting(), "questions": questions.waiting(), "asked": "", "raw": ""}
 
 
 def _choose(session: Session, sent: components.Upload) -> Update:
@@ -104,13 +122,16 @@ def _pick(session: Session, sent: Any) -> Update | None:
     if index is None:
         return None
     work = session.pick(index)
-    return flow.waiting("Reading the face.") | {"faces": markup.faces(work.faces, index)}
+    faces = markup.faces(work.faces, index, work.photo)
+    return flow.waiting("Reading the face.") | {"faces": faces}
 
 
-def _read_again(session: Session, _: Any) -> Update | None:
-    """Read the photo again with the model that the page has turned to."""
+def _read_again(models: Catalogue, session: Session, _: Any) -> Update | None:
+    """Read the photo again with the model that the page has turned to, and its own voice."""
+    own = session.models.ready().voice.name
+    update = {"voice": voices.draw(models.voices, own)}
     path = session.work.path
     if path is None:
-        return None
+        return update
     session.begin(path)
-    return flow.waiting("Reading the photo again.") | {"faces": ""}
+    return flow.waiting("Reading the photo again.") | {"faces": ""} | update
