@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ferce.models.vlm import scoring
-from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
+from ferce.models.vlm.towers import Inputs
 from ferce.training.language.rows import IGNORED, Tokeniser
 
 
