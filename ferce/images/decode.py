@@ -133,7 +133,9 @@ def _open_heic(file: BytesIO) -> Image.Image:
         advice = "run `pip install pillow-heif` or save it as JPEG"
         raise Refusal(f"is a HEIC photo, which needs pillow-heif; {advice}") from error
     opener: Callable[[BytesIO], Image.Image] = HeifImageFile
-    return opener(file)
+    image = opener(file)
+    image.info["transfer"] = (image.info.get("nclx_profile") or {}).get("transfer_characteristics")
+    return image
 
 
 def _open_avif(file: BytesIO) -> Image.Image:
@@ -143,7 +145,10 @@ def _open_avif(file: BytesIO) -> Image.Image:
 
 
 def _open_png(file: BytesIO) -> Image.Image:
-    return PngImagePlugin.PngImageFile(BytesIO(png.still(file.getvalue())))
+    data = file.getvalue()
+    image = PngImagePlugin.PngImageFile(BytesIO(png.still(data)))
+    image.info["transfer"] = png.transfer(data)
+    return image
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:

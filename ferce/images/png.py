@@ -40,6 +40,12 @@ def still(data: bytes) -> bytes:
     return b"".join(kept)
 
 
+def transfer(data: bytes) -> int | None:
+    """Read the transfer characteristics (ITU-T H.273) that the picture is coded by, if it says."""
+    coded = (data[start + 9] for name, start, _ in chunks(data) if name == b"cICP")
+    return next(coded, None)
+
+
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and end of each chunk up to IEND; struct.error when the file is cut."""
     place, name = 8, b""

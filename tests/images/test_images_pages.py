@@ -7,7 +7,20 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from image_fixtures import CARD, GOOD, H, W, card, encoded, exif, refused, same, swapped_profile
+from image_fixtures import (
+    CARD,
+    GOOD,
+    H,
+    W,
+    card,
+    chunk,
+    encoded,
+    exif,
+    png,
+    refused,
+    same,
+    swapped_profile,
+)
 from PIL import Image
 
 from ferce.images import load, load_noted
@@ -111,6 +124,23 @@ def test_entries_that_keep_a_tiff_from_being_read_say_why(tag, value, words):
     rgb = struct.pack("<HHII", 262, 3, 1, 2)  # in the place of the resolution, if it is needed
     other = data.index(struct.pack("<HHI", 282, 5, 1))
     refused(data[:other] + rgb + data[other + 12 :], words)
+
+
+def test_photos_of_high_dynamic_range_have_the_colours_of_ordinary_ones():
+    """PQ (16 in ITU-T H.273) with white at 203 cd/m2, from a camera (HEIC) and a screen (PNG)."""
+    grey = np.linspace(0.05, 0.6, W).astype(np.float64)  # of white
+    power = (203 * grey / 10_000) ** 0.1593017578125
+    coded = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    values = np.rint(65535 * coded).astype(np.uint16)[None, :, None].repeat(H, 0).repeat(3, 2)
+    expected = np.rint(255 * (1.055 * grey ** (1 / 2.4) - 0.055))[None, :, None]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    screen = png(W, H, 16, 2, rows, chunk(b"cICP", bytes([9, 16, 0, 1])))
+    file = io.BytesIO()
+    picture = pillow_heif.from_bytes("RGB;16", (W, H), values.tobytes())
+    tags = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}
+    picture.save(file, quality=-1, chroma=444, full_range_flag=1, **tags)
+    for data in (screen, file.getvalue()):
+        same(load(data), np.broadcast_to(expected, (H, W, 3)), 5)
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
