@@ -31,7 +31,7 @@ class Options:
     those that are empty or too long; `method` is a key of `heatmaps.METHODS`, "auto" or None for
     no heat map; `target` is the label the map explains (the predicted one if None); `explain` asks
     for the text and `check` for the verdicts on its claims. `beside` adds a map of the other kind,
-    see `Reader.accompany`.
+    see `Reader.accompany`; `measure` the faithfulness of the text.
     """
 
     questions: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class Options:
     explain: bool = True
     check: bool = True
     beside: bool = False
+    measure: bool = True
 
     def __post_init__(self) -> None:
         cleaned = tuple(prompts.question(question) for question in self.questions)
@@ -112,18 +113,20 @@ class Reader:
         options, start = options or Options(), time.perf_counter()
         photo_name = name or _name_of(source)
         try:
-            photo = images.load(source)
+            loaded = images.load_noted(source)
         except images.ImageError as error:
             return Report(photo_name, error=str(error))
+        photo, note = loaded.pixels, loaded.note
         size = (photo.shape[1], photo.shape[0])
         faces = self.detect(photo)
         if not faces:
-            return Report(photo_name, size, time.perf_counter() - start, error=NO_FACE)
+            missing = f"{NO_FACE} {note}".strip()
+            return Report(photo_name, size, time.perf_counter() - start, error=missing)
         try:
             readings = tuple(_last(self.stream(face, options)) for face in faces)
         except ReadingError as error:
             return Report(photo_name, size, time.perf_counter() - start, error=str(error))
-        return Report(photo_name, size, time.perf_counter() - start, readings)
+        return Report(photo_name, size, time.perf_counter() - start, readings, note=note)
 
     def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
         """Read several photos, one report each, in order, as they are made."""
@@ -159,7 +162,7 @@ class Reader:
             reading = self.answer(reading, options.questions)
             yield reading
         if options.explain:
-            yield from self.explain(reading, options.check)
+            yield from self.explain(reading, options.check, options.measure)
 
     def locate(
         self,

@@ -86,6 +86,8 @@ def main(how: dict[str, str], options: dict[str, object]) -> None:
     from ferce.ui.web import Settings, build
     from ferce.ui.web.loading import from_settings
 
+    if how["load"] == "squares":  # they do not read real faces
+        options.setdefault("examples", "no-examples")
     for name in {"examples", "results"} & options.keys():
         options[name] = Path(str(options[name]))
     settings = Settings(**options)

@@ -173,7 +173,7 @@ def test_faces_are_picked_by_their_thumbnails(visit, squares, save):
     thumbnails = page.locator(".faces button")
     assert thumbnails.count() == 2
     thumbnails.nth(1).click()
-    page.get_by_text("no. 2 shown").wait_for()
+    page.locator(".status", has_text="no. 2 shown").first.wait_for()
     page.locator(".headline", has_text=label_of(200)).wait_for()
     assert thumbnails.nth(1).get_attribute("aria-pressed") == "true"
 
@@ -196,7 +196,7 @@ def test_the_opacity_outlives_a_new_face(visit, squares, save):
     finished(page)
     page.locator("[data-opacity]").fill("20")
     page.locator(".faces button").nth(1).click()
-    page.get_by_text("no. 2 shown").wait_for()
+    page.locator(".status", has_text="no. 2 shown").first.wait_for()
     page.locator(".headline", has_text=label_of(200)).wait_for()
     assert page.locator("[data-opacity]").input_value() == "20"
     opacity = page.locator("img.heat").evaluate("node => getComputedStyle(node).opacity")
@@ -276,7 +276,7 @@ def test_taking_the_photo_away_clears_the_page(visit, squares, save):
     choose(page, save(scene(10, 200)))
     finished(page)
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-    page.get_by_text("Choose a photo").wait_for()
+    page.locator(".status", has_text="Choose a photo").first.wait_for()
     assert page.locator(".raw, .headline, .faces button").count() == 0
 
 
@@ -293,9 +293,9 @@ def test_refusals_are_calm(visit, squares, save, tmp_path):
         page.screenshot(path=SHOTS / f"refusal-{path.stem}.png", full_page=True)
         assert page.locator(".headline, .raw, .toast-body").count() == 0
         page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-        page.get_by_text("Choose a photo").wait_for()
+        page.locator(".status", has_text="Choose a photo").first.wait_for()
     choose(page, save(scene(10, side=16), "tiny.png"))
-    page.get_by_text("No reading of this face").wait_for()
+    page.locator(".headline", has_text="No reading of this face").wait_for()
 
 
 def test_two_users_at_once(visit, squares, save):
@@ -313,7 +313,7 @@ def test_refresh_in_the_middle(visit, squares, save, hold):
         choose(page, save(scene(30)))
         page.locator(".headline").wait_for()
         page.reload()
-        page.get_by_text("Choose a photo").wait_for()
+        page.locator(".status", has_text="Choose a photo").first.wait_for()
         choose(page, save(scene(200), "second.png"))
         finished(page)
     assert label_of(200) in headline(page)
@@ -330,10 +330,45 @@ def test_the_page_says_what_is_loading(browser, tmp_path):
         page.context.close()
 
 
-def test_the_notice_is_seen_and_leads_to_its_text(visit, squares):
+def test_the_notice_leads_to_its_text_and_back_to_the_reading(visit, squares, save):
     page = visit(squares, "phone")
+    choose(page, save(scene(10)))
+    finished(page)
     page.locator(".notice").get_by_role("link").click()
     page.get_by_role("heading", name="What it may be used for").wait_for()
     assert "Art. 50(3)" in page.inner_text("body")
     page.get_by_role("link", name="Back to the photo").click()
-    page.locator(".card").first.wait_for()
+    assert label_of(10) in headline(page)
+
+
+def test_the_page_opens_on_a_reading(visit, real):
+    page = finished(visit(real, "phone"))
+    assert page.locator(".first .status", has_text="Example: happily surprised").is_visible()
+    box = page.locator(".part-prediction .headline").bounding_box()
+    assert box["y"] + box["height"] < SIZES["phone"][1] + 104  # a phone of today has 844 pixels
+    assert page.locator(".part-where figure.face").count() == 2
+
+
+def test_tabs_are_walked_by_arrow_keys(visit, squares):
+    page = visit(squares)
+    page.get_by_role("tab", name="Read").focus()
+    for key, name in (("ArrowRight", "Compare"), ("End", "About"), ("ArrowRight", "Read")):
+        page.keyboard.press(key)
+        assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
+
+
+def test_a_text_as_photo_is_refused_and_read_aloud(visit, squares, tmp_path):
+    page = visit(squares)
+    (tmp_path / "notes.txt").write_text("no photo")
+    choose(page, tmp_path / "notes.txt")
+    page.locator(".status.sorry", has_text="notes.txt is no photo").wait_for()
+    page.locator(".aloud[role=status]", has_text="notes.txt is no photo").wait_for(state="attached")
+
+
+def test_another_voice_explains_what_was_read(visit, squares, save):
+    page = visit(squares)
+    choose(page, save(scene(10)))
+    finished(page)
+    page.get_by_label("Voice").select_option("measured")
+    page.locator(".explanation", has_text="smile").wait_for()
+    assert label_of(10) in headline(page)

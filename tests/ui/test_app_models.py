@@ -34,7 +34,7 @@ from ferce.reading import agreement
 from ferce.ui.web import Settings
 from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.flows.compare import Compare
-from ferce.ui.web.flows.models import ModelPanels, UseModel
+from ferce.ui.web.flows.models import FollowStates, ModelPanels, UseModel
 from ferce.ui.web.flows.read import ReadPhoto
 from ferce.ui.web.panels import compare
 from ferce.ui.web.panels import models as panel
@@ -207,6 +207,20 @@ def test_another_voice_speaks_of_what_was_read(save):
     assert steps[-1]["prediction"] == first["prediction"]
     with pytest.raises(ValueError, match="is not offered"):
         catalogue.speaking(session.models, "timm:owner/x")
+
+
+def test_states_are_drawn_again_as_models_become_ready(tmp_path):
+    gate = tmp_path / "open"
+    catalogue = Catalogue(Settings(), loader(SquareReader(), gate), others)
+    catalogue.start()
+    session = Session(catalogue)
+    panels = ModelPanels(catalogue, tmp_path)
+    steps = run(FollowStates(panels), session, session.take("states"))
+    assert "Loading" in next(steps)["facts"]
+    gate.touch()
+    *_, last = steps
+    assert "Loaded" in last["facts"]
+    assert panels.loading == frozenset()
 
 
 def test_what_is_not_offered_is_not_loaded():

@@ -125,7 +125,7 @@ def stranger(url):
 
 def upload(page, files, names=("one.png", "more.zip")):
     page.locator(".files input[type=file]").set_input_files([str(files / name) for name in names])
-    page.get_by_text("to read.").wait_for()
+    page.locator(".status", has_text="to read.").first.wait_for()
 
 
 def batch(page, files):
@@ -136,7 +136,7 @@ def batch(page, files):
 
 def compare(page, files):
     page.locator(".compare .photo input[type=file]").set_input_files(str(files / "one.png"))
-    page.get_by_text("2 of 3 models read it").wait_for()
+    page.locator(".status", has_text="2 of 3 models read it").first.wait_for()
 
 
 def models(page, files):
@@ -230,7 +230,7 @@ def test_models_stand_side_by_side_and_can_be_left_out(visit, files):
     tops = {round(box.bounding_box()["y"]) for box in page.locator(".columns figure").all()}
     assert len(tops) == 1  # parts of the columns stand in rows
     page.get_by_label(NEGATIVE).uncheck()
-    page.get_by_text("1 of 2 models read it").wait_for()
+    page.locator(".status", has_text="1 of 2 models read it").first.wait_for()
     assert "two models" in page.locator(".agreement").inner_text()
 
 

@@ -1,6 +1,7 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -98,6 +99,7 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
         ValueError: an unknown option.
     """
     settings = Settings.parse(spec.options)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it logs each pass of each layer
     adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
     base = resolve(spec.where, _base_revision(spec, adapter))
     if adapter and settings.base == "same":
@@ -176,7 +178,11 @@ def _load_processor(base: Path, adapter: Path | None) -> Any:
     from transformers import AutoProcessor
 
     own = adapter is not None and (adapter / "processor_config.json").is_file()
-    return AutoProcessor.from_pretrained(adapter if own else base, trust_remote_code=False)
+    try:
+        return AutoProcessor.from_pretrained(adapter if own else base, trust_remote_code=False)
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"The processor of {base} needs another package: {reason}") from error
 
 
 def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:
@@ -229,3 +235,15 @@ def _check_quantised(network: Any, load: str) -> None:
         # On a CPU with AVX512-BF16 the first pass would repack 4-bit weights for a kernel that has
         # no backward, after which no heat map can be made.
         layer.support_avx512bf16_for_cpu = False
+        layer.forward = _flat(layer.forward)
+
+
+def _flat(forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a layer take (..., C) of any rank; bitsandbytes' in 8 bit take up to three dimensions."""
+
+    def run(values: Any) -> Any:
+        if values.ndim <= 3:
+            return forward(values)
+        return forward(values.flatten(0, -2)).unflatten(0, values.shape[:-1])
+
+    return run

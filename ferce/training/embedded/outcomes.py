@@ -1,4 +1,4 @@
-"""Fit the reader of the 21 outcomes on real and rendered faces; see `ferce.backends.embedded`.
+"""Fit the reader of the 21 outcomes on real and rendered faces; see `ferce.models.embedded`.
 
 Single emotions and neutral are learned first, from a start at prior's and network's scores. Scores
 of a compound start at its two emotions' and the network's own; then all 21 are fitted at once.

@@ -82,7 +82,12 @@ def export(
     checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
     settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
     checkpoint.write_json(folder / "generation_config.json", settings)
-    ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
+    ours = {
+        "kind": base.kind,
+        "base": base.name,
+        "base_revision": base.revision,
+        "base_fingerprint": base.fingerprint,
+    }
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
 

@@ -144,8 +144,17 @@
       .map((node) => node.innerText.trim().replace(/\s+/g, ' '));
     const fresh = [...new Set(seen)].filter((words) => words && !heard.has(words));
     heard = new Set(seen);
+    reach();
     if (fresh.length) region.textContent = fresh.join('. ');
   };
+
+  // What scrolls by itself must be reached by the keyboard.
+  const reach = () => {
+    for (const box of document.querySelectorAll('.card table, .notes pre')) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  };
+  document.addEventListener('toggle', reach, true);
 
   document.addEventListener('input', (event) => {
     if (!event.target.matches?.('[data-opacity]')) return;

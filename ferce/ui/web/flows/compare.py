@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ferce import images
 from ferce.core.types import Face, ReadingError
+from ferce.reading.pipeline import Options
 from ferce.ui.web import markup
 from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.flows.read import NO_FACE
@@ -15,6 +16,7 @@ from ferce.ui.web.runner import Flow, Guard, Steps, load
 from ferce.ui.web.session import Column, Session
 
 NONE = "Choose at least one model."
+_SHOWN = Options(measure=False)  # a column has no place for the faithfulness of its words
 _FAULT = "This model could not read the face because of a fault in ferce."
 
 
@@ -53,7 +55,7 @@ class Compare(Flow):
         for i, column in enumerate(columns, 1):
             words = f"Model {i} of {len(columns)}: {markup.text(column.name)}."
             yield {"status": markup.status(words, "busy")}
-            for _ in fill(self.catalogue, column, face):
+            for _ in fill(self.catalogue, column, face, _SHOWN):
                 yield {"columns": panel.columns(columns)}
         yield panel.ended(columns)
 
@@ -62,7 +64,9 @@ class Compare(Flow):
         return panel.sorry(words)
 
 
-def fill(catalogue: Catalogue, column: Column, face: Face) -> Iterator[None]:
+def fill(
+    catalogue: Catalogue, column: Column, face: Face, options: Options | None = None
+) -> Iterator[None]:
     """Let one model read; pauses whenever there is something new in the column."""
     column.doing = "Loading"
     yield
@@ -70,7 +74,7 @@ def fill(catalogue: Catalogue, column: Column, face: Face) -> Iterator[None]:
     with guard:
         reader = catalogue.of(column.name).ready()
         column.doing, column.voice, started = "Reading", reader.voice.name, time.monotonic()
-        for reading in reader.stream(face):
+        for reading in reader.stream(face, options):
             new = panel.differs(column.reading, reading)
             column.reading, column.seconds = reading, time.monotonic() - started
             if new:

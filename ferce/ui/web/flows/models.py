@@ -1,6 +1,7 @@
 """The Models tab: what is offered and loaded, what is known of each, which one the page uses."""
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ferce.ui.web.panels import models as panel
 from ferce.ui.web.runner import Flow, Steps
 from ferce.ui.web.session import Session
 
+_PAUSE = 0.5  # seconds from one look at what is loading to the next
 # A card is of others' making: no pictures, which would be fetched, and no HTML.
 _UNWANTED = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>\n]*>")
 
@@ -43,6 +45,12 @@ class ModelPanels:
             session.opened = name
         return self.draw(session)
 
+    @property
+    def loading(self) -> frozenset[str]:
+        """The names of models that are being loaded."""
+        known = self.catalogue.known().items()
+        return frozenset(name for name, models in known if not (models.reader or models.failure))
+
     def _state(self, name: str) -> str:
         models = self.catalogue.known().get(name)
         if models is None:
@@ -50,6 +58,29 @@ class ModelPanels:
         if models.failure:
             return "Could not be loaded"
         return "Loaded" if models.reader else "Loading …"
+
+
+@dataclass(frozen=True)
+class FollowStates(Flow):
+    """Draw the tab when it is turned to, and again as models become ready."""
+
+    turns = "states"
+    fault = "The models cannot be shown because of a fault in ferce."
+
+    panels: ModelPanels
+
+    def steps(self, session: Session) -> Steps:
+        """Go on until nothing is being loaded."""
+        loading = self.panels.loading
+        yield self.panels.draw(session)
+        while loading:
+            time.sleep(_PAUSE)
+            before, loading = loading, self.panels.loading
+            yield self.panels.draw(session) if before != loading else {}
+
+    def refuse(self, session: Session, words: str) -> Update:
+        """Say why beside what is known of the opened model."""
+        return self.panels.draw(session, words)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ferce.ui.web.session import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
 ALONE = '<p class="fine">Where two models read the face, it stands here how far they agree.</p>'
-_IDLE = "Loads when it is first used."
+_IDLE = "Waits for a photo, and loads when it is first used."
 _TOP = 4  # outcomes of each model
 
 
@@ -47,10 +47,13 @@ def waiting(names: Sequence[str]) -> Update:
 
 def differs(before: Reading | None, after: Reading) -> bool:
     """Whether a part is there that was not, so that the column is worth drawing."""
-    return before is None or any(
-        (getattr(before, part) is None) != (getattr(after, part) is None)
-        for part in ("prediction", "heatmap", "faithfulness")
-    )
+    return before is None or _parts_of(before) != _parts_of(after)
+
+
+def _parts_of(reading: Reading) -> tuple[bool, bool, bool]:
+    explanation = reading.explanation
+    checked = explanation is not None and bool(explanation.cues)
+    return reading.prediction is not None, reading.heatmap is not None, checked
 
 
 def columns(columns: Sequence[Column]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from ferce.publishing import dossier
-from ferce.ui.web.flows.models import ModelPanels, UseModel, name_of
+from ferce.ui.web.flows.models import FollowStates, ModelPanels, UseModel, name_of
 from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import models as panel
 from ferce.ui.web.runner import Page, Runner
@@ -52,5 +52,6 @@ def tab(page: Page) -> None:
 
     runner, at_once = Runner(page, UseModel.turns, parts), {"concurrency_limit": None}
     runner.answer(parts["names"].select, select)
+    runner.on_event(page.tabs[NAME].select, lambda _: FollowStates(panels), at_once)
     runner.on_event(parts["facts"].select, lambda _: UseModel(panels), at_once)
     runner.on_event(parts["names"].submit, lambda sent: UseModel(panels, name_of(sent)), at_once)
