@@ -13,7 +13,8 @@ from ferce.models import forms
 from ferce.models.spec import Spec, parse
 
 DEFAULT_CLASSIFIER = "embedded"
-DEFAULT_VOICE = "measured"
+DEFAULT_VOICE = "fastvlm-mini"  # it sees the picture, and no action units
+MEASURED_VOICE = "measured"
 # Classifiers that are in the package beside the default; they need no download.
 PACKAGED = ("blip2-mini", "fastvlm-mini", "prototypes")
 NETWORK = ("gradients", "attention")

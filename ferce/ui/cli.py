@@ -36,7 +36,9 @@ def open_reader(arguments: Namespace) -> "Reader":
     classifier = models.load_classifier(arguments.classifier, arguments.device)
     if arguments.outcomes == "compounds":
         classifier = models.given_compound(classifier)
-    return Reader(classifier, models.load_voice(arguments.voice, arguments.device))
+    speaks = arguments.explanation or arguments.ask  # else no network is loaded for a voice
+    voice = arguments.voice if speaks else models.MEASURED_VOICE
+    return Reader(classifier, models.load_voice(voice, arguments.device))
 
 
 def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int:

@@ -190,7 +190,7 @@ def test_packaged_models_are_offered_by_default():
     assert Settings.from_environment({"FERCE_MODELS": ""}).models == ()
     catalogue = Catalogue(Settings(), loader(SquareReader()), others)
     assert catalogue.names == ("embedded", *PACKAGED)
-    assert catalogue.voices == ("measured", "blip2-mini", "fastvlm-mini")
+    assert catalogue.voices == ("fastvlm-mini", "measured", "blip2-mini")
 
 
 def test_another_voice_speaks_of_what_was_read(save):

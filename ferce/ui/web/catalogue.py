@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.models import DEFAULT_CLASSIFIER, DEFAULT_VOICE, KINDS, load_voice, spec
+from ferce.models import (
+    DEFAULT_CLASSIFIER,
+    DEFAULT_VOICE,
+    KINDS,
+    MEASURED_VOICE,
+    load_voice,
+    spec,
+)
 from ferce.ui.web.loading import Load, Models, Say, from_settings
 from ferce.ui.web.settings import Settings
 
@@ -32,7 +39,7 @@ class Catalogue(Models):
         own = settings.voice or DEFAULT_VOICE
         speaking = (name for name in self.names if KINDS[spec.parse(name).kind].voice)
         # What may explain and answer; the first is the default.
-        self.voices = tuple(dict.fromkeys((own, DEFAULT_VOICE, *speaking)))
+        self.voices = tuple(dict.fromkeys((own, DEFAULT_VOICE, MEASURED_VOICE, *speaking)))
         self.allow_any = settings.allow_any
         self._others = others or self._beside(settings.device)
         self._offered: dict[str, Models] = {default: self}
