@@ -31,11 +31,13 @@ Opener = Callable[[Namespace], "Reader"]
 def open_reader(arguments: Namespace) -> "Reader":
     """The reader that the options name; raises ValueError for an unknown spec."""
     from ferce import models
+    from ferce.faces.detector import FaceDetector
     from ferce.reading.pipeline import Reader
 
     return Reader(
         models.load_classifier(arguments.classifier, arguments.device),
         models.load_voice(arguments.voice, arguments.device),
+        FaceDetector(arguments.max_faces),
     )
 
 

@@ -88,6 +88,7 @@ def from_settings(settings: Settings) -> Load:
 
     def load(say: Say) -> "Reader":
         say("the program")
+        from ferce.faces.detector import FaceDetector
         from ferce.models import load_classifier
         from ferce.reading.pipeline import Reader
 
@@ -99,7 +100,7 @@ def from_settings(settings: Settings) -> Load:
             say(f"the voice {settings.voice}")
             voice = _voice(settings, classifier)
         say("the face finder")
-        return Reader(classifier=classifier, voice=voice)
+        return Reader(classifier, voice, FaceDetector(settings.max_faces))
 
     return load
 
