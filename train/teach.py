@@ -133,7 +133,7 @@ def _repeated(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Each row once, those of rare labels more often."""
 
     def leading(row: dict[str, Any]) -> str:
-        shares = row.get("shares") or {row["label"]: 1.0}
+        shares: dict[str, float] = row.get("shares") or {row["label"]: 1.0}
         return max(shares, key=lambda label: shares[label])
 
     seen = Counter(map(leading, rows))

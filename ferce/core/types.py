@@ -429,13 +429,17 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """One photograph: its readings, or the error that kept it from being read."""
+    """One photograph: its readings, or the error that kept it from being read.
+
+    `note` is a sentence on what of its file was not read, such as further pages.
+    """
 
     photo: str
     size: tuple[int, int] | None = None  # width, height
     seconds: float | None = None
     readings: tuple[Reading, ...] = ()
     error: str | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         _require(

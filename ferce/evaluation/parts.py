@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,19 @@ def figures(read: Mapping[str, Matrix], known: Known, plan: Plan) -> dict[str, A
     right = {name: (p[rows].argmax(1) == truth).astype(float) for name, p in read.items()}
     found = {name: _figures(p, known) for name, p in read.items()}
     for name in set(read) - {WHOLE}:
-        gain = right[WHOLE] - right[name]
-        d = metrics.bootstrap(lambda i, g=gain: float(g[i].mean()), people, plan.draws, plan.seed)
+        d = metrics.paired_bootstrap(
+            partial(_share, right[WHOLE]),
+            partial(_share, right[name]),
+            people,
+            plan.draws,
+            plan.seed,
+        )
         found[name]["whole_better"] = {"difference": d.value, "interval": [d.low, d.high]}
     return found
+
+
+def _share(right: Matrix, rows: NDArray[np.intp]) -> float:
+    return float(right[rows].mean())
 
 
 def _figures(chances: Matrix, known: Known) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Coded:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """(A,) whether the model measures the unit in any of the faces."""
-        return np.isfinite(self.seen).any(0)
+        return np.asarray(np.isfinite(self.seen).any(0), np.bool_)
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str]]) -> Self:

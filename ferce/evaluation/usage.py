@@ -36,6 +36,15 @@ def check(
         classification.require(against)
     if run is not None:
         result.require_run(run)
+        _require_own(plan.model, run)
+
+
+def _require_own(model: str, run: Path) -> None:
+    """Refuse to record the figures of another model than the run's, whose card would show them."""
+    folder, packaged = hub.folder_of(model), Path(models.__file__).parents[1] / "weights"
+    own = folder is not None and folder.resolve() == run.resolve()
+    if not own and (folder is not None or packaged not in run.resolve().parents):
+        raise EvaluationError(f"--record {run} takes the figures of the model in it; got {model}.")
 
 
 def _check_models(plan: Plan, device: str) -> None:

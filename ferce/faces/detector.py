@@ -1,111 +1,100 @@
-"""Detect faces with MediaPipe's FaceLandmarker, level and crop them, and measure them."""
+"""Detect faces of any size and tilt, level and crop them, and measure them."""
 
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ferce.core.types import Box, Face, Pixels, Points, Quality
-from ferce.faces.geometry import alignment, overlap, region_masks, roll_of, warp
+from ferce.core.types import Box, Face, Pixels, Quality
+from ferce.faces.geometry import alignment, region_masks, roll_of, shared, turned, warp
+from ferce.faces.networks import Detection, Networks
 from ferce.faces.quality import problem, sharpness
 from ferce.facs.prototypes import evidence
 
 __all__ = ["CROP", "FaceDetector", "problem", "sharpness"]
 
 CROP = 224  # side of a crop in pixels
-PRESENCE = 0.5  # least confidence that a mesh is a face
-BORDERS = (0.0, 0.25, 0.5)  # shares of the longer side added around a photo without a face
-TILE, TILED_SIDE = 360, 1800  # small faces are looked for in tiles of the photo at this size
-LARGE = 0.2  # a face of this share of the longer side means that no tiles are needed
-REFINED_ROLL = 35.0  # degrees from which the mesh is detected again on the levelled crop
-SAME_FACE = 0.3  # intersection over union from which two boxes are one face
+MAX_FACES = 100
+LOOK, MARGIN = 360, 2.0  # side of the picture in which a mesh is made, over the mesh's size there
+BORDERS = (0.25, 0.5)  # shares of the longer side added around a photo without a face
+TILE = (
+    280  # side of the smallest tiles: a face of 40 pixels, the least that is read, is found there
+)
+OVERLAP = 0.26  # of tiles; a face of that share of one is whole in it or in its neighbour
+NET = 512  # pixels to which larger tiles are shrunk
+# Photos up to this side with a face of this share of it are seen at one look, which misses faces
+# below an eighth of the side.
+SMALL, LARGE = 600, 0.2
+SAME = 0.5  # share of the smaller of two boxes in the larger from which both are of one face
+TILT = 25.0  # degrees from which a mesh is made again with the eyes level
+# Scores of what may be a face: above TURNED it is looked at in other turns as well; above PLAIN it
+# is an upright face (.86 at most for 76 others). Where a face was before, AGAIN stands for both.
+TURNED, AGAIN, PLAIN = 0.4, 0.5, 0.88
+# The score of the levelled crop. Below LEAST it is no face: of 150 faces, most of them under masks,
+# in profile, blurred or cut off, all but one had more. From SURE on it is not one upside down, whose
+# score was .80 at most, nor where it is SURER than that of the crop turned round.
+LEAST, SURE, SURER = 0.63, 0.83, 0.15
+STEADY = 0.007  # of a mesh's size; true ones moved less when made again, false ones more than .011
 
-
-@dataclass(frozen=True, eq=False)
-class _Detection:
-    """A mesh in photo pixels with its blendshapes and the pose (yaw, pitch) in degrees."""
-
-    mesh: Points
-    blendshapes: dict[str, float]
-    pose: tuple[float, float]
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        low, high = self.mesh[:, :2].min(0), self.mesh[:, :2].max(0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-    @property
-    def size(self) -> float:
-        x0, y0, x1, y1 = self.box
-        return max(x1 - x0, y1 - y0)
+Scored = tuple[float, Box]  # how probably a face lies in a box, 0..1
 
 
 class FaceDetector:
     """A `Detector` on MediaPipe's FaceLandmarker; safe to share between threads.
 
     Args:
-        max_faces: at most so many faces a photo, largest first.
+        max_faces: at most so many faces of a photo are to be read, the largest; the others have a
+            `problem`.
         model: path of another `face_landmarker.task`; the packaged one by default.
 
     Raises:
         FileNotFoundError: `model` does not exist.
+        ValueError: `max_faces` is below 1.
     """
 
     name = "mediapipe:face_landmarker"
 
-    def __init__(self, max_faces: int = 20, model: str | Path | None = None) -> None:
+    def __init__(self, max_faces: int = MAX_FACES, model: str | Path | None = None) -> None:
+        if max_faces < 1:
+            raise ValueError(f"max_faces must be at least 1; got {max_faces}")
         self.max_faces = max_faces
-        self._model = Path(model) if model else _packaged_model()
-        if not self._model.is_file():
+        path = Path(model) if model else _packaged_model()
+        if not path.is_file():
             raise FileNotFoundError(
-                f"Expected a face_landmarker.task at {self._model}; there is no such file."
+                f"Expected a face_landmarker.task at {path}; there is no such file."
             )
-        self._lock = threading.Lock()
-        self._landmarker: Any = None
+        self._networks = Networks(path)
 
     def detect(self, photo: Pixels) -> list[Face]:
         """Detect faces in a (H, W, 3) uint8 photo, largest first; bad ones have a `problem`."""
         _require_pixels(photo)
-        return self._faces(photo, self._search(photo))
+        longer = max(photo.shape[:2])
+        found = self._look(photo, self._scan(photo, [longer]))
+        if longer > SMALL or all(one.size < LARGE * longer for one in found):
+            found = self._look(photo, self._scan(photo, _sides(longer)), found)
+        for border in BORDERS if not found else ():
+            found = found or self._look(photo, self._bordered(photo, border))
+        return self._faces(photo, found)
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
-        """Detect faces of a video frame in one pass, largest first.
+        """Detect faces of a video frame quickly, largest first.
 
-        Borders and turns, which `detect` tries, are left out. Detection runs again only around each
-        box of `near` (where a face was in the frame before) that has no face now, and with `small`
-        in tiles, for small faces beside large ones.
+        Borders, which `detect` tries, are left out. Looks at each box of `near`, where a face was
+        in the frame before, and at what one pass over the frame finds; with `small` also in tiles.
         """
         _require_pixels(frame)
-        detections = self._mesh(frame)
-        if small and max(frame.shape[:2]) > TILE:
-            detections = _distinct(detections + self._tiled(frame))
-        for box in near:
-            if all(overlap(one.box, box) < SAME_FACE for one in detections):
-                detections += self._around(frame, box)
-        return self._faces(frame, _distinct(detections))
-
-    def _faces(self, photo: Pixels, detections: list[_Detection]) -> list[Face]:
-        largest = sorted(detections, key=lambda one: -one.size)[: self.max_faces]
-        return [_face(photo, one) for one in largest]
-
-    def _around(self, frame: Pixels, box: Box) -> list[_Detection]:
-        """Detect faces in the square about a box, three times its size."""
-        x0, y0, x1, y1 = box
-        half = 1.5 * max(x1 - x0, y1 - y0)
-        left, top = (max(round((a + b) / 2 - half), 0) for a, b in ((x0, x1), (y0, y1)))
-        part = frame[top : round(top + 2 * half), left : round(left + 2 * half)]
-        return [_moved(one, left, top) for one in self._mesh(part)] if part.size else []
+        longer = max(frame.shape[:2])
+        found = self._look(frame, [(AGAIN, box) for box in near])
+        sides = [longer, *_sides(longer)] if small else [longer]
+        return self._faces(frame, self._look(frame, self._scan(frame, sides), found))
 
     def close(self) -> None:
         """Release MediaPipe's threads; the next `detect` opens them again."""
-        with self._lock:
-            if self._landmarker is not None:
-                self._landmarker.close()
-                self._landmarker = None
+        self._networks.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,76 +102,97 @@ class FaceDetector:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _search(self, photo: Pixels) -> list[_Detection]:
-        """Detect in the photo, else with a border, else turned; then in tiles for small faces."""
-        detections: list[_Detection] = []
-        for border in BORDERS:
-            detections = self._bordered(photo, border)
-            if detections:
-                break
-        if all(_tilted(one) for one in detections):  # none at all, or meshes forced on a lying face
-            detections = self._turned(photo) or detections
-        longer = max(photo.shape[:2])
-        if longer > TILE and all(one.size < LARGE * longer for one in detections):
-            detections = _distinct(detections + self._tiled(photo))
-        return [self._refined(photo, one) for one in detections]
+    def _faces(self, photo: Pixels, found: list[Detection]) -> list[Face]:
+        largest = sorted(found, key=lambda one: -one.size)
+        faces = [_face(photo, one) for one in largest]
+        beyond = (
+            f"Not read: only the {self.max_faces} largest faces of a photo are; raise max_faces "
+            "(--max-faces, FERCE_MAX_FACES) to read this one."
+        )
+        return faces[: self.max_faces] + [
+            face.replace(problem=face.problem or beyond) for face in faces[self.max_faces :]
+        ]
 
-    def _bordered(self, photo: Pixels, border: float) -> list[_Detection]:
-        pad = round(border * max(photo.shape[:2]))
-        if not pad:
-            return self._mesh(photo)
-        widths = ((pad, pad), (pad, pad), (0, 0))
-        return [_moved(one, -pad, -pad) for one in self._mesh(np.pad(photo, widths))]
+    def _scan(self, photo: Pixels, sides: Iterable[int]) -> list[Scored]:
+        """Find what may be faces in tiles of these sides, the most probable first."""
+        scored = []
+        for side in sides:
+            small, scale = _shrunk(photo, NET * max(photo.shape[:2]) / side)
+            tile = round(side / scale)
+            for x, y in _corners(small.shape[1::-1], tile):
+                for score, box in self._networks.boxes(small[y : y + tile, x : x + tile]):
+                    scored.append((score, _scaled(box, x, y, scale)))
+        return sorted(scored, reverse=True)
 
-    def _tiled(self, photo: Pixels) -> list[_Detection]:
-        """Detect in half-overlapping tiles; MediaPipe misses faces below 13 % of the side."""
-        small, scale = _shrunk(photo, TILED_SIDE)
-        detections = []
-        for y in range(0, max(small.shape[0] - TILE // 2, 1), TILE // 2):
-            for x in range(0, max(small.shape[1] - TILE // 2, 1), TILE // 2):
-                tile = small[y : y + TILE, x : x + TILE]
-                detections += [_moved(f, x, y) for f in self._mesh(tile) if _inside(f, tile)]
-        return [_scaled(one, scale) for one in detections]
+    def _bordered(self, photo: Pixels, border: float) -> list[Scored]:
+        """Find what may be faces that fill the photo, with a border around it."""
+        small, scale = _shrunk(photo, NET)
+        pad = round(border * max(small.shape[:2]))
+        padded = np.pad(small, ((pad, pad), (pad, pad), (0, 0)))
+        scored = self._scan(padded, [max(padded.shape)])
+        return [(score, _scaled(box, -pad, -pad, scale)) for score, box in scored]
 
-    def _refined(self, photo: Pixels, detection: _Detection) -> _Detection:
-        """Detect a mesh that is far from upright again, on the levelled face."""
-        if not _tilted(detection):
-            return detection
+    def _look(
+        self, photo: Pixels, scored: Iterable[Scored], known: Sequence[Detection] = ()
+    ) -> list[Detection]:
+        """Add to the known faces those that lie in the boxes."""
+        found = list(known)
+        for score, box in scored:
+            if all(shared(box, other.box) < SAME for other in found):
+                one = self._turned(photo, score, box)
+                if one and all(shared(one.box, other.box) < SAME for other in found):
+                    found.append(one)
+        return found
+
+    def _turned(self, photo: Pixels, score: float, box: Box) -> Detection | None:
+        """Detect the face of a box as it stands, else turned by quarters until one is verified."""
+        upright = self._mesh(photo, turned(box, 0, LOOK, MARGIN))
+        if upright and score > PLAIN and _tilt(upright) < TILT:
+            return replace(upright, verified=True)
+        upright = self._verified(photo, upright)
+        if score < TURNED or (upright and upright.verified):
+            return upright
+        for quarter in (2, 1, 3):
+            one = self._verified(photo, self._mesh(photo, turned(box, quarter, LOOK, MARGIN)))
+            if one and one.verified and one.score > SURE:
+                return one
+        return upright
+
+    def _mesh(self, photo: Pixels, matrix: NDArray[np.float64]) -> Detection | None:
+        """Make the mesh of the face in the middle of the square that `matrix` cuts, levelled."""
         import cv2
 
-        matrix = alignment(detection.mesh, TILE, margin=2.0)
-        upright = self._mesh(warp(photo, matrix, TILE))
-        if not upright:
-            return detection
-        back = cv2.invertAffineTransform(matrix)
-        mesh = upright[0].mesh.copy()
-        mesh[:, :2] = mesh[:, :2] @ back[:, :2].T + back[:, 2]
-        mesh[:, 2] *= np.sqrt(abs(np.linalg.det(back[:, :2])))
-        return replace(upright[0], mesh=mesh)
+        middle = LOOK * (1 - 1 / MARGIN) / 2
+        square = (middle, middle, LOOK - middle, LOOK - middle)
+        meshes = self._networks.meshes(warp(photo, matrix, LOOK))
+        best = max(meshes, key=lambda one: shared(one.box, square), default=None)
+        if best is None or shared(best.box, square) < SAME:
+            return None
+        return best.moved(cv2.invertAffineTransform(matrix))
 
-    def _turned(self, photo: Pixels) -> list[_Detection]:
-        """Detect in the photo turned by quarters; keep the turn with the most upright face."""
-        turns = [(self._mesh(np.rot90(photo, quarter)), quarter) for quarter in (1, 2, 3)]
-        detections, quarter = min(turns, key=lambda turn: _uprightness(turn[0]))
-        upright = [one for one in detections if not _tilted(one)]
-        return [_unturned(one, quarter, photo.shape[:2]) for one in upright]
+    def _verified(self, photo: Pixels, one: Detection | None) -> Detection | None:
+        """Level a mesh, and verify that it is not one drawn on a face that is turned round."""
+        if one is None:
+            return None
+        if _tilt(one) > TILT:
+            one = self._mesh(photo, alignment(one.mesh, LOOK, MARGIN)) or one
+        crop = warp(photo, alignment(one.mesh, CROP), CROP)
+        score = self._score(crop)
+        if score < LEAST:
+            return None
+        sure = score > SURE or score - self._score(np.rot90(crop, 2)) > SURER
+        return replace(one, score=score, verified=sure or self._steady(photo, one))
 
-    def _mesh(self, picture: Pixels) -> list[_Detection]:
-        import mediapipe as mp
+    def _score(self, crop: Pixels) -> float:
+        return max((score for score, _ in self._networks.boxes(crop)), default=0.0)
 
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-        with self._lock:
-            if self._landmarker is None:
-                self._landmarker = _open(self._model, self.max_faces)
-            result = self._landmarker.detect(image)
-        height, width = picture.shape[:2]
-        parts = zip(
-            result.face_landmarks,
-            result.face_blendshapes,
-            result.facial_transformation_matrixes,
-            strict=True,
-        )
-        return [_detection(*part, width=width, height=height) for part in parts]
+    def _steady(self, photo: Pixels, one: Detection) -> bool:
+        """Tell whether a mesh stays where it is when it is made again in a wider picture."""
+        again = self._mesh(photo, alignment(one.mesh, LOOK, 1.25 * MARGIN))
+        if again is None:
+            return False
+        moves = np.linalg.norm(again.mesh[:, :2] - one.mesh[:, :2], axis=1)
+        return bool(moves.mean() < STEADY * one.size)
 
 
 def _require_pixels(photo: Pixels) -> None:
@@ -197,81 +207,44 @@ def _packaged_model() -> Path:
     return Path(str(resources.files("ferce") / "weights" / "face_landmarker.task"))
 
 
-def _open(model: Path, max_faces: int) -> Any:
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    # The file is read here, so that paths with any characters work on every system.
-    options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
-        num_faces=max_faces,
-        min_face_detection_confidence=0.5,
-        min_face_presence_confidence=PRESENCE,
-        output_face_blendshapes=True,
-        output_facial_transformation_matrixes=True,
-    )
-    return vision.FaceLandmarker.create_from_options(options)
+def _sides(longer: int) -> Iterator[int]:
+    """List the sides of tiles, each half the one before, down to `TILE`."""
+    while longer > TILE:
+        longer = max(longer // 2, TILE)
+        yield longer
 
 
-def _detection(
-    landmarks: Any, blendshapes: Any, matrix: Any, *, width: int, height: int
-) -> _Detection:
-    mesh = np.array([(p.x * width, p.y * height, p.z * width) for p in landmarks], np.float32)
-    scores = {b.category_name: float(b.score) for b in blendshapes if b.category_name != "_neutral"}
-    x, y, z = np.asarray(matrix)[:3, 2]  # where the face's own z axis, its normal, points
-    pose = (float(np.degrees(np.arctan2(x, z))), float(np.degrees(np.arctan2(y, z))))
-    return _Detection(mesh, scores, pose)
+def _corners(size: Sequence[int], side: int) -> Iterator[tuple[int, int]]:
+    """List the left upper corners of overlapping tiles that cover a picture (width, height)."""
+    starts = []
+    for length in size:
+        rest = max(length - side, 0)
+        count = int(np.ceil(rest / (side * (1 - OVERLAP)))) + 1
+        starts.append(np.linspace(0, rest, count).round().astype(int).tolist())
+    return ((x, y) for y in starts[1] for x in starts[0])
 
 
-def _moved(detection: _Detection, x: float, y: float) -> _Detection:
-    shift = np.array([x, y, 0], np.float32)
-    return replace(detection, mesh=detection.mesh + shift)
-
-
-def _shrunk(photo: Pixels, longest: int) -> tuple[Pixels, float]:
+def _shrunk(photo: Pixels, longest: float) -> tuple[Pixels, float]:
     """Shrink the photo to at most `longest`; return it and photo pixels per new pixel."""
     import cv2
 
-    scale = max(max(photo.shape[:2]) / longest, 1.0)
-    size = (round(photo.shape[1] / scale), round(photo.shape[0] / scale))
+    scale = max(photo.shape[:2]) / longest
+    if scale <= 1:
+        return photo, 1.0
+    size = [max(round(length / scale), 1) for length in photo.shape[1::-1]]
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
-def _scaled(detection: _Detection, scale: float) -> _Detection:
-    return replace(detection, mesh=(detection.mesh * scale).astype(np.float32))
+def _tilt(detection: Detection) -> float:
+    return abs(float(np.degrees(roll_of(detection.mesh))))
 
 
-def _unturned(detection: _Detection, quarter: int, shape: tuple[int, int]) -> _Detection:
-    """Map a detection back to the photo's pixels from `np.rot90(photo, quarter)`."""
-    height, width = shape
-    x, y, z = detection.mesh.T
-    turned = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[quarter]
-    return replace(detection, mesh=np.stack([*turned, z], 1).astype(np.float32))
+def _scaled(box: Box, x: float, y: float, scale: float) -> Box:
+    x0, y0, x1, y1 = box
+    return (x0 + x) * scale, (y0 + y) * scale, (x1 + x) * scale, (y1 + y) * scale
 
 
-def _tilted(detection: _Detection) -> bool:
-    return bool(abs(np.degrees(roll_of(detection.mesh))) > REFINED_ROLL)
-
-
-def _uprightness(detections: list[_Detection]) -> float:
-    """Return the smallest tilt in radians; infinite when there is no face."""
-    return min((abs(roll_of(one.mesh)) for one in detections), default=float("inf"))
-
-
-def _inside(detection: _Detection, tile: Pixels) -> bool:
-    """Tell whether a face is whole in its tile; a cut one is left to the neighbouring tile."""
-    x0, y0, x1, y1 = detection.box
-    return x0 > 0 and y0 > 0 and x1 < tile.shape[1] and y1 < tile.shape[0]
-
-
-def _distinct(detections: list[_Detection]) -> list[_Detection]:
-    kept: list[_Detection] = []
-    for one in detections:
-        if all(overlap(one.box, other.box) < SAME_FACE for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _face(photo: Pixels, detection: _Detection) -> Face:
+def _face(photo: Pixels, detection: Detection) -> Face:
     matrix = alignment(detection.mesh, CROP)
     crop = warp(photo, matrix, CROP)
     points = np.asarray(detection.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], np.float32)
@@ -287,5 +260,5 @@ def _face(photo: Pixels, detection: _Detection) -> Face:
         units=evidence(detection.blendshapes, detection.mesh, yaw),
         blendshapes=detection.blendshapes,
         quality=quality,
-        problem=problem(quality),
+        problem=problem(quality, detection.verified),
     )

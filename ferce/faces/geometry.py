@@ -98,6 +98,35 @@ def overlap(a: Box, b: Box) -> float:
     return inner / union if union > 0 else 0.0
 
 
+def shared(a: Box, b: Box) -> float:
+    """Compute the share 0..1 of the smaller of two boxes that lies in the other."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a, b
+    inner = max(min(ax1, bx1) - max(ax0, bx0), 0.0) * max(min(ay1, by1) - max(ay0, by0), 0.0)
+    smaller = min((ax1 - ax0) * (ay1 - ay0), (bx1 - bx0) * (by1 - by0))
+    return inner / smaller if smaller > 0 else 0.0
+
+
+def turned(box: Box, quarter: int, size: int, margin: float) -> NDArray[np.float64]:
+    """Compute the similarity that centres a box in a square, turned by quarters (90 degrees).
+
+    Args:
+        box: in photo pixels.
+        quarter: how often the picture is turned by 90 degrees counter-clockwise.
+        size: side S of the square.
+        margin: the square's side over the larger side of the box.
+
+    Returns:
+        (2, 3): square = matrix[:, :2] @ photo + matrix[:, 2].
+    """
+    x0, y0, x1, y1 = box
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter % 4]
+    scale = size / (margin * max(x1 - x0, y1 - y0, 1.0))
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = np.array([[cos, sin], [-sin, cos]]) * scale
+    matrix[:, 2] = size / 2 - matrix[:, :2] @ ((x0 + x1) / 2, (y0 + y1) / 2)
+    return matrix
+
+
 def warp(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
     """Cut the (S, S, 3) crop under `matrix`; outside the photo the border pixels repeat.
 
@@ -106,17 +135,40 @@ def warp(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> ND
     import cv2
 
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    shrink = 1.0
     if scale < 0.6:
-        height, width = photo.shape[:2]
-        shrink = max(scale * 1.5, 32 / min(height, width))
-        if shrink < 1:
-            new = (max(round(width * shrink), 1), max(round(height * shrink), 1))
-            photo = np.asarray(cv2.resize(photo, new, interpolation=cv2.INTER_AREA), np.uint8)
-            matrix = matrix @ np.diag([width / new[0], height / new[1], 1.0])
+        photo, matrix = _shrunk(*_part(photo, matrix, size), scale * 1.5)
     centred = matrix.copy()  # OpenCV counts from the centre of the first pixel
     centred[:, 2] += matrix[:, :2].sum(1) * 0.5 - 0.5
     crop = cv2.warpAffine(
         photo, centred, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(crop, np.uint8)
+
+
+def _part(
+    photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut the part of the photo that a crop shows, with some pixels around; move the matrix."""
+    corners = np.array([(x, y) for x in (-4, size + 4) for y in (-4, size + 4)])
+    shown = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    last = np.array(photo.shape[1::-1]) - 1
+    left, top = np.clip(np.floor(shown.min(0)), 0, last).astype(int)
+    right, bottom = np.clip(np.ceil(shown.max(0)), 0, last).astype(int) + 1
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (left, top)
+    return photo[top:bottom, left:right], moved
+
+
+def _shrunk(
+    photo: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Shrink a photo by area, to a side of 32 pixels at least; fit the matrix to it."""
+    import cv2
+
+    height, width = photo.shape[:2]
+    scale = max(scale, 32 / min(height, width))
+    if scale >= 1:
+        return photo, matrix
+    new = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = np.asarray(cv2.resize(photo, new, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, matrix @ np.diag([width / new[0], height / new[1], 1.0])

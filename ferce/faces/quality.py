@@ -25,8 +25,11 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian(inner, cv2.CV_32F).var()) / spread if spread > 1 else 0.0
 
 
-def problem(quality: Quality) -> str | None:
-    """Say in one sentence why a face of this quality must not be read; None when it may."""
+def problem(quality: Quality, verified: bool = True) -> str | None:
+    """Say in one sentence why a face of this quality must not be read; None when it may.
+
+    `verified` is whether the landmarks were confirmed to lie on the face as they should.
+    """
     if quality.size < MIN_FACE:
         return (
             f"The face is too small to read: {quality.size:.0f} pixels across where at least "
@@ -39,4 +42,9 @@ def problem(quality: Quality) -> str | None:
         )
     if quality.sharpness < MIN_SHARPNESS:
         return "The face is too blurred to read; use a sharper picture."
+    if not verified:
+        return (
+            "It cannot be verified that the landmarks lie on this face as they should; use a "
+            "picture that shows it whole and upright."
+        )
     return None

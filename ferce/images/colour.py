@@ -48,7 +48,10 @@ _TURNS = {  # EXIF 2.32, tag 0x0112: what brings the stored rows upright
 
 
 def to_rgb(image: Image.Image) -> Pixels:
-    """Turn a decoded image of any mode into (H, W, 3) RGB uint8, upright."""
+    """Turn a decoded image of any mode into (H, W, 3) RGB uint8, upright.
+
+    `info["transfer"]` may tell how it is coded, for `from_hdr`; an ICC profile goes before that.
+    """
     turn = _TURNS.get(_orientation(image.info.get("exif")))
     if image.mode[0] in "IF":
         grey = Image.fromarray(to_bytes(_deep_grey(image)))
@@ -60,7 +63,9 @@ def to_rgb(image: Image.Image) -> Pixels:
     else:
         keep = image.mode in ("L", "CMYK", "LAB")
         rgb = _as_rgb(_managed(image if keep else _as_rgb(image)))
-    return np.array(rgb.transpose(turn) if turn is not None else rgb)
+    pixels = np.array(rgb.transpose(turn) if turn is not None else rgb)
+    transfer = None if image.info.get("icc_profile") else image.info.get("transfer")
+    return from_hdr(pixels, transfer)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -140,7 +145,7 @@ _WHITE = 203.0  # cd/m2 of a white page, BT.2408
 _KNEE = 0.75  # of that; what is brighter is rolled off
 
 
-def from_hdr(pixels: Pixels, transfer: int) -> Pixels:
+def from_hdr(pixels: Pixels, transfer: int | None) -> Pixels:
     """Bring BT.2100 pixels (H, W, 3) to sRGB, faces as bright as before; others stay as they are.
 
     `transfer` is the number of their transfer characteristics in ITU-T H.273.

@@ -2,8 +2,8 @@
 
 import hashlib
 import struct
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -19,6 +19,7 @@ from PIL import (
 )
 
 from ferce.core.types import Pixels
+from ferce.images import png
 from ferce.images.colour import to_bytes, to_rgb
 from ferce.images.refusal import DEFAULT_LIMITS, Limits, Refusal, check_size, sniff
 from ferce.images.tiff import TiffSanitiser, grey_files, tiles_are_sound
@@ -28,12 +29,6 @@ _MAX_SEGMENTS = 10_000  # before the first scan; a phone writes about 20
 _JPEG_END, _NOISE = b"\xff\xd9", b"\x33\x9a\xe1" * 30
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
 _MAX_GIF_HEADER = 2 * 2**20  # bytes; Pillow gathers comments in quadratic time
-
-
-def _png_size(data: bytes) -> tuple[int, int]:
-    """Read width and height from IHDR: Pillow fills a canvas to open some animated PNGs."""
-    width, height = struct.unpack_from(">II", data, 16)
-    return width, height
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -138,7 +133,9 @@ def _open_heic(file: BytesIO) -> Image.Image:
         advice = "run `pip install pillow-heif` or save it as JPEG"
         raise Refusal(f"is a HEIC photo, which needs pillow-heif; {advice}") from error
     opener: Callable[[BytesIO], Image.Image] = HeifImageFile
-    return opener(file)
+    image = opener(file)
+    image.info["transfer"] = (image.info.get("nclx_profile") or {}).get("transfer_characteristics")
+    return image
 
 
 def _open_avif(file: BytesIO) -> Image.Image:
@@ -148,7 +145,10 @@ def _open_avif(file: BytesIO) -> Image.Image:
 
 
 def _open_png(file: BytesIO) -> Image.Image:
-    return PngImagePlugin.PngImageFile(BytesIO(still_png(file.getvalue())))
+    data = file.getvalue()
+    image = PngImagePlugin.PngImageFile(BytesIO(png.still(data)))
+    image.info["transfer"] = png.transfer(data)
+    return image
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
@@ -180,7 +180,7 @@ def _joined(tiff: TiffSanitiser, greys: Sequence[bytes]) -> Image.Image:
 
 
 HEADERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
-    "PNG": _png_size,
+    "PNG": png.size,
     "WebP": _webp_size,
     "GIF": _gif_size,
     "JPEG": _jpeg_size,
@@ -199,7 +199,18 @@ _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
 }
 
 
-def from_bytes(data: bytes, limits: Limits) -> Pixels:
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as (H, W, 3) RGB uint8, and one sentence on pictures of its file that are not read.
+
+    The sentence is empty where there are no others.
+    """
+
+    pixels: Pixels
+    note: str = ""
+
+
+def from_bytes(data: bytes, limits: Limits) -> Photo:
     """Decode the content of a file; its size is checked from the header first."""
     kind = sniff(data)
     try:
@@ -207,11 +218,31 @@ def from_bytes(data: bytes, limits: Limits) -> Pixels:
         if size:
             check_size(size, limits)
         image = _OPENERS[kind](BytesIO(data))
+        note = _note(kind, data, image)
     except Refusal:
         raise
     except Exception as error:  # decoders raise a dozen types, struct.error to AssertionError
         raise _undecodable(kind) from error
-    return from_image(image, kind, limits)
+    return Photo(from_image(image, kind, limits), note)
+
+
+def _note(kind: str, data: bytes, image: Image.Image) -> str:
+    """Say which of several pages or frames is read."""
+    if kind == "TIFF" and (pages := TiffSanitiser(data).pages) > 1:
+        return f"It has {pages} pages, of which the first was read."
+    if kind == "HEIC" and getattr(image, "n_frames", 1) > 1:
+        return "It holds several pictures, of which the main one was read."
+    chunks = (name for name, _, _ in png.chunks(data)) if kind == "PNG" else ()
+    if b"acTL" in chunks or (kind in ("GIF", "WebP", "AVIF") and _moves(image)):
+        return "It is animated; its first frame was read."
+    return ""
+
+
+def _moves(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # a damaged second frame; the first may be read
+        return True
 
 
 def from_image(image: Image.Image, kind: str, limits: Limits) -> Pixels:
@@ -234,62 +265,3 @@ def _undecodable(kind: str) -> Refusal:
         f"looks like a {kind} but cannot be decoded, because it is cut off, damaged or of an "
         "unusual kind; export or copy it again"
     )
-
-
-_PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND"})
-# PNG 1.2, 8.2: first column, first row, column step, row step of the seven passes
-_ADAM7 = (
-    (0, 0, 8, 8),
-    (4, 0, 8, 8),
-    (0, 4, 4, 8),
-    (2, 0, 4, 4),
-    (0, 2, 2, 4),
-    (1, 0, 2, 2),
-    (0, 1, 1, 2),
-)
-
-
-def still_png(data: bytes) -> bytes:
-    """Keep only the chunks of the still picture, after checking that all its rows are there.
-
-    Without animation and text Pillow has nothing to warn about. It would fill missing rows black.
-    """
-    kept, rows = [data[:8]], []
-    for name, start, end in _png_chunks(data):
-        if name in _PNG_CHUNKS:
-            kept.append(data[start:end])
-        if name == b"IDAT":
-            rows.append(data[start + 8 : end - 4])
-    if not _inflates_to(rows, _png_row_bytes(data)):
-        raise EOFError("rows are missing")
-    return b"".join(kept)
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and end of each chunk up to IEND; struct.error when the file is cut."""
-    place, name = 8, b""
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, place)
-        yield name, place, place + 12 + length
-        place += 12 + length
-
-
-def _png_row_bytes(data: bytes) -> int:
-    """Count the bytes of all rows with their filter bytes, uncompressed (PNG 1.2, 2.3 and 2.6)."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
-    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
-    total = 0
-    for x, y, step_x, step_y in _ADAM7 if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -((x - width) // step_x), -((y - height) // step_y)
-        total += rows * (1 + (columns * bits + 7) // 8) if columns > 0 else 0
-    return total
-
-
-def _inflates_to(parts: Sequence[bytes], length: int) -> bool:
-    """Tell whether the parts inflate to at least `length` bytes, holding 1 MiB at a time."""
-    inflater = zlib.decompressobj()
-    for part in parts:
-        while part and length > 0 and not inflater.eof:
-            length -= len(inflater.decompress(part, 2**20))
-            part = inflater.unconsumed_tail
-    return length - len(inflater.flush()) <= 0

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ferce.core.types import Pixels
 from ferce.images.colour import on_white, to_bytes
-from ferce.images.decode import from_bytes, from_image
+from ferce.images.decode import Photo, from_bytes, from_image
 from ferce.images.refusal import (
     DEFAULT_LIMITS,
     IS_URL,
@@ -118,9 +118,15 @@ Source = (
 
 
 def load(source: Source, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """Read one photo.
+    """Read the pixels of one photo; see `load_noted`."""
+    return load_noted(source, limits).pixels
 
-    The first frame of an animation is taken. EXIF orientation is applied, an ICC profile is
+
+def load_noted(source: Source, limits: Limits = DEFAULT_LIMITS) -> Photo:
+    """Read one photo, and say of a file with several pictures which one was taken.
+
+    That is the first frame of an animation, and the first page of a TIFF that is no reduced copy.
+    EXIF orientation is applied, an ICC profile is
     converted to sRGB (a broken one is ignored, as is broken EXIF), transparency is laid on white.
     16-bit values are divided by 257 (for colour Pillow keeps the high byte, at most one level
     away), float values must lie in 0..1 and are multiplied by 255.
@@ -131,7 +137,8 @@ def load(source: Source, limits: Limits = DEFAULT_LIMITS) -> Pixels:
         limits: The largest and smallest photo accepted.
 
     Returns:
-        (H, W, 3) RGB uint8, C-contiguous, writable, never sharing memory with the source.
+        A photo whose pixels are (H, W, 3) RGB uint8, C-contiguous, writable, never sharing memory
+        with the source.
 
     Raises:
         ImageError: The photo cannot be read; the message is one sentence.
@@ -142,9 +149,9 @@ def load(source: Source, limits: Limits = DEFAULT_LIMITS) -> Pixels:
         raise ImageError(f"{name_of(source)} {refusal}.") from refusal.__cause__
 
 
-def _load(source: object, limits: Limits) -> Pixels:
+def _load(source: object, limits: Limits) -> Photo:
     if isinstance(source, np.ndarray):
-        return from_array(source, limits)
+        return Photo(from_array(source, limits))
     if isinstance(source, Image.Image):
-        return from_image(source, "Pillow image", limits)
+        return Photo(from_image(source, "Pillow image", limits))
     return from_bytes(read(source, limits.max_bytes), limits)

@@ -45,7 +45,7 @@ class _Entry(NamedTuple):
     place: int
     tag: int
     kind: int
-    count: int
+    number: int  # of values
     value: int
 
 
@@ -97,12 +97,12 @@ class TiffSanitiser:
 
     def _read(self, entry: _Entry) -> Sequence[int]:
         width = struct.calcsize(self.form.place)
-        inside = entry.count * _NUMBERS[entry.kind] <= width
+        inside = entry.number * _NUMBERS[entry.kind] <= width
         place = entry.place + 4 + width if inside else entry.value
-        end = place + entry.count * _NUMBERS[entry.kind]
-        if entry.count > _MAX_VALUES or end > len(self.data):
+        end = place + entry.number * _NUMBERS[entry.kind]
+        if entry.number > _MAX_VALUES or end > len(self.data):
             return ()
-        return self._unpack(f"{entry.count}{_WHOLE[entry.kind]}", place)
+        return self._unpack(f"{entry.number}{_WHOLE[entry.kind]}", place)
 
     def value(self, tag: int, default: int = 0, start: int | None = None) -> int:
         """Read the first whole number of a tag."""
@@ -168,7 +168,7 @@ class TiffSanitiser:
         return end
 
     def _is_sound(self, entry: _Entry) -> bool:
-        length = entry.count * _NUMBERS.get(entry.kind, 0)
+        length = entry.number * _NUMBERS.get(entry.kind, 0)
         if length > struct.calcsize(self.form.place):
             self.left -= length
             if self.left < 0 or entry.value + length > len(self.data):
@@ -176,7 +176,7 @@ class TiffSanitiser:
         if entry.tag in TiffTags.TAGS_V2_GROUPS:
             return self._leads_to_sound(entry.value)
         several = TiffTags.lookup(entry.tag).length != 1
-        return entry.count == 1 or entry.kind in (1, 2, 7) or several
+        return entry.number == 1 or entry.kind in (1, 2, 7) or several
 
     def _leads_to_sound(self, start: int) -> bool:
         if start in self.seen or len(self.seen) > _MAX_DIRECTORIES:
@@ -241,7 +241,7 @@ def _part(tiff: TiffSanitiser, i: int, parts: int) -> dict[int, Sequence[int]]:
 
 def _written(tiff: TiffSanitiser, changed: Mapping[int, Sequence[int]]) -> bytes:
     """Write the file with a new directory behind it: how the picture is stored, and the changes."""
-    stored = {tag: values for tag in _STORED if (values := tiff.values(tag))} | changed
+    stored = {**{tag: values for tag in _STORED if (values := tiff.values(tag))}, **changed}
     kind, form, order = 4 if tiff.form is _CLASSIC else 16, tiff.form, tiff.order
     size = struct.calcsize(form.place)
     start = len(tiff.data)

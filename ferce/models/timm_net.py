@@ -191,7 +191,7 @@ def _shares(values: Any, path: Path) -> list[float]:
             f"{path} should give {len(UNIT_NUMBERS)} numbers 0..1 as the reliability of its units; "
             f"got {values!r:.60}."
         )
-    return values
+    return [float(value) for value in values]
 
 
 def _random(name: str, architecture: str, device: str) -> TimmNet:

@@ -61,4 +61,4 @@ def spec_of(folder: Path, name: str, on: str = "") -> str:
 
 
 def _scores(spec: str, face: Face) -> NDArray[np.float64]:
-    return models.load_classifier(spec).scores([face]).classes[0]
+    return np.asarray(models.load_classifier(spec).scores([face]).classes[0])

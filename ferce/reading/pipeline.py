@@ -113,18 +113,20 @@ class Reader:
         options, start = options or Options(), time.perf_counter()
         photo_name = name or _name_of(source)
         try:
-            photo = images.load(source)
+            loaded = images.load_noted(source)
         except images.ImageError as error:
             return Report(photo_name, error=str(error))
+        photo, note = loaded.pixels, loaded.note
         size = (photo.shape[1], photo.shape[0])
         faces = self.detect(photo)
         if not faces:
-            return Report(photo_name, size, time.perf_counter() - start, error=NO_FACE)
+            missing = f"{NO_FACE} {note}".strip()
+            return Report(photo_name, size, time.perf_counter() - start, error=missing)
         try:
             readings = tuple(_last(self.stream(face, options)) for face in faces)
         except ReadingError as error:
             return Report(photo_name, size, time.perf_counter() - start, error=str(error))
-        return Report(photo_name, size, time.perf_counter() - start, readings)
+        return Report(photo_name, size, time.perf_counter() - start, readings, note=note)
 
     def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
         """Read several photos, one report each, in order, as they are made."""

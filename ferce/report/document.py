@@ -33,7 +33,7 @@ def json_schema() -> Json:
 
 
 def photo_to_json(report: Report) -> Json:
-    """Convert one photo: `photo`, `size`, `seconds`, `faces`; or `photo`, `error`."""
+    """Convert one photo: `photo`, `size`, `seconds`, `faces`, `note`; or `photo`, `error`."""
     if report.error is not None:
         return {"photo": report.photo, "error": report.error}
     return {
@@ -41,6 +41,7 @@ def photo_to_json(report: Report) -> Json:
         "size": list(report.size) if report.size else None,
         "seconds": _number(report.seconds, 4),
         "faces": [_reading(reading) for reading in report.readings],
+        "note": report.note or None,
     }
 
 

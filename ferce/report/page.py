@@ -146,7 +146,8 @@ def _start(report: Report) -> str:
     size = f"{report.size[0]} × {report.size[1]} pixels" if report.size else ""
     time = f"{report.seconds:.2f} s" if report.seconds is not None else ""
     facts = [fact for fact in (size, count(len(report.readings), "face"), time) if fact]
-    return f'{name}<p class="facts">{", ".join(facts)}</p>{face_map(report)}'
+    note = f"<p>{escape(report.note)}</p>" if report.note else ""
+    return f'{name}<p class="facts">{", ".join(facts)}</p>{note}{face_map(report)}'
 
 
 def _head(title: str) -> str:

@@ -54,6 +54,7 @@ DESCRIPTIONS: dict[str, str] = {
     **{f"claims_{_key(name)}": f"claims whose region the model has {name}" for name in _USED},
     "answers": "JSON list of question and answer",
     "faithfulness": "JSON object, measure to value",
+    "note": "what of the photo's file was not read; else empty",
 }
 
 COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
@@ -101,6 +102,7 @@ def rows(report: Report) -> list[dict[str, Any]]:
         "width": width,
         "height": height,
         "seconds": report.seconds,
+        "note": report.note,
         "faces": len(report.readings),
     }
     return [photo | {"face": i} | _row(r) for i, r in enumerate(report.readings, 1)]

@@ -41,6 +41,7 @@ def to_text(report: Report) -> str:
     time = f"{report.seconds:.2f} s" if report.seconds is not None else ""
     facts = ", ".join(fact for fact in (size, time) if fact)
     lines = [f"{plain(report.photo)} ({facts})" if facts else plain(report.photo)]
+    lines += [f"  {plain(report.note)}"] if report.note else []
     many = len(report.readings) > 1
     for i, reading in enumerate(report.readings, 1):
         start = f"Face {i}. " if many else ""

@@ -85,8 +85,9 @@ def test_a_row_does_not_depend_on_its_batch(model, smiling):
 
 def test_the_network_is_a_plain_timm_folder(folder, model):
     plain = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    module = model.network.view().module
     with torch.inference_mode():
-        mine = model.network.view().module(torch.zeros(1, 3, 64, 64))
+        mine = module(torch.zeros(1, 3, 64, 64))
         torch.testing.assert_close(plain(torch.zeros(1, 3, 64, 64)), mine, atol=1e-4, rtol=1e-4)
 
 

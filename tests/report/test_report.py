@@ -82,7 +82,7 @@ def test_json_has_exactly_the_keys_of_schema_2():
     result = report.to_json([known.report(), known.failed()], MODELS)
     assert list(result) == ["schema", "photos", "models", "notice"]
     photo, failed = result["photos"]
-    assert list(photo) == ["photo", "size", "seconds", "faces"]
+    assert list(photo) == ["photo", "size", "seconds", "faces", "note"]
     assert failed == {
         "photo": "broken.jpg",
         "error": "broken.jpg is empty; export or copy it again.",

@@ -1,5 +1,6 @@
 """Fine-tuning of chat models: their own losses, pictures drawn anew, runs that plain peft loads."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -121,6 +122,7 @@ def test_a_run_leaves_an_adapter(plan, bases, tmp_path, family):
     out = tmp_path / "run"
     made = run(replace(plan, base=str(bases[family]), scope="language,projection"), out)
     assert made["kind"] == "chat"
+    assert json.loads((out / "ferce.json").read_text())["kind"] == "chat"  # for publishing
     assert not made["remembered"]
     assert made["trainable"]["vision"] == 0
     assert min(made["trainable"]["language"], made["trainable"]["projection"]) > 0

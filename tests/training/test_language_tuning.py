@@ -362,6 +362,10 @@ def test_scopes_name_the_layers_they_say(bases):
         adapters.pattern("re:(")
     with pytest.raises(TrainingError, match="No layer of the network fits"):
         adapters.attach(network, LanguagePlan(scope="re:nothing"))
+    for block in ("self_attn", "layers", "final_layer_norm"):
+        with pytest.raises(TrainingError, match=rf"fits '.*{block}'?.*LoRA adapts single") as error:
+            adapters.attach(network, LanguagePlan(scope=rf"re:.*decoder.*\.{block}"))
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

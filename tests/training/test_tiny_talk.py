@@ -63,7 +63,7 @@ def opened(plan):
 
 def test_a_row_is_what_the_app_asks(opened):
     _, backend = opened
-    tokeniser = talk.ChatTokeniser(backend)
+    tokeniser = talk.ChatTokeniser(backend, chat.SIDE)
     asked = "Is the mouth open?"
     crop = np.zeros((40, 40, 3), np.uint8)
     (ids,) = backend.encode([crop], [asked])["input_ids"].tolist()
@@ -74,7 +74,7 @@ def test_a_row_is_what_the_app_asks(opened):
 def test_the_loss_is_that_of_plain_transformers(opened):
     albums, backend = opened
     turns = talk.spoken(albums, 0, 0).examples[:3]
-    tokeniser = talk.ChatTokeniser(backend)
+    tokeniser = talk.ChatTokeniser(backend, chat.SIDE)
     batch = tokeniser.batch([tokeniser.row(turn) for turn in turns], "cpu")
     images = torch.randn(3, 3, chat.SIDE, chat.SIDE)
     net = talk.Talker(backend.network)

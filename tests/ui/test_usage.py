@@ -55,6 +55,7 @@ WRONG = [
     (["--rate", "nan"], "must be above 0"),
     (["--max-seconds", "-1"], "must be above 0"),
     (["--jobs", "0"], "must be above 0"),
+    (["--max-faces", "0"], "must be above 0"),
     (["--jobs", "two"], "invalid int value"),
     (["--plot", "p.png"], "for videos"),
     (["--json", "no/such/out.json"], "does not exist"),
@@ -202,6 +203,19 @@ def test_an_evaluation_that_cannot_be_written_or_compared(tmp_path):
         evaluation.check(Plan(), run=tmp_path)
     with pytest.raises(EvaluationError, match="folder of an evaluation"):
         evaluation.check(Plan(), against=tmp_path)
+
+
+def test_figures_of_another_model_are_not_recorded(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+        (folder / "metrics.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"")
+    evaluation.check(Plan(f"timm:{run}"), run=run)
+    evaluation.check(Plan("embedded"), run=ROOT / "ferce" / "weights" / "classifier")
+    for model in (f"timm:{other}", "prototypes", "timm:owner/name"):
+        with pytest.raises(EvaluationError, match="takes the figures of the model in it; got"):
+            evaluation.check(Plan(model), run=run)
 
 
 def test_data_of_the_hub_is_not_asked_for():

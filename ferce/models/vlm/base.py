@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ferce.core.labels import COMPOUNDS, parse
+from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
 from ferce.models import prompts
@@ -20,9 +20,9 @@ from ferce.models.vlm import freeform, scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
 from ferce.models.vlm.scoring import Prefix, Race, Tokens
 from ferce.models.vlm.stream import stream
-from ferce.models.vlm.towers import Tower
+from ferce.models.vlm.towers import Inputs, Tower
+from ferce.models.vlm.view import PhraseScores, open_view
 
-Inputs = Mapping[str, Any]  # tensors of one batch, as the family encodes it
 GREY = 128  # a mean-grey picture holds nothing: the middle of 0..255
 ANSWER_TOKENS = 32
 EXPLANATION_TOKENS = 192
@@ -100,14 +100,13 @@ class VisionLanguage(ABC):
 
     @property
     def end(self) -> int:
-        """The id that ends an answer: one at which the network stops by its own settings.
+        """The id that ends an answer: where the network stops by its own settings.
 
-        It is the tokenizer's end where that is among them; Salesforce/blip2-opt-2.7b stops at a new
-        line (50118) and not at its tokenizer's `</s>` (2).
+        Salesforce/blip2-opt-2.7b stops at a new line, and not at its tokenizer's `</s>`.
         """
-        usual, ends = self.processor.tokenizer.eos_token_id, self.speaker.generation_config
-        own = np.ravel(usual if ends.eos_token_id is None else ends.eos_token_id).tolist()
-        return int(usual if usual in own else own[0])
+        usual, own = self.processor.tokenizer.eos_token_id, self.speaker.generation_config
+        ends = np.ravel(usual if own.eos_token_id is None else own.eos_token_id).tolist()
+        return int(usual if usual in ends else ends[0])
 
     @property
     def template(self) -> str:
@@ -184,7 +183,7 @@ class VisionLanguage(ABC):
     def view(self) -> View:
         """Open the network for Grad-CAM: pixels to log-probabilities of the compounds."""
         prompt = self.question(prompts.CLASSIFY)
-        return _open_view(self, PhraseScores(self, prompt, COMPOUNDS))
+        return open_view(self, PhraseScores(self, prompt, COMPOUNDS))
 
     def _prior(self, size: int) -> list[NDArray[np.float64]]:
         """Score the labels for each content-free input, (14,) each."""
@@ -258,49 +257,3 @@ def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-class PhraseScores(torch.nn.Module):  # type: ignore[misc]
-    """Scores of phrases after a prompt, (N, K), as a function of (N, 3, H, W) pixels."""
-
-    def __init__(self, model: VisionLanguage, prompt: str, phrases: Sequence[str]) -> None:
-        super().__init__()
-        self.network = model.network
-        self._model = [model]  # in a list, so that torch does not look for parameters in it
-        self._prompt = prompt
-        self._tokens = model.continuations(prompt, phrases)
-        self.size = (0, 0)  # (H, W) of the last pixels seen
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Score the phrases; differentiable with respect to the pixels."""
-        model, self.size = self._model[0], tuple(pixels.shape[-2:])
-        blank = np.zeros((*self.size, 3), np.uint8)
-        inputs = dict(model.encode([blank], [self._prompt]))
-        inputs = {key: torch.cat([value] * len(pixels)) for key, value in inputs.items()}
-        inputs["pixel_values"] = model.tower().pack(pixels)
-        with model.turn:
-            return scoring.likelihoods(model.prefix(inputs), self._tokens, pixels.device)
-
-
-def _label_column(label: str) -> int:
-    """Find the column of a compound; raises ValueError for any other label."""
-    name = parse(label)
-    if name not in COMPOUNDS:
-        raise ValueError(f"This model scores compounds only; got {name!r}.")
-    return COMPOUNDS.index(name)
-
-
-def _open_view(model: VisionLanguage, module: PhraseScores) -> View:
-    """Open `module`, which scores the compounds, at the model's visual encoder."""
-    tower = model.tower()
-
-    def inputs(faces: Sequence[Face]) -> Tensor:
-        crops = [face.crop for face in faces]
-        encoded = model.encode(crops, [model.question("")] * len(crops))
-        return tower.unpack(encoded).float().detach()
-
-    def reshape(activations: Tensor) -> Tensor:
-        return tower.grid(activations, module.size)
-
-    name = next(n for n, layer in module.network.named_modules() if layer is tower.layer)
-    return View(module, tower.layer, name, inputs, _label_column, reshape)

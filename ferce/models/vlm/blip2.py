@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ferce.core.types import Face, Pixels
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm.base import Inputs, VisionLanguage
+from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
 from ferce.models.vlm.scoring import (
     EncoderPrefix,
@@ -21,7 +21,7 @@ from ferce.models.vlm.scoring import (
     pad,
     read_prefix,
 )
-from ferce.models.vlm.towers import Tower, patch_grid
+from ferce.models.vlm.towers import Inputs, Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ferce.core.types import Face, Pixels, Prediction
-from ferce.models.vlm.base import Inputs, VisionLanguage
+from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
 from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of, pad
-from ferce.models.vlm.towers import Tower, patch_grid
+from ferce.models.vlm.towers import Inputs, Tower, patch_grid
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ferce.core.types import Pixels
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm import towers
-from ferce.models.vlm.base import Inputs, VisionLanguage
+from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
 from ferce.models.vlm.scoring import (
     Prefix,
@@ -18,13 +19,13 @@ from ferce.models.vlm.scoring import (
     likelihood_of,
     read_prefix,
 )
-from ferce.models.vlm.towers import Tower
+from ferce.models.vlm.towers import Inputs, Tower
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
 
 # One tile a picture: a face crop is small, and the map of a tiled picture would be torn apart.
-ONE_TILE = {"crop_to_patches": False, "do_image_splitting": False}
+ONE_TILE = {"crop_to_patches": False, "do_image_splitting": False, "do_pan_and_scan": False}
 # A checkpoint's own sampling settings, which would be warned about as nothing is sampled.
 GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
@@ -98,8 +99,9 @@ class Chat(VisionLanguage):
         return ids[:, width:]
 
     def tower(self) -> Tower:
-        """Find the visual encoder; raises ValueError for a family that `towers` does not know."""
-        return towers.find(self.network)
+        """Find the visual encoder; raises ValueError for an unknown structure."""
+        blank = np.zeros((64, 64, 3), np.uint8)
+        return towers.find(self.network, self._encode([blank], [self.question("")]))
 
 
 def encode(processor: Any, crops: Sequence[Pixels], texts: Sequence[str]) -> dict[str, Tensor]:

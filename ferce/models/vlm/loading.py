@@ -1,5 +1,6 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,9 @@ PRIORS = ("none", "grey", "empty", "both")
 ADAPTER_CONFIG = "adapter_config.json"
 # Optional, beside the adapter: {"base_fingerprint": "<hub.fingerprint of the base>"}.
 ADAPTER_ORIGIN = "ferce.json"
+# SigLIP 2 turns its pictures into the type of its patch layer's weights, and LFM2-VL's projector
+# reads four dimensions, where bitsandbytes takes three; these stay as they are, as the head does.
+UNQUANTISED = {"siglip2_vision_model": ["lm_head", "patch_embedding", "multi_modal_projector"]}
 QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 _CHOICES = {"load": LOADS, "calibrate": PRIORS, "base": BASES, "template": tuple(TEMPLATES)}
 
@@ -98,6 +102,7 @@ def load_checkpoint(network_class: Any, spec: "Spec", device: str) -> Checkpoint
         ValueError: an unknown option.
     """
     settings = Settings.parse(spec.options)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it logs each pass of each layer
     adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
     base = resolve(spec.where, _base_revision(spec, adapter))
     if adapter and settings.base == "same":
@@ -176,11 +181,20 @@ def _load_processor(base: Path, adapter: Path | None) -> Any:
     from transformers import AutoProcessor
 
     own = adapter is not None and (adapter / "processor_config.json").is_file()
-    return AutoProcessor.from_pretrained(adapter if own else base, trust_remote_code=False)
+    try:
+        return AutoProcessor.from_pretrained(adapter if own else base, trust_remote_code=False)
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"The processor of {base} needs another package: {reason}") from error
 
 
 def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:
     arguments = precision(load, device)
+    if load in QUANTISED:
+        vision = read_json(folder / "config.json").get("vision_config", {})
+        arguments["quantization_config"].llm_int8_skip_modules = UNQUANTISED.get(
+            vision.get("model_type")
+        )
     network, info = network_class.from_pretrained(
         folder,
         use_safetensors=True,

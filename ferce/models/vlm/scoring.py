@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils.rnn import pad_sequence
 
 from ferce.models.vlm.renames import cache_argument, cache_of
@@ -97,9 +98,15 @@ def read_prefix(model: Any, inputs: Mapping[str, Any]) -> CausalPrefix:
     out = model(**inputs, use_cache=True, logits_to_keep=1)
 
     def step(ids: Tensor, cache: Any) -> Tensor:
-        return model(input_ids=ids, use_cache=True, **{argument: cache}).logits
+        # Linear attention updates its states in place, and gradients need them as they were.
+        with saved_tensors_hooks(_kept, lambda saved: saved):
+            return model(input_ids=ids, use_cache=True, **{argument: cache}).logits
 
     return CausalPrefix(out.logits[:, -1], cache_of(out), step)
+
+
+def _kept(saved: Tensor) -> Tensor:
+    return saved.detach().clone() if saved.requires_grad else saved
 
 
 def likelihoods(prefix: Prefix, phrases: Tokens, device: Any) -> Tensor:

@@ -36,7 +36,8 @@ def to_pixels(frame: Any, aspect: float, side: int) -> Pixels:
 
 
 def _is_untagged_hd(frame: Any) -> bool:
-    return frame.colorspace == _UNTAGGED and (frame.width >= _HD[0] or frame.height > _HD[1])
+    large = frame.width >= _HD[0] or frame.height > _HD[1]
+    return bool(frame.colorspace == _UNTAGGED and large)
 
 
 def _turns(frame: Any) -> tuple[int, bool]:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -176,7 +177,9 @@ def _create(name: str, plan: Plan, outputs: int, pretrained: bool = False) -> tu
             name, pretrained=pretrained, num_classes=outputs, drop_rate=plan.drop, **arguments
         )
     except (TypeError, ValueError, RuntimeError, OSError) as error:
-        raise TrainingError(f"{name} could not be opened: {error}") from error
+        lines = filter(str.strip, str(error).splitlines())  # the Hub's client goes on for a page
+        reason = " ".join(islice(lines, 2))
+        raise TrainingError(f"{name} could not be opened: {reason}") from error
     head = network.get_classifier()
     if isinstance(head, torch.nn.Linear):
         # EfficientNet's own start spreads by the number of outputs, far too wide for 14.

@@ -99,13 +99,12 @@ def attach(network: "Module", plan: LanguagePlan) -> "PeftModel":
     """Attach LoRA to a network, whose adapted layers now learn and nothing else.
 
     Raises:
-        TrainingError: the scope fits no layer.
+        TrainingError: the scope fits no layer, or something else than a layer.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     wanted = pattern(plan.scope, scopes_of(network))
-    if not any(re.fullmatch(wanted, name) for name, _ in network.named_modules()):
-        raise TrainingError(f"No layer of the network fits the scope {plan.scope!r}.")
+    _check_layers(network, wanted, plan.scope)
     if plan.load_in in ("8bit", "4bit"):
         network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
     if plan.checkpointing:
@@ -120,6 +119,22 @@ def attach(network: "Module", plan: LanguagePlan) -> "PeftModel":
     )
     with peft_wraps():
         return get_peft_model(network, config)
+
+
+def _check_layers(network: "Module", wanted: str, scope: str) -> None:
+    """Refuse an expression that fits no layer, or what LoRA cannot adapt, such as a block."""
+    from torch import nn
+
+    able = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
+    hit = {name: part for name, part in network.named_modules() if re.fullmatch(wanted, name)}
+    if not hit:
+        raise TrainingError(f"No layer of the network fits the scope {scope!r}.")
+    for name, part in hit.items():
+        if not isinstance(part, able):
+            raise TrainingError(
+                f"The scope {scope!r} fits {name!r}, a {type(part).__name__}; LoRA adapts single "
+                r"linear, embedding and convolution layers, such as re:.*\.(q_proj|v_proj)."
+            )
 
 
 def counts(network: "Module") -> dict[str, tuple[int, int]]:

@@ -82,7 +82,12 @@ def export(
     checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
     settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
     checkpoint.write_json(folder / "generation_config.json", settings)
-    ours = {"base": base.name, "base_revision": base.revision, "base_fingerprint": base.fingerprint}
+    ours = {
+        "kind": base.kind,
+        "base": base.name,
+        "base_revision": base.revision,
+        "base_fingerprint": base.fingerprint,
+    }
     checkpoint.write_json(folder / OURS, {**ours, **facts})
 
 
@@ -171,7 +176,7 @@ def merge(run: Path, folder: Path) -> str:
     config = hub.read_json(base.folder / "config.json")
     stored = config.get("dtype") or config.get("torch_dtype") or "float32"
     assert model.checkpoint.adapter is not None, "loaded with an adapter"
-    whole = model.checkpoint.adapter.merge_and_unload(safe_merge=True)
+    whole = model.checkpoint.adapter.wrapped.merge_and_unload(safe_merge=True)
     whole.to(getattr(torch, stored)).save_pretrained(folder)
     model.processor.save_pretrained(folder)
     save_calibration(folder, model.checkpoint.calibration)

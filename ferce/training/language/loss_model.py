@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from ferce.core.types import Pixels
 from ferce.models.vlm import scoring
-from ferce.models.vlm.base import Inputs
 from ferce.models.vlm.blip2 import Blip2
+from ferce.models.vlm.towers import Inputs
 from ferce.training.language.learner import Learner
 from ferce.training.language.rows import IGNORED, Tokeniser
 

@@ -16,8 +16,9 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.models import prompts
 from ferce.models.vlm.chat import Chat
 from ferce.training import progress
+from ferce.training.language.chat import ChatTokeniser
 from ferce.training.language.conversation import Example
-from ferce.training.language.rows import IGNORED, Tokeniser
+from ferce.training.language.rows import IGNORED
 from ferce.training.mini import chat, code, jitter, questions, speech
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
@@ -64,26 +65,6 @@ class Talker(torch.nn.Module):  # type: ignore[misc]
         return spread.sum(1) / asked.sum(1), self.facts(tokens.mean(1))
 
 
-class ChatTokeniser(Tokeniser):
-    """Tokenises examples exactly as `vlm.chat` reads prompts and scores answers."""
-
-    def __init__(self, backend: Chat) -> None:
-        self.backend, self.inner, self.causal = backend, backend.processor.tokenizer, True
-        self.image, self.queries = backend.network.config.image_token_id, chat.PLACES
-        self.limit = backend.network.config.text_config.max_position_embeddings
-        self._prompts: dict[str, tuple[int, ...]] = {}
-
-    def prompt(self, text: str) -> tuple[int, ...]:
-        """Tokenise a prompt, the picture's placeholders within."""
-        asked = self.backend.question(text)
-        if asked not in self._prompts:
-            turn = prompts.messages(asked)
-            said = self.backend.processor.apply_chat_template(turn, tokenize=False)
-            ids = self.inner(said.replace(chat.IMAGE, chat.IMAGE * self.queries))["input_ids"]
-            self._prompts[asked] = tuple(ids)
-        return self._prompts[asked]
-
-
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """Rows of a step as tensors, features (N, P, D) of the tower and facts (N, FACTS)."""
@@ -105,7 +86,7 @@ class TalkTask(StageTask[Lesson]):
     ) -> None:
         """`judge` is called with the averaged weights in place; its text is reported."""
         self.backend, self.albums, self.judge = backend, albums, judge
-        self.tokeniser = ChatTokeniser(backend)
+        self.tokeniser = ChatTokeniser(backend, chat.SIDE)
         backend.network.requires_grad_(False)
         self.talker = Talker(backend.network).requires_grad_(True)
         super().__init__("talk", self.talker, schedule)

@@ -46,6 +46,7 @@ class Work:
         maps: what the visitor asked the heat map for, and a reading that has that map.
         located: readings without words yet, for a voice that is to speak of them anew.
         seconds: spent on all of this.
+        note: what of the photo's file was not read.
     """
 
     models: "Models"
@@ -60,6 +61,7 @@ class Work:
     maps: dict[int, tuple[MapRequest, Reading]] = field(default_factory=dict)
     located: dict[int, Reading] = field(default_factory=dict)
     seconds: float = 0.0
+    note: str = ""
 
     @property
     def answers(self) -> list[Answer]:
@@ -73,7 +75,7 @@ class Work:
         height, width = self.photo.shape[:2]
         readings = tuple(self._with_answers(i) for i in range(len(self.faces)))
         name = self.path.name if self.path else "photo"
-        return Report(name, (width, height), round(self.seconds, 3), readings)
+        return Report(name, (width, height), round(self.seconds, 3), readings, note=self.note)
 
     def _with_answers(self, i: int) -> Reading:
         """Add the answers to the visitor's own questions to the reading of a face."""

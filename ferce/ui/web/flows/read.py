@@ -91,7 +91,8 @@ def _recall(work: Work, kept: Work) -> None:
 
 def _find_faces(reader: Reader, work: Work, path: Path) -> None:
     started = time.monotonic()
-    work.photo = images.load(path)
+    loaded = images.load_noted(path)
+    work.photo, work.note = loaded.pixels, loaded.note
     work.faces = reader.detect(work.photo)
     work.seconds = time.monotonic() - started
     if not work.faces:
@@ -193,7 +194,8 @@ def _example(path: Path) -> str:
 def _summary(work: Work) -> str:
     count = len(work.faces)
     faces = "1 face" if count == 1 else f"{count} faces, no. {work.picked + 1} shown"
-    return markup.status(f"{faces} · read in {work.seconds:.1f}&thinsp;s")
+    note = f" · {markup.text(work.note)}" if work.note else ""
+    return markup.status(f"{faces} · read in {work.seconds:.1f}&thinsp;s{note}")
 
 
 @dataclass(frozen=True)
