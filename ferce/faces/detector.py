@@ -21,7 +21,9 @@ CROP = 224  # side of a crop in pixels
 MAX_FACES = 100
 LOOK, MARGIN = 360, 2.0  # side of the picture in which a mesh is made, over the mesh's size there
 BORDERS = (0.25, 0.5)  # shares of the longer side added around a photo without a face
-TILE = 280  # side of the smallest tiles: a face of 40 pixels, the least that is read, is found there
+TILE = (
+    280  # side of the smallest tiles: a face of 40 pixels, the least that is read, is found there
+)
 OVERLAP = 0.26  # of tiles; a face of that share of one is whole in it or in its neighbour
 NET = 512  # pixels to which larger tiles are shrunk
 # Photos up to this side with a face of this share of it are seen at one look, which misses faces
