@@ -26,7 +26,8 @@ class Detection:
     """A mesh (478, 3) in pixels, its blendshapes, and what is known of it.
 
     `pose` is (yaw, pitch) in degrees with the eyes level, true where the picture shows the face in
-    its middle; `score` is how much the levelled face looks like one, 0..1; `verified` is False where nothing confirms that the mesh lies on the face as it should.
+    its middle. `score` is how much the levelled face looks like one, 0..1. `verified` is False
+    where nothing confirms that the mesh lies on the face as it should.
     """
 
     mesh: Points
@@ -93,8 +94,8 @@ class Networks:
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         with self._lock:
             if opener not in self._open:
-                _close_at_end()
                 self._open[opener] = opener(self._model)
+                _close_at_end()  # before the threads that were made just now
             return self._open[opener].detect(image)
 
 

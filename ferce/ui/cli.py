@@ -31,12 +31,14 @@ Opener = Callable[[Namespace], "Reader"]
 def open_reader(arguments: Namespace) -> "Reader":
     """The reader that the options name; raises ValueError for an unknown spec."""
     from ferce import models
+    from ferce.faces.detector import FaceDetector
     from ferce.reading.pipeline import Reader
 
     classifier = models.load_classifier(arguments.classifier, arguments.device)
     if arguments.outcomes == "compounds":
         classifier = models.given_compound(classifier)
-    return Reader(classifier, models.load_voice(arguments.voice, arguments.device))
+    voice = models.load_voice(arguments.voice, arguments.device)
+    return Reader(classifier, voice, FaceDetector(arguments.max_faces))
 
 
 def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int:

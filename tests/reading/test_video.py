@@ -138,7 +138,7 @@ def test_a_small_face_is_found_and_followed_beside_a_large_one(astronaut, detect
 
     frame = np.full((480, 854, 3), 110, np.uint8)
     frame[60:420, 40:400] = cv2.resize(clips.demo("examples/neutral.jpg"), (360, 360))
-    frame[100:380, 540:820] = cv2.resize(astronaut[0:300, 80:380], (280, 280))
+    frame[170:310, 610:750] = cv2.resize(astronaut[0:300, 80:380], (140, 140))
     assert len(detector.glance(frame)) == 1
     _, small = detector.glance(frame, small=True)
     moved = np.roll(frame, 12, axis=1)

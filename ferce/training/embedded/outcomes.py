@@ -141,7 +141,7 @@ def add(scores: Matrix, truth: NDArray[np.intp], weight: Matrix, mix: Mix) -> Ma
 
 
 def offset(scores: Matrix, shares: Matrix, mix: Mix) -> Matrix:
-    """Find what to add, (21,), to scores (N, 21) to give compounds their share in `shares`."""
+    """Find what to add to scores (N, 21): (21,), so that compounds get their share of `shares`."""
     from scipy.optimize import brentq
 
     wanted = (shares @ BOTH).mean()

@@ -94,6 +94,7 @@ def from_settings(settings: Settings) -> Load:
 
     def load(say: Say) -> "Reader":
         say("the program")
+        from ferce.faces.detector import FaceDetector
         from ferce.models import DEFAULT_CLASSIFIER, load_classifier
         from ferce.reading.pipeline import Reader
         from ferce.ui.web import gpu
@@ -105,7 +106,7 @@ def from_settings(settings: Settings) -> Load:
             say(f"the voice {settings.voice}")
             voice = _voice(settings, classifier)
         say("the face finder")
-        return gpu.borrowing(Reader(classifier=classifier, voice=voice))
+        return gpu.borrowing(Reader(classifier, voice, FaceDetector(settings.max_faces)))
 
     return load
 
