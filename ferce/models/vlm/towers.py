@@ -58,7 +58,9 @@ def find(network: Any, inputs: Inputs) -> Tower:
         ValueError: its structure is unknown.
     """
     named = (getattr(network.model, name, None) for name in ("visual", "vision_tower"))
-    vision = next((v for v in named if v is not None), getattr(network.model, "vision_model", None))
+    vision: Any = next(
+        (v for v in named if v is not None), getattr(network.model, "vision_model", None)
+    )
     if hasattr(vision, "timm_model"):
         return _fastvlm(vision.timm_model)
     if "image_grid_thw" in inputs and hasattr(vision, "blocks"):
