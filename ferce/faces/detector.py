@@ -35,8 +35,8 @@ TILT = 25.0  # degrees from which a mesh is made again with the eyes level
 # is an upright face (.86 at most for 76 others). Where a face was before, AGAIN stands for both.
 TURNED, AGAIN, PLAIN = 0.4, 0.5, 0.88
 # The score of the levelled crop. Below LEAST it is no face: of 150 faces, most of them under masks,
-# in profile, blurred or cut off, all but one had more. From SURE on it is not one upside down, whose
-# score was .80 at most, nor where it is SURER than that of the crop turned round.
+# in profile, blurred or cut off, all but one had more. From SURE on it is none upside down, which
+# scored .80 at most, nor where it is SURER than that of the crop turned round.
 LEAST, SURE, SURER = 0.63, 0.83, 0.15
 STEADY = 0.007  # of a mesh's size; true ones moved less when made again, false ones more than .011
 
