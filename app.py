@@ -27,6 +27,7 @@ def options(settings: "Settings") -> dict[str, Any]:
         "run_history": False,  # photos stay out of the browser's storage
         "pwa": False,
         "mcp_server": settings.mcp,
+        "show_error": settings.mcp,  # else a tool that was given a wrong address does not say so
         "footer_links": ["api"],
         **look(),
     }

@@ -185,7 +185,7 @@ def detector_here(factory: DetectorFactory) -> Detector:
 
 
 def release() -> None:
-    """Close this process's detectors; MediaPipe complains when the interpreter ends first."""
+    """Close this process's detectors."""
     while _OPEN:
         _, detector = _OPEN.popitem()
         if hasattr(detector, "close"):
@@ -202,11 +202,11 @@ def _identity(factory: DetectorFactory) -> str:
 def _versions() -> dict[str, Any]:
     """List what the packaged detector's crops depend on."""
     from ferce.faces import geometry
-    from ferce.faces.detector import CROP
+    from ferce.faces.detector import CROP, LOOK
 
     model = Path(geometry.__file__).parents[1] / "weights" / "face_landmarker.task"
     weights = hashlib.sha256(model.read_bytes()).hexdigest()[:16] if model.is_file() else ""
-    return {"crop": CROP, "margin": geometry.MARGIN, "weights": weights}
+    return {"crop": CROP, "margin": geometry.MARGIN, "look": LOOK, "weights": weights}
 
 
 A = TypeVar("A")

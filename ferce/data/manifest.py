@@ -140,7 +140,7 @@ def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     Raises:
         DataError: a column was named that the table does not have.
     """
-    chosen, spelt = {}, {name.lower(): name for name in row}
+    chosen, spelt = {}, {name.lower().replace(" ", "_"): name for name in row}
     for what, usual in COLUMNS.items():
         asked = given.get(what, "")
         if asked and asked not in row:

@@ -21,7 +21,9 @@ CROP = 224  # side of a crop in pixels
 MAX_FACES = 100
 LOOK, MARGIN = 360, 2.0  # side of the picture in which a mesh is made, over the mesh's size there
 BORDERS = (0.25, 0.5)  # shares of the longer side added around a photo without a face
-TILE = 280  # side of the smallest tiles: a face of 40 pixels, the least that is read, is found there
+TILE = (
+    280  # side of the smallest tiles: a face of 40 pixels, the least that is read, is found there
+)
 OVERLAP = 0.26  # of tiles; a face of that share of one is whole in it or in its neighbour
 NET = 512  # pixels to which larger tiles are shrunk
 # Photos up to this side with a face of this share of it are seen at one look, which misses faces
@@ -32,9 +34,9 @@ TILT = 25.0  # degrees from which a mesh is made again with the eyes level
 # Scores of what may be a face: above TURNED it is looked at in other turns as well; above PLAIN it
 # is an upright face (.86 at most for 76 others). Where a face was before, AGAIN stands for both.
 TURNED, AGAIN, PLAIN = 0.4, 0.5, 0.88
-# The score of the levelled crop. Below LEAST it is no face; of 150 faces, half of them under masks,
-# in profile, blurred or cut off, but one had .64 or more. From SURE on it is not one upside down, whose
-# score was .80 at most, nor where it is SURER than that of the crop turned round.
+# The score of the levelled crop. Below LEAST it is no face: of 150 faces, most of them under masks,
+# in profile, blurred or cut off, all but one had more. From SURE on it is none upside down, which
+# scored .80 at most, nor where it is SURER than that of the crop turned round.
 LEAST, SURE, SURER = 0.63, 0.83, 0.15
 STEADY = 0.007  # of a mesh's size; true ones moved less when made again, false ones more than .011
 
@@ -81,8 +83,8 @@ class FaceDetector:
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
         """Detect faces of a video frame quickly, largest first.
 
-        Borders, which `detect` tries, are left out. Looks at each box of `near`, where a face was in
-        the frame before, and at what one pass over the frame finds; with `small` also in tiles.
+        Borders, which `detect` tries, are left out. Looks at each box of `near`, where a face was
+        in the frame before, and at what one pass over the frame finds; with `small` also in tiles.
         """
         _require_pixels(frame)
         longer = max(frame.shape[:2])
@@ -104,8 +106,8 @@ class FaceDetector:
         largest = sorted(found, key=lambda one: -one.size)
         faces = [_face(photo, one) for one in largest]
         beyond = (
-            f"Beyond the {self.max_faces} largest faces, which is how many of a photo are read; "
-            "allow more faces to read it."
+            f"Not read: only the {self.max_faces} largest faces of a photo are; raise max_faces "
+            "(--max-faces, FERCE_MAX_FACES) to read this one."
         )
         return faces[: self.max_faces] + [
             face.replace(problem=face.problem or beyond) for face in faces[self.max_faces :]

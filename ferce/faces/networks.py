@@ -26,7 +26,8 @@ class Detection:
     """A mesh (478, 3) in pixels, its blendshapes, and what is known of it.
 
     `pose` is (yaw, pitch) in degrees with the eyes level, true where the picture shows the face in
-    its middle; `score` is how much the levelled face looks like one, 0..1; `verified` is False where nothing confirms that the mesh lies on the face as it should.
+    its middle. `score` is how much the levelled face looks like one, 0..1. `verified` is False
+    where nothing confirms that the mesh lies on the face as it should.
     """
 
     mesh: Points
@@ -93,8 +94,8 @@ class Networks:
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         with self._lock:
             if opener not in self._open:
-                _close_at_end()
                 self._open[opener] = opener(self._model)
+                _close_at_end()  # before the threads that were made just now
             return self._open[opener].detect(image)
 
 
@@ -108,7 +109,12 @@ def _close_at_end() -> None:
     MediaPipe does so itself, but after the threads that it needs for it: with a traceback. At
     `atexit` it is too late as well; this is how `concurrent.futures` ends its threads.
     """
-    threading._register_atexit(lambda: [one.close() for one in list(_USED)])  # type: ignore[attr-defined]
+    threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+
+
+def _close_all() -> None:
+    for one in list(_USED):
+        one.close()
 
 
 def _open_detector(model: Path) -> Any:

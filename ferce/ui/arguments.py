@@ -29,7 +29,12 @@ After a stop, a kill or a power cut the same command with --resume goes on from 
 
 
 _ENDLESS = 1e9
-_ABOVE_0 = {"rate": 1000.0, "max_seconds": _ENDLESS, "jobs": _ENDLESS}  # option -> largest value
+_ABOVE_0 = {
+    "rate": 1000.0,
+    "max_seconds": _ENDLESS,
+    "jobs": _ENDLESS,
+    "max_faces": _ENDLESS,
+}  # option -> largest value
 
 
 class UsageError(Exception):
@@ -103,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="processes that read photos, each with its own models, on a GPU all on the same; 1",
+    )
+    add(
+        "--max-faces",
+        type=int,
+        default=100,
+        metavar="N",
+        help="read the N largest faces of a photo or frame, name the others; 100",
     )
     add("--ask", action="append", default=[], metavar="QUESTION", help="may be given repeatedly")
     add("--method", metavar="NAME", help="how the heat map is made; auto by default")

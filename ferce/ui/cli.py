@@ -31,14 +31,17 @@ Opener = Callable[[Namespace], "Reader"]
 def open_reader(arguments: Namespace) -> "Reader":
     """The reader that the options name; raises ValueError for an unknown spec."""
     from ferce import models
+    from ferce.faces.detector import FaceDetector
     from ferce.reading.pipeline import Reader
 
     classifier = models.load_classifier(arguments.classifier, arguments.device)
     if arguments.outcomes == "compounds":
         classifier = models.given_compound(classifier)
     speaks = arguments.explanation or arguments.ask  # else no network is loaded for a voice
-    voice = arguments.voice if speaks else models.MEASURED_VOICE
-    return Reader(classifier, models.load_voice(voice, arguments.device))
+    voice = models.load_voice(
+        arguments.voice if speaks else models.MEASURED_VOICE, arguments.device
+    )
+    return Reader(classifier, voice, FaceDetector(arguments.max_faces))
 
 
 def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int:

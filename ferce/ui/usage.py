@@ -80,7 +80,7 @@ def options(arguments: Namespace) -> Options:
 def asked(arguments: Namespace) -> dict[str, Any]:
     """What rows depend on, as JSON data: a run with other values does not go on from them."""
     names = (
-        *("classifier", "voice", "device", "outcomes"),
+        *("classifier", "voice", "device", "outcomes", "max_faces"),
         *("ask", "method", "target", "explanation", "rate"),
     )
     weights = {name: hub.weights(getattr(arguments, name)) for name in ("classifier", "voice")}

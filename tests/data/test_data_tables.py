@@ -74,7 +74,7 @@ def test_manifest_refuses(tmp_path, name, text, message):
         ("file\tlabel\r\na.png\tsad\r\n", "utf-16"),
         ("\ufefffile\tlabel\r\na.png\tsad\r\n", "utf-16-be"),
         ("File , Label\na.png, sad \n", "utf-8"),
-        (",FILE_NAME,Label\n0,a.png,sad\n", "utf-8"),
+        (",File Name,Label\n0,a.png,sad\n", "utf-8"),
         ("file,label,\na.png,sad,\n,,\n", "utf-8"),
         ("file,label\na.png,sad,,\n,\n\n", "utf-8"),
         ('file,label,note\n"a.png",sad,"two\nlines, and a ""quote"""\n', "utf-8"),

@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +75,88 @@ def test_turned_photo(detector, astronaut, smiling, quarter):
     assert np.abs(difference).mean() < 12  # the same upright crop
 
 
+def turned(astronaut, angle, side=600):
+    """The astronaut's head on grey, turned counter-clockwise; the matrix of that turn."""
+    place = (side - 300) // 2
+    canvas = on_grey(astronaut[:300, 60:360], side, (place, place))
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1)
+    return cv2.warpAffine(canvas, matrix, (side, side), borderValue=(110, 110, 110)), matrix
+
+
+@pytest.mark.parametrize("angle", [30, -40, 50, -60, 90, 130, -150, 180])
+def test_the_mesh_turns_with_the_head(detector, astronaut, angle):
+    (level,) = detector.detect(turned(astronaut, 0)[0])
+    photo, matrix = turned(astronaut, angle)
+    want = level.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    for face in (*detector.detect(photo), *detector.glance(photo)):  # a photo, a frame
+        off = np.linalg.norm(face.landmarks[:, :2] - want, axis=1).mean()
+        assert off < 0.02 * level.quality.size
+        assert face.problem is None
+        moved = [abs(face.blendshapes[k] - level.blendshapes[k]) for k in level.blendshapes]
+        assert np.mean(moved) < 0.05
+        assert face.quality.yaw == pytest.approx(level.quality.yaw, abs=4)
+        assert face.quality.pitch == pytest.approx(level.quality.pitch, abs=4)
+
+
+def test_the_pose_does_not_depend_on_the_place(detector, astronaut):
+    places = ((0, 350), (650, 350), (325, 0), (325, 700))
+    head = astronaut[:300, 60:360]
+    poses = []
+    for place in places:
+        (face,) = detector.detect(on_grey(head, 1000, place))
+        poses.append((face.quality.yaw, face.quality.pitch))
+    assert np.ptp(poses, axis=0).max() < 4
+
+
+def test_a_face_that_cannot_be_verified_says_so(astronaut, monkeypatch):
+    with FaceDetector() as detector:
+        monkeypatch.setattr(detector, "_score", lambda _: 0.7)  # whichever way it is turned
+        monkeypatch.setattr(detector, "_steady", lambda *_: False)
+        monkeypatch.setattr("ferce.faces.detector.PLAIN", 1.0)
+        (face,) = detector.detect(astronaut)
+    assert "cannot be verified" in face.problem
+
+
+def test_long_photos_are_searched_in_their_shape(detector, astronaut):
+    panorama = np.full((500, 5000, 3), 110, np.uint8)
+    for x in (100, 1700, 3000, 4600):
+        panorama[150:350, x : x + 200] = shrunk(astronaut[:300, 60:360], 200)
+    for photo in (panorama, np.ascontiguousarray(np.rot90(panorama))):
+        faces = detector.detect(photo)
+        assert [face.problem for face in faces] == [None] * 4
+
+
+def test_small_faces_are_found_beside_a_near_one(detector, astronaut):
+    head = astronaut[:300, 60:360]
+    photo = on_grey(shrunk(head, 1000), 1400, (50, 350))
+    for x, y in ((1150, 100), (1150, 500), (1150, 900)):
+        photo[y : y + 200, x : x + 200] = shrunk(head, 200)
+    assert len(detector.detect(photo)) == 4
+
+
+def test_faces_beyond_the_limit_are_named(astronaut):
+    head = shrunk(astronaut[:300, 60:360], 200)
+    photo = np.tile(head, (5, 5, 1))
+    with FaceDetector(max_faces=3) as detector:
+        faces = detector.detect(photo)
+    assert len(faces) == 25
+    assert [face.problem for face in faces[:3]] == [None] * 3
+    assert all("only the 3 largest" in face.problem for face in faces[3:])
+    with pytest.raises(ValueError, match="max_faces"):
+        FaceDetector(max_faces=0)
+
+
+def test_a_detector_that_is_never_closed_ends_quietly():
+    code = (
+        "import numpy as np\nfrom ferce.faces.detector import FaceDetector\n"
+        "detector = FaceDetector()\ndetector.detect(np.zeros((64, 64, 3), np.uint8))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+    assert "Exception" not in ended.stderr
+
+
 def test_several_small_faces(detector, astronaut):
     places = ((60, 60), (900, 80), (500, 900))
     faces = detector.detect(on_grey(shrunk(astronaut, 330), 1400, *places))
@@ -91,6 +177,9 @@ def test_tight_crop_is_found_with_a_border(detector, smiling):
 def test_no_face(detector, astronaut):
     assert detector.detect(np.zeros((200, 300, 3), np.uint8)) == []
     assert detector.detect(np.ascontiguousarray(astronaut[300:, 300:])) == []
+    for name in ("brick", "grass", "coins", "page", "moon"):
+        texture = getattr(skimage.data, name)()
+        assert detector.detect(np.stack([texture] * 3, -1)) == []
 
 
 def test_tiny_face_is_named_not_read(detector, astronaut):

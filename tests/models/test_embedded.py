@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from ferce import models
 from ferce.core.labels import COMPOUNDS, OUTCOMES
+from ferce.core.protocols import Explainable
 from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
@@ -198,3 +199,14 @@ def test_a_mix_weighs_the_outcomes(tmp_path, smiling):
     assert alone.outcomes[0, : len(COMPOUNDS)].sum() == pytest.approx(1)
     with pytest.raises(ValueError, match="mix must be one of everyday, even, raf-ce"):
         models.load_classifier(f"embedded:{folder}?mix=none", "cpu")
+
+
+def test_a_model_narrowed_to_the_compounds_stays_what_it_is(model, smiling):
+    narrowed = models.given_compound(model)
+    assert isinstance(narrowed, Explainable)
+    assert (narrowed.name, narrowed.device) == (model.name, model.device)
+    scores, before = narrowed.scores([smiling]), model.scores([smiling])
+    assert scores.classes == pytest.approx(before.classes)
+    assert scores.outcomes[0, : len(COMPOUNDS)] == pytest.approx(before.classes[0])
+    assert scores.outcomes[0, HAPPY] == 0
+    assert before.outcomes[0, HAPPY] > 0.9

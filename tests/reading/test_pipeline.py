@@ -8,7 +8,9 @@ from PIL import Image
 
 import ferce
 from ferce.core.types import Explanation, Face, Scores, UnitEvidence
+from ferce.faces.detector import FaceDetector
 from ferce.reading.pipeline import NO_FACE, Options, Reader
+from ferce.reading.video import Follower
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,26 @@ def test_real_photo_end_to_end(reader, astronaut):
     assert max(reading.heatmap.regions, key=reading.heatmap.regions.get) == "mouth"
     assert 12 in {cue.unit for cue in reading.explanation.cues}
     assert "resembles" in reading.explanation.text
+
+
+def test_a_tilted_smile_is_read_alike_in_a_photo_and_a_frame(reader, astronaut):
+    head = Image.fromarray(astronaut[:300, 60:360])
+    canvas = Image.new("RGB", (600, 600), (110, 110, 110))
+    canvas.paste(head, (150, 150))
+    photo = np.asarray(canvas.rotate(60, Image.Resampling.BICUBIC, fillcolor=(110, 110, 110)))
+    (reading,) = reader.read(photo, options=Options(method=None, explain=False)).readings
+    (seen,) = Follower(reader).step(photo, 0.0)
+    assert reading.prediction.label == seen.reading.prediction.label == "happy"
+    assert np.allclose(seen.face.landmarks, reading.face.landmarks, atol=3)
+
+
+def test_a_face_beyond_the_limit_is_reported(astronaut):
+    with Reader(detector=FaceDetector(max_faces=1)) as reader:
+        photo = np.concatenate([astronaut, astronaut], axis=1)
+        first, second = reader.read(photo, options=Options(method=None, explain=False)).readings
+    assert first.prediction is not None
+    assert second.prediction is None
+    assert "only the 1 largest" in second.reason
 
 
 def test_parts_grow_in_order(reader, smiling):

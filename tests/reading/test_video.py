@@ -24,6 +24,7 @@ from ferce.reading.video import (
     smooth,
 )
 from ferce.reading.video.expression import Expression, mean
+from ferce.reading.video.page import to_html
 from ferce.reading.video.words import clock
 from ferce.ui import cli
 
@@ -138,7 +139,7 @@ def test_a_small_face_is_found_and_followed_beside_a_large_one(astronaut, detect
 
     frame = np.full((480, 854, 3), 110, np.uint8)
     frame[60:420, 40:400] = cv2.resize(clips.demo("examples/neutral.jpg"), (360, 360))
-    frame[100:380, 540:820] = cv2.resize(astronaut[0:300, 80:380], (280, 280))
+    frame[170:310, 610:750] = cv2.resize(astronaut[0:300, 80:380], (140, 140))
     assert len(detector.glance(frame)) == 1
     _, small = detector.glance(frame, small=True)
     moved = np.roll(frame, 12, axis=1)
@@ -291,3 +292,12 @@ def test_a_clip_that_is_too_long_is_named_once(smile, reader, capsys):
     err = capsys.readouterr().err
     assert err.count("smile.mp4") == 1
     assert "at most 1 s" in err
+
+
+def test_a_clip_becomes_one_page_with_its_moments(timeline):
+    text = to_html(timeline)
+    assert f"Expressions in {timeline.name}" in text
+    assert "data:image/png;base64," in text
+    read = [moment for moment in timeline.moments if moment.reading is not None]
+    assert text.count('<section class="face') == len(read)
+    assert "undefined" not in text

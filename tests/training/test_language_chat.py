@@ -9,7 +9,8 @@ import pytest
 import tiny_chats
 import tiny_models
 import torch
-from language_fixtures import data_of
+from language_fixtures import COLOURS, data_of
+from PIL import Image
 from safetensors.torch import load_file
 from tiny_models import face
 
@@ -213,3 +214,27 @@ def test_merged_it_scores_as_base_and_adapter(plan, bases, tmp_path, family):
         export.merge(tmp_path / "run", tmp_path / "whole")
     with pytest.raises(TrainingError, match="holds no finished run"):
         export.merge(tmp_path / "nothing", tmp_path / "more")
+
+
+# peft 0.21 reads a name that transformers 5.23 deprecates.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_loaded_plainly_it_stops_where_its_base_does(plan, bases, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+
+    out, base = tmp_path / "run", str(bases["llava"])
+    eager = replace(plan, base=base, epochs=12, max_steps=0, batch=8, explanation=0.0, vqa=0.0,
+                    lr=5e-3, rank=8, dropout=0.0)  # fmt: skip
+    language.tune(eager, out, data=data_of(64, 8))
+    network = AutoModelForImageTextToText.from_pretrained(base)
+    end = network.generation_config.eos_token_id
+    assert GenerationConfig.from_pretrained(out).eos_token_id == end
+    processor = AutoProcessor.from_pretrained(out)
+    inputs = processor.apply_chat_template(
+        chat._turn(prompts.CLASSIFY, Image.new("RGB", (40, 40), COLOURS[0])),
+        add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+    )  # fmt: skip
+    said = PeftModel.from_pretrained(network, out).eval().generate(**inputs, max_new_tokens=30)[0]
+    assert said[-1] == end
+    answer = said[inputs["input_ids"].shape[1] :]
+    assert processor.decode(answer, skip_special_tokens=True).strip() in COMPOUNDS

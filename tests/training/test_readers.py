@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.models.calibration import softmax
+from ferce.models.mix import EVEN
 from ferce.models.prior import ExpressionNet
-from ferce.training.embedded import readers
+from ferce.training.embedded import outcomes, readers
 from ferce.training.embedded.packaging import _portable
 from ferce.training.embedded.readers import EMOTIONS, Table
 from train import convert_prior, portraits
@@ -50,6 +52,22 @@ def test_evidence_left_out_has_no_weight():
     table = planted().only(np.arange(10) < 7)
     head = readers.fit_labels(table, EMOTIONS, 0.1)
     assert np.abs(head.weight[:, 7:]).max() == 0
+
+
+def test_the_reader_that_knows_weighs_most():
+    truth = np.tile(np.arange(len(COMPOUNDS), len(OUTCOMES)), 30)
+    scores = RNG.normal(size=(3, len(truth), len(OUTCOMES)))
+    scores[0, np.arange(len(truth)), truth] += 3
+    weight = outcomes.add(scores, truth, np.ones(len(truth)), EVEN)[:, len(COMPOUNDS) :]
+    assert weight[0].min() > 2 * np.abs(weight[1:]).max()
+
+
+def test_compounds_get_the_share_that_annotators_give_them():
+    scores = RNG.normal(size=(50, len(OUTCOMES)))
+    shares = np.eye(len(OUTCOMES))[[0, *[20] * 9] * 5]
+    even = EVEN
+    chances = even.applied(softmax(scores + outcomes.offset(scores, shares, even)))
+    assert chances[:, : len(COMPOUNDS)].sum(1).mean() == pytest.approx(0.1)
 
 
 def test_a_unit_is_read_and_its_threshold_keeps_neutral_faces_quiet():

@@ -5,6 +5,7 @@ import base64
 import io
 import json
 
+import gradio as gr
 import pytest
 from app_fixtures import label_of, scene
 from app_server import serving
@@ -12,7 +13,7 @@ from patience import PATIENCE
 from PIL import Image
 
 import app
-from ferce.ui.web import Settings
+from ferce.ui.web import Settings, api
 
 
 def photo(*levels):
@@ -55,6 +56,18 @@ def test_tools_answer_and_read_no_files_of_the_server():
     assert "bright, of 18 letters" in texts[1]
     assert "embedded" in texts[2]
     assert [answer.isError for answer in answers] == [False, False, False, True, True]
+    assert "Hostname 127.0.0.1 failed validation" in texts[4]
+
+
+def test_a_fault_of_an_endpoint_is_one_sentence():
+    def read(photo):
+        """Read."""
+        raise ZeroDivisionError("secret path")
+
+    with pytest.raises(gr.Error, match="fault in ferce") as raised:
+        api._guarded(read)(None)
+    assert "secret" not in str(raised.value)
+    assert api._guarded(read).__doc__ == "Read."
 
 
 def test_nothing_is_served_unless_asked_for():

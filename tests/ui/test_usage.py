@@ -55,6 +55,7 @@ WRONG = [
     (["--rate", "nan"], "must be above 0"),
     (["--max-seconds", "-1"], "must be above 0"),
     (["--jobs", "0"], "must be above 0"),
+    (["--max-faces", "0"], "must be above 0"),
     (["--jobs", "two"], "invalid int value"),
     (["--plot", "p.png"], "for videos"),
     (["--json", "no/such/out.json"], "does not exist"),

@@ -1,7 +1,7 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +21,11 @@ PRIORS = ("none", "grey", "empty", "both")
 ADAPTER_CONFIG = "adapter_config.json"
 # Optional, beside the adapter: {"base_fingerprint": "<hub.fingerprint of the base>"}.
 ADAPTER_ORIGIN = "ferce.json"
+# SigLIP 2 turns its pictures into the type of its patch layer's weights, and LFM2-VL's projector
+# reads four dimensions, where bitsandbytes takes three; these stay as they are, as the head does.
+UNQUANTISED = {
+    "siglip2_vision_model": ["lm_head", "patch_embedding", "model.multi_modal_projector"]
+}
 QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 _CHOICES = {"load": LOADS, "calibrate": PRIORS, "base": BASES, "template": tuple(TEMPLATES)}
 
@@ -187,6 +192,11 @@ def _load_processor(base: Path, adapter: Path | None) -> Any:
 
 def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:
     arguments = precision(load, device)
+    if load in QUANTISED:
+        vision = read_json(folder / "config.json").get("vision_config", {})
+        arguments["quantization_config"].llm_int8_skip_modules = UNQUANTISED.get(
+            vision.get("model_type")
+        )
     network, info = network_class.from_pretrained(
         folder,
         use_safetensors=True,
@@ -235,15 +245,3 @@ def _check_quantised(network: Any, load: str) -> None:
         # On a CPU with AVX512-BF16 the first pass would repack 4-bit weights for a kernel that has
         # no backward, after which no heat map can be made.
         layer.support_avx512bf16_for_cpu = False
-        layer.forward = _flat(layer.forward)
-
-
-def _flat(forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let a layer take (..., C) of any rank; bitsandbytes' in 8 bit take up to three dimensions."""
-
-    def run(values: Any) -> Any:
-        if values.ndim <= 3:
-            return forward(values)
-        return forward(values.flatten(0, -2)).unflatten(0, values.shape[:-1])
-
-    return run

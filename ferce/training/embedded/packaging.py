@@ -2,15 +2,13 @@
 
 import re
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ferce.core.labels import COMPOUNDS, NEUTRAL, OUTCOMES
+from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import CHANNELS
@@ -27,17 +25,9 @@ from ferce.training.embedded.evidence import Seen, half
 from ferce.training.embedded.readers import Table
 from ferce.training.settings import Json
 
-NEUTRAL_PLACE = OUTCOMES.index(NEUTRAL)
-# Weight of a face beside an annotated one: posed, captioned, degraded, rendered with two emotions
-# and rendered with one or none.
-POSED, CAPTIONED, DEGRADED, BOTH, ALONE = 0.3, 2.0, 0.5, 0.1, 0.05
-UNIT_RENDERED = 0.005  # of a rendered face in the fit of an action unit
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
-FOLDS = 5
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/?]+/)+")
 CONFIDENT = 0.4  # of what renders alone say of a unit
-# Readers of a part of the evidence, to be compared with the whole.
-PARTS: Mapping[str, str] = {"prior": "prior", "network": "network", "measures": "face"}
 
 
 @dataclass(frozen=True)
@@ -59,60 +49,24 @@ class Sources:
     halves: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Faces to fit on, with standardised evidence, and the fold of each person."""
-
-    names: tuple[str, ...]
-    mean: Matrix
-    scale: Matrix
-    tables: Mapping[str, Table]  # annotated, posed, captioned, degraded, rendered
-    folds: Mapping[str, NDArray[np.intp]]
-
-    def joined(self, without: int | None = None) -> Table:
-        """All faces, but those of one fold."""
-        kept = [table.rows(self.folds[name] != without) for name, table in self.tables.items()]
-        return readers.joined(*kept)
-
-    def only(self, *kinds: str) -> "Data":
-        """The same with the evidence whose names begin so."""
-        columns = np.array([name.startswith(kinds) for name in self.names])
-        return replace(self, tables={name: t.only(columns) for name, t in self.tables.items()})
-
-    @property
-    def real(self) -> Table:
-        """The annotated faces."""
-        return self.tables["annotated"]
-
-    @property
-    def rendered(self) -> Table:
-        """The rendered faces, of little weight as for action units."""
-        found = self.tables["rendered"]
-        return replace(found, weight=np.full(len(found.x), UNIT_RENDERED))
-
-    @property
-    def resting(self) -> Matrix:
-        """Evidence of annotated and posed faces that are neutral."""
-        found = [self.tables[name] for name in ("annotated", "posed")]
-        return np.concatenate([t.x[t.shares[:, NEUTRAL_PLACE] == 1] for t in found])
-
-
 def package(sources: Sources, output: Path, report: progress.Report = progress.silent) -> None:
     """Fit the readers and write the folder, with what was chosen in its `metrics.json`."""
     finish(sources, _gather(sources, report), output, report)
 
 
 def finish(
-    sources: Sources, data: Data, output: Path, report: progress.Report = progress.silent
+    sources: Sources, data: evidence.Data, output: Path, report: progress.Report = progress.silent
 ) -> None:
     """The same from evidence that was gathered already."""
     mix = of_counts(EVERYDAY, dict(zip(OUTCOMES, data.real.shares.sum(0), strict=True)))
-    calibration, told = _calibration(data, mix)
+    held_out = outcomes.held_out(data)
+    calibration, told = _calibration(data, held_out, mix)
     report(f"outcomes: {told}")
     unit, reliability, units = _units(data.only("network AU", "prior", "face"), report)
+    parts = outcomes.parts(data)
     heads = {
-        embedded.OUTCOME: outcomes.fit(data.joined(), data.names, data.scale, outcomes.Settings()),
-        **_parts(data),
+        embedded.OUTCOME: outcomes.summed(data, held_out, mix).head(list(parts.values())),
+        **parts,
         embedded.UNIT: unit,
         embedded.RELIABILITY: reliability,
     }
@@ -131,12 +85,13 @@ def _open(sources: Sources, folder: Path) -> embedded.Embedded:
     return embedded.Embedded("embedded", network, parts, EVEN)
 
 
-def _gather(sources: Sources, report: progress.Report) -> Data:
-    models = [_open(sources, folder) for folder in sources.halves or [sources.network]]
+def _gather(sources: Sources, report: progress.Report) -> evidence.Data:
+    whole = _open(sources, sources.network)
+    models = [_open(sources, folder) for folder in sources.halves] or [whole]
 
-    def read(name: str, split: str) -> Seen:
+    def read(name: str, split: str, by: Sequence[embedded.Embedded] = models) -> Seen:
         spec = name if ":" in name else f"manifest:{sources.faces / name}.jsonl"
-        found = [evidence.gather(spec, m.evidence, sources.cache, [split]) for m in models]
+        found = [evidence.gather(spec, m.evidence, sources.cache, [split]) for m in by]
         report(f"{name} {split}: {len(found[0].samples)} faces, {found[0].lost} not found")
         return _unseen(found)
 
@@ -144,22 +99,16 @@ def _gather(sources: Sources, report: progress.Report) -> Data:
         "annotated": read("annotated", "val"),
         "posed": read("london", "train"),
         "captioned": read("openpeople", "val"),
-        "degraded": read("degraded", "val"),
-        "rendered": read(sources.renders, "val"),
     }
-    both = np.concatenate([one.x for name, one in seen.items() if name != "degraded"])
-    mean, scale = np.nanmean(both, 0), np.nanstd(both, 0) + 1e-6
-    weights = {"posed": POSED, "captioned": CAPTIONED, "degraded": DEGRADED, "rendered": ALONE}
-    tables = {
-        name: evidence.table(one, (one.x - mean) / scale, weights.get(name, 1.0), OUTCOMES)
-        for name, one in seen.items()
+    worn = read("degraded", "val")
+    seen |= {
+        "worn": evidence.shared(worn, seen["annotated"]),
+        "worn posed": read("degraded", "train"),
+        "worn captioned": evidence.shared(worn, seen["captioned"]),
+        "rendered": read(sources.renders, "val", [whole]),
     }
-    rendered = tables["rendered"]
-    two = rendered.shares[:, : len(COMPOUNDS)].sum(1) > 0
-    tables["rendered"] = replace(rendered, weight=np.where(two, BOTH, ALONE))
-    names = embedded.evidence_names(models[0].network.columns.names)
-    tables = {name: replace(t, x=np.nan_to_num(t.x)) for name, t in tables.items()}
-    return Data(names, mean, scale, tables, {name: _folds(one) for name, one in seen.items()})
+    names = embedded.evidence_names(whole.network.columns.names)
+    return evidence.tabled(names, seen)
 
 
 def _unseen(found: Sequence[Seen]) -> Seen:
@@ -170,57 +119,42 @@ def _unseen(found: Sequence[Seen]) -> Seen:
     return replace(found[0], x=np.where((seen_by == 1)[:, None], found[0].x, found[1].x))
 
 
-def _folds(seen: Seen) -> NDArray[np.intp]:
-    """(N,) 0 .. FOLDS - 1 of the person, the same in every table."""
-    names = [sample.subject or sample.name for sample in seen.samples]
-    return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], np.intp)
+def _calibration(
+    data: evidence.Data, held_out: Mapping[str, Matrix], mix: Mix
+) -> tuple[Calibration, Json]:
+    """Masses of prediction sets, and how good the whole is, by what did not see the person.
 
-
-def _parts(data: Data) -> dict[str, Head]:
-    """Readers of one part of the evidence each."""
-    return {
-        name: outcomes.fit(
-            data.only(prefix).joined(), data.names, data.scale, outcomes.alone(prefix)
-        )
-        for name, prefix in PARTS.items()
-    }
-
-
-def _calibration(data: Data, mix: Mix) -> tuple[Calibration, Json]:
-    """Masses of prediction sets, by readers that did not see the person.
-
-    That of all outcomes is found on the annotated faces, that of the compounds on rendered ones.
+    The mass of all outcomes is found on the annotated faces, that of compounds on rendered ones.
     """
-    held_out = _held_out(data)
-    real, rendered = held_out["annotated"], held_out["rendered"]
-    sure = data.real.shares.max(1) > 0.99
-    truth, chances = data.real.shares[sure].argmax(1), mix.applied(softmax(real[sure]))
-    count = len(COMPOUNDS)
-    both = data.tables["rendered"].shares[:, :count].max(1) > 0.99
+    scores, count = outcomes.whole(data, held_out, mix), len(COMPOUNDS)
+    figures = {name: _figures(data.tables[name], scores[name], mix) for name in outcomes.SETS}
+    sure = data.real.shares.max(1) > outcomes.SURE
+    truth, chances = (
+        data.real.shares[sure].argmax(1),
+        mix.applied(softmax(scores["annotated"][sure])),
+    )
+    both = data.tables["rendered"].shares[:, :count].max(1) > outcomes.SURE
     which = data.tables["rendered"].shares[both].argmax(1)
-    compounds = softmax(rendered[both, :count])
+    compounds = softmax(scores["rendered"][both, :count])
     calibration = Calibration(
         1.0, metrics.fit_set_mass(which, compounds), metrics.fit_set_mass(truth, chances)
     )
-    return calibration, {
+    hits = round(metrics.accuracy(which, compounds.argmax(1)), 4)
+    return calibration, {**figures, "rendered_compounds": hits}
+
+
+def _figures(table: Table, scores: Matrix, mix: Mix) -> dict[str, float]:
+    """How often the outcome that all named is the most probable, and the calibration error."""
+    sure = table.shares.max(1) > outcomes.SURE
+    truth, chances = table.shares[sure].argmax(1), mix.applied(softmax(scores[sure]))
+    return {
         "faces": len(truth),
         "accuracy": round(metrics.accuracy(truth, chances.argmax(1)), 4),
         "calibration_error": round(metrics.calibration_error(truth, chances), 4),
-        "rendered_compounds": round(metrics.accuracy(which, compounds.argmax(1)), 4),
     }
 
 
-def _held_out(data: Data) -> dict[str, Matrix]:
-    """(N, 21) scores of the faces of each table, by readers that did not see the person."""
-    scores = {name: np.zeros((len(f), len(OUTCOMES))) for name, f in data.folds.items()}
-    for k in range(FOLDS):
-        head = outcomes.fit(data.joined(k), data.names, data.scale, outcomes.Settings())
-        for name, folds in data.folds.items():
-            scores[name][folds == k] = head(data.tables[name].x[folds == k])
-    return scores
-
-
-def _units(data: Data, report: progress.Report) -> tuple[Head, Head, Json]:
+def _units(data: evidence.Data, report: progress.Report) -> tuple[Head, Head, Json]:
     """The reader of action units, how far each is trusted, and what was chosen."""
     rows = [_unit(data, place) for place in range(len(UNIT_NUMBERS))]
     kept = [(f"AU{n}", row) for n, row in zip(UNIT_NUMBERS, rows, strict=True) if row is not None]
@@ -245,13 +179,13 @@ class _Unit:
     told: Json
 
 
-def _unit(data: Data, place: int) -> _Unit | None:
+def _unit(data: evidence.Data, place: int) -> _Unit | None:
     """The reader of one unit; None where MediaPipe's own channel is as good, or nobody shows it."""
     truth = data.real.units[:, place]
     seen = int(np.nansum(truth))
     if seen < FEWEST:
         return _rendered_unit(data, place)
-    others = readers.joined(data.tables["posed"], data.rendered)
+    others = readers.joined(data.posed, data.rendered)
     tried = {c: readers.held_out_unit(data.real, others, place, c) for c in readers.STRENGTHS}
     strength = max(tried, key=lambda c: readers.reliability(tried[c], truth))
     trust = readers.reliability(tried[strength], truth)
@@ -263,13 +197,12 @@ def _unit(data: Data, place: int) -> _Unit | None:
     return _Unit(weight, bias - bar, trust, {**told, "f1": round(score, 3)})
 
 
-def _rendered_unit(data: Data, place: int) -> _Unit | None:
+def _rendered_unit(data: evidence.Data, place: int) -> _Unit | None:
     """A unit that too few annotated faces show, from renders; its trust is bounded."""
-    posed = data.tables["posed"]
     known = ~np.isnan(data.rendered.units[:, place])
     if CHANNELS.get(UNIT_NUMBERS[place]) or np.nansum(data.rendered.units[:, place]) < FEWEST:
         return None
-    both = readers.joined(data.rendered, posed, data.real)
+    both = readers.joined(data.rendered, data.posed, data.real)
     weight, bias = readers.fit_unit(both, place, 0.01)
     scores, truth = data.rendered.x @ weight + bias, data.rendered.units[:, place]
     resting = np.concatenate([data.resting, data.real.x[data.real.units[:, place] == 0]])

@@ -176,7 +176,7 @@ def merge(run: Path, folder: Path) -> str:
     config = hub.read_json(base.folder / "config.json")
     stored = config.get("dtype") or config.get("torch_dtype") or "float32"
     assert model.checkpoint.adapter is not None, "loaded with an adapter"
-    whole = model.checkpoint.adapter.merge_and_unload(safe_merge=True)
+    whole = model.checkpoint.adapter.wrapped.merge_and_unload(safe_merge=True)
     whole.to(getattr(torch, stored)).save_pretrained(folder)
     model.processor.save_pretrained(folder)
     save_calibration(folder, model.checkpoint.calibration)

@@ -1,6 +1,8 @@
 """The named endpoints: what a program may ask of the page, with documented parameters."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,10 @@ from ferce.ui.web.session import Column
 NO_PHOTO = "No photo was sent; upload one as `photo`."
 NO_PHOTOS = "No photos were sent; upload some as `photos`."
 NO_CLIP = "No clip was sent; upload one as `clip`."
+FAULT = "This could not be read because of a fault in ferce. The server's log says more."
 Json = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 
 def endpoints(page: Page) -> None:
@@ -126,13 +131,29 @@ def _endpoint(
 ) -> None:
     """Offer a function under its name; hidden components give its parameters their names."""
     gr.Button(visible=False).click(
-        function,
+        _guarded(function),
         inputs,
         gr.JSON(label=result, visible=False),
         api_name=function.__name__,
         preprocess=False,
         **limit,
     )
+
+
+def _guarded(function: Callable[..., Json]) -> Callable[..., Json]:
+    """Answer a fault of ours by a sentence; the log says more."""
+
+    @wraps(function)
+    def call(*given: Any) -> Json:
+        try:
+            return function(*given)
+        except gr.Error:
+            raise
+        except Exception as error:
+            _log.exception(FAULT)
+            raise gr.Error(FAULT, print_exception=False) from error
+
+    return call
 
 
 def _ready(models: Models) -> Reader:

@@ -31,6 +31,7 @@ class Settings:
         models: Specs of further classifiers that the page offers, each a voice too if it can be.
         allow_any: Whether anybody may load models of the Hub by their id.
         max_photos: How many photographs one batch may hold.
+        max_faces: How many faces of a photograph or frame are read, the largest.
         max_seconds: How long a clip may be, in seconds.
         results: Folder of evaluations (`train/evaluate.py`); may be empty or missing.
         mcp: Whether the endpoints are served to language models as well.
@@ -49,6 +50,7 @@ class Settings:
     models: tuple[str, ...] = PACKAGED
     allow_any: bool = False
     max_photos: int = 100
+    max_faces: int = 100
     max_seconds: int = 60
     results: Path = _ROOT / "runs"
     mcp: bool = False
@@ -56,7 +58,14 @@ class Settings:
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise ValueError(f"the port must lie in 1..65535; got {self.port}")
-        for name in ("max_megabytes", "keep_seconds", "readers", "max_photos", "max_seconds"):
+        for name in (
+            "max_megabytes",
+            "keep_seconds",
+            "readers",
+            "max_photos",
+            "max_faces",
+            "max_seconds",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -80,6 +89,7 @@ class Settings:
             models=tuple(variables.get("FERCE_MODELS", " ".join(PACKAGED)).split()),
             allow_any=_switch(variables, "FERCE_ALLOW_ANY_MODEL"),
             max_photos=_whole(variables, "FERCE_MAX_PHOTOS", cls.max_photos),
+            max_faces=_whole(variables, "FERCE_MAX_FACES", cls.max_faces),
             max_seconds=_whole(variables, "FERCE_MAX_SECONDS", cls.max_seconds),
             results=Path(variables.get("FERCE_RESULTS") or cls.results),
             mcp=_switch(variables, "FERCE_MCP"),
