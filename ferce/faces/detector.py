@@ -29,7 +29,7 @@ NET = 512  # pixels to which larger tiles are shrunk
 # Photos up to this side with a face of this share of it are seen at one look, which misses faces
 # below an eighth of the side.
 SMALL, LARGE = 600, 0.2
-SAME = 0.5  # share of the smaller of two boxes in the larger from which both are of one face
+SAME = 0.6  # share of the smaller of two boxes in the larger from which both are of one face
 TILT = 25.0  # degrees from which a mesh is made again with the eyes level
 # Scores of what may be a face: above TURNED it is looked at in other turns as well; above PLAIN it
 # is an upright face (.86 at most for 76 others). Where a face was before, AGAIN stands for both.
