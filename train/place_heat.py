@@ -44,7 +44,9 @@ def chosen(data: str, split: str, count: int) -> list[Sample]:
     """Take half of the faces of each kind, in the order of the data."""
     kinds: dict[str, list[Sample]] = {"brows": [], "mouth": []}
     for row in rows_of(data, split):
-        moves = isinstance(row, Sample) and places.moving(_units(row))
+        if not isinstance(row, Sample):
+            continue
+        moves = places.moving(_units(row))
         if moves and len(kinds[moves]) < count // 2:
             kinds[moves].append(row)
     return kinds["brows"] + kinds["mouth"]

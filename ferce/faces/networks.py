@@ -109,7 +109,12 @@ def _close_at_end() -> None:
     MediaPipe does so itself, but after the threads that it needs for it: with a traceback. At
     `atexit` it is too late as well; this is how `concurrent.futures` ends its threads.
     """
-    threading._register_atexit(lambda: [one.close() for one in list(_USED)])  # type: ignore[attr-defined]
+    threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+
+
+def _close_all() -> None:
+    for one in list(_USED):
+        one.close()
 
 
 def _open_detector(model: Path) -> Any:

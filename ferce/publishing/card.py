@@ -131,7 +131,8 @@ def _parted(notes: str) -> tuple[str, str]:
 
 
 def _summary(subject: Subject) -> str:
-    what = f"A {subject.architecture} network for timm with {subject.outputs} outputs"
+    outputs = f" with {subject.outputs} outputs" if subject.outputs else ""
+    what = f"A {subject.architecture} network for timm{outputs}"
     if subject.library == "peft":
         what = f"A PEFT adapter for {subject.base}"
     if subject.library == "transformers":

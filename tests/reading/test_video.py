@@ -24,6 +24,7 @@ from ferce.reading.video import (
     smooth,
 )
 from ferce.reading.video.expression import Expression, mean
+from ferce.reading.video.page import to_html
 from ferce.reading.video.words import clock
 from ferce.ui import cli
 
@@ -291,3 +292,12 @@ def test_a_clip_that_is_too_long_is_named_once(smile, reader, capsys):
     err = capsys.readouterr().err
     assert err.count("smile.mp4") == 1
     assert "at most 1 s" in err
+
+
+def test_a_clip_becomes_one_page_with_its_moments(timeline):
+    text = to_html(timeline)
+    assert f"Expressions in {timeline.name}" in text
+    assert "data:image/png;base64," in text
+    read = [moment for moment in timeline.moments if moment.reading is not None]
+    assert text.count('<section class="face') == len(read)
+    assert "undefined" not in text

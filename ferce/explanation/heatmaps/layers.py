@@ -79,7 +79,7 @@ def _last_map(network: Any, example: Any, shapes: Shapes) -> Layer:
     if stage not in shapes:  # it gives a list
         stage = next((name for name in shapes if name.startswith(f"{stage}.")), "")
     layouts: dict[str, list[Reshape | None]] = {}
-    for name in reversed(shapes):
+    for name in reversed(list(shapes)):
         if not any(name.startswith(f"{attention}.") for attention in attentions):
             layouts[name] = [*_layouts(shapes[name], example.shape[-2:], network.num_features)]
         if name == stage:

@@ -23,7 +23,9 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_ORIGIN = "ferce.json"
 # SigLIP 2 turns its pictures into the type of its patch layer's weights, and LFM2-VL's projector
 # reads four dimensions, where bitsandbytes takes three; these stay as they are, as the head does.
-UNQUANTISED = {"siglip2_vision_model": ["lm_head", "patch_embedding", "multi_modal_projector"]}
+UNQUANTISED = {
+    "siglip2_vision_model": ["lm_head", "patch_embedding", "model.multi_modal_projector"]
+}
 QUANTISED = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 _CHOICES = {"load": LOADS, "calibrate": PRIORS, "base": BASES, "template": tuple(TEMPLATES)}
 

@@ -57,8 +57,8 @@ def find(network: Any, inputs: Inputs) -> Tower:
     Raises:
         ValueError: its structure is unknown.
     """
-    named = (getattr(network.model, name, None) for name in ("visual", "vision_tower"))
-    vision = next((v for v in named if v is not None), getattr(network.model, "vision_model", None))
+    inner, names = network.model, ("visual", "vision_tower", "vision_model")
+    vision: Any = next((part for n in names if (part := getattr(inner, n, None)) is not None), None)
     if hasattr(vision, "timm_model"):
         return _fastvlm(vision.timm_model)
     if "image_grid_thw" in inputs and hasattr(vision, "blocks"):

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ferce.core.types import ReadingError
@@ -76,7 +77,9 @@ class Models:
 
     def _run(self) -> None:
         try:
-            self._reader = self._load(self._say)
+            reader = self._load(self._say)
+            _open(reader)
+            self._reader = reader
         except Exception as error:  # the page must say so instead of waiting for ever
             _log.exception("the models could not be loaded")
             self._failure = f"The models could not be loaded: {error}"
@@ -87,6 +90,15 @@ class Models:
 
     def _say(self, doing: str) -> None:
         self._doing = doing
+
+
+def _open(reader: "Reader") -> None:
+    """Open the network for heat maps while nobody reads: it is watched at work for that."""
+    from ferce.core.protocols import Explainable
+
+    if isinstance(reader.classifier, Explainable):
+        with suppress(ValueError):  # no layer of it keeps the places of the image
+            reader.classifier.view()
 
 
 def from_settings(settings: Settings) -> Load:

@@ -159,8 +159,9 @@ class Session:
         """Let another voice speak of what was read; prediction and maps stay."""
         self.spoken = models
         located = {i: wordless(reading) for i, reading in self.work.readings.items()}
-        more = {"readings": {}, "own_answers": {}, "unanswered": {}, "newest": None}
-        return self._read_on(replace(self.work, models=models, located=located, **more))
+        work = replace(self.work, models=models, located=located)
+        blank = replace(work, readings={}, own_answers={}, unanswered={}, newest=None)
+        return self._read_on(blank)
 
     def pick(self, index: int) -> Work:
         """Turn to another face of the same photograph, keeping what was read already."""
