@@ -151,7 +151,8 @@ def _facts(plan: Recipe, backend: VisionLanguage, data: str) -> Json:
     )
     return {
         "data": {"spec": data, "train": dict(sorted(labels.items()))},
-        "origin": f"tower of {plan.tower.name}, language model from random weights",
+        "origin": f"tower of {plan.tower.name}, language model from "
+        f"{plan.start.name if plan.start else 'random weights'}",
         "parameters": sum(p.numel() for p in backend.network.parameters()),
         "plan": asdict(plan.schedule(TALK)),
         "machine": {"device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"}
