@@ -16,7 +16,6 @@ from ferce.evaluation import (
     components,
     end_to_end,
     heat,
-    parts,
     pictures,
     plots,
     result,
@@ -174,6 +173,8 @@ def _extras(run: Run, scored: Scored) -> Metrics:
     plan, block, reader = run.plan, Metrics(), Reader(run.classifier)
     written: dict[str, str] = {}
     if plan.parts:
+        from ferce.evaluation import parts  # with torch
+
         block |= {"parts": parts.measure(plan, run.classifier, run.tools)}
     if plan.voice:
         reader = Reader(run.classifier, models.load_voice(plan.voice, run.device))

@@ -72,10 +72,7 @@ class FaceDetector:
     def detect(self, photo: Pixels) -> list[Face]:
         """Detect faces in a (H, W, 3) uint8 photo, largest first; bad ones have a `problem`."""
         _require_pixels(photo)
-        longer = max(photo.shape[:2])
-        found = self._look(photo, self._scan(photo, [longer]))
-        if longer > SMALL or all(one.size < LARGE * longer for one in found):
-            found = self._look(photo, self._scan(photo, _sides(longer)), found)
+        found = self._search(photo)
         for border in BORDERS if not found else ():
             found = found or self._look(photo, self._bordered(photo, border))
         return self._faces(photo, found)
@@ -87,10 +84,8 @@ class FaceDetector:
         in the frame before, and at what one pass over the frame finds; with `small` also in tiles.
         """
         _require_pixels(frame)
-        longer = max(frame.shape[:2])
         found = self._look(frame, [(AGAIN, box) for box in near])
-        sides = [longer, *_sides(longer)] if small else [longer]
-        return self._faces(frame, self._look(frame, self._scan(frame, sides), found))
+        return self._faces(frame, self._search(frame, found, small))
 
     def close(self) -> None:
         """Release MediaPipe's threads; the next `detect` opens them again."""
@@ -112,6 +107,16 @@ class FaceDetector:
         return faces[: self.max_faces] + [
             face.replace(problem=face.problem or beyond) for face in faces[self.max_faces :]
         ]
+
+    def _search(
+        self, photo: Pixels, known: Sequence[Detection] = (), small: bool = True
+    ) -> list[Detection]:
+        """Add to the known faces those of the whole photo, and with `small` those of its tiles."""
+        longer = max(photo.shape[:2])
+        found = self._look(photo, self._scan(photo, [longer]), known)
+        if small and (longer > SMALL or all(one.size < LARGE * longer for one in found)):
+            found = self._look(photo, self._scan(photo, _sides(longer)), found)
+        return found
 
     def _scan(self, photo: Pixels, sides: Iterable[int]) -> list[Scored]:
         """Find what may be faces in tiles of these sides, the most probable first."""

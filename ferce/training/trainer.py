@@ -138,9 +138,9 @@ class Trainer(Generic[B]):
         """Say what one optimiser step reads."""
         largest = self.task.shape(step.passes[-1])
         self.session.report(
-            f"{self.task.name}: the first step reads {step.size} {self.task.unit}s; each of "
-            f"{self.accelerator.num_processes} processes makes {len(step.passes)} forward passes, "
-            f"the last of {largest}"
+            f"{self.task.name}: the first step reads {step.size} {self.task.unit}s; forward passes "
+            f"of each process: {len(step.passes)}, processes: {self.accelerator.num_processes}; "
+            f"the last pass reads {largest}"
         )
 
     def _step(self, step: Step[B]) -> dict[str, float]:

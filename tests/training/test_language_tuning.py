@@ -456,7 +456,7 @@ def test_batches_that_accumulate_are_one_step(plan, tmp_path, monkeypatch):
     assert set(sizes) == {1}
     assert np.abs(whole - parts).max() < 1e-4
     assert re.search(
-        r"reads [78] texts; .* 1 processes makes [78] forward passes, .* 1 texts x \d+",
+        r"reads [78] texts; forward passes of each process: [78], processes: 1; .* 1 texts x \d+",
         " ".join(said),
     )
 

@@ -296,7 +296,7 @@ def test_a_stage_goes_on_with_another_number_of_steps(tmp_path):
     for steps in (3, 5):
         task = Lesson(stage.Schedule(steps=steps, warm=2, save=1e9), None)
         stage.fit(task, tmp_path, "cpu", said.append)
-    assert said[1] == "part: going on from step 3"
+    assert "part: going on from step 3" in said
     assert checkpoint.load(tmp_path).state["position"]["step"] == 5
 
 

@@ -35,7 +35,7 @@ WRONG = [
     (["--classifier", "timm"], "Expected timm:owner/name"),
     (["--classifier", "timm:/no/such"], "neither a folder nor"),
     (["--classifier", "timm:./no"], "neither a folder nor"),
-    (["--classifier", "embedded?load=8bit"], "no options"),
+    (["--classifier", "embedded?load=8bit"], "one option, mix"),
     (["--classifier", "embedded:/no/such"], "neither a folder nor"),
     (["--classifier", "prototypes?a=b"], "alone"),
     (["--classifier", "clip:a/b?prompts=sonnets"], "must be one of plain"),
