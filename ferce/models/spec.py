@@ -12,6 +12,7 @@ _SHAPE = re.compile(
 # A revision is a branch, tag or commit at the very end; the "@" of a user in a URL is not one.
 _REVISION = re.compile(r"@(?P<revision>[A-Za-z0-9][\w.\-/]*)$")
 _HUB_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
+_LONGEST = 4096  # characters, as many as the path of a folder may have
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def parse(text: str) -> Spec:
     Raises:
         ValueError: the text is no spec; the message shows the form.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(
+            f"Expected a model of at most {_LONGEST} characters; got {len(text)}, which begin with "
+            f"{text[:60]!r}."
+        )
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
         raise ValueError(
@@ -71,7 +77,12 @@ def _readings(kind: str, text: str) -> Iterator[tuple[str, str | None, str | Non
 
 def _stands(place: str) -> bool:
     """Tell whether a place is a folder or may be an id of the Hub."""
-    return bool(_HUB_ID.fullmatch(place)) or Path(place).expanduser().is_dir()
+    if _HUB_ID.fullmatch(place):
+        return True
+    try:
+        return Path(place).expanduser().is_dir()
+    except (OSError, RuntimeError):  # a name too long, the home of a user who is not there
+        return False
 
 
 def _split_revision(where: str) -> tuple[str, str | None]:

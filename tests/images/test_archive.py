@@ -164,6 +164,33 @@ def test_a_member_behind_a_password_is_listed(pack):
         assert "locked with a password" in archive.members[0].problem
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_would_unpack_at_once_is_listed(pack, method):
+    """Whatever size the table of contents claims; few programs pack photos so."""
+    with Archive(pack({"a.jpg": b"12345"}, compression=method)) as archive:
+        assert archive.members[0].problem.startswith("a.jpg is packed in a way that is not read")
+
+
+def test_a_member_without_a_name_is_passed_over(pack):
+    path = pack({"b.jpg": b"1"})
+    data = bytearray(path.read_bytes())
+    place = data.rfind(b"PK\x01\x02") + 28
+    data[place : place + 6] = struct.pack("<HHH", 0, 0, 5)  # lengths of name, extra and comment
+    path.write_bytes(bytes(data))
+    with Archive(path) as archive:
+        assert archive.members == ()
+
+
+def test_a_member_said_to_lie_at_the_very_end_is_broken(pack):
+    path = pack({"a.jpg": b"1"})
+    data = bytearray(path.read_bytes())
+    place = data.rfind(b"PK\x01\x02") + 42
+    data[place : place + 4] = struct.pack("<I", len(data) - 5)
+    path.write_bytes(bytes(data))
+    with Archive(path) as archive, pytest.raises(ArchiveError, match=r"^a\.jpg is broken inside"):
+        archive.read("a.jpg")
+
+
 def test_a_member_too_large_is_listed(pack):
     with Archive(pack({"a.jpg": b"12345"}), Limits(max_bytes=4)) as archive:
         assert "more than the" in archive.members[0].problem

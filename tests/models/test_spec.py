@@ -21,10 +21,16 @@ def test_parse_and_back(text, spec):
     assert parse(str(spec)) == spec
 
 
-@pytest.mark.parametrize("text", ["", "Timm owner", ":x", "timm:a?load"])
+@pytest.mark.parametrize("text", ["", "Timm owner", ":x", "timm:a?load", "timm:" + "+ " * 10**6])
 def test_no_spec(text):
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match="Expected") as raised:
         parse(text)
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("where", ["~nobody-here/a b", "a b/" + "c" * 4000, "a\0 b"])
+def test_a_place_that_no_system_takes_is_none_that_stands(where):
+    assert parse(f"timm:{where}+x") == Spec("timm", where, None, "x")
 
 
 @pytest.mark.parametrize(
