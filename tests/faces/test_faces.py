@@ -8,7 +8,9 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferce import images
 from ferce.core.types import REGIONS, Quality
+from ferce.data.rendered import DEMO
 from ferce.faces.detector import FaceDetector, problem, sharpness
 from ferce.faces.geometry import alignment, region_masks, warp
 
@@ -172,6 +174,24 @@ def test_tight_crop_is_found_with_a_border(detector, smiling):
     assert face.problem is None
     x0, y0, x1, y1 = face.box
     assert np.allclose([x0, y0, x1, y1], [0, 0, 100, 100], atol=15)
+
+
+def before_a_window(photo, box):
+    """The photo with 3 % of its light within the head and a white ground."""
+    x0, y0, x1, y1 = box
+    y, x = np.mgrid[: len(photo), : photo.shape[1]]
+    reach = np.hypot((x - (x0 + x1) / 2) / (x1 - x0) / 0.75, (y - (y0 + y1) / 2) / (y1 - y0) / 0.8)
+    head = np.clip(3 * (1.15 - reach), 0, 1)[..., None]
+    return (photo * 0.03 * head + 255 * (1 - head)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ["sadly_angry", "happily_disgusted", "happily_surprised"])
+def test_a_face_before_a_window_is_found(detector, name):
+    photo = images.load(DEMO / "examples" / f"{name}.jpg")
+    (lit,) = detector.detect(photo)
+    (dark,) = detector.detect(before_a_window(photo, lit.box))
+    assert "verified" not in (dark.problem or "")
+    assert np.allclose(dark.box, lit.box, atol=0.04 * len(photo))
 
 
 def test_no_face(detector, astronaut):
