@@ -8,7 +8,7 @@ import gradio as gr
 
 from ferce.ui.web import components, markup
 from ferce.ui.web.catalogue import Catalogue
-from ferce.ui.web.examples import Examples, title
+from ferce.ui.web.examples import title
 from ferce.ui.web.flows import read as flow
 from ferce.ui.web.flows.read import Ask, DrawMap, ReadPhoto
 from ferce.ui.web.markup import Update
@@ -46,9 +46,8 @@ def tab(page: Page) -> None:
             components.examples(examples, photo)
         with gr.Column(elem_classes="reading"):
             question = _panels(parts, voices.draw(page.models.voices, page.models.voices[0]))
-    parts["photo"] = photo
     runner = Runner(page, READ, parts)
-    runner.start(photo.change, partial(_choose, examples), photo)
+    runner.start(photo.change, _choose, photo)
     runner.start(parts["faces"].select, _pick)
     runner.start(page.model.change, partial(_read_again, page.models))
     runner.start(parts["voice"].select, partial(_speak, page.models))
@@ -89,8 +88,7 @@ def _open(path: Path, session: Session, _: Any) -> Update | None:
     if session.work.path is not None:
         return None
     session.begin(path)
-    words = f"{title(path)} is read first; choose a photo of your own."
-    return flow.waiting(words) | {"photo": str(path)}
+    return flow.waiting(f"{title(path)} is read first; choose a photo of your own.")
 
 
 def _prepare(page: Page, path: Path) -> None:
@@ -112,19 +110,11 @@ def _speak(models: Catalogue, session: Session, sent: Any) -> Update | None:
     return {"why": why.waiting(), "questions": questions.waiting(), "asked": "", "raw": ""}
 
 
-def _choose(examples: Examples, session: Session, sent: components.Upload) -> Update | None:
-    """Clear the page for another photo, which is read in a new turn; not for the opening one."""
+def _choose(session: Session, sent: components.Upload) -> Update:
+    """Clear the page for another photo, which is read in a new turn."""
     path = components.path(sent)
-    if path and session.work.path == examples.first and _same(examples, path):
-        return None
     session.begin(path)
     return (flow.waiting("Looking for faces.") if path else flow.blank()) | {"faces": ""}
-
-
-def _same(examples: Examples, path: Path) -> bool:
-    """Whether the page sends back the example on which it opened."""
-    first = examples.first
-    return first is not None and examples.digest(path) == examples.digest(first)
 
 
 def _pick(session: Session, sent: Any) -> Update | None:
