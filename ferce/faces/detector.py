@@ -81,7 +81,8 @@ class FaceDetector:
             found = found or self._look(photo, self._bordered(photo, border))
         if not any(one.verified for one in found):
             again = self._search(_contrasted(photo))
-            found = [one for one in again if one.verified and one.score > SURE] or found
+            sure = [one for one in again if one.verified and one.score > SURE]
+            found = [replace(one, crop=None) for one in sure] or found  # of the photo itself
         return self._faces(photo, found)
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
@@ -193,7 +194,7 @@ class FaceDetector:
         if score < LEAST:
             return None
         sure = score > SURE or score - self._score(np.rot90(crop, 2)) > SURER
-        return replace(one, score=score, verified=sure or self._steady(photo, one))
+        return replace(one, score=score, verified=sure or self._steady(photo, one), crop=crop)
 
     def _score(self, crop: Pixels) -> float:
         return max((score for score, _ in self._networks.boxes(crop)), default=0.0)
@@ -267,7 +268,7 @@ def _scaled(box: Box, x: float, y: float, scale: float) -> Box:
 
 def _face(photo: Pixels, detection: Detection) -> Face:
     matrix = alignment(detection.mesh, CROP)
-    crop = warp(photo, matrix, CROP)
+    crop = warp(photo, matrix, CROP) if detection.crop is None else detection.crop
     points = np.asarray(detection.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2], np.float32)
     yaw, pitch = detection.pose
     roll = float(np.degrees(roll_of(detection.mesh)))

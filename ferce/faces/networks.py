@@ -27,7 +27,8 @@ class Detection:
 
     `pose` is (yaw, pitch) in degrees with the eyes level, true where the picture shows the face in
     its middle. `score` is how much the levelled face looks like one, 0..1. `verified` is False
-    where nothing confirms that the mesh lies on the face as it should.
+    where nothing confirms that the mesh lies on the face as it should. `crop` is the levelled face
+    (S, S, 3) where it has been cut already.
     """
 
     mesh: Points
@@ -35,6 +36,7 @@ class Detection:
     pose: tuple[float, float]
     score: float = 0.0
     verified: bool = False
+    crop: Pixels | None = None
 
     @property
     def box(self) -> Box:
