@@ -80,9 +80,7 @@ class FaceDetector:
         for border in BORDERS if not found else ():
             found = found or self._look(photo, self._bordered(photo, border))
         if not any(one.verified for one in found):
-            again = self._search(_contrasted(photo))
-            sure = [one for one in again if one.verified and one.score > SURE]
-            found = [replace(one, crop=None) for one in sure] or found  # of the photo itself
+            found = self._back_lit(photo) or found
         return self._faces(photo, found)
 
     def glance(self, frame: Pixels, near: Sequence[Box] = (), *, small: bool = False) -> list[Face]:
@@ -125,6 +123,15 @@ class FaceDetector:
         if small and (longer > SMALL or all(one.size < LARGE * longer for one in found)):
             found = self._look(photo, self._scan(photo, _sides(longer)), found)
         return found
+
+    def _back_lit(self, photo: Pixels) -> list[Detection]:
+        """Detect the faces that are sure in a copy with more local contrast."""
+        copy = _contrasted(photo)
+        return [
+            replace(one, crop=None)  # to be cut from the photo itself
+            for one in self._search(copy)
+            if one.verified and one.score > SURE and self._steady(copy, one, 1.5 * STEADY)
+        ]
 
     def _scan(self, photo: Pixels, sides: Iterable[int]) -> list[Scored]:
         """Find what may be faces in tiles of these sides, the most probable first."""
@@ -199,13 +206,13 @@ class FaceDetector:
     def _score(self, crop: Pixels) -> float:
         return max((score for score, _ in self._networks.boxes(crop)), default=0.0)
 
-    def _steady(self, photo: Pixels, one: Detection) -> bool:
-        """Tell whether a mesh stays where it is when it is made again in a wider picture."""
+    def _steady(self, photo: Pixels, one: Detection, most: float = STEADY) -> bool:
+        """Tell whether a mesh, made again in a wider picture, moves less than `most` of its size."""
         again = self._mesh(photo, alignment(one.mesh, LOOK, 1.25 * MARGIN))
         if again is None:
             return False
         moves = np.linalg.norm(again.mesh[:, :2] - one.mesh[:, :2], axis=1)
-        return bool(moves.mean() < STEADY * one.size)
+        return bool(moves.mean() < most * one.size)
 
 
 def _require_pixels(photo: Pixels) -> None:
