@@ -207,7 +207,7 @@ class FaceDetector:
         return max((score for score, _ in self._networks.boxes(crop)), default=0.0)
 
     def _steady(self, photo: Pixels, one: Detection, most: float = STEADY) -> bool:
-        """Tell whether a mesh, made again in a wider picture, moves less than `most` of its size."""
+        """Tell whether a mesh moves less when made again in a wider picture; `most` as `STEADY`."""
         again = self._mesh(photo, alignment(one.mesh, LOOK, 1.25 * MARGIN))
         if again is None:
             return False
