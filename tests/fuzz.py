@@ -70,7 +70,7 @@ def headers(data: bytes) -> None:
 def pngs(data: bytes) -> None:
     data = b"\x89PNG\r\n\x1a\n" + data
     whole(png.still)(data)
-    whole(png.transfer)(data)
+    whole(png.coding)(data)
 
 
 def tiffs(data: bytes) -> None:

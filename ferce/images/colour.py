@@ -50,7 +50,7 @@ _TURNS = {  # EXIF 2.32, tag 0x0112: what brings the stored rows upright
 def to_rgb(image: Image.Image) -> Pixels:
     """Turn a decoded image of any mode into (H, W, 3) RGB uint8, upright.
 
-    `info["transfer"]` may tell how it is coded, for `from_hdr`; an ICC profile goes before that.
+    `info["coding"]` may tell its colours and light, for `to_srgb`; an ICC profile goes before that.
     """
     turn = _TURNS.get(_orientation(image.info.get("exif")))
     if image.mode[0] in "IF":
@@ -64,8 +64,8 @@ def to_rgb(image: Image.Image) -> Pixels:
         keep = image.mode in ("L", "CMYK", "LAB")
         rgb = _as_rgb(_managed(image if keep else _as_rgb(image)))
     pixels = np.array(rgb.transpose(turn) if turn is not None else rgb)
-    transfer = None if image.info.get("icc_profile") else image.info.get("transfer")
-    return from_hdr(pixels, transfer)
+    coding = () if image.info.get("icc_profile") else image.info.get("coding", ())
+    return to_srgb(pixels, *coding)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -140,32 +140,48 @@ def _managed(image: Image.Image) -> Image.Image:
 
 
 _PQ, _HLG = 16, 18  # transfer characteristics of high dynamic range, ITU-T H.273
-_TO_709 = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+_2020 = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+_P3 = [[1.2249, -0.2247, -0.0002], [-0.0420, 1.0419, 0.0001], [-0.0196, -0.0786, 1.0982]]
+_TO_709 = {9: _2020, 12: _P3}  # colour primaries there -> their linear RGB to that of sRGB
 _WHITE = 203.0  # cd/m2 of a white page, BT.2408
 _KNEE = 0.75  # of that; what is brighter is rolled off
 
 
-def from_hdr(pixels: Pixels, transfer: int | None) -> Pixels:
-    """Bring BT.2100 pixels (H, W, 3) to sRGB, faces as bright as before; others stay as they are.
+def to_srgb(pixels: Pixels, primaries: int | None = None, transfer: int | None = None) -> Pixels:
+    """Bring pixels (H, W, 3) of BT.2020, Display P3, PQ or HLG to sRGB; others stay as they are.
 
-    `transfer` is the number of their transfer characteristics in ITU-T H.273.
+    `primaries` and `transfer` are numbers of ITU-T H.273. Faces of high dynamic range come out as
+    bright as others.
     """
     if transfer not in (_PQ, _HLG):
-        return pixels
-    return np.array(Image.fromarray(pixels).filter(_hdr_table(transfer)))
+        if primaries not in _TO_709:
+            return pixels
+        transfer = None
+    table = _table(primaries if primaries in _TO_709 else 9, transfer)
+    return np.array(Image.fromarray(pixels).filter(table))
 
 
 @functools.cache
-def _hdr_table(transfer: int) -> ImageFilter.Color3DLUT:
+def _table(primaries: int, transfer: int | None) -> ImageFilter.Color3DLUT:
     axis = np.linspace(0, 1, 33)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     values = np.stack([red, green, blue], -1)
-    light = _pq_light(values) if transfer == _PQ else _hlg_light(values)
-    light = np.maximum(light @ np.transpose(_TO_709) / _WHITE, 0)
-    over = np.maximum(light - _KNEE, 0)
-    light = np.minimum(light, _KNEE) + over * (1 - _KNEE) / (over + 1 - _KNEE)
+    light = np.maximum(_light(values, transfer) @ np.transpose(_TO_709[primaries]), 0)
+    if transfer:
+        over = np.maximum(light - _KNEE, 0)
+        light = np.minimum(light, _KNEE) + over * (1 - _KNEE) / (over + 1 - _KNEE)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return ImageFilter.Color3DLUT(33, srgb.astype(np.float32).ravel())
+
+
+def _light(values: NDArray[np.float64], transfer: int | None) -> NDArray[np.float64]:
+    """Compute the light, 1 for a white page, of values 0..1 (..., RGB); by default of sRGB's."""
+    if transfer == _PQ:
+        return _pq_light(values) / _WHITE
+    if transfer == _HLG:
+        return _hlg_light(values) / _WHITE
+    low = values <= 0.04045
+    return np.asarray(np.where(low, values / 12.92, ((values + 0.055) / 1.055) ** 2.4))
 
 
 def _pq_light(values: NDArray[np.float64]) -> NDArray[np.float64]:

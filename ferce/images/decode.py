@@ -134,20 +134,24 @@ def _open_heic(file: BytesIO) -> Image.Image:
         raise Refusal(f"is a HEIC photo, which needs pillow-heif; {advice}") from error
     opener: Callable[[BytesIO], Image.Image] = HeifImageFile
     image = opener(file)
-    image.info["transfer"] = (image.info.get("nclx_profile") or {}).get("transfer_characteristics")
+    nclx = image.info.get("nclx_profile") or {}
+    image.info["coding"] = (nclx.get("color_primaries"), nclx.get("transfer_characteristics"))
     return image
 
 
 def _open_avif(file: BytesIO) -> Image.Image:
     if not AvifImagePlugin.SUPPORTED:
         raise Refusal("is an AVIF photo, which this Pillow was built without; save it as JPEG")
-    return AvifImagePlugin.AvifImageFile(file)
+    image = AvifImagePlugin.AvifImageFile(file)
+    _, mark, nclx = file.getvalue().partition(b"colrnclx")  # which Pillow leaves out
+    image.info["coding"] = struct.unpack(">HH", nclx[:4]) if mark else ()
+    return image
 
 
 def _open_png(file: BytesIO) -> Image.Image:
     data = file.getvalue()
     image = PngImagePlugin.PngImageFile(BytesIO(png.still(data)))
-    image.info["transfer"] = png.transfer(data)
+    image.info["coding"] = png.coding(data)
     return image
 
 

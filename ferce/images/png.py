@@ -40,10 +40,12 @@ def still(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def transfer(data: bytes) -> int | None:
-    """Read the transfer characteristics (ITU-T H.273) that the picture is coded by, if it says."""
-    coded = (data[start + 9] for name, start, _ in chunks(data) if name == b"cICP")
-    return next(coded, None)
+def coding(data: bytes) -> tuple[int, ...]:
+    """Read (primaries, transfer) of ITU-T H.273 by which the picture is coded, () if untold."""
+    coded = (
+        tuple(data[start + 8 : start + 10]) for name, start, _ in chunks(data) if name == b"cICP"
+    )
+    return next(coded, ())
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

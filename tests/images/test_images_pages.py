@@ -143,6 +143,29 @@ def test_photos_of_high_dynamic_range_have_the_colours_of_ordinary_ones():
         same(load(data), np.broadcast_to(expected, (H, W, 3)), 5)
 
 
+def p3(kind):
+    """A patch that is (200, 80, 60) in Display P3, which only its numbers of H.273 tell."""
+    patch = Image.new("RGB", (W, H), (200, 80, 60))
+    if kind == "PNG":
+        rows = b"".join(b"\0" + bytes((200, 80, 60)) * W for _ in range(H))
+        return png(W, H, 8, 2, rows, chunk(b"cICP", bytes([12, 13, 0, 1])))
+    file = io.BytesIO()
+    if kind == "HEIC":
+        picture = pillow_heif.from_pillow(patch)
+        picture.save(file, quality=-1, color_primaries=12, transfer_characteristics=13)
+        return file.getvalue()
+    patch.save(file, "AVIF", quality=95)
+    return file.getvalue().replace(b"colrnclx" + bytes([0, 1]), b"colrnclx" + bytes([0, 12]))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "HEIC", "AVIF"])
+def test_display_p3_without_a_profile_is_brought_to_srgb(kind):
+    linear = ((np.array([200, 80, 60]) / 255 + 0.055) / 1.055) ** 2.4
+    light = np.array([[1.2249, -0.2247, 0], [-0.0420, 1.0419, 0], [-0.0197, -0.0786, 1.0979]])
+    expected = 255 * (1.055 * (light @ linear) ** (1 / 2.4) - 0.055)
+    same(load(p3(kind)), np.broadcast_to(np.rint(expected), (H, W, 3)), 3)
+
+
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 
 

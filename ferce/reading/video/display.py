@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ferce.core.types import Pixels
-from ferce.images.colour import from_hdr
+from ferce.images.colour import to_srgb
 
 _UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD = (1280, 576)  # players take untagged frames that are wider or higher for BT.709, not BT.601
@@ -31,7 +31,7 @@ def to_pixels(frame: Any, aspect: float, side: int) -> Pixels:
     width, height = [max(round(edge * scale), 1) for edge in shown[:: -1 if turns % 2 else 1]]
     space = {"src_colorspace": 1} if _is_untagged_hd(frame) else {}  # 1 is BT.709
     pixels = frame.to_ndarray(format="rgb24", width=width, height=height, **space)
-    pixels = from_hdr(pixels, frame.color_trc)
+    pixels = to_srgb(pixels, frame.color_primaries, frame.color_trc)
     return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, -turns))
 
 
