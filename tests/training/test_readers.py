@@ -83,7 +83,9 @@ def test_a_unit_is_read_and_its_threshold_keeps_neutral_faces_quiet():
 
 
 def test_no_folder_of_this_machine_is_written_down():
-    portable = _portable({"data": "rendered:/tmp/x/renders?without=/tmp/faces/people.txt", "n": [1]})
+    portable = _portable(
+        {"data": "rendered:/tmp/x/renders?without=/tmp/faces/people.txt", "n": [1]}
+    )
     assert portable == {"data": "rendered:renders?without=people.txt", "n": [1]}
     assert _portable("timm/resnet18 at 1/2") == "timm/resnet18 at 1/2"
 
