@@ -1,4 +1,4 @@
-"""Measure ferce, for instance with `python -m train.benchmark speed`.
+r"""Measure ferce, for instance with `python -m train.benchmark speed`.
 
 accuracy  models on a data set by the same evaluation, after an audit for leaks: a leaderboard with
           intervals, vision-only beside vision-language with paired differences.
@@ -11,6 +11,12 @@ speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, 
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
 recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
           ...) on rendered faces cut to the class counts of RAF-CE; goes on after a kill.
+peers     photos a second and what is returned, beside face-api, human and fer, in one run:
+              npm install --prefix runs/peers @vladmandic/face-api@1.7.15 @vladmandic/human@3.3.6 \
+                  @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0
+              python3 -m venv runs/peers/fer
+              runs/peers/fer/bin/pip install fer==25.10.3 "setuptools<81"
+          What is not installed is skipped by name.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
@@ -102,6 +108,33 @@ def recipe(chosen: argparse.Namespace) -> Any:
     return {name: [asdict(score) for score in every] for name, every in scores.items()}
 
 
+def peers(chosen: argparse.Namespace) -> Any:
+    """Read the same photos with ferce and with other tools."""
+    from ferce.evaluation.peers import compare
+
+    photos = images.find([str(chosen.photos)])
+    comparison = compare(photos, chosen.installed)
+    print(f"{comparison.photos} photos of {chosen.photos}, {os.cpu_count()} cores")
+    print(comparison.table())
+    return asdict(comparison)
+
+
+def add_peers(one: argparse.ArgumentParser) -> None:
+    """Add the options of `peers`."""
+    one.add_argument(
+        "--photos",
+        type=Path,
+        default=ROOT / "ferce/data/demo/examples",
+        help="folder of photos (default the packaged examples)",
+    )
+    one.add_argument(
+        "--installed",
+        type=Path,
+        default=Path("runs/peers"),
+        help="folder in which the other tools are installed (default runs/peers)",
+    )
+
+
 def add_recipe(one: argparse.ArgumentParser) -> None:
     """Add the options of `recipe`."""
     for name, default, text in (
@@ -159,6 +192,9 @@ def add_accuracy(one: argparse.ArgumentParser) -> None:
     add_shared(one)
 
 
+ADDERS = {accuracy: add_accuracy, recipe: add_recipe, peers: add_peers}
+
+
 def main() -> None:
     """Parse the arguments, measure, print, and write the figures where asked."""
     try:
@@ -173,14 +209,12 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, scoring, recipe, training):
+    for run in (accuracy, speed, scoring, recipe, peers, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
-        if run is accuracy:
-            add_accuracy(one)
-        if run is recipe:
-            add_recipe(one)
+        if run in ADDERS:
+            ADDERS[run](one)
         if run in (speed, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument(
