@@ -17,6 +17,7 @@ peers     photos a second and what is returned, beside face-api, human and fer, 
               python3 -m venv runs/peers/fer
               runs/peers/fer/bin/pip install fer==25.10.3 "setuptools<81"
           What is not installed is skipped by name.
+classifier  faces a second of training a classifier, beside a plain timm loop.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
@@ -108,6 +109,30 @@ def recipe(chosen: argparse.Namespace) -> Any:
     return {name: [asdict(score) for score in every] for name, every in scores.items()}
 
 
+def classifier(chosen: argparse.Namespace) -> Any:
+    """Compare the training of `train/train_classifier.py` with a plain timm loop."""
+    from ferce.training.classifier.plan import Plan
+    from ferce.training.classifier.throughput import compare
+
+    plan = Plan(data=chosen.data, network=chosen.network, epochs=chosen.epochs, patience=0)
+    comparison = compare(plan, chosen.rounds)
+    print(f"{comparison.network} at {comparison.size} px, {comparison.faces} faces of {plan.data}")
+    print(comparison.table())
+    return asdict(comparison)
+
+
+def add_classifier(one: argparse.ArgumentParser) -> None:
+    """Add the options of `classifier`."""
+    for name, default, text in (
+        ("data", "demo", "spec of the faces"),
+        ("network", "auto", "timm name of the network"),
+        ("epochs", 4, "passes over the faces, of which the first is not measured"),
+        ("rounds", 3, "repetitions of each side"),
+    ):
+        help_ = f"{text} (default {default})"
+        one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
+
+
 def peers(chosen: argparse.Namespace) -> Any:
     """Read the same photos with ferce and with other tools."""
     from ferce.evaluation.peers import compare
@@ -192,7 +217,12 @@ def add_accuracy(one: argparse.ArgumentParser) -> None:
     add_shared(one)
 
 
-ADDERS = {accuracy: add_accuracy, recipe: add_recipe, peers: add_peers}
+ADDERS = {
+    accuracy: add_accuracy,
+    classifier: add_classifier,
+    recipe: add_recipe,
+    peers: add_peers,
+}
 
 
 def main() -> None:
@@ -209,7 +239,7 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, scoring, recipe, peers, training):
+    for run in (accuracy, speed, scoring, recipe, peers, classifier, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
