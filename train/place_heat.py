@@ -23,7 +23,7 @@ from ferce.explanation import heatmaps
 from ferce.models import load_classifier, spec
 from ferce.publishing import dossier
 from ferce.reading import pipeline
-from ferce.ui.web.panels import looks
+from ferce.ui.web.panels import choices
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +71,7 @@ def measure(model: str, told: list[tuple[Face, str]], more: list[str]) -> dict[s
     readings = reader.predict([face for face, _ in told])
     first = reader.accompany(reader.locate(readings[0]))
     own = [heat.method for heat in (first.heatmap, first.beside) if heat is not None]
-    able, measured = looks.methods(reader.classifier, told[0][0]), {}
+    able, measured = choices.methods(reader.classifier, told[0][0]), {}
     for method in [name for name in dict.fromkeys(own + more) if name in able]:
         located = [reader.locate(one, None, method) for one in watched(readings, method, True)]
         moves = [moves for _, moves in told]

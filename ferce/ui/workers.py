@@ -10,22 +10,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ferce.core.types import Report
 from ferce.report import formats
-from ferce.ui.arguments import UsageError
-from ferce.ui.interruption import SIGNALS, Interruption
+from ferce.ui.command import SIGNALS, Interruption
 from ferce.ui.journal import Row, stamp_of
-from ferce.ui.queue import Task
+from ferce.ui.options import UsageError
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Options, Reader
 
+LEAVE = 5.0  # seconds in which an idle worker ends by itself
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo to read: its place in the run, its path, and whether its pictures may be shown."""
+
+    index: int
+    path: Path
+    draw: bool
+
+
 Take = Callable[[], Task | None]
 Done = list[tuple[Task, Row]]
-
-LEAVE = 5.0  # seconds in which an idle worker ends by itself
 
 
 @dataclass(frozen=True)
