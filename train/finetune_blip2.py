@@ -24,7 +24,8 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.models.vlm import packaged
 from ferce.models.vlm.loading import QUANTISED
-from ferce.training import options, progress, usage
+from ferce.training import options, progress
+from ferce.training.language import adapters
 from ferce.training.language.plan import LanguagePlan
 
 
@@ -67,7 +68,7 @@ def main() -> None:
         print(f"merged; load it as {export.merge(given.output, given.merge)}")
         return
     plan = options.chosen(LanguagePlan, given)
-    usage.check_language(plan)
+    adapters.check(plan)
     from ferce.training.language import run
 
     metrics = run.tune(plan, given.output, given.resume, report=progress.say)

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 from ferce import data
 from ferce.evaluation.faces import default_cache
 from ferce.training import options, progress
-from ferce.training.mini.stages import ALBUMS, LEAST, STAGES
+from ferce.training.mini import ALBUMS, LEAST, STAGES
 
 if TYPE_CHECKING:
     from ferce.training.mini.recipe import Recipe

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import options, progress
-from ferce.training.mini.stages import TALK
+from ferce.training.mini import TALK
 
 STEPS = ("teach", "export", "measure")
 DATA = "rendered:renders + manifest:taught.jsonl"

@@ -14,8 +14,8 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
+from ferce.training.options import Json, Settings
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json, Settings
 
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
 

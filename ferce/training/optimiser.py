@@ -1,6 +1,7 @@
-"""Optimisers: AdamW fused or with 8-bit states, and Muon for the matrices of small models."""
+"""Optimisers: AdamW, also with 8-bit states, and Muon; and the moving average of the weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -76,3 +77,39 @@ def orthogonal(matrix: Tensor) -> Tensor:
         square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
     return x.T if tall else x
+
+
+class Ema:
+    """Exponential moving average of a module's weights and statistics.
+
+    The decay grows as (1 + t) / (10 + t) up to `decay`, so that the start does not linger
+    (as TensorFlow's ExponentialMovingAverage does with num_updates).
+    """
+
+    def __init__(self, module: torch.nn.Module, decay: float) -> None:
+        self.module, self.decay = module, decay
+        self.weights = {name: value.detach().clone() for name, value in _state(module)}
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def update(self, step: int) -> None:
+        """Take in the weights after optimiser step `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in _state(self.module):
+            if value.is_floating_point():
+                self.weights[name].lerp_(value.detach().to(self.weights[name].dtype), 1 - decay)
+            else:
+                self.weights[name].copy_(value)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Put the averaged weights into the module inside the block, its own again afterwards."""
+        own = {name: value.detach().clone() for name, value in _state(self.module)}
+        self.module.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(own)
+
+
+def _state(module: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return iter(module.state_dict().items())

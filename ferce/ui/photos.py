@@ -6,13 +6,11 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TextIO
 
-from ferce.report import formats
 from ferce.report.files import Sink
-from ferce.report.formats import MAX_PICTURES
-from ferce.ui import options
+from ferce.ui import options, outputs
 from ferce.ui.command import Command, Tally
 from ferce.ui.journal import Row
-from ferce.ui.outputs import Outputs, complain
+from ferce.ui.outputs import MAX_PICTURES, Outputs, complain
 from ferce.ui.workers import Alone, Recipe, Task, Workers
 
 AHEAD = 64  # photos that may be read before one that is not ready
@@ -49,7 +47,7 @@ def _source(recipe: Recipe, command: Command) -> AbstractContextManager[Alone | 
 
 def _outputs(targets: Mapping[str, str], models: Mapping[str, str]) -> Outputs:
     def make(name: str, file: TextIO) -> Sink:
-        return formats.sink(name, file, models)
+        return outputs.sink(name, file, models)
 
     return Outputs(targets, make)
 

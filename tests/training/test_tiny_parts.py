@@ -17,16 +17,7 @@ from ferce.evaluation import cues
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.prompts import QUESTIONNAIRE
 from ferce.training import checkpoint, progress
-from ferce.training.mini import (
-    album,
-    answers,
-    code,
-    design,
-    jitter,
-    questions,
-    stage,
-    tower,
-)
+from ferce.training.mini import album, answers, design, questions, speech, stage, tower
 from ferce.training.optimiser import orthogonal
 from ferce.training.progress import TrainingError
 
@@ -88,7 +79,7 @@ def test_strengths_are_unknown_behind_a_hand():
 def test_a_variation_is_mirrored_exactly_where_it_says_so():
     picture = torch.zeros(64, album.SIDE, album.SIDE, 3, dtype=torch.uint8)
     picture[:, :, : album.SIDE // 2] = 255  # bright on the left of the picture
-    images, flags = jitter.varied(picture, 112, torch.Generator().manual_seed(0))
+    images, flags = album.varied(picture, 112, torch.Generator().manual_seed(0))
     left, right = images[..., :50].mean((1, 2, 3)), images[..., 62:].mean((1, 2, 3))
     assert images.shape == (64, 3, 112, 112)
     assert (left < right).tolist() == flags.tolist()
@@ -98,7 +89,7 @@ def test_a_variation_is_mirrored_exactly_where_it_says_so():
 
 def test_plain_pictures_are_those_of_the_processor():
     grey = torch.full((1, album.SIDE, album.SIDE, 3), 255, dtype=torch.uint8)
-    assert torch.allclose(jitter.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
+    assert torch.allclose(album.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
 
 
 def test_the_first_patches_are_whitened():
@@ -177,30 +168,30 @@ def test_an_unknown_unit_is_never_an_absent_one():
 
 
 def test_facts_are_mirrored_by_swapping_sides():
-    told = code.facts([sample(0, units({12: 0.9}, side="left")), sample(1, ())])
+    told = speech.facts_of([sample(0, units({12: 0.9}, side="left")), sample(1, ())])
     assert told[0, SMILE] == 1
-    assert told[0, code.UNITS + SMILE] == 0
-    turned = code.mirrored(told, torch.tensor([True, True]))
+    assert told[0, speech.UNITS + SMILE] == 0
+    turned = speech.mirrored(told, torch.tensor([True, True]))
     assert turned[0, SMILE] == 0
-    assert turned[0, code.UNITS + SMILE] == 1
-    assert torch.equal(code.mirrored(turned, torch.tensor([True, True])), told)
+    assert turned[0, speech.UNITS + SMILE] == 1
+    assert torch.equal(speech.mirrored(turned, torch.tensor([True, True])), told)
 
 
 def test_the_code_of_a_mean_is_the_mean_of_the_codes():
     torch.manual_seed(0)
-    words, facts = code.Code(), torch.rand(8, code.FACTS)
+    words, facts = speech.Code(), torch.rand(8, speech.FACTS)
     mean = words(facts).mean(0)
     assert torch.allclose(words(facts.mean(0, keepdim=True))[0], mean, atol=1e-5)
 
 
 def test_doubt_keeps_facts_in_range_and_on_their_side():
-    told = torch.cat([torch.ones(400, code.FACTS), torch.zeros(400, code.FACTS)])
-    found = code.doubted(told, torch.Generator().manual_seed(0))
+    told = torch.cat([torch.ones(400, speech.FACTS), torch.zeros(400, speech.FACTS)])
+    found = speech.doubted(told, torch.Generator().manual_seed(0))
     assert found.min() >= 0
     assert found.max() <= 1
     assert found[:400].mean() > 0.9
     assert found[400:].mean() < 0.1
-    assert torch.equal(found[:, 0], found[:, code.UNITS])  # both sides doubt alike
+    assert torch.equal(found[:, 0], found[:, speech.UNITS])  # both sides doubt alike
 
 
 def host():

@@ -19,9 +19,8 @@ from ferce.training.classifier import batches, losses, schedule
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
-from ferce.training.ema import Ema
-from ferce.training.processes import open_accelerator
-from ferce.training.progress import Stopping, TrainingError
+from ferce.training.optimiser import Ema
+from ferce.training.progress import Stopping, TrainingError, open_accelerator
 from ferce.training.sampling import Order, even_weights, share
 
 PLAN = Plan(smoothing=0.0)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import Module
 
+from ferce.training.options import Json
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json
 
 if TYPE_CHECKING:
     from ferce.training.classifier.network import Net

@@ -15,9 +15,9 @@ from ferce.training.language.learner import Learner
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import Row, cut, fitting_tokens, grouped
 from ferce.training.language.validation import Validator, score
+from ferce.training.options import Json
 from ferce.training.progress import TrainingError
 from ferce.training.sampling import Indices, draw, share
-from ferce.training.settings import Json
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 

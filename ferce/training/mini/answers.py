@@ -18,9 +18,9 @@ from ferce.models.prompts import HOUSE
 from ferce.models.vlm import scoring
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.blip2 import Blip2
-from ferce.training.mini import jitter, questions
-from ferce.training.mini.album import Album, some
-from ferce.training.settings import Json
+from ferce.training.mini import questions
+from ferce.training.mini.album import Album, plain, some
+from ferce.training.options import Json
 
 GLANCED = 300  # faces that are asked between steps
 DESCRIBED = 300  # renders that are described to be measured
@@ -104,7 +104,7 @@ def margins(backend: VisionLanguage, album: Album, numbers: Numbers) -> Values:
     rows = []
     for start in range(0, len(numbers), 32):
         pixels = torch.from_numpy(album.crops(numbers[start : start + 32]))
-        images = jitter.plain(pixels.to(backend.device), side)
+        images = plain(pixels.to(backend.device), side)
         rows.append(np.stack([_margin(backend, images, text) for text in asked], 1))
     return np.concatenate(rows)
 

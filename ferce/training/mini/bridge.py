@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ferce.evaluation import cues
 from ferce.training import progress
-from ferce.training.mini import code, design, jitter, tower
-from ferce.training.mini.album import Album
+from ferce.training.mini import design, speech, tower
+from ferce.training.mini.album import Album, plain, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Bridge(torch.nn.Module):  # type: ignore[misc]
         super().__init__()
         self.queries = network.query_tokens
         self.former, self.projection = network.qformer, network.language_projection
-        self.facts = torch.nn.Linear(design.QUERIES * design.WIDTH, code.FACTS)
+        self.facts = torch.nn.Linear(design.QUERIES * design.WIDTH, speech.FACTS)
         with torch.no_grad():
             self.facts.weight.mul_(0.1)
             self.facts.bias.fill_(-2.0)
@@ -64,7 +64,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
     def __init__(
         self,
         network: "Blip2ForConditionalGeneration",
-        known: code.Code,
+        known: speech.Code,
         albums: Mapping[str, Album],
         schedule: Schedule,
     ) -> None:
@@ -83,10 +83,10 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         while True:
             some = self.pool.draw(self.schedule.batch, (seed + 2, step))
             dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step + 1)
-            images, flags = jitter.varied(self.pool.pixels(some).to(device), design.SIDE, dice)
+            images, flags = varied(self.pool.pixels(some).to(device), design.SIDE, dice)
             with torch.no_grad():
                 tokens = self.network.vision_model(pixel_values=images).last_hidden_state
-            yield tokens, code.mirrored(self.facts[some].to(device), flags)
+            yield tokens, speech.mirrored(self.facts[some].to(device), flags)
             step += 1
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -127,7 +127,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         rows, alike = [], []
         for start in range(0, len(numbers), 128):
             pixels = torch.from_numpy(album.crops(numbers[start : start + 128]))
-            images = jitter.plain(pixels.to(self.network.device), design.SIDE)
+            images = plain(pixels.to(self.network.device), design.SIDE)
             tokens = self.network.vision_model(pixel_values=images).last_hidden_state
             seen, scores = self.bridge(tokens)
             sides = scores[:, : 2 * tower.UNITS].view(-1, 2, tower.UNITS)
@@ -138,7 +138,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
 
 def train(
     network: "Blip2ForConditionalGeneration",
-    known: code.Code,
+    known: speech.Code,
     albums: Mapping[str, Album],
     schedule: Schedule,
     folder: Path,
@@ -154,4 +154,4 @@ def train(
 def _facts(albums: Mapping[str, Album]) -> Tensor:
     """Collect (N, FACTS) of the training faces in the order of `tower.faces`."""
     pair = (albums["renders"], albums["faces"])
-    return code.facts([book.samples[i] for book in pair for i in book.where("train")])
+    return speech.facts_of([book.samples[i] for book in pair for i in book.where("train")])

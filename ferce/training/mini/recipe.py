@@ -12,20 +12,21 @@ from ferce.data import align, load_data
 from ferce.evaluation import cues
 from ferce.training import examples, progress
 from ferce.training.mini import (
+    ALBUMS,
+    LEAST,
+    TALK,
     album,
     answers,
     bridge,
     chat,
     design,
-    jitter,
     speech,
     talk,
     tower,
     whole,
 )
-from ferce.training.mini.album import Album
+from ferce.training.mini.album import Album, plain
 from ferce.training.mini.stage import Schedule, averaged
-from ferce.training.mini.stages import ALBUMS, LEAST, TALK
 from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
     torch.manual_seed(seed)
     renders = faces["renders"]
     pixels = torch.from_numpy(renders.crops(album.some(renders.where("train"), SETTLING)))
-    network = chat.fresh(processor.tokenizer, recipe.tower, jitter.plain(pixels, chat.SIDE))
+    network = chat.fresh(processor.tokenizer, recipe.tower, plain(pixels, chat.SIDE))
     if recipe.start:
         chat.begin(network, recipe.start)
     return chat.wrapped(network, processor)

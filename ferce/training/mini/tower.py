@@ -14,8 +14,8 @@ from ferce.evaluation import cues
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import progress
 from ferce.training.classifier.network import LITE, lite_weights
-from ferce.training.mini import design, jitter
-from ferce.training.mini.album import Album, targets
+from ferce.training.mini import design
+from ferce.training.mini.album import Album, plain, targets, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
 from ferce.training.progress import TrainingError
 
@@ -174,7 +174,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
             some = self.pool.draw(self.schedule.batch, (seed + 1, step))
             dice = torch.Generator(self.device).manual_seed(seed * 1_000_003 + step)
             pixels = self.pool.pixels(some).to(self.device)
-            images, flags = jitter.varied(pixels, design.SIDE, dice)
+            images, flags = varied(pixels, design.SIDE, dice)
             yield images, mirrored(self.pool.wanted[some].to(self.device), flags)
             step += 1
 
@@ -217,7 +217,7 @@ def train(
     torch.manual_seed(schedule.seed)
     pool = faces(albums["renders"], albums["faces"], REAL)
     some = pool.pixels(pool.draw(SETTLING, (schedule.seed, 0))).to(device)
-    some = jitter.plain(some, design.SIDE)
+    some = plain(some, design.SIDE)
     if teacher is not None:
         teacher.to(device)
         teacher.settle(some)
@@ -259,6 +259,6 @@ def read(model: TowerModel, album: Album, numbers: NDArray[np.int64]) -> NDArray
     rows = []
     for start in range(0, len(numbers), 128):
         pixels = torch.from_numpy(album.crops(numbers[start : start + 128])).to(device)
-        rows.append(model(jitter.plain(pixels, design.SIDE))[0].amax(1).float().cpu().numpy())
+        rows.append(model(plain(pixels, design.SIDE))[0].amax(1).float().cpu().numpy())
     model.train()
     return np.concatenate(rows)

@@ -17,11 +17,12 @@ from typing import Any
 from ferce import images
 from ferce.core.labels import BASICS, NEUTRAL, NOUNS, alone
 from ferce.core.types import Pixels, Prediction, UnitEvidence
+from ferce.faces import geometry
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import ACTIVE, TRUSTED
 from ferce.images import ImageError, Limits
 from ferce.reading.pipeline import Reader
-from ferce.reading.video import Expression, Follower, Seen, Smoother, contours
+from ferce.reading.video import Expression, Follower, Seen, Smoother
 from ferce.ui.web.panels.prediction import STATES
 from ferce.ui.web.runner import Guard
 
@@ -61,7 +62,7 @@ class Stream:
         outline: Json = {
             "number": one.number,
             "box": [round(1000 * v) for v in (x0 / width, y0 / height, x1 / width, y1 / height)],
-            "lines": contours.draw(one.face, (width, height)),
+            "lines": geometry.contours(one.face, (width, height)),
             "problem": one.face.problem,
         }
         if one.expression is None:

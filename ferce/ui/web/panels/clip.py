@@ -5,8 +5,9 @@ import json
 from pathlib import PurePath
 
 from ferce.core.types import Prediction
-from ferce.reading.video import Moment, Progress, Timeline, Track, formats, spoken, words
-from ferce.reading.video.page import to_html
+from ferce.reading.video import Moment, Progress, Timeline, Track, formats, spoken
+from ferce.reading.video.formats import to_html
+from ferce.reading.video.timeline import clock, summary
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Thumbnail
 from ferce.ui.web.panels import why
@@ -31,7 +32,7 @@ def progress(at: Progress, seconds: float) -> str:
     left = ""
     if seconds > 2 and at.share > 0.02:
         left = f", about {spoken(max(seconds / at.share - seconds, 1.0))} left"
-    place = f"{words.clock(at.seconds)} of {words.clock(at.duration)}{left}"
+    place = f"{clock(at.seconds)} of {clock(at.duration)}{left}"
     pace = f"{at.frames / max(seconds, 1e-3):.0f} frames a second"
     return (
         f'<div class="progress"><progress max="100" value="{100 * at.share:.0f}" '
@@ -45,7 +46,7 @@ def faces(timeline: Timeline, picked: int) -> str:
     if len(timeline.tracks) < 2:
         return ""
     pictures = [
-        Thumbnail(markup.thumbnail(track.picture), f"Face {track.number}, {words.summary(track)}")
+        Thumbnail(markup.thumbnail(track.picture), f"Face {track.number}, {summary(track)}")
         for track in timeline.tracks
     ]
     return markup.thumbnails("Faces in this clip", pictures, picked)
@@ -67,7 +68,7 @@ def _moment(number: int, moment: Moment, track: Track, explaining: bool) -> str:
         f'<p class="when"><button type="button" class="mark {moment.kind}" '
         f'data-go="{moment.seconds:.3f}" aria-label="Show moment {number}">{number}</button>'
         f"<strong>{markup.text(moment.words)}</strong>"
-        f"<span>{words.clock(moment.seconds)}</span></p>"
+        f"<span>{clock(moment.seconds)}</span></p>"
         f"{_resembles(_prediction(moment, track))}{_explanation(moment, explaining)}</div></li>"
     )
 

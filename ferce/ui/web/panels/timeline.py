@@ -14,7 +14,7 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
 from ferce.reading.video import Moment, Sample, Timeline, Track, plot
 from ferce.reading.video.moments import stretches
 from ferce.reading.video.plot import Curve
-from ferce.reading.video.words import clock, facts, summary
+from ferce.reading.video.timeline import clock, facts, summary
 from ferce.ui.web import markup
 
 Floats = NDArray[np.float64]
