@@ -130,7 +130,7 @@ def sight(plan: "Recipe", given: argparse.Namespace) -> None:
     from ferce.training.mini import recipe
 
     for name, score in recipe.read_out(plan, given.split).items():
-        print(name, score.told())
+        print(name, score)
 
 
 OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure, "sight": sight}

@@ -13,7 +13,7 @@ from tiny_fixtures import aligned, sample, units
 from torch.nn import functional
 
 from ferce.data.questions import Ledger
-from ferce.evaluation import cues
+from ferce.evaluation.units import CUES, cue_limits, cue_truths, score_cues
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.prompts import QUESTIONNAIRE
 from ferce.training import checkpoint, progress
@@ -147,24 +147,24 @@ def test_cues_are_counted_against_known_answers():
     strengths = np.zeros((12, len(UNIT_NUMBERS)), np.float32)
     strengths[:6, SMILE] = 0.8
     strengths[6, SMILE] = 0.2  # neither there nor absent: not asked
-    wanted = cues.truths(strengths)
-    column = list(cues.CUES).index("smile")
+    wanted = cue_truths(strengths)
+    column = list(CUES).index("smile")
     assert wanted[:, column].tolist()[:6] == [1] * 6
     assert np.isnan(wanted[6, column])
-    scores = np.zeros((12, len(cues.CUES)), np.float32)
+    scores = np.zeros((12, len(CUES)), np.float32)
     scores[:6, column] = [2, 2, 2, 1, 1, -3]
     scores[6:, column] = -1
-    found = cues.measure(scores, wanted)
+    found = score_cues(scores, wanted)
     assert found.balanced["smile"] == pytest.approx((5 / 6 + 1) / 2)
     assert np.isnan(found.balanced["mouth open"])  # nobody shows it
-    at = cues.limits(scores, wanted)
-    assert cues.measure(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
+    at = cue_limits(scores, wanted)
+    assert score_cues(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
 
 
 def test_an_unknown_unit_is_never_an_absent_one():
     strengths = np.full((1, len(UNIT_NUMBERS)), np.nan, np.float32)
     strengths[0, UNIT_NUMBERS.index(26)] = 0.0
-    assert np.isnan(cues.truths(strengths)).all()
+    assert np.isnan(cue_truths(strengths)).all()
 
 
 def test_facts_are_mirrored_by_swapping_sides():

@@ -12,7 +12,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Pixels
 from ferce.data.captions import visible
 from ferce.data.record import PRESENT, hidden_in
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.explanation.text.verdicts import COUNTS, compare
 from ferce.models.prompts import HOUSE
 from ferce.models.vlm import scoring
@@ -53,13 +53,13 @@ class Accuracy:
         changed: share of the answers that change with the picture.
     """
 
-    score: cues.Score
+    score: units.CueScore
     swapped: float
     changed: float
 
     def line(self) -> str:
         """Put the figures into one line."""
-        return f"{self.score.told()}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
+        return f"{self.score}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
 
     def to_json(self) -> Json:
         """Give the figures as a card wants them."""
@@ -74,11 +74,11 @@ class Accuracy:
 def accuracy(backend: VisionLanguage, album: Album, numbers: Numbers) -> Accuracy:
     """Ask about the cues, and with the next face's picture again."""
     right = margins(backend, album, numbers)
-    wanted = cues.truths(album.strengths(numbers))
+    wanted = units.cue_truths(album.strengths(numbers))
     other = np.roll(right, 1, 0)
     asked = ~np.isnan(wanted)
     changed = float(((right > 0) != (other > 0))[asked].mean())
-    return Accuracy(cues.measure(right, wanted), cues.measure(other, wanted).mean, changed)
+    return Accuracy(units.score_cues(right, wanted), units.score_cues(other, wanted).mean, changed)
 
 
 def summary(

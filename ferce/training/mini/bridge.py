@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.training import progress
 from ferce.training.mini import design, speech, tower
 from ferce.training.mini.album import Album, plain, varied
@@ -112,13 +112,15 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         renders = self.albums["renders"]
         known = np.random.default_rng(0).permutation(renders.where("train"))[: tower.CHECKED]
         scores, _ = self._read(renders, known)
-        at = cues.limits(scores, cues.truths(renders.strengths(known)))
+        at = units.cue_limits(scores, units.cue_truths(renders.strengths(known)))
         lines = []
         for name in ("renders", "annotated"):
             numbers = self.albums[name].where("val")
             scores, alike = self._read(self.albums[name], numbers)
-            score = cues.measure(scores, cues.truths(self.albums[name].strengths(numbers)), at)
-            lines.append(f"{name} {score.told()}, queries alike {alike:.2f}")
+            score = units.score_cues(
+                scores, units.cue_truths(self.albums[name].strengths(numbers)), at
+            )
+            lines.append(f"{name} {score}, queries alike {alike:.2f}")
         return "; ".join(lines)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -133,7 +135,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
             sides = scores[:, : 2 * tower.UNITS].view(-1, 2, tower.UNITS)
             rows.append(sides.amax(1).cpu().numpy())
             alike.append(likeness(seen))
-        return cues.of_units(np.concatenate(rows)), float(np.mean(alike))
+        return units.cue_scores(np.concatenate(rows)), float(np.mean(alike))
 
 
 def train(

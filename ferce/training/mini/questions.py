@@ -18,7 +18,7 @@ from ferce.data.captions import covered, group, visible
 from ferce.data.families import TRAINING
 from ferce.data.questions import Ledger
 from ferce.data.record import UnitLabel, hidden_in
-from ferce.evaluation.cues import ABSENT, CLEAR, CUES
+from ferce.evaluation.units import ABSENT, CLEAR, CUES
 from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import fits

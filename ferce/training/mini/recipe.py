@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ferce.data import align, load_data
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.training import examples, progress
 from ferce.training.mini import (
     ALBUMS,
@@ -169,7 +169,7 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
     return chat.wrapped(network, processor)
 
 
-def read_out(recipe: Recipe, split: str) -> dict[str, cues.Score]:
+def read_out(recipe: Recipe, split: str) -> dict[str, units.CueScore]:
     """Measure the tower's own read-out of the action units on a split."""
     model: tower.TowerModel = tower.TowerModel(0).to(recipe.device)
     kept = averaged(recipe.checkpoints("tower"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import progress
 from ferce.training.classifier.network import LITE, lite_weights
@@ -193,7 +193,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
     def describe_validation(self) -> str:
         """Measure the read-out on faces held out."""
         measured = scores(self.model, self.albums, "val")
-        return "; ".join(f"{name} {score.told()}" for name, score in measured.items())
+        return "; ".join(f"{name} {score}" for name, score in measured.items())
 
 
 def train(
@@ -228,21 +228,21 @@ def train(
     return model
 
 
-def scores(model: TowerModel, albums: Mapping[str, Album], split: str) -> dict[str, cues.Score]:
+def scores(model: TowerModel, albums: Mapping[str, Album], split: str) -> dict[str, units.CueScore]:
     """Measure the read-out on the renders and the annotated photos of a split.
 
     The limits of yes come from training renders.
     """
     renders = albums["renders"]
     known = np.random.default_rng(0).permutation(renders.where("train"))[:CHECKED]
-    seen = cues.of_units(read(model, renders, known))
-    at = cues.limits(seen, cues.truths(renders.strengths(known)))
+    seen = units.cue_scores(read(model, renders, known))
+    at = units.cue_limits(seen, units.cue_truths(renders.strengths(known)))
     made = {}
     for name in ("renders", "annotated"):
         numbers = albums[name].where(split)
-        answers = cues.of_units(read(model, albums[name], numbers))
-        wanted = cues.truths(albums[name].strengths(numbers))
-        made[name] = cues.measure(answers, wanted, at)
+        answers = units.cue_scores(read(model, albums[name], numbers))
+        wanted = units.cue_truths(albums[name].strengths(numbers))
+        made[name] = units.score_cues(answers, wanted, at)
     return made
 
 

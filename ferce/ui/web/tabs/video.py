@@ -11,7 +11,7 @@ from ferce.reading import video
 from ferce.reading.video import Limits, Options, Timeline
 from ferce.ui.web import components, markup
 from ferce.ui.web.markup import Update
-from ferce.ui.web.panels import clip, timeline
+from ferce.ui.web.panels import clip
 from ferce.ui.web.runner import Flow, Page, Runner, Steps, load
 from ferce.ui.web.session import Clip, Session
 
@@ -72,14 +72,14 @@ def _stop(session: Session, _: Any) -> Update:
 
 
 def _pick(session: Session, sent: Any) -> Update | None:
-    timeline = session.clip.timeline
-    index = components.pressed(sent, len(timeline.tracks) if timeline else 0)
+    read = session.clip.timeline
+    index = components.pressed(sent, len(read.tracks) if read else 0)
     return None if index is None else pick(session, index)
 
 
 def blank(status: str) -> Update:
     """Draw the tab without a clip; `status` is HTML."""
-    panels = {"lanes": timeline.blank(), "moments": clip.blank()}
+    panels = {"lanes": clip.blank_lanes(), "moments": clip.blank()}
     return {"status": status, "faces": "", **panels, "files": ""}
 
 
@@ -92,7 +92,7 @@ def hello(seconds: float) -> Update:
 def waiting() -> Update:
     """Draw the tab from the choice of a clip until its timeline is there."""
     status = markup.status("Waiting for a free reader.", "busy")
-    return blank(status) | {"lanes": timeline.waiting(), "moments": clip.waiting()}
+    return blank(status) | {"lanes": clip.waiting_lanes(), "moments": clip.waiting()}
 
 
 def options(seconds: float) -> Options:
@@ -144,7 +144,7 @@ def pick(session: Session, index: int) -> Update:
 
 
 def _draw(read: Timeline, picked: int, explaining: bool = True) -> Update:
-    faces, lanes = clip.faces(read, picked), timeline.draw(read, picked)
+    faces, lanes = clip.faces(read, picked), clip.lanes(read, picked)
     return {**_moments(read, picked, explaining), "lanes": lanes, "faces": faces}
 
 
