@@ -2,8 +2,8 @@
 
 python train/teach.py --faces faces --output faces/taught.jsonl [--half 0]
 
-Reads the tables of train/portraits.py and train/openpeople.py. Readers of the packaged classifier's
-evidence are fitted on the `val` faces of annotated.jsonl and the `train` people of london.jsonl.
+Reads the tables of train/portraits.py. Readers of the packaged classifier's evidence are fitted on
+the `val` faces of annotated.jsonl and the `train` people of london.jsonl.
 Of each face in others.jsonl they say the shares of the seven emotions, in the mix of the annotated
 faces, and the action units that are surely there or surely not. The annotated `val` faces join as
 they are, the rarer their label the more often; with --half only one half of them, so that readers

@@ -20,9 +20,9 @@ from ferce.training.classifier import batches, losses
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
+from ferce.training.examples import Order, even_weights, share
 from ferce.training.optimiser import Ema
 from ferce.training.progress import Stopping, TrainingError, open_accelerator
-from ferce.training.sampling import Order, even_weights, share
 
 PLAN = Plan(smoothing=0.0)
 

@@ -14,8 +14,7 @@ from ferce.training.classifier.batches import Batch, Faces, Key, loader, mix
 from ferce.training.classifier.losses import ClassLoss, unit_loss
 from ferce.training.classifier.network import Net
 from ferce.training.classifier.plan import Plan
-from ferce.training.examples import targets
-from ferce.training.sampling import Indices, Order, share
+from ferce.training.examples import Indices, Order, share, targets
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ferce.training import optimiser
+from ferce.training.examples import Indices, draw, share
 from ferce.training.language.balance import Balance
 from ferce.training.language.conversation import PHRASES, Conversation
 from ferce.training.language.features import FeatureSource
@@ -17,7 +18,6 @@ from ferce.training.language.rows import Row, cut, fitting_tokens, grouped
 from ferce.training.language.validation import Validator, score
 from ferce.training.options import Json
 from ferce.training.progress import TrainingError
-from ferce.training.sampling import Indices, draw, share
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 

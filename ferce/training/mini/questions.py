@@ -23,11 +23,11 @@ from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import fits
 from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
+from ferce.training.examples import Indices
 from ferce.training.language.conversation import Conversation, Example
 from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.rows import grouped
 from ferce.training.mini.album import Album
-from ferce.training.sampling import Indices
 
 # Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
 WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(

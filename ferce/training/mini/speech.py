@@ -16,13 +16,13 @@ from torch import Tensor
 from ferce.core.labels import COMPOUNDS
 from ferce.models.prompts import QUESTIONNAIRE, TEMPLATES
 from ferce.training import progress
+from ferce.training.examples import Indices
 from ferce.training.language.conversation import PHRASES, PROMPTS
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser
 from ferce.training.mini import design, questions
 from ferce.training.mini.album import Album
 from ferce.training.mini.stage import Schedule, StageTask, fit
-from ferce.training.sampling import Indices
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor

@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
+from ferce.training.examples import Indices
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser
 from ferce.training.mini import answers, bridge, design, questions, speech
 from ferce.training.mini.album import Album, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
-from ferce.training.sampling import Indices
 from ferce.training.task import Epoch, Position
 
 
