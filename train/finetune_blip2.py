@@ -30,7 +30,7 @@ from ferce.training.language.plan import LanguagePlan
 
 
 def parser() -> argparse.ArgumentParser:
-    """One option for each field of the plan."""
+    """Build the command line: one option for each field of the plan."""
     made = options.parser(__doc__)
     options.add_run(made, Path("runs/blip2"))
     made.add_argument(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps and their options."""
+    """Build the command line: the steps and their options."""
     made = options.parser(__doc__)
     made.add_argument("step", choices=(*STAGES, *OTHERS), help="stage to train, or what else to do")
     add = made.add_argument

@@ -26,7 +26,7 @@ DATA = "rendered:renders + manifest:taught.jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps and their options."""
+    """Build the command line: the steps and their options."""
     made = options.parser(__doc__)
     made.add_argument("step", choices=STEPS, help="what to do")
     add = made.add_argument

@@ -80,20 +80,20 @@ Row = Mapping[str, str]
 
 
 def units(row: Row) -> frozenset[int]:
-    """Action units that an annotator saw."""
+    """Read the action units that an annotator saw."""
     text = row["action_units"]
     return frozenset() if text in ("", "none") else frozenset(map(int, text.split("+")))
 
 
 def outcome(row: Row) -> str | None:
-    """What an annotator named: the compound where there is one, else the leading emotion."""
+    """Choose what an annotator named: the compound where there is one, else the leading emotion."""
     if row["compound"] in COMPOUNDS:
         return row["compound"]
     return row["primary"] if row["primary"] in (*BASICS, NEUTRAL) else None
 
 
 def annotated(seen: Iterable[Row]) -> dict[str, Any]:
-    """A face with what its annotators saw."""
+    """Combine what the annotators of a face saw."""
     usable = [row for row in seen if row["usable"] == "1"]
     named = [row["primary"] for row in usable if row["primary"] in (*BASICS, NEUTRAL)]
     agreed = len(named) == 2 and named[0] == named[1]
@@ -111,7 +111,7 @@ def annotated(seen: Iterable[Row]) -> dict[str, Any]:
 
 
 def posed(face: Row) -> dict[str, Any]:
-    """A face whose expression was asked for: neutral shows nothing, a smile AU12."""
+    """Code a face whose expression was asked for: neutral shows nothing, a smile AU12."""
     smiles = face["known_expression"] == "smile"
     return {
         "label": "happy" if smiles else NEUTRAL,
@@ -127,7 +127,7 @@ def common(face: Row, split: str) -> dict[str, Any]:
 
 
 def tables(faces: list[Row], seen: Mapping[str, list[Row]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the three tables."""
+    """Make the rows of the three tables."""
     people = sorted({face["subject"] for face in faces if face["known_expression"]})
     held = set(people[-HELD_OUT:])
     made: dict[str, list[dict[str, Any]]] = {"annotated": [], "london": [], "others": []}
@@ -145,7 +145,7 @@ def tables(faces: list[Row], seen: Mapping[str, list[Row]]) -> dict[str, list[di
 
 
 def tiles(sheet: Image.Image) -> Iterator[tuple[str, Image.Image]]:
-    """Caption and picture of each of the seven tiles.
+    """Cut the seven tiles, each with its caption.
 
     Raises:
         TrainingError: the sheet has another size.
@@ -159,7 +159,7 @@ def tiles(sheet: Image.Image) -> Iterator[tuple[str, Image.Image]]:
 
 
 def shrunk(picture: Picture, side: int, quality: int = 0) -> Picture:
-    """The picture with its face's square `side` pixels wide, perhaps as JPEG, enlarged again."""
+    """Shrink the face's square to `side` pixels, perhaps as JPEG, and enlarge it again."""
     height, width = picture.shape[:2]
     least = min(height, width)
     factor = side * (SHARE if least > CROP else 1.0) / least

@@ -22,7 +22,7 @@ from ferce.training.classifier.plan import Plan, check
 
 
 def parser() -> argparse.ArgumentParser:
-    """One option for each field of the plan."""
+    """Build the command line: one option for each field of the plan."""
     made = options.parser(__doc__)
     options.add_run(made, Path("runs/classifier"))
     options.add_options(made, Plan)

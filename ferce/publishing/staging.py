@@ -115,7 +115,7 @@ def portable(value: Any) -> Any:
 
 
 def is_hub_id(text: str) -> bool:
-    """Whether a text has the form `owner/name`."""
+    """Tell whether a text has the form `owner/name`."""
     return bool(_HUB_ID.fullmatch(text))
 
 

@@ -93,7 +93,7 @@ def _aligned(
 
 
 def joined(read: Examples, plan: Settings, data: DataSet | None = None) -> Examples:
-    """The same with the training faces of `plan.more`, each as often as the plan says.
+    """Add the training faces of `plan.more`, each as often as the plan says.
 
     Args:
         read: of the plan's own data.
@@ -118,7 +118,7 @@ def test(plan: Settings, data: DataSet) -> list[align.Aligned]:
 
 
 def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
-    """The outputs of the network: the 14 compounds, and what else the training faces show.
+    """List the network's outputs: the 14 compounds, and what else the training faces show.
 
     Neutral joins if any face has it, the single emotions if all six occur.
     """
@@ -131,18 +131,18 @@ def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
 
 
 def basic_labels(examples: Examples) -> tuple[str, ...]:
-    """The outputs of the first of two stages: the six basic emotions, and neutral if it occurs."""
+    """List the outputs of the first of two stages: the basic emotions, and neutral if it occurs."""
     seen = {item.sample.label for item in examples.train}
     return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
 
 
 def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
-    """(N, K) shares of all items."""
+    """Compute the (N, K) shares of all items."""
     return np.stack([item.sample.over(labels) for item in items]).astype(np.float32)
 
 
 def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
-    """At most `shots` items a label, drawn by chance; 0 keeps all."""
+    """Draw at most `shots` items a label by chance; 0 keeps all."""
     if not shots:
         return tuple(items)
     order = np.random.default_rng(seed).permutation(len(items))
@@ -179,7 +179,7 @@ def _detects(spec: str, plan: Settings) -> bool:
 def _split(
     items: Sequence[align.Aligned], val_share: float
 ) -> tuple[list[align.Aligned], list[align.Aligned]]:
-    """By the source's split; people are held out where it has no val split."""
+    """Split as the source does; people are held out where it has no val split."""
     if any(item.sample.split == "val" for item in items):
         return (
             [item for item in items if item.sample.split != "val"],
@@ -191,7 +191,7 @@ def _split(
 
 
 def _chance(sample: Sample) -> float:
-    """0..1 of the person, else of the name; the same on every run and machine."""
+    """Hash the person, else the name, to 0..1; the same on every run and machine."""
     key = hashlib.sha256(os.fsencode(sample.subject or sample.name)).digest()
     return int.from_bytes(key[:8], "big") / 2**64
 

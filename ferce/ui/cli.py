@@ -28,7 +28,7 @@ Opener = Callable[[Namespace], "Reader"]
 
 
 def open_reader(arguments: Namespace) -> "Reader":
-    """The reader that the options name; raises ValueError for an unknown spec."""
+    """Open the reader that the options name; raises ValueError for an unknown spec."""
     from ferce import models
     from ferce.faces.detector import FaceDetector
     from ferce.reading.pipeline import Reader
@@ -78,7 +78,7 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
 
 
 def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None:
-    """The journal beside the first file; None where there is no file.
+    """Open the journal beside the first file; None where there is no file.
 
     Raises:
         UsageError: the run is to go on from one all the same.
@@ -93,7 +93,7 @@ def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None
 
 
 def _load(opener: Opener, arguments: Namespace) -> "Reader":
-    """The reader; raises UsageError with one sentence where the models cannot be had or used."""
+    """Load the reader; raises UsageError with one sentence where the models cannot be used."""
     try:
         reader = opener(arguments)
     except (ValueError, OSError, ImportError, RuntimeError) as error:

@@ -37,7 +37,7 @@ _PLOTS = (".png", ".svg", ".pdf")
 
 
 def asked(arguments: argparse.Namespace, paths: Sequence[Path]) -> bool:
-    """Whether videos are named.
+    """Tell whether videos are named.
 
     Raises:
         UsageError: photos are named too, or an option does not fit what is named.
@@ -93,7 +93,7 @@ def run(command: Command) -> Tally:
 
 
 def _rows(command: Command, reader: "Reader", tally: Tally) -> Iterator[Row]:
-    """A row a video; of one that is broken off, with what was read until then."""
+    """Read the videos, a row each; of one that is broken off, with what was read until then."""
     for path in command.paths:
         row = command.known(path)
         if row is None and not command.interruption.noted:
@@ -135,7 +135,7 @@ def _plotted(timeline: Timeline, target: str | None) -> str | None:
 
 
 def _watched(path: Path, reader: "Reader", command: Command) -> Timeline:
-    """The timeline, with a bar on a terminal."""
+    """Watch a clip to its timeline, with a bar on a terminal."""
     from tqdm import tqdm
 
     arguments, last = command.arguments, None

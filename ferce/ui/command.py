@@ -61,7 +61,7 @@ class Interruption:
 
     @contextmanager
     def breaking(self) -> Iterator[None]:
-        """Within, a signal raises KeyboardInterrupt at once, and so does one noted before."""
+        """Let a signal raise KeyboardInterrupt at once within, and one noted before."""
         self._breaks = True
         try:
             if self.noted:
@@ -110,7 +110,7 @@ class Command:
             self.journal.begin(models)
 
     def known(self, path: Path) -> Row | None:
-        """The row of what need not be read again; see `Journal.known`."""
+        """Find the row of what need not be read again; see `Journal.known`."""
         return None if self.journal is None else self.journal.known(path)
 
     def keep(self, row: Row) -> None:

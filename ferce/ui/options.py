@@ -214,7 +214,7 @@ def _require(method: str, classifier: str, opens: Sequence[str]) -> None:
 
 
 def reading(arguments: Namespace) -> Options:
-    """What each reading holds; raises UsageError for a question that is none."""
+    """Choose what each reading holds; raises UsageError for a question that is none."""
     try:
         return Options(
             questions=tuple(arguments.ask),
@@ -227,7 +227,7 @@ def reading(arguments: Namespace) -> Options:
 
 
 def asked(arguments: Namespace) -> dict[str, Any]:
-    """What rows depend on, as JSON data: a run with other values does not go on from them."""
+    """Collect what rows depend on, as JSON: a run with other values does not go on from them."""
     names = (
         *("classifier", "voice", "device", "outcomes", "max_faces"),
         *("ask", "method", "target", "explanation", "rate"),
@@ -241,7 +241,7 @@ def asked(arguments: Namespace) -> dict[str, Any]:
 
 
 def targets(arguments: Namespace) -> dict[str, str]:
-    """Output -> file or "-", of those asked for."""
+    """Map each output asked for to its file or "-"."""
     every = {name: getattr(arguments, name) for name in OUTPUTS}
     return {name: target for name, target in every.items() if target is not None}
 

@@ -94,12 +94,12 @@ def silence_stdout() -> None:
 
 def with_text(targets: Mapping[str, str]) -> dict[str, str]:
     """Format -> target, with text on standard output unless another takes it; without a plot."""
-    found = {name: target for name, target in targets.items() if name != "plot"}
-    return found if STDOUT in found.values() else {**found, "text": STDOUT}
+    kept = {name: target for name, target in targets.items() if name != "plot"}
+    return kept if STDOUT in kept.values() else {**kept, "text": STDOUT}
 
 
 def journal_path(targets: Mapping[str, str]) -> Path | None:
-    """Beside the first file with rows; None where all is written straight."""
+    """Place it beside the first file with rows; None where all is written straight."""
     files = [Path(where) for where in with_text(targets).values() if is_replaced(where)]
     return files[0].with_name(files[0].name + SUFFIX) if files else None
 

@@ -53,7 +53,7 @@ def _outputs(targets: Mapping[str, str], models: Mapping[str, str]) -> Outputs:
 
 
 def _rows(command: Command, source: Alone | Workers, tally: Tally) -> Iterator[Row]:
-    """The rows in the order of the photos; those there are when a signal comes."""
+    """Give the rows in the order of the photos; those there are when a signal comes."""
     queue = Queue(command.paths, command.known)
     try:
         yield from queue.due()
@@ -68,7 +68,7 @@ def _rows(command: Command, source: Alone | Workers, tally: Tally) -> Iterator[R
 
 
 def _shown(rows: Iterable[Row], total: int) -> Iterator[Row]:
-    """The rows, with a progress bar for many."""
+    """Pass the rows on, with a progress bar for many."""
     from tqdm import tqdm
 
     hidden = True if total == 1 else None  # None: hidden where there is no terminal
@@ -97,7 +97,7 @@ class Queue:
         return self._due == len(self._photos)
 
     def take(self) -> Task | None:
-        """The next photo to read; None where there is none, or rows must be given first."""
+        """Take the next photo to read; None where there is none, or rows must be given first."""
         while self._next < min(len(self._photos), self._due + AHEAD):
             index, path = self._next, self._photos[self._next]
             self._next += 1
@@ -112,7 +112,7 @@ class Queue:
         self._rows[task.index] = row
 
     def due(self) -> Iterator[Row]:
-        """Rows whose turn it is."""
+        """Give the rows whose turn it is."""
         while self._due in self._rows:
             row = self._rows.pop(self._due)
             self._due += 1
@@ -120,7 +120,7 @@ class Queue:
             yield row
 
     def rest(self) -> Iterator[Row]:
-        """Of a run that is stopped: all rows that there are, in order, those in the journal too."""
+        """Give all rows of a run that is stopped, in order, those in the journal too."""
         for index in range(self._due, len(self._photos)):
             row = self._rows.pop(index, None) or (
                 self._known(self._photos[index]) if index >= self._next else None

@@ -55,7 +55,7 @@ class Recipe:
     formats: tuple[str, ...]
 
     def read(self, reader: "Reader", task: Task) -> Row:
-        """The row of a photo; a fault of ours costs one photo, not the run, and says so."""
+        """Read a photo to a row; a fault of ours costs one photo, not the run, and says so."""
         name, stamp = str(task.path), stamp_of(task.path)
         try:
             report = reader.read(task.path, name=name, options=self.options)
@@ -65,7 +65,7 @@ class Recipe:
             return self._row(Report(name, error=fault), task, stamp)
 
     def lost(self, task: Task, reason: str) -> Row:
-        """The row of a photo whose worker has ended."""
+        """Make the row of a photo whose worker has ended."""
         return self._row(Report(str(task.path), error=reason), task, None)
 
     def _row(self, report: Report, task: Task, stamp: tuple[int, int] | None) -> Row:
@@ -221,7 +221,7 @@ class Workers:
 
 
 def _work(recipe: Recipe, pipe: Connection) -> None:
-    """A worker's life: load, then read what comes until the pipe ends."""
+    """Load the models in a worker, then read what comes until the pipe ends."""
     for number in SIGNALS:  # the first process decides
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
@@ -250,7 +250,7 @@ def _leave_with_parent() -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Processes started within use so many threads for arithmetic, unless the user says otherwise.
+    """Limit the arithmetic threads of processes started within, unless the user says otherwise.
 
     Several that use all cores each would wait for one another.
     """

@@ -97,7 +97,7 @@ class Streams:
             self._open.pop(str(name), None)
 
     def of(self, name: object) -> Stream | None:
-        """The stream of that name, which now counts as the one heard of last."""
+        """Find the stream of that name, which now counts as the one heard of last."""
         with self._lock:
             if name not in self._open:
                 return None
@@ -165,7 +165,7 @@ def _active(unit: UnitEvidence) -> bool:
 
 
 def _unit(number: int, unit: UnitEvidence) -> list[object]:
-    """[code, name, percent, active]."""
+    """Write a unit as [code, name, percent, active]."""
     return [UNITS[number].code, UNITS[number].name, _percent(unit.intensity), _active(unit)]
 
 

@@ -221,7 +221,7 @@ class Files:
             writer.add(report)
 
     def finish(self) -> dict[str, str]:
-        """Kind -> content; nothing can be added after."""
+        """Finish the files: kind -> content; nothing can be added after."""
         for writer in self._writers:
             writer.finish()
         return {kind: text.getvalue() for kind, text in self._texts.items()}

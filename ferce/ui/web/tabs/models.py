@@ -166,7 +166,7 @@ def name_of(sent: Any) -> str:
 
 
 def _card(facts: Dossier) -> str:
-    """Text of the card, harmless; a sentence where there is none."""
+    """Make the text of the card harmless; a sentence where there is none."""
     if not facts.card:
         return f"There is no card beside {text(facts.name)}."
     parts = re.split(r"(```.*?```)", facts.card, flags=re.DOTALL)

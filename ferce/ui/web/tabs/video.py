@@ -96,7 +96,7 @@ def waiting() -> Update:
 
 
 def options(seconds: float) -> Options:
-    """How the page reads a clip; `seconds` is how long one may be."""
+    """Choose how the page reads a clip; `seconds` is how long one may be."""
     return Options(rate=RATE, limits=Limits(seconds=seconds))
 
 
