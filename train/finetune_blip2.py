@@ -24,12 +24,13 @@ sys.path.insert(0, str(ROOT))
 
 from ferce.models.vlm import packaged
 from ferce.models.vlm.loading import QUANTISED
-from ferce.training import options, progress, usage
+from ferce.training import options, progress
+from ferce.training.language import adapters
 from ferce.training.language.plan import LanguagePlan
 
 
 def parser() -> argparse.ArgumentParser:
-    """One option for each field of the plan."""
+    """Build the command line: one option for each field of the plan."""
     made = options.parser(__doc__)
     options.add_run(made, Path("runs/blip2"))
     made.add_argument(
@@ -67,7 +68,7 @@ def main() -> None:
         print(f"merged; load it as {export.merge(given.output, given.merge)}")
         return
     plan = options.chosen(LanguagePlan, given)
-    usage.check_language(plan)
+    adapters.check(plan)
     from ferce.training.language import run
 
     metrics = run.tune(plan, given.output, given.resume, report=progress.say)

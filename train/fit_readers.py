@@ -4,11 +4,10 @@ python train/fit_readers.py --network runs/classifier --faces faces \
     --renders 'rendered:renders?without=faces/people.txt' --output ferce/weights/classifier
 
 The network is a run folder of train/train_classifier.py. Its readers are fitted on the `val` faces
-of train/portraits.py, train/openpeople.py and train/degrade.py, the posed `train` people, and the
-`val` split of the renders, none of which the network was trained on but the posed people. Where two
-networks learned from one half of the annotated people each (train/teach.py --half) and the network
-is their mean, --halves names them: a reader then learns a face by the one that did not see it. Test
-faces are not opened.
+of train/portraits.py, the posed `train` people, and the `val` split of the renders, none of which
+the network was trained on but the posed people. Where two networks learned from one half of the
+annotated people each (train/teach.py --half) and the network is their mean, --halves names them: a
+reader then learns a face by the one that did not see it. Test faces are not opened.
 """
 
 import argparse

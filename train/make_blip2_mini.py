@@ -33,14 +33,14 @@ sys.path.insert(0, str(ROOT))
 from ferce import data
 from ferce.evaluation.faces import default_cache
 from ferce.training import options, progress
-from ferce.training.mini.stages import ALBUMS, LEAST, STAGES
+from ferce.training.mini import ALBUMS, LEAST, STAGES
 
 if TYPE_CHECKING:
     from ferce.training.mini.recipe import Recipe
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps and their options."""
+    """Build the command line: the steps and their options."""
     made = options.parser(__doc__)
     made.add_argument("step", choices=(*STAGES, *OTHERS), help="stage to train, or what else to do")
     add = made.add_argument
@@ -130,7 +130,7 @@ def sight(plan: "Recipe", given: argparse.Namespace) -> None:
     from ferce.training.mini import recipe
 
     for name, score in recipe.read_out(plan, given.split).items():
-        print(name, score.told())
+        print(name, score)
 
 
 OTHERS = {"pack": pack, "squeeze": squeeze, "export": export, "measure": measure, "sight": sight}

@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce.training import options, progress
-from ferce.training.mini.stages import TALK
+from ferce.training.mini import TALK
 
 STEPS = ("teach", "export", "measure")
 DATA = "rendered:renders + manifest:taught.jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The steps and their options."""
+    """Build the command line: the steps and their options."""
     made = options.parser(__doc__)
     made.add_argument("step", choices=STEPS, help="what to do")
     add = made.add_argument

@@ -23,7 +23,7 @@ from ferce.explanation import heatmaps
 from ferce.models import load_classifier, spec
 from ferce.publishing import dossier
 from ferce.reading import pipeline
-from ferce.ui.web.panels import looks
+from ferce.ui.web.panels import choices
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,16 +65,16 @@ def faces(samples: list[Sample], tools: Tools) -> Iterator[tuple[Face, str]]:
             yield item.face(), moves
 
 
-def measure(model: str, told: list[tuple[Face, str]], more: list[str]) -> dict[str, places.Places]:
+def measure(model: str, known: list[tuple[Face, str]], more: list[str]) -> dict[str, places.Places]:
     """Measure the methods that the page shows by itself, and further ones."""
     reader = pipeline.Reader(load_classifier(model))
-    readings = reader.predict([face for face, _ in told])
+    readings = reader.predict([face for face, _ in known])
     first = reader.accompany(reader.locate(readings[0]))
     own = [heat.method for heat in (first.heatmap, first.beside) if heat is not None]
-    able, measured = looks.methods(reader.classifier, told[0][0]), {}
+    able, measured = choices.methods(reader.classifier, known[0][0]), {}
     for method in [name for name in dict.fromkeys(own + more) if name in able]:
         located = [reader.locate(one, None, method) for one in watched(readings, method, True)]
-        moves = [moves for _, moves in told]
+        moves = [moves for _, moves in known]
         maps = [(r.face, r.heatmap, m) for r, m in zip(located, moves, strict=True) if r.heatmap]
         measured[method] = places.measure(maps)
         print(f"{model} {method}: {measured[method]}", flush=True)
@@ -86,12 +86,12 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser().parse_args(arguments)
     if odd := set(asked.method) - set(heatmaps.METHODS):
         sys.exit(f"place_heat: unknown method {min(odd)}; known: {', '.join(heatmaps.METHODS)}")
-    told = list(faces(chosen(asked.data, asked.split, asked.faces), Tools(asked.cache)))
+    known = list(faces(chosen(asked.data, asked.split, asked.faces), Tools(asked.cache)))
     for model in asked.model:
         folder = dossier.folder_of(spec.parse(model))
         if folder is None:
             sys.exit(f"place_heat: {model} has no folder to write to")
-        places.record(folder, measure(model, told, asked.method))
+        places.record(folder, measure(model, known, asked.method))
 
 
 if __name__ == "__main__":

@@ -29,10 +29,8 @@ from ferce.evaluation.metrics_file import SPLITS
 from ferce.publishing.base import prepare_base
 from ferce.publishing.card_metadata import Footprint
 from ferce.publishing.publish import Publication, PublishError, prepare
-from ferce.publishing.space import prepare_space, variables
-from ferce.publishing.staging import CARD, remove
-from ferce.publishing.trial import require_same, spec_of
-from ferce.publishing.upload import push, push_space
+from ferce.publishing.staging import CARD, prepare_space, remove, space_variables
+from ferce.publishing.upload import push, push_space, require_same, spec_of
 
 TOKEN = "FERCE_SPACE_TOKEN"
 
@@ -130,7 +128,7 @@ def dry_run(arguments: argparse.Namespace) -> None:
             keep(made, targets[name], replace=arguments.folder is None)
     print((folder / CARD).read_text("utf-8"))
     if arguments.space:
-        for key, value in variables(spec_of(folder, arguments.name)).items():
+        for key, value in space_variables(spec_of(folder, arguments.name)).items():
             print(f"the Space {arguments.space} would read with {key}={value}")
     for name in folders:
         print(f"dry run: nothing was sent; written to {targets[name]}:")
@@ -162,7 +160,7 @@ def send(arguments: argparse.Namespace) -> None:
 def send_space(arguments: argparse.Namespace, folders: dict[str, Path]) -> None:
     """Push a Space that reads with the model just published."""
     name, model = arguments.space, folders[arguments.name]
-    chosen, token = variables(spec_of(model, arguments.name)), os.environ.get(TOKEN, "")
+    chosen, token = space_variables(spec_of(model, arguments.name)), os.environ.get(TOKEN, "")
     folder = model.with_name("space")
     prepare_space(ROOT, folder, name, list(folders))
     print(f"published the Space {name}@{push_space(folder, name, chosen, token, arguments.public)}")

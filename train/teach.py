@@ -2,8 +2,8 @@
 
 python train/teach.py --faces faces --output faces/taught.jsonl [--half 0]
 
-Reads the tables of train/portraits.py and train/openpeople.py. Readers of the packaged classifier's
-evidence are fitted on the `val` faces of annotated.jsonl and the `train` people of london.jsonl.
+Reads the tables of train/portraits.py. Readers of the packaged classifier's evidence are fitted on
+the `val` faces of annotated.jsonl and the `train` people of london.jsonl.
 Of each face in others.jsonl they say the shares of the seven emotions, in the mix of the annotated
 faces, and the action units that are surely there or surely not. The annotated `val` faces join as
 they are, the rarer their label the more often; with --half only one half of them, so that readers
@@ -93,7 +93,7 @@ def _labelled(x: Matrix, real: readers.Table, posed: readers.Table) -> list[dict
 
 
 def _unit(x: Matrix, real: readers.Table, posed: readers.Table, place: int) -> Matrix:
-    """(N,) probability that a unit is there; 0.5 where that cannot be learnt."""
+    """Predict the (N,) probability that a unit is there; 0.5 where that cannot be learnt."""
     if np.nansum(real.units[:, place]) < FEWEST:
         return np.full(len(x), 0.5)
     held_out = readers.held_out_unit(real, posed, place, STRENGTH)
@@ -114,7 +114,7 @@ def _rows(faces: Path, name: str, split: str) -> Iterator[dict[str, Any]]:
 
 
 def _taught(faces: Path, known: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The training rows of London as they are, and the others with what was said of them."""
+    """List the training rows of London as they are, and the others with what was said of them."""
     yield from _rows(faces, "london", "train")
     for row in _rows(faces, "others", "train"):
         if row["file_name"] in known:
@@ -122,7 +122,7 @@ def _taught(faces: Path, known: dict[str, dict[str, Any]]) -> Iterator[dict[str,
 
 
 def _annotated(faces: Path, which: int | None) -> Iterator[dict[str, Any]]:
-    """Faces with what was seen in them, or captioned; of one half, or all."""
+    """List faces with what was seen in them, or captioned; of one half, or all."""
     for name in ("annotated", "openpeople"):
         for row in _rows(faces, name, "val"):
             if row.get("shares", row["label"]) and which in (None, half(row["subject"])):
@@ -130,7 +130,7 @@ def _annotated(faces: Path, which: int | None) -> Iterator[dict[str, Any]]:
 
 
 def _repeated(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each row once, those of rare labels more often."""
+    """Repeat rows of rare labels; each stands at least once."""
 
     def leading(row: dict[str, Any]) -> str:
         shares: dict[str, float] = row.get("shares") or {row["label"]: 1.0}

@@ -17,12 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ferce.training import options, progress, usage
-from ferce.training.classifier.plan import Plan
+from ferce.training import options, progress
+from ferce.training.classifier.plan import Plan, check
 
 
 def parser() -> argparse.ArgumentParser:
-    """One option for each field of the plan."""
+    """Build the command line: one option for each field of the plan."""
     made = options.parser(__doc__)
     options.add_run(made, Path("runs/classifier"))
     options.add_options(made, Plan)
@@ -46,7 +46,7 @@ def main() -> None:
     """Parse the arguments, train, say what came out."""
     given = parser().parse_args()
     plan = options.chosen(Plan, given)
-    usage.check(plan)
+    check(plan)
     if plan.few_shot != "none":
         from ferce.training.classifier import fewshot
 

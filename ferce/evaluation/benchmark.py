@@ -166,7 +166,7 @@ def family(name: str) -> str:
 
 
 def is_control(name: str) -> bool:
-    """Whether the run that a spec names was trained on shuffled labels."""
+    """Tell whether the run that a spec names was trained on shuffled labels."""
     if (folder := folder_of(name)) is None:
         return False
     for file in ("run.json", result.FILE):

@@ -12,7 +12,7 @@ from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import Problem, Row
 from ferce.evaluation.plan import EvaluationError
-from ferce.reading.pipeline import predict
+from ferce.facs.decision import predict
 
 T = TypeVar("T")
 BATCH = 32  # faces held in memory at a time

@@ -79,7 +79,7 @@ def figures(read: Mapping[str, Matrix], known: Known, plan: Plan) -> dict[str, A
     rows = np.flatnonzero(known.unanimous())
     truth, people = known.shares[rows].argmax(1), known.people[rows]
     right = {name: (p[rows].argmax(1) == truth).astype(float) for name, p in read.items()}
-    found = {name: _figures(p, known) for name, p in read.items()}
+    made = {name: _figures(p, known) for name, p in read.items()}
     for name in set(read) - {WHOLE}:
         d = metrics.paired_bootstrap(
             partial(_share, right[WHOLE]),
@@ -88,8 +88,8 @@ def figures(read: Mapping[str, Matrix], known: Known, plan: Plan) -> dict[str, A
             plan.draws,
             plan.seed,
         )
-        found[name]["whole_better"] = {"difference": d.value, "interval": [d.low, d.high]}
-    return found
+        made[name]["whole_better"] = {"difference": d.value, "interval": [d.low, d.high]}
+    return made
 
 
 def _share(right: Matrix, rows: NDArray[np.intp]) -> float:
@@ -138,8 +138,8 @@ def _compounds(chances: Matrix, known: Known) -> dict[str, Any]:
     }
 
 
-def _balanced(told: NDArray[np.intp], truth: NDArray[np.intp]) -> float:
-    recalls = [(told[truth == k] == k).mean() for k in np.unique(truth)]
+def _balanced(predicted: NDArray[np.intp], truth: NDArray[np.intp]) -> float:
+    recalls = [(predicted[truth == k] == k).mean() for k in np.unique(truth)]
     return round(float(np.mean(recalls)), 3) if recalls else float("nan")
 
 

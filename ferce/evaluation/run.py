@@ -98,16 +98,16 @@ def conclude(run: Run, table: Table, other: tuple[Path, Scored] | None = None) -
     _require_faces(scored, plan)
     block = figures(scored, plan) | {"fingerprint": pictures.fingerprint(table)}
     if other is not None:
-        told = classification.compare(scored, other[1], plan.draws, plan.seed)
-        block["against"] = told | {"folder": str(other[0])}
-    if told := units.figures(table.rows(), plan.draws, plan.seed):
-        block["units"] = told
+        compared = classification.compare(scored, other[1], plan.draws, plan.seed)
+        block["against"] = compared | {"folder": str(other[0])}
+    if coded := units.figures(table.rows(), plan.draws, plan.seed):
+        block["units"] = coded
     if people := slices.by_people(table.rows()):
         block["groups"] = people
     block |= _extras(run, scored)
     if "rouge_l" in block.get("text", {}):  # where a card looks for it
-        told = block["text"]["rouge_l"]
-        block |= {"rouge_l": told["value"], "rouge_l_interval": told["interval"]}
+        rouge = block["text"]["rouge_l"]
+        block |= {"rouge_l": rouge["value"], "rouge_l_interval": rouge["interval"]}
     where, seconds = result.device_of(run.classifier), time.perf_counter() - run.started
     metrics = result.clean(
         {plan.split: block}

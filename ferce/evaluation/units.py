@@ -1,8 +1,9 @@
-"""Action units as they were measured against those that annotators or the renderer coded."""
+"""Action units as measured against those coded, also as yes-or-no questions about cues."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +12,28 @@ from numpy.typing import NDArray
 from ferce.core.labels import NEUTRAL
 from ferce.core.types import Units
 from ferce.data.record import PRESENT, Sample
-from ferce.evaluation import cues, metrics
+from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import ACTIVE, TRUSTED
 
 FEWEST = 10  # faces that show a unit, for it to count in the mean
+
+# Cue -> action units, any of which makes it a yes.
+CUES: MappingProxyType[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "mouth open": (25, 26, 27),
+        "smile": (12,),
+        "brows raised": (1, 2),
+        "brows lowered": (4,),
+        "eyes wide": (5,),
+        "eyes narrowed": (7,),
+        "eyes closed": (43,),
+        "nose wrinkled": (9,),
+        "lip corners down": (15,),
+    }
+)
+CLEAR, ABSENT = 0.35, 0.10  # strength from which a cue is asked for as a yes, up to which as a no
+LEAST = 5  # faces on either side of a cue that is counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +117,11 @@ def yes_no(table: Coded) -> dict[str, Any]:
     The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about;
     one of which the model measures no unit is not counted.
     """
-    truth = cues.truths(table.truth.astype(np.float32))
-    known = cues.of_units(table.measured[None].astype(np.float32))[0] > 0
+    truth = cue_truths(table.truth.astype(np.float32))
+    known = cue_scores(table.measured[None].astype(np.float32))[0] > 0
     truth[:, ~known] = np.nan
     seen = np.nan_to_num(table.seen).astype(np.float32)
-    score = cues.measure(cues.of_units(seen), truth, float(np.nextafter(ACTIVE, 0)))
+    score = score_cues(cue_scores(seen), truth, float(np.nextafter(ACTIVE, 0)))
     each = {name: value for name, value in score.balanced.items() if value == value}
     return {"balanced": score.mean if each else None, "each": each}
 
@@ -139,3 +157,72 @@ def _truth(row: Mapping[str, str]) -> list[float]:
 def _seen(row: Mapping[str, str]) -> list[float]:
     intensities = dict(json.loads(row["seen"] or "[]"))
     return [intensities.get(n, float("nan")) for n in UNIT_NUMBERS]
+
+
+@dataclass(frozen=True)
+class CueScore:
+    """Balanced accuracy and area under the curve of each cue, nan where too few faces show it."""
+
+    balanced: Mapping[str, float]
+    area: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Mean balanced accuracy over the cues that could be measured, nan where none could."""
+        known = [value for value in self.balanced.values() if value == value]
+        return sum(known) / len(known) if known else float("nan")
+
+    def __str__(self) -> str:
+        """Write the mean and each cue as balanced accuracy/area."""
+        cues = (f"{k} {v:.2f}/{self.area[k]:.2f}" for k, v in self.balanced.items() if v == v)
+        return f"{self.mean:.3f} ({', '.join(cues)})"
+
+
+def cue_truths(strengths: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn (N, A) strengths into (N, C) truths: 1 yes, 0 no, nan not asked."""
+    columns = []
+    for units in CUES.values():
+        own = strengths[:, [UNIT_NUMBERS.index(u) for u in units]]
+        some = np.nan_to_num(own, nan=0.0).max(1)
+        none = np.nan_to_num(own, nan=1.0).max(1)
+        columns.append(np.where(some >= CLEAR, 1.0, np.where(none <= ABSENT, 0.0, np.nan)))
+    return np.stack(columns, 1).astype(np.float32)
+
+
+def cue_scores(units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn (N, A) scores of units into (N, C) of cues: that of the likeliest unit."""
+    places = [[UNIT_NUMBERS.index(u) for u in own] for own in CUES.values()]
+    return np.stack([units[:, own].max(1) for own in places], 1)
+
+
+def cue_limits(scores: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fit (C,) thresholds with the best balanced accuracy on these faces."""
+    return np.array([_limit(s, w) for s, w in zip(scores.T, wanted.T, strict=True)], np.float32)
+
+
+def score_cues(
+    scores: NDArray[np.float32],
+    wanted: NDArray[np.float32],
+    at: NDArray[np.float32] | float = 0.0,
+) -> CueScore:
+    """Score how well (N, C) scores above `at` predict `wanted` (N, C)."""
+    limit = np.broadcast_to(np.asarray(at, np.float32), (scores.shape[1],))
+    balanced, area = {}, {}
+    for k, name in enumerate(CUES):
+        yes, no = scores[wanted[:, k] == 1, k], scores[wanted[:, k] == 0, k]
+        if min(len(yes), len(no)) < LEAST:
+            balanced[name] = area[name] = float("nan")
+            continue
+        balanced[name] = float(((yes > limit[k]).mean() + (no <= limit[k]).mean()) / 2)
+        area[name] = float(np.mean(np.searchsorted(np.sort(no), yes) / len(no)))
+    return CueScore(balanced, area)
+
+
+def _limit(scores: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    yes, no = np.sort(scores[wanted == 1]), np.sort(scores[wanted == 0])
+    if min(len(yes), len(no)) < LEAST:
+        return 0.0
+    every = np.concatenate([yes, no])
+    right = 1 - np.searchsorted(yes, every, "right") / len(yes)
+    right += np.searchsorted(no, every, "right") / len(no)
+    return float(every[right.argmax()])

@@ -1,4 +1,4 @@
-"""The table of action units of FACS: name, muscle, region, landmarks and words."""
+"""The table of action units of FACS: name, region, landmarks and words."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,15 +9,13 @@ class ActionUnit:
     """One row of the table.
 
     `region` is where it shows first, `also` where else. `seeds` are MediaPipe-478 landmark ids on
-    the person's (right, left) side, or (centre,) for units without sides. `subject` and
-    `predicate` are (one side or no sides, both sides) wordings: "the left lip corner" "is pulled
-    up". `words` are phrases that name the unit in free text.
-    Muscles and seeds follow py-feat's au_reference (MIT; after FACS 2002 and M. Ozel's sheet).
+    the person's (right, left) side, or (centre,) for units without sides, after py-feat's
+    au_reference (MIT). `subject` and `predicate` are (one side or no sides, both sides) wordings:
+    "the left lip corner" "is pulled up". `words` are phrases that name the unit in free text.
     """
 
     number: int
     name: str
-    muscle: str
     region: str
     also: tuple[str, ...]
     seeds: tuple[tuple[int, ...], ...]
@@ -52,7 +50,6 @@ _TABLE = (
     ActionUnit(
         1,
         "inner brow raiser",
-        "frontalis, pars medialis",
         "brows",
         (),
         ((107, 66, 105, 69), (336, 296, 334, 299)),
@@ -69,7 +66,6 @@ _TABLE = (
     ActionUnit(
         2,
         "outer brow raiser",
-        "frontalis, pars lateralis",
         "brows",
         (),
         ((105, 63, 70, 71, 54, 68), (334, 293, 300, 301, 284, 298)),
@@ -80,7 +76,6 @@ _TABLE = (
     ActionUnit(
         4,
         "brow lowerer",
-        "corrugator supercilii, depressor supercilii, procerus",
         "brows",
         (),
         ((107, 55, 65, 9), (336, 285, 295, 8)),
@@ -91,7 +86,6 @@ _TABLE = (
     ActionUnit(
         5,
         "upper lid raiser",
-        "levator palpebrae superioris",
         "eyes",
         (),
         ((223, 222, 221, 189, 56), (443, 442, 441, 413, 286)),
@@ -102,7 +96,6 @@ _TABLE = (
     ActionUnit(
         6,
         "cheek raiser",
-        "orbicularis oculi, pars orbitalis",
         "cheeks",
         ("eyes",),
         ((117, 118, 119, 100, 50, 36, 111, 31), (346, 347, 348, 329, 280, 266, 340, 261)),
@@ -113,7 +106,6 @@ _TABLE = (
     ActionUnit(
         7,
         "lid tightener",
-        "orbicularis oculi, pars palpebralis",
         "eyes",
         (),
         ((226, 110, 24, 23, 22, 26, 112, 190), (446, 339, 254, 253, 252, 256, 341, 414)),
@@ -124,7 +116,6 @@ _TABLE = (
     ActionUnit(
         9,
         "nose wrinkler",
-        "levator labii superioris alaeque nasi",
         "nose",
         ("brows", "mouth"),
         ((115, 48, 49, 64, 102, 219), (344, 278, 279, 294, 331, 439)),
@@ -135,7 +126,6 @@ _TABLE = (
     ActionUnit(
         10,
         "upper lip raiser",
-        "levator labii superioris",
         "mouth",
         ("cheeks", "nose"),
         ((205, 36, 142, 203, 206, 207), (425, 266, 371, 423, 426, 427)),
@@ -146,7 +136,6 @@ _TABLE = (
     ActionUnit(
         11,
         "nasolabial deepener",
-        "zygomaticus minor",
         "cheeks",
         (),
         ((116, 123, 117, 50), (345, 352, 346, 280)),
@@ -157,7 +146,6 @@ _TABLE = (
     ActionUnit(
         12,
         "lip corner puller",
-        "zygomaticus major",
         "mouth",
         ("cheeks",),
         ((50, 101, 205, 187, 207, 61), (280, 330, 425, 411, 427, 291)),
@@ -168,7 +156,6 @@ _TABLE = (
     ActionUnit(
         14,
         "dimpler",
-        "buccinator",
         "mouth",
         ("cheeks",),
         ((212, 202, 57, 43, 204, 207), (432, 422, 287, 273, 424, 427)),
@@ -179,7 +166,6 @@ _TABLE = (
     ActionUnit(
         15,
         "lip corner depressor",
-        "depressor anguli oris",
         "mouth",
         ("chin",),
         ((43, 204, 210, 135, 169, 61), (273, 424, 430, 364, 394, 291)),
@@ -190,7 +176,6 @@ _TABLE = (
     ActionUnit(
         16,
         "lower lip depressor",
-        "depressor labii inferioris",
         "mouth",
         (),
         ((84, 181, 91, 146, 61, 77), (314, 405, 321, 375, 291, 307)),
@@ -201,7 +186,6 @@ _TABLE = (
     ActionUnit(
         17,
         "chin raiser",
-        "mentalis",
         "chin",
         ("mouth",),
         ((175, 199, 200, 18, 83, 313, 152, 148, 377),),
@@ -212,7 +196,6 @@ _TABLE = (
     ActionUnit(
         18,
         "lip pucker",
-        "incisivii labii",
         "mouth",
         (),
         (_LIPS,),
@@ -223,7 +206,6 @@ _TABLE = (
     ActionUnit(
         20,
         "lip stretcher",
-        "risorius, platysma",
         "mouth",
         ("cheeks",),
         ((212, 202, 210, 169, 150), (432, 422, 430, 394, 379)),
@@ -234,7 +216,6 @@ _TABLE = (
     ActionUnit(
         22,
         "lip funneler",
-        "orbicularis oris",
         "mouth",
         (),
         ((61, 291, 40, 270, 91, 321),),
@@ -245,7 +226,6 @@ _TABLE = (
     ActionUnit(
         23,
         "lip tightener",
-        "orbicularis oris",
         "mouth",
         (),
         (_LIP_RING,),
@@ -256,7 +236,6 @@ _TABLE = (
     ActionUnit(
         24,
         "lip pressor",
-        "orbicularis oris",
         "mouth",
         (),
         (_LIP_RING,),
@@ -267,7 +246,6 @@ _TABLE = (
     ActionUnit(
         25,
         "lips part",
-        "depressor labii inferioris, relaxed mentalis",
         "mouth",
         (),
         (_LIP_RING,),
@@ -278,7 +256,6 @@ _TABLE = (
     ActionUnit(
         26,
         "jaw drop",
-        "relaxed masseter and temporalis",
         "mouth",
         ("chin",),
         (_JAW,),
@@ -289,7 +266,6 @@ _TABLE = (
     ActionUnit(
         27,
         "mouth stretch",
-        "pterygoids, digastric",
         "mouth",
         ("chin",),
         (_JAW,),
@@ -300,7 +276,6 @@ _TABLE = (
     ActionUnit(
         28,
         "lip suck",
-        "orbicularis oris",
         "mouth",
         (),
         (_LIP_RING,),
@@ -311,7 +286,6 @@ _TABLE = (
     ActionUnit(
         43,
         "eyes closed",
-        "relaxed levator palpebrae superioris",
         "eyes",
         (),
         ((159, 145, 33, 133), (386, 374, 263, 362)),

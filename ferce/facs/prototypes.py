@@ -94,13 +94,13 @@ assert set(PROTOTYPES) == {*COMPOUNDS, *BASICS, NEUTRAL}, "one prototype for eac
 
 
 def fits(unit: int, basic: str) -> bool:
-    """Whether the action unit is part of the basic emotion (Du's core or variants, or EMFACS)."""
+    """Tell whether the unit is part of the basic emotion (Du's core or variants, or EMFACS)."""
     prototype = PROTOTYPES[basic]
     return unit in prototype.core or unit in prototype.variants or unit in EMFACS[basic]
 
 
 def in_region(unit: int, region: str) -> bool:
-    """Whether the unit shows in the region, first or also."""
+    """Tell whether the unit shows in the region, first or also."""
     row = UNITS[unit]
     return region == row.region or region in row.also
 

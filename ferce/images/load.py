@@ -1,8 +1,10 @@
-"""Load one photo as RGB pixels, or refuse it."""
+"""Find the photos that a command line names; load one as RGB pixels, or refuse it."""
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,12 +18,14 @@ from ferce.images.decode import Photo, from_bytes, from_image
 from ferce.images.refusal import (
     DEFAULT_LIMITS,
     IS_URL,
+    SUFFIXES,
     URL,
     ImageError,
     Limits,
     Refusal,
     check_size,
     name_of,
+    printable,
 )
 
 
@@ -155,3 +159,53 @@ def _load(source: object, limits: Limits) -> Photo:
     if isinstance(source, Image.Image):
         return Photo(from_image(source, "Pillow image", limits))
     return from_bytes(read(source, limits.max_bytes), limits)
+
+
+def find(paths_or_globs: Sequence[str]) -> list[Path]:
+    """List the photos named on a command line, in the order given, each once.
+
+    A file is taken whatever its suffix. A folder gives its photos by suffix, recursively and
+    sorted, without hidden names and without following links to folders. Anything else is a glob
+    (``**`` crosses folders) and gives the matching photos by suffix, sorted.
+
+    Raises:
+        ImageError: A name is a web address, or names no photo.
+    """
+    paths: dict[Path, None] = {}
+    for name in paths_or_globs:
+        photos = _find_one(name)
+        if not photos:
+            raise ImageError(f"{printable(name)} names no photo; check the path and its suffix.")
+        paths.update(dict.fromkeys(photos))
+    return list(paths)
+
+
+def _find_one(name: str) -> list[Path]:
+    if URL.match(name):
+        raise ImageError(f"{printable(name)} {IS_URL}.")
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return sorted(_walk(path)) if name else []  # an empty name is not the current folder
+        return [path] if path.exists() else sorted(_matches(path))
+    except (OSError, ValueError, re.error):  # a name too long, a null byte, a folder closed to us
+        return []
+
+
+def _matches(pattern: Path) -> Iterator[Path]:
+    relative = pattern.relative_to(pattern.anchor)
+    for path in Path(pattern.anchor).glob(str(relative)):  # its ** follows no links
+        hidden = {part for part in path.parts if part.startswith(".")}
+        if hidden <= set(pattern.parts) and _is_photo(path):
+            yield path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(root, name) for name in names if not name.startswith("."))
+        yield from filter(_is_photo, paths)
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()

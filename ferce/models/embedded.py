@@ -19,7 +19,7 @@ from ferce.core.labels import BASICS, NEUTRAL, OUTCOMES
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
-from ferce.facs.posterior import STEEPNESS
+from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
 from ferce.models import landmark_features, timm_net
 from ferce.models.calibration import FILE, softmax

@@ -188,7 +188,7 @@ def _mend(where: str, folder: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the header is sound and the file as long as it says; the numbers are not read."""
+    """Tell whether the header is sound and the file as long as it says; no number is read."""
     from safetensors import SafetensorError, safe_open
 
     try:

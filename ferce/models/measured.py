@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ferce.core.types import Answer, Face, Prediction, Scores
 from ferce.explanation import compose, phrasing_of
-from ferce.facs.posterior import posterior
+from ferce.facs.decision import posterior
 from ferce.models import forms
 from ferce.models.spec import Spec
 

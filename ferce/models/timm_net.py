@@ -14,7 +14,7 @@ from ferce.core.protocols import View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.explanation.heatmaps import layers
 from ferce.facs.action_units import UNIT_NUMBERS, UNITS
-from ferce.facs.posterior import STEEPNESS
+from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE
 from ferce.models import forms
 from ferce.models.calibration import Calibration, Columns, load_calibration

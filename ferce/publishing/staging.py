@@ -1,4 +1,4 @@
-"""Copy what of a run folder may be published, and refuse what must not be."""
+"""Copy what of a run folder, or into a Space, may be published; refuse what must not be."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
-from ferce.models import prompts
+from ferce.models import KINDS, prompts, spec
 from ferce.models.hub import PICKLES, CheckpointError, read_json
 
 # What goes along; everything else in a run folder (checkpoints, logs, records) stays at home.
@@ -36,6 +36,10 @@ _PATH = r"(?:~/|/(?!/)|[A-Za-z]:\\)[^\s?@+\"']+"
 _LOCAL = re.compile(rf"(?:[a-z0-9-]+:)?{_PATH}(?:[?@+].*)?")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _WITHIN = re.compile(rf"(?<![\w./~\\-]){_PATH}")
+
+
+# What a Space runs and shows; tests, training and checks stay at home.
+PARTS = ("app.py", "requirements.txt", "packages.txt", "LICENSE", ".assets", "ferce")
 
 
 class PublishError(ValueError):
@@ -111,7 +115,7 @@ def portable(value: Any) -> Any:
 
 
 def is_hub_id(text: str) -> bool:
-    """Whether a text has the form `owner/name`."""
+    """Tell whether a text has the form `owner/name`."""
     return bool(_HUB_ID.fullmatch(text))
 
 
@@ -224,3 +228,31 @@ def _check_text(path: Path) -> None:
         raise PublishError(str(error)) from error
     if local := next(_local_values(content), None):
         raise PublishError(f"{path.name} holds the path {local} of this machine.")
+
+
+def prepare_space(root: Path, folder: Path, name: str, models: list[str]) -> None:
+    """Copy page and package into a new folder; the README's front matter names the models.
+
+    Args:
+        root: folder of this repository.
+        folder: new.
+        name: `owner/name` of the Space.
+        models: ids of the Hub.
+    """
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        if (root / part).is_dir():
+            skipped = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(root / part, folder / part, ignore=skipped)
+        else:
+            shutil.copyfile(root / part, folder / part)
+    _, front, text = (root / CARD).read_text("utf-8").split("---\n", 2)
+    front = front.replace("title: ferce\n", f"title: {name.rpartition('/')[2]}\n")
+    front += "models:\n" + "".join(f"  - {model}\n" for model in models)
+    (folder / CARD).write_text(f"---\n{front}---\n{text}", "utf-8")
+
+
+def space_variables(model: str) -> Mapping[str, str]:
+    """Choose the variables of a Space that reads with a model, given by its spec."""
+    chosen = {"FERCE_CLASSIFIER": model}
+    return chosen | ({"FERCE_VOICE": model} if KINDS[spec.parse(model).kind].voice else {})

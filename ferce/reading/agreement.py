@@ -59,7 +59,7 @@ def vote(reading: Reading) -> str | None:
 
 
 def whole(scores: Scores | None) -> bool:
-    """Whether a model tells single emotions and neutral from compounds by its own outputs."""
+    """Tell whether a model tells single emotions and neutral from compounds by its own outputs."""
     return scores is not None and scores.outcomes is not None
 
 

@@ -15,9 +15,9 @@ from typing import Any, Self
 from ferce import explanation, images
 from ferce.core.labels import NEUTRAL
 from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
-from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report, Scores
+from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report
 from ferce.explanation import faithfulness, heatmaps
-from ferce.facs import decision
+from ferce.facs.decision import predict
 from ferce.models import prompts
 
 NO_FACE = "No face was found; use a photo in which a face is visible and not too small."
@@ -247,36 +247,6 @@ class Reader:
             revised=revised if dropped else None,
             faithfulness=faithful,
         )
-
-
-def predict(classifier: Classifier, faces: Sequence[Face]) -> list[Reading]:
-    """Score faces in one batch, add the action units that the classifier measured, and decide.
-
-    Returns:
-        One reading a face, in order, with its prediction and its row of the scores; also of faces
-        that have a `problem`.
-    """
-    if not faces:
-        return []
-    scores, model = classifier.scores(faces), classifier.name
-    return [_decided(face, scores.row(i), model) for i, face in enumerate(faces)]
-
-
-def _decided(face: Face, scores: Scores, model: str) -> Reading:
-    """Decide on a face by its one row of scores."""
-    face = _measured(face, scores)
-    return Reading(face, decision.decide(scores, 0, face, model), scores=scores)
-
-
-def _measured(face: Face, scores: Scores) -> Face:
-    """Add the action units that the classifier measured itself, where it is surer."""
-    if scores.units is None:
-        return face
-    units = dict(face.units)
-    for number, seen in scores.units[0].items():
-        if number not in units or seen.confidence > units[number].confidence:
-            units[number] = seen
-    return face.replace(units=units)
 
 
 def _predicted(reading: Reading) -> str:

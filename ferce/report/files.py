@@ -76,7 +76,7 @@ def opened(target: Target) -> Iterator[TextIO]:
 
 
 def is_replaced(target: Target) -> bool:
-    """Whether the target is a file, there or to be made; not a device, a pipe or "-"."""
+    """Tell whether the target is a file, there or to be made; not a device, a pipe or "-"."""
     path = Path(target)
     return target != STDOUT and (not path.exists() or stat.S_ISREG(path.stat().st_mode))
 

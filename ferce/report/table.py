@@ -80,7 +80,7 @@ class CsvWriter:
         self._file.write(entry)
 
     def finish(self) -> None:
-        """Nothing follows the last row."""
+        """End the table; nothing follows the last row."""
 
 
 def lines(report: Report) -> str:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ferce.training.options import Json, Settings
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json, Settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

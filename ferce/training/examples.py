@@ -1,4 +1,4 @@
-"""The faces a run learns from and is chosen on; the test split is not opened here."""
+"""The faces a run learns from and is chosen on, and which come when; `test` is not opened."""
 
 import hashlib
 import os
@@ -14,10 +14,12 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data import align, load_data
 from ferce.data.record import DataSet, Problem, Row, Sample
 from ferce.training.classifier.plan import Plan
+from ferce.training.options import Json, Settings
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json, Settings
 
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
+
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,7 @@ def _aligned(
 
 
 def joined(read: Examples, plan: Settings, data: DataSet | None = None) -> Examples:
-    """The same with the training faces of `plan.more`, each as often as the plan says.
+    """Add the training faces of `plan.more`, each as often as the plan says.
 
     Args:
         read: of the plan's own data.
@@ -116,7 +118,7 @@ def test(plan: Settings, data: DataSet) -> list[align.Aligned]:
 
 
 def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
-    """The outputs of the network: the 14 compounds, and what else the training faces show.
+    """List the network's outputs: the 14 compounds, and what else the training faces show.
 
     Neutral joins if any face has it, the single emotions if all six occur.
     """
@@ -129,18 +131,18 @@ def labels_of(examples: Examples, plan: Plan) -> tuple[str, ...]:
 
 
 def basic_labels(examples: Examples) -> tuple[str, ...]:
-    """The outputs of the first of two stages: the six basic emotions, and neutral if it occurs."""
+    """List the outputs of the first of two stages: the basic emotions, and neutral if it occurs."""
     seen = {item.sample.label for item in examples.train}
     return BASICS + ((NEUTRAL,) if NEUTRAL in seen else ())
 
 
 def targets(items: Sequence[align.Aligned], labels: Sequence[str]) -> NDArray[np.float32]:
-    """(N, K) shares of all items."""
+    """Compute the (N, K) shares of all items."""
     return np.stack([item.sample.over(labels) for item in items]).astype(np.float32)
 
 
 def few(items: Sequence[align.Aligned], shots: int, seed: int) -> tuple[align.Aligned, ...]:
-    """At most `shots` items a label, drawn by chance; 0 keeps all."""
+    """Draw at most `shots` items a label by chance; 0 keeps all."""
     if not shots:
         return tuple(items)
     order = np.random.default_rng(seed).permutation(len(items))
@@ -177,7 +179,7 @@ def _detects(spec: str, plan: Settings) -> bool:
 def _split(
     items: Sequence[align.Aligned], val_share: float
 ) -> tuple[list[align.Aligned], list[align.Aligned]]:
-    """By the source's split; people are held out where it has no val split."""
+    """Split as the source does; people are held out where it has no val split."""
     if any(item.sample.split == "val" for item in items):
         return (
             [item for item in items if item.sample.split != "val"],
@@ -189,7 +191,7 @@ def _split(
 
 
 def _chance(sample: Sample) -> float:
-    """0..1 of the person, else of the name; the same on every run and machine."""
+    """Hash the person, else the name, to 0..1; the same on every run and machine."""
     key = hashlib.sha256(os.fsencode(sample.subject or sample.name)).digest()
     return int.from_bytes(key[:8], "big") / 2**64
 
@@ -207,3 +209,81 @@ def _fingerprint(*splits: Sequence[align.Aligned]) -> str:
         for line in sorted(f"{i} {x.path.stem} {_annotation(x.sample)}" for x in items):
             digest.update(line.encode())
     return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The order of N faces.
+
+    Attributes:
+        count: N.
+        step: faces in one optimiser step, of all processes together.
+        seed: of the order.
+        weights: (N,) chances of being drawn, with replacement; None for each face once.
+    """
+
+    count: int
+    step: int
+    seed: int = 0
+    weights: NDArray[np.float64] | None = None
+
+    def steps(self, epoch: int) -> list[Indices]:
+        """List the faces of each optimiser step of an epoch.
+
+        Steps differ by at most one face, so that no step is a small remainder.
+        """
+        order = draw(self.count, self.weights, (self.seed, epoch))
+        return list(np.array_split(order, self.length))
+
+    @property
+    def length(self) -> int:
+        """Optimiser steps in one epoch."""
+        return -(-self.count // self.step)
+
+
+def share(step: Indices, rank: int, world: int, parts: int) -> list[Indices]:
+    """Share out a step: the passes of one process, cut into `parts`.
+
+    Every process makes the same number of passes, else those with more would wait for ever; where
+    the smallest share has fewer faces than `parts`, there are fewer passes.
+
+    Raises:
+        TrainingError: the step has fewer faces than there are processes.
+    """
+    if len(step) < world:
+        raise TrainingError(f"A step of {len(step)} faces cannot be shared by {world} processes.")
+    return list(np.array_split(step[rank::world], min(parts, len(step) // world)))
+
+
+def chances(shares: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Compute (N,) chances that draw every class equally often.
+
+    Args:
+        shares: (N, K) of each face's label; a row of zeros is an unlabelled face.
+    """
+    classes = np.where(shares.sum(1) > 0, shares.argmax(1), -1)
+    return even_weights(classes, shares.shape[1])
+
+
+def draw(count: int, weights: NDArray[np.float64] | None, seed: tuple[int, ...]) -> Indices:
+    """Draw the order of N faces: each once, or N draws by weights with replacement."""
+    rng = np.random.default_rng(seed)
+    if weights is None:
+        return rng.permutation(count)
+    return rng.choice(count, count, p=weights / weights.sum())
+
+
+def even_weights(classes: Indices, count: int) -> NDArray[np.float64]:
+    """Compute (N,) chances that draw every class equally often.
+
+    Args:
+        classes: (N,) class numbers; -1 for unlabelled faces, which keep their share of the draws.
+        count: K.
+    """
+    sizes = np.bincount(classes[classes >= 0], minlength=count)
+    present = int((sizes > 0).sum())
+    labelled = int(sizes.sum())
+    weights = np.ones(len(classes))
+    known = classes >= 0
+    weights[known] = labelled / present / sizes[classes[known]] if present else 1.0
+    return weights

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from ferce.training.options import Json
 from ferce.training.progress import Stopping
-from ferce.training.settings import Json
 
 B = TypeVar("B")  # what one pass through the network is given
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ferce.training import checkpoint, progress
-from ferce.training.ema import Ema
+from ferce.training.optimiser import Ema
+from ferce.training.options import Json
 from ferce.training.progress import Stopping, TrainingError
-from ferce.training.settings import Json
 from ferce.training.task import B, Position, Step, Task
 
 if TYPE_CHECKING:

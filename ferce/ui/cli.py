@@ -13,11 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ferce.images import ImageError, find
-from ferce.ui import clips, photos, usage
-from ferce.ui.arguments import UsageError, parse
-from ferce.ui.command import Command, Tally
-from ferce.ui.interruption import Interruption
+from ferce.ui import clips, options, photos
+from ferce.ui.command import Command, Interruption, Tally
 from ferce.ui.journal import Journal, JournalError
+from ferce.ui.options import UsageError
 from ferce.ui.outputs import complain, journal_path, silence_stdout, with_text
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ Opener = Callable[[Namespace], "Reader"]
 
 
 def open_reader(arguments: Namespace) -> "Reader":
-    """The reader that the options name; raises ValueError for an unknown spec."""
+    """Open the reader that the options name; raises ValueError for an unknown spec."""
     from ferce import models
     from ferce.faces.detector import FaceDetector
     from ferce.reading.pipeline import Reader
@@ -63,12 +62,12 @@ def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int
 
 
 def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> int:
-    arguments = parse(argv)
-    usage.check(arguments)
+    arguments = options.parse(argv)
+    options.check(arguments)
     with interruption.breaking():
         paths = find(arguments.photos)
-    targets = usage.targets(arguments)
-    usage.check_targets(targets, paths)
+    targets = options.targets(arguments)
+    options.check_targets(targets, paths)
     run = clips.run if clips.asked(arguments, paths) else photos.run
     with interruption.breaking():
         journal = _journal(arguments, targets)
@@ -79,7 +78,7 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
 
 
 def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None:
-    """The journal beside the first file; None where there is no file.
+    """Open the journal beside the first file; None where there is no file.
 
     Raises:
         UsageError: the run is to go on from one all the same.
@@ -87,20 +86,20 @@ def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None
     """
     path = journal_path(targets)
     if path is not None:
-        return Journal(path, usage.asked(arguments), arguments.resume)
+        return Journal(path, options.asked(arguments), arguments.resume)
     if arguments.resume:
         raise UsageError("--resume goes on from what lies beside a file; name it as before.")
     return None
 
 
 def _load(opener: Opener, arguments: Namespace) -> "Reader":
-    """The reader; raises UsageError with one sentence where the models cannot be had or used."""
+    """Load the reader; raises UsageError with one sentence where the models cannot be used."""
     try:
         reader = opener(arguments)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise UsageError(str(error) or f"The models cannot be loaded ({error!r}).") from error
     try:
-        usage.check_opened(arguments.method, reader.classifier)
+        options.check_opened(arguments.method, reader.classifier)
     except UsageError:
         with reader:
             raise
@@ -122,7 +121,7 @@ def _ended(command: Command, run: Callable[[Command], Tally]) -> int:
     command.end(tally)
     if tally.interrupted:
         complain(
-            f"ferce: interrupted by {command.interruption.name}; {tally.told}; what was read is "
+            f"ferce: interrupted by {command.interruption.name}; {tally.words}; what was read is "
             f"written.{command.hint}"
         )
         return command.interruption.status

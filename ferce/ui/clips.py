@@ -19,9 +19,9 @@ from ferce.reading.video import (
 )
 from ferce.reading.video.frames import Limits
 from ferce.reading.video.watch import stream
-from ferce.ui.arguments import UsageError
 from ferce.ui.command import Command, Tally
 from ferce.ui.journal import Row, stamp_of
+from ferce.ui.options import UsageError
 from ferce.ui.outputs import Outputs, complain
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _PLOTS = (".png", ".svg", ".pdf")
 
 
 def asked(arguments: argparse.Namespace, paths: Sequence[Path]) -> bool:
-    """Whether videos are named.
+    """Tell whether videos are named.
 
     Raises:
         UsageError: photos are named too, or an option does not fit what is named.
@@ -93,7 +93,7 @@ def run(command: Command) -> Tally:
 
 
 def _rows(command: Command, reader: "Reader", tally: Tally) -> Iterator[Row]:
-    """A row a video; of one that is broken off, with what was read until then."""
+    """Read the videos, a row each; of one that is broken off, with what was read until then."""
     for path in command.paths:
         row = command.known(path)
         if row is None and not command.interruption.noted:
@@ -135,7 +135,7 @@ def _plotted(timeline: Timeline, target: str | None) -> str | None:
 
 
 def _watched(path: Path, reader: "Reader", command: Command) -> Timeline:
-    """The timeline, with a bar on a terminal."""
+    """Watch a clip to its timeline, with a bar on a terminal."""
     from tqdm import tqdm
 
     arguments, last = command.arguments, None

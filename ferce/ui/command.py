@@ -1,4 +1,4 @@
-"""One run of the command line: what it was told, what it keeps, and how it ended."""
+"""One run of the command line: its options, the signals that stop it, what it keeps."""
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -6,13 +6,75 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ferce.ui.interruption import Interruption
 from ferce.ui.journal import Journal, Row
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Reader
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 Load = Callable[[Namespace], "Reader"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """While it is entered, takes note of the first signal; the second raises KeyboardInterrupt.
+
+    Outside the main thread, and of a signal that is ignored already, it takes no note.
+    """
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._breaks = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def noted(self) -> bool:
+        """Whether a signal came."""
+        return self._number is not None
+
+    @property
+    def name(self) -> str:
+        """Of the signal."""
+        return signal.Signals(self._number or signal.SIGINT).name
+
+    @property
+    def status(self) -> int:
+        """What a program ends with after the signal: 128 and its number."""
+        return 128 + (self._number or signal.SIGINT)
+
+    @contextmanager
+    def breaking(self) -> Iterator[None]:
+        """Let a signal raise KeyboardInterrupt at once within, and one noted before."""
+        self._breaks = True
+        try:
+            if self.noted:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._breaks = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        again, self._number = self.noted, self._number or number
+        if again or self._breaks:
+            raise KeyboardInterrupt
 
 
 @dataclass(frozen=True)
@@ -48,7 +110,7 @@ class Command:
             self.journal.begin(models)
 
     def known(self, path: Path) -> Row | None:
-        """The row of what need not be read again; see `Journal.known`."""
+        """Find the row of what need not be read again; see `Journal.known`."""
         return None if self.journal is None else self.journal.known(path)
 
     def keep(self, row: Row) -> None:
@@ -84,7 +146,7 @@ class Tally:
         self.read += row.error is None
 
     @property
-    def told(self) -> str:
-        """In words, what was done and what is left."""
+    def words(self) -> str:
+        """Say what was done and what is left."""
         seen = self.read + self.failed
         return f"{seen:,} of {self.total:,} done, {self.total - seen:,} left"

@@ -44,24 +44,24 @@ class Row:
     entries: Mapping[str, Any] = field(default_factory=dict)
 
     def to_line(self) -> bytes:
-        """The row as a line of JSON; raises ValueError for NaN."""
+        """Write the row as a line of JSON; raises ValueError for NaN."""
         return json.dumps(asdict(self), allow_nan=False).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        """The row of a line; raises ValueError or TypeError when it is none."""
+        """Read the row of a line; raises ValueError or TypeError when it is none."""
         values = json.loads(line)
         stamp = values.pop("stamp")
         return cls(**values, stamp=None if stamp is None else tuple(stamp))
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Size and time of change, None where the file cannot be looked at."""
+    """Read size and time of change, None where the file cannot be looked at."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_size, found.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns
 
 
 class Journal:
@@ -128,7 +128,7 @@ class Journal:
         self._places[row.name] = self._writes.tell() - len(line)
 
     def known(self, path: Path) -> Row | None:
-        """The row of a photo that was read and has not changed since; None where it must be read.
+        """Find the row of a photo that has not changed since; None where it must be read.
 
         What could not be read is tried again.
         """
@@ -179,7 +179,7 @@ class Journal:
         return "delete that file to start afresh"
 
     def _odd(self) -> tuple[str, Any, Any] | None:
-        """The first thing in which the journal's run differs: name, its value, ours."""
+        """Find the first thing in which the journal's run differs: name, its value, ours."""
         header = self._header or {}
         was = {"ferce": header.get("ferce"), **header.get("asked", {})}
         wanted = json.loads(json.dumps({"ferce": __version__, **self._asked}))
@@ -188,7 +188,7 @@ class Journal:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines, each with where it begins."""
+    """List the whole lines, each with where it begins."""
     place = 0
     with path.open("rb") as file:
         for line in file:
@@ -200,8 +200,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _header(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)
+        header = json.loads(line)
     except ValueError:
         return None
-    known = isinstance(found, dict) and found.get("journal") == FORM
-    return found if known and "models" in found else None
+    known = isinstance(header, dict) and header.get("journal") == FORM
+    return header if known and "models" in header else None

@@ -1,18 +1,32 @@
-"""Where the result of a run goes: files that appear whole, and standard output as it comes."""
+"""Where the result of a run goes: its formats, files that appear whole, and standard output."""
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from operator import methodcaller
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
+from ferce.core.types import Report
+from ferce.report import JsonWriter, page, photo_to_json, table, text
 from ferce.report.files import STDOUT, Sink, is_replaced, opened
-from ferce.report.text import plain
+from ferce.report.page import MAX_PICTURES, HtmlWriter
+from ferce.report.table import CsvWriter
+from ferce.report.text import TextWriter, plain
 from ferce.ui.journal import SUFFIX, Row
 
 Make = Callable[[str, TextIO], Sink]
+
+__all__ = ["MAX_PICTURES", "entries", "sink"]
+
+_ENTRIES: Mapping[str, Callable[[Report], Any]] = {
+    "json": photo_to_json,
+    "csv": table.lines,
+    "html": lambda report: page.entry(report, draw=True),
+    "text": text.entry,
+}
+_PLAIN = {**_ENTRIES, "html": lambda report: page.entry(report, draw=False)}
 
 
 class Outputs:
@@ -80,11 +94,28 @@ def silence_stdout() -> None:
 
 def with_text(targets: Mapping[str, str]) -> dict[str, str]:
     """Format -> target, with text on standard output unless another takes it; without a plot."""
-    found = {name: target for name, target in targets.items() if name != "plot"}
-    return found if STDOUT in found.values() else {**found, "text": STDOUT}
+    kept = {name: target for name, target in targets.items() if name != "plot"}
+    return kept if STDOUT in kept.values() else {**kept, "text": STDOUT}
 
 
 def journal_path(targets: Mapping[str, str]) -> Path | None:
-    """Beside the first file with rows; None where all is written straight."""
+    """Place it beside the first file with rows; None where all is written straight."""
     files = [Path(where) for where in with_text(targets).values() if is_replaced(where)]
     return files[0].with_name(files[0].name + SUFFIX) if files else None
+
+
+def entries(report: Report, formats: Iterable[str], *, draw: bool = True) -> dict[str, Any]:
+    """Make the entry of each format, which is JSON data; pictures for the page only if `draw`."""
+    make = _ENTRIES if draw else _PLAIN
+    return {name: make[name](report) for name in formats}
+
+
+def sink(name: str, file: TextIO, models: Mapping[str, str]) -> Sink:
+    """Make the writer of a format; that of "html" must be left as a context."""
+    make: dict[str, Callable[[], Sink]] = {
+        "json": lambda: JsonWriter(file, models),
+        "csv": lambda: CsvWriter(file),
+        "html": lambda: HtmlWriter(file, models),
+        "text": lambda: TextWriter(file),
+    }
+    return make[name]()

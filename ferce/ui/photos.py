@@ -1,18 +1,19 @@
-"""Photos on the command line: a report each, written as they are read."""
+"""Photos on the command line: a report each, written in their order as they are read."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TextIO
 
-from ferce.report import formats
 from ferce.report.files import Sink
-from ferce.ui import usage
+from ferce.ui import options, outputs
 from ferce.ui.command import Command, Tally
 from ferce.ui.journal import Row
-from ferce.ui.outputs import Outputs, complain
-from ferce.ui.queue import Queue
-from ferce.ui.workers import Alone, Recipe, Workers
+from ferce.ui.outputs import MAX_PICTURES, Outputs, complain
+from ferce.ui.workers import Alone, Recipe, Task, Workers
+
+AHEAD = 64  # photos that may be read before one that is not ready
 
 
 def run(command: Command) -> Tally:
@@ -23,7 +24,7 @@ def run(command: Command) -> Tally:
         JournalError: the journal is of other models.
     """
     arguments, tally = command.arguments, Tally(len(command.paths))
-    recipe = Recipe(command.load, arguments, usage.options(arguments), tuple(command.targets))
+    recipe = Recipe(command.load, arguments, options.reading(arguments), tuple(command.targets))
     with ExitStack() as stack:
         source = stack.enter_context(_source(recipe, command))
         command.begin(source.models)
@@ -46,13 +47,13 @@ def _source(recipe: Recipe, command: Command) -> AbstractContextManager[Alone | 
 
 def _outputs(targets: Mapping[str, str], models: Mapping[str, str]) -> Outputs:
     def make(name: str, file: TextIO) -> Sink:
-        return formats.sink(name, file, models)
+        return outputs.sink(name, file, models)
 
     return Outputs(targets, make)
 
 
 def _rows(command: Command, source: Alone | Workers, tally: Tally) -> Iterator[Row]:
-    """The rows in the order of the photos; those there are when a signal comes."""
+    """Give the rows in the order of the photos; those there are when a signal comes."""
     queue = Queue(command.paths, command.known)
     try:
         yield from queue.due()
@@ -67,7 +68,7 @@ def _rows(command: Command, source: Alone | Workers, tally: Tally) -> Iterator[R
 
 
 def _shown(rows: Iterable[Row], total: int) -> Iterator[Row]:
-    """The rows, with a progress bar for many."""
+    """Pass the rows on, with a progress bar for many."""
     from tqdm import tqdm
 
     hidden = True if total == 1 else None  # None: hidden where there is no terminal
@@ -76,3 +77,53 @@ def _shown(rows: Iterable[Row], total: int) -> Iterator[Row]:
             with bar.external_write_mode(file=sys.stdout):  # no text runs into the bar
                 yield row
             bar.update()
+
+
+class Queue:
+    """Gives out tasks and takes their rows in any order; gives rows in the order of the photos.
+
+    It holds rows of at most `AHEAD` photos, so memory does not grow with their number.
+    """
+
+    def __init__(self, photos: Sequence[Path], known: Callable[[Path], Row | None]) -> None:
+        """`known` gives the row of a photo that need not be read again."""
+        self._photos, self._known = photos, known
+        self._next = self._due = self._faces = 0
+        self._rows: dict[int, Row] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the rows of all photos were given."""
+        return self._due == len(self._photos)
+
+    def take(self) -> Task | None:
+        """Take the next photo to read; None where there is none, or rows must be given first."""
+        while self._next < min(len(self._photos), self._due + AHEAD):
+            index, path = self._next, self._photos[self._next]
+            self._next += 1
+            row = self._known(path)
+            if row is None:
+                return Task(index, path, self._faces < MAX_PICTURES)
+            self._rows[index] = row
+        return None
+
+    def put(self, task: Task, row: Row) -> None:
+        """Take the row of a task."""
+        self._rows[task.index] = row
+
+    def due(self) -> Iterator[Row]:
+        """Give the rows whose turn it is."""
+        while self._due in self._rows:
+            row = self._rows.pop(self._due)
+            self._due += 1
+            self._faces += row.faces
+            yield row
+
+    def rest(self) -> Iterator[Row]:
+        """Give all rows of a run that is stopped, in order, those in the journal too."""
+        for index in range(self._due, len(self._photos)):
+            row = self._rows.pop(index, None) or (
+                self._known(self._photos[index]) if index >= self._next else None
+            )
+            if row is not None:
+                yield row

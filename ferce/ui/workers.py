@@ -10,22 +10,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ferce.core.types import Report
-from ferce.report import formats
-from ferce.ui.arguments import UsageError
-from ferce.ui.interruption import SIGNALS, Interruption
+from ferce.ui import outputs
+from ferce.ui.command import SIGNALS, Interruption
 from ferce.ui.journal import Row, stamp_of
-from ferce.ui.queue import Task
+from ferce.ui.options import UsageError
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Options, Reader
 
+LEAVE = 5.0  # seconds in which an idle worker ends by itself
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo to read: its place in the run, its path, and whether its pictures may be shown."""
+
+    index: int
+    path: Path
+    draw: bool
+
+
 Take = Callable[[], Task | None]
 Done = list[tuple[Task, Row]]
-
-LEAVE = 5.0  # seconds in which an idle worker ends by itself
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Recipe:
     formats: tuple[str, ...]
 
     def read(self, reader: "Reader", task: Task) -> Row:
-        """The row of a photo; a fault of ours costs one photo, not the run, and says so."""
+        """Read a photo to a row; a fault of ours costs one photo, not the run, and says so."""
         name, stamp = str(task.path), stamp_of(task.path)
         try:
             report = reader.read(task.path, name=name, options=self.options)
@@ -55,11 +65,11 @@ class Recipe:
             return self._row(Report(name, error=fault), task, stamp)
 
     def lost(self, task: Task, reason: str) -> Row:
-        """The row of a photo whose worker has ended."""
+        """Make the row of a photo whose worker has ended."""
         return self._row(Report(str(task.path), error=reason), task, None)
 
     def _row(self, report: Report, task: Task, stamp: tuple[int, int] | None) -> Row:
-        made = formats.entries(report, self.formats, draw=task.draw)
+        made = outputs.entries(report, self.formats, draw=task.draw)
         row = Row(report.photo, stamp, report.error, len(report.readings), made)
         row.to_line()  # raises for what JSON cannot hold
         return row
@@ -211,7 +221,7 @@ class Workers:
 
 
 def _work(recipe: Recipe, pipe: Connection) -> None:
-    """A worker's life: load, then read what comes until the pipe ends."""
+    """Load the models in a worker, then read what comes until the pipe ends."""
     for number in SIGNALS:  # the first process decides
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
@@ -240,7 +250,7 @@ def _leave_with_parent() -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Processes started within use so many threads for arithmetic, unless the user says otherwise.
+    """Limit the arithmetic threads of processes started within, unless the user says otherwise.
 
     Several that use all cores each would wait for one another.
     """

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from rendering_fixtures import tiny_kit, tiny_person
 
-from ferce.data.rendering.backdrop import displacement, outline_targets, warp_rim
 from ferce.data.rendering.express import Activation
 from ferce.data.rendering.person import Pose
 from ferce.data.rendering.photo import Appearance, render_photo
 from ferce.data.rendering.raster import STUDIO, Light
 from ferce.data.rendering.regions import paint_regions
+from ferce.data.rendering.texture import displacement, outline_targets, warp_rim
 
 KIT = tiny_kit()
 REGIONS = paint_regions(KIT)

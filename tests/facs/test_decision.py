@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from ferce.core.labels import BASICS, COMPOUNDS, OUTCOMES, components
 from ferce.core.types import Face, Scores, UnitEvidence
-from ferce.facs.decision import decide, prediction_set
-from ferce.facs.posterior import posterior
+from ferce.facs.decision import decide, posterior, prediction_set
 from ferce.facs.prototypes import PROTOTYPES, UNITS
 from ferce.models.measured import Prototypes
 

@@ -17,12 +17,12 @@ from ferce.core.protocols import Explainable
 from ferce.core.types import REGIONS, Face
 from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
+from ferce.facs.decision import predict
 from ferce.facs.prototypes import ACTIVE
 from ferce.models import embedded, landmark_features, prior, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
-from ferce.reading.pipeline import predict
 
 HAPPY = OUTCOMES.index("happy")
 

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from ferce.models import prompts
 from ferce.publishing import staging
 from ferce.publishing.publish import Publication, PublishError, prepare
-from ferce.publishing.trial import require_same
+from ferce.publishing.upload import require_same
 from ferce.training import checkpoint
 
 OPEN = Publication("owner/model", licence="apache-2.0")

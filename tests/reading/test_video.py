@@ -24,8 +24,8 @@ from ferce.reading.video import (
     smooth,
 )
 from ferce.reading.video.expression import Expression, mean
-from ferce.reading.video.page import to_html
-from ferce.reading.video.words import clock
+from ferce.reading.video.formats import to_html
+from ferce.reading.video.timeline import clock
 from ferce.ui import cli
 
 pytestmark = pytest.mark.filterwarnings("ignore:The NumPy module was reloaded:UserWarning")

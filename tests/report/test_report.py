@@ -20,10 +20,10 @@ from ferce.core.types import Cue, Explanation, Report
 from ferce.facs.action_units import UNITS
 from ferce.report.face import escape, marked
 from ferce.report.files import opened, problem
-from ferce.report.formats import entries, sink
 from ferce.report.page import HtmlWriter
 from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter
 from ferce.report.text import TextWriter, headline, plain, to_text
+from ferce.ui.outputs import entries, sink
 
 MODELS = {"detector": "mediapipe", "classifier": "prototypes", "voice": "measured"}
 TOO_SMALL = "The face is 20 pixels wide; at least 48 are needed."

@@ -131,7 +131,13 @@ def test_portraits_script_writes_its_tables(tmp_path):
     rows = [face("a.jpg"), face("b.jpg")]
     write(tmp_path / "manifest.csv", rows)
     write(tmp_path / "ann.csv", [{"file": "a.jpg", **seen("a", "happy", "12")}])
-    command = [sys.executable, "train/portraits.py", "--manifest", tmp_path / "manifest.csv"]
+    command = [
+        sys.executable,
+        "train/portraits.py",
+        "annotated",
+        "--manifest",
+        tmp_path / "manifest.csv",
+    ]
     command += ["--crops", tmp_path, "--annotations", tmp_path / "ann.csv"]
     command += ["--output", tmp_path / "out"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ferce.training.classifier import soup
 from ferce.training.progress import TrainingError
+from train import average
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ def runs(tmp_path):
 
 
 def test_every_weight_is_the_weighted_mean_and_counters_are_the_last(runs, tmp_path):
-    output = soup.average(runs, [0.25, 0.75], tmp_path / "mean")
+    output = average.average(runs, [0.25, 0.75], tmp_path / "mean")
     network = load_file(output / "model.safetensors")
     assert torch.equal(network["conv.weight"], torch.full((2, 3), 1.75))
     assert network["bn.seen"] == 9
@@ -40,7 +40,7 @@ def test_every_weight_is_the_weighted_mean_and_counters_are_the_last(runs, tmp_p
 
 
 def test_it_is_a_run_folder_that_tells_what_it_is_made_of(runs, tmp_path):
-    output = soup.average(runs, [0.25, 0.75], tmp_path / "mean")
+    output = average.average(runs, [0.25, 0.75], tmp_path / "mean")
     told = json.loads((output / "metrics.json").read_text())
     assert told["averaged"] == {"shares": [0.25, 0.75], "plans": [{"lr": 1.0}, {"lr": 2.0}]}
     assert json.loads((output / "config.json").read_text()) == {"of": "second"}
@@ -49,20 +49,20 @@ def test_it_is_a_run_folder_that_tells_what_it_is_made_of(runs, tmp_path):
 @pytest.mark.parametrize("shares", [[0.5], [0.5, 0.6], [-0.5, 1.5]])
 def test_shares_that_do_not_fit_are_refused(runs, tmp_path, shares):
     with pytest.raises(TrainingError, match=r"[Ss]hares"):
-        soup.average(runs, shares, tmp_path / "mean")
+        average.average(runs, shares, tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
 
 
 def test_another_network_is_refused_by_name(runs, tmp_path):
     other = run_folder(tmp_path / "wide", 1.0, 1, width=5)
     with pytest.raises(TrainingError, match=r"wide.* holds another network"):
-        soup.average([runs[0], other], [0.5, 0.5], tmp_path / "mean")
+        average.average([runs[0], other], [0.5, 0.5], tmp_path / "mean")
 
 
 def test_a_run_without_a_unit_head_is_refused(runs, tmp_path):
     (runs[0] / "units.safetensors").unlink()
     with pytest.raises(TrainingError, match=r"first has no units\.safetensors"):
-        soup.average(runs, [0.5, 0.5], tmp_path / "mean")
+        average.average(runs, [0.5, 0.5], tmp_path / "mean")
 
 
 def test_the_script_says_where_it_wrote_and_what_is_wrong(runs, tmp_path):

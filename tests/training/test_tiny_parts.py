@@ -13,20 +13,11 @@ from tiny_fixtures import aligned, sample, units
 from torch.nn import functional
 
 from ferce.data.questions import Ledger
-from ferce.evaluation import cues
+from ferce.evaluation.units import CUES, cue_limits, cue_truths, score_cues
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.prompts import QUESTIONNAIRE
 from ferce.training import checkpoint, progress
-from ferce.training.mini import (
-    album,
-    answers,
-    code,
-    design,
-    jitter,
-    questions,
-    stage,
-    tower,
-)
+from ferce.training.mini import album, answers, design, questions, speech, stage, tower
 from ferce.training.optimiser import orthogonal
 from ferce.training.progress import TrainingError
 
@@ -88,7 +79,7 @@ def test_strengths_are_unknown_behind_a_hand():
 def test_a_variation_is_mirrored_exactly_where_it_says_so():
     picture = torch.zeros(64, album.SIDE, album.SIDE, 3, dtype=torch.uint8)
     picture[:, :, : album.SIDE // 2] = 255  # bright on the left of the picture
-    images, flags = jitter.varied(picture, 112, torch.Generator().manual_seed(0))
+    images, flags = album.varied(picture, 112, torch.Generator().manual_seed(0))
     left, right = images[..., :50].mean((1, 2, 3)), images[..., 62:].mean((1, 2, 3))
     assert images.shape == (64, 3, 112, 112)
     assert (left < right).tolist() == flags.tolist()
@@ -98,7 +89,7 @@ def test_a_variation_is_mirrored_exactly_where_it_says_so():
 
 def test_plain_pictures_are_those_of_the_processor():
     grey = torch.full((1, album.SIDE, album.SIDE, 3), 255, dtype=torch.uint8)
-    assert torch.allclose(jitter.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
+    assert torch.allclose(album.plain(grey, 112), torch.ones(1, 3, 112, 112), atol=1e-5)
 
 
 def test_the_first_patches_are_whitened():
@@ -156,51 +147,51 @@ def test_cues_are_counted_against_known_answers():
     strengths = np.zeros((12, len(UNIT_NUMBERS)), np.float32)
     strengths[:6, SMILE] = 0.8
     strengths[6, SMILE] = 0.2  # neither there nor absent: not asked
-    wanted = cues.truths(strengths)
-    column = list(cues.CUES).index("smile")
+    wanted = cue_truths(strengths)
+    column = list(CUES).index("smile")
     assert wanted[:, column].tolist()[:6] == [1] * 6
     assert np.isnan(wanted[6, column])
-    scores = np.zeros((12, len(cues.CUES)), np.float32)
+    scores = np.zeros((12, len(CUES)), np.float32)
     scores[:6, column] = [2, 2, 2, 1, 1, -3]
     scores[6:, column] = -1
-    found = cues.measure(scores, wanted)
+    found = score_cues(scores, wanted)
     assert found.balanced["smile"] == pytest.approx((5 / 6 + 1) / 2)
     assert np.isnan(found.balanced["mouth open"])  # nobody shows it
-    at = cues.limits(scores, wanted)
-    assert cues.measure(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
+    at = cue_limits(scores, wanted)
+    assert score_cues(scores, wanted, at).balanced["smile"] == pytest.approx(11 / 12)
 
 
 def test_an_unknown_unit_is_never_an_absent_one():
     strengths = np.full((1, len(UNIT_NUMBERS)), np.nan, np.float32)
     strengths[0, UNIT_NUMBERS.index(26)] = 0.0
-    assert np.isnan(cues.truths(strengths)).all()
+    assert np.isnan(cue_truths(strengths)).all()
 
 
 def test_facts_are_mirrored_by_swapping_sides():
-    told = code.facts([sample(0, units({12: 0.9}, side="left")), sample(1, ())])
+    told = speech.facts_of([sample(0, units({12: 0.9}, side="left")), sample(1, ())])
     assert told[0, SMILE] == 1
-    assert told[0, code.UNITS + SMILE] == 0
-    turned = code.mirrored(told, torch.tensor([True, True]))
+    assert told[0, speech.UNITS + SMILE] == 0
+    turned = speech.mirrored(told, torch.tensor([True, True]))
     assert turned[0, SMILE] == 0
-    assert turned[0, code.UNITS + SMILE] == 1
-    assert torch.equal(code.mirrored(turned, torch.tensor([True, True])), told)
+    assert turned[0, speech.UNITS + SMILE] == 1
+    assert torch.equal(speech.mirrored(turned, torch.tensor([True, True])), told)
 
 
 def test_the_code_of_a_mean_is_the_mean_of_the_codes():
     torch.manual_seed(0)
-    words, facts = code.Code(), torch.rand(8, code.FACTS)
+    words, facts = speech.Code(), torch.rand(8, speech.FACTS)
     mean = words(facts).mean(0)
     assert torch.allclose(words(facts.mean(0, keepdim=True))[0], mean, atol=1e-5)
 
 
 def test_doubt_keeps_facts_in_range_and_on_their_side():
-    told = torch.cat([torch.ones(400, code.FACTS), torch.zeros(400, code.FACTS)])
-    found = code.doubted(told, torch.Generator().manual_seed(0))
+    told = torch.cat([torch.ones(400, speech.FACTS), torch.zeros(400, speech.FACTS)])
+    found = speech.doubted(told, torch.Generator().manual_seed(0))
     assert found.min() >= 0
     assert found.max() <= 1
     assert found[:400].mean() > 0.9
     assert found[400:].mean() < 0.1
-    assert torch.equal(found[:, 0], found[:, code.UNITS])  # both sides doubt alike
+    assert torch.equal(found[:, 0], found[:, speech.UNITS])  # both sides doubt alike
 
 
 def host():

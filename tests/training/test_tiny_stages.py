@@ -14,7 +14,7 @@ from tiny_fixtures import aligned, sample, units
 from ferce.core.types import Face
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.mini import album, package, recipe, stages, tower
+from ferce.training.mini import STAGES, album, package, recipe, tower
 from ferce.training.mini.stage import Schedule, averaged
 from ferce.training.progress import TrainingError
 
@@ -30,7 +30,7 @@ def faces(split, count):
 def done(tmp_path_factory):
     """A recipe whose stages have run, and the folder that it was exported to."""
     root = tmp_path_factory.mktemp("tiny")
-    schedules = {stage: Schedule(steps=2, batch=4, warm=1, save=1e9) for stage in stages.STAGES}
+    schedules = {stage: Schedule(steps=2, batch=4, warm=1, save=1e9) for stage in STAGES}
     plan = recipe.Recipe(root, schedules=schedules, least=0.0, report=said.append)
     sets = {
         "renders": [*faces("train", 12), *faces("val", 30), *faces("test", 6)],
@@ -41,7 +41,7 @@ def done(tmp_path_factory):
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
     save_teacher(root / "teacher.safetensors")
     plan = replace(plan, teacher=str(root / "teacher.safetensors"))
-    for stage in stages.STAGES:
+    for stage in STAGES:
         recipe.run(plan, stage)
     package.export(plan, root / "out")
     return plan, root / "out"
@@ -60,7 +60,7 @@ def save_teacher(path):
 
 def test_each_stage_tells_how_far_it_is_and_what_is_read(done):
     text = "\n".join(said)
-    for stage in stages.STAGES:
+    for stage in STAGES:
         assert f"{stage} epoch 1, step 2" in text
     assert "queries alike" in text
     assert "swapped" in text

@@ -12,7 +12,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import packaged
-from ferce.training.mini import album, chat, code, package, recipe, stages, talk
+from ferce.training.mini import TALK, album, chat, package, recipe, speech, talk
 from ferce.training.mini.stage import Schedule
 from ferce.training.progress import TrainingError
 
@@ -47,7 +47,7 @@ def plan(tmp_path_factory):
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
-    schedules = {stages.TALK: Schedule(steps=3, batch=4, warm=1, save=1e9)}
+    schedules = {TALK: Schedule(steps=3, batch=4, warm=1, save=1e9)}
     tower = save_tower(root / "tower")
     return recipe.Recipe(root, tower=tower, schedules=schedules, report=said.append)
 
@@ -87,7 +87,7 @@ def test_the_loss_is_that_of_plain_transformers(opened):
             for i in range(3)
         ]
     torch.testing.assert_close(own, torch.stack([one.loss for one in plain]), atol=1e-4, rtol=1e-4)
-    assert facts.shape == (3, code.FACTS)
+    assert facts.shape == (3, speech.FACTS)
 
 
 def test_labels_are_answers_and_never_asked(opened):
@@ -108,7 +108,7 @@ def test_every_second_picture_is_mirrored(opened):
     assert torch.equal(seen, again)
     flags = torch.ones(4, dtype=torch.bool)
     left, right = facts[0::2].nan_to_num(-1), facts[1::2].nan_to_num(-1)
-    assert torch.equal(code.mirrored(left, flags), right)
+    assert torch.equal(speech.mirrored(left, flags), right)
 
 
 def test_a_tower_of_another_make_is_refused(opened, tmp_path):
@@ -121,9 +121,9 @@ def test_a_tower_of_another_make_is_refused(opened, tmp_path):
 
 @pytest.mark.slow
 def test_from_albums_to_a_folder_that_answers(plan):
-    recipe.run(plan, stages.TALK)
+    recipe.run(plan, TALK)
     assert "talk epoch 1, step 3" in said[-1]
-    recipe.run(plan, stages.TALK)
+    recipe.run(plan, TALK)
     assert "going on from step 3" in said[-1]
     out = plan.folder / "out"
     package.export_chat(plan, out, "rendered:renders")

@@ -15,14 +15,14 @@ from torch.nn import functional
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.training.classifier import batches, losses, schedule
+from ferce.training import optimiser
+from ferce.training.classifier import batches, losses
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
-from ferce.training.ema import Ema
-from ferce.training.processes import open_accelerator
-from ferce.training.progress import Stopping, TrainingError
-from ferce.training.sampling import Order, even_weights, share
+from ferce.training.examples import Order, even_weights, share
+from ferce.training.optimiser import Ema
+from ferce.training.progress import Stopping, TrainingError, open_accelerator
 
 PLAN = Plan(smoothing=0.0)
 
@@ -202,17 +202,17 @@ def test_cutmix_shares_the_label_by_area():
 
 
 def test_schedule_rises_then_falls():
-    assert schedule.factor(0.05, 0.1) == pytest.approx(0.5)
-    assert schedule.factor(0.1, 0.1) == pytest.approx(1.0)
-    assert schedule.factor(0.55, 0.1, floor=0.0) == pytest.approx(0.5)
-    assert schedule.factor(1.0, 0.1) == pytest.approx(schedule.FLOOR)
-    assert schedule.factor(0.0, 0.0) == 1.0
+    assert optimiser.factor(0.05, 0.1) == pytest.approx(0.5)
+    assert optimiser.factor(0.1, 0.1) == pytest.approx(1.0)
+    assert optimiser.factor(0.55, 0.1, floor=0.0) == pytest.approx(0.5)
+    assert optimiser.factor(1.0, 0.1) == pytest.approx(optimiser.FLOOR)
+    assert optimiser.factor(0.0, 0.0) == 1.0
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
 def test_layer_decay_slows_the_first_layers(name):
     net = Net(timm.create_model(name, num_classes=4), units=3)
-    made = schedule.groups(net, 0.05, 0.5)
+    made = optimiser.groups(net, 0.05, 0.5)
     scale = {id(p): g["lr_scale"] for g in made for p in g["params"]}
     parameters = list(net.parameters())
     assert len(scale) == len(parameters)
@@ -230,8 +230,8 @@ def test_layer_decay_slows_the_first_layers(name):
 def test_freezing_holds_what_it_names(name):
     net = Net(timm.create_model(name, num_classes=4))
     head = {id(p) for p in net.network.get_classifier().parameters()}
-    held = schedule.frozen_modules(net, "backbone")
-    schedule.hold(held, True)
+    held = optimiser.frozen_modules(net, "backbone")
+    optimiser.hold(held, True)
     moving = {id(p) for p in net.parameters() if p.requires_grad}
     assert moving - head == {
         id(p) for p in net.network.parameters() if id(p) in moving and id(p) not in head
@@ -239,11 +239,11 @@ def test_freezing_holds_what_it_names(name):
     assert head <= moving
     frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
     assert frozen > 0.9 * sum(p.numel() for p in net.parameters() if id(p) not in head)
-    schedule.hold(held, False)
-    schedule.hold(schedule.frozen_modules(net, "1"), True)
+    optimiser.hold(held, False)
+    optimiser.hold(optimiser.frozen_modules(net, "1"), True)
     assert not next(net.network.parameters()).requires_grad or name == "test_vit"
     with pytest.raises(TrainingError, match="layer groups; cannot freeze 99"):
-        schedule.frozen_modules(net, "99")
+        optimiser.frozen_modules(net, "99")
 
 
 def test_average_of_weights():

@@ -42,12 +42,12 @@ from ferce.models import prompts
 from ferce.report import json_schema
 from ferce.ui.web import Settings, markup
 from ferce.ui.web.examples import Examples
-from ferce.ui.web.flows import read as flow
-from ferce.ui.web.flows.read import Ask, DrawMap, ReadPhoto
 from ferce.ui.web.loading import Models
-from ferce.ui.web.panels import looks, where, why
+from ferce.ui.web.panels import choices, where, why
+from ferce.ui.web.reading import NO_FACE, ReadPhoto
 from ferce.ui.web.runner import Flow, Guard, run
 from ferce.ui.web.session import READ, Session, Sessions
+from ferce.ui.web.tabs.read import NOTHING_TO_ASK, SAME, Ask, DrawMap
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_a_photo_that_went_away_is_one_sentence(tmp_path):
 
 def test_no_face_is_said_plainly(save):
     steps = shown_by(SquareReader(), save(np.zeros((64, 64, 3), np.uint8)))
-    assert flow.NO_FACE in status_of(steps)
+    assert NO_FACE in status_of(steps)
     assert steps[-1]["raw"] == ""
 
 
@@ -406,7 +406,7 @@ def test_a_label_that_nothing_speaks_for_is_said_to_have_nothing():
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
-        (wanted("happy", against="happy"), flow.SAME),
+        (wanted("happy", against="happy"), SAME),
         (wanted("happy", "grad-cam"), "looks inside a network"),
     ],
 )
@@ -455,16 +455,16 @@ def test_methods_are_those_that_the_classifier_supports():
     closed, opened = Brightness(), Brightness()
     opened.view = view
     hiding = ("occlusion", "shapley", "occlusion-grid", "rise")
-    assert looks.methods(closed, face(10)) == hiding
-    assert looks.methods(closed, Face(face(10).crop)) == hiding[2:]
+    assert choices.methods(closed, face(10)) == hiding
+    assert choices.methods(closed, Face(face(10).crop)) == hiding[2:]
     gradients = tuple(name for name, m in METHODS.items() if m.need == "gradients")
-    assert looks.methods(opened, face(10)) == gradients + hiding
+    assert choices.methods(opened, face(10)) == gradients + hiding
 
 
 def test_the_lists_offer_every_label_and_mark_slow_methods():
     session = session_of()
     work = read_face(session, face(10))
-    html = looks.draw(work.newest, ("occlusion", "rise"))
+    html = choices.draw(work.newest, ("occlusion", "rise"))
     assert html.count("<option") == 2 * 20 + 1 + 2
     assert "rise (slow: 401 passes)" in html
     first = f'<optgroup label="Predicted"><option value="{label_of(10)}" selected>'
@@ -509,7 +509,7 @@ def test_a_question_that_is_none_is_one_sentence(question, words):
 
 def test_without_a_face_there_is_nothing_to_ask():
     (shown,) = ask_on_page(session_of(), "Is the mouth open?")
-    assert flow.NOTHING_TO_ASK in shown["asked"]
+    assert NOTHING_TO_ASK in shown["asked"]
     assert ask_on_page(session_of(), 1) == []
     assert list(run_event(session_of(), Ask(None))) == []
 

@@ -19,12 +19,12 @@ from ferce.core.types import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
 from ferce.ui.web import components, markup
-from ferce.ui.web.flows import batch as flow
-from ferce.ui.web.flows.batch import ReadBatch
 from ferce.ui.web.loading import Models
 from ferce.ui.web.panels import batch as panel
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import Session
+from ferce.ui.web.tabs import batch as tab
+from ferce.ui.web.tabs.batch import ReadBatch
 
 
 def png(*levels):
@@ -104,7 +104,7 @@ def test_a_fault_costs_one_photo(mixed, caplog):
             return super().read(source, name, options)
 
     steps = batch(Faulty(), mixed)
-    assert flow.FAULT.split(";")[0] in last(steps, "results")
+    assert tab.FAULT.split(";")[0] in last(steps, "results")
     assert "secret" not in json.dumps(steps)
     assert "secret" in caplog.text
     assert len(json.loads(saved(steps)["json"])["photos"]) == 4
@@ -119,9 +119,9 @@ def test_a_row_opens_its_reading_and_a_failed_photo_keeps_its_name(mixed):
 
     session = Session(models_of(Odd()))
     *_, done = batch(Odd(), mixed, session=session)
-    assert f"<strong>one.png</strong> {markup.text(flow.FAULT)}" in done["results"]
+    assert f"<strong>one.png</strong> {markup.text(tab.FAULT)}" in done["results"]
     assert done["results"].count("data-index") == len(session.details) == 2
-    opened = flow.open_row(session, 1)["opened"]
+    opened = tab.open_row(session, 1)["opened"]
     assert "two.png face 2 of 2" in opened
     assert label_of(200) in opened
     assert opened.count("<figure") == 1
@@ -156,7 +156,7 @@ def test_a_new_choice_or_a_closed_page_ends_the_run(mixed, end):
 def test_too_many_photos_are_one_sentence(mixed):
     steps = batch(SquareReader(), mixed, most=2)
     assert "These are 3 photos, more than the 2 accepted at once." in last(steps, "status")
-    assert "more than the 2" in flow.list_photos(mixed, 2)["status"]
+    assert "more than the 2" in tab.list_photos(mixed, 2)["status"]
 
 
 def test_a_refused_zip_is_listed_and_the_rest_is_read(mixed, tmp_path):
@@ -176,7 +176,7 @@ def test_what_was_deleted_meanwhile_is_said(tmp_path):
 def test_an_empty_zip_holds_no_photo(tmp_path):
     path = tmp_path / "empty.zip"
     zipfile.ZipFile(path, "w").close()
-    with flow.opened([path], 10) as items:
+    with tab.opened([path], 10) as items:
         assert [item.problem for item in items] == ["empty.zip holds no photo."]
 
 

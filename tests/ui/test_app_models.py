@@ -33,13 +33,13 @@ from ferce.publishing import dossier
 from ferce.reading import agreement
 from ferce.ui.web import Settings
 from ferce.ui.web.catalogue import Catalogue
-from ferce.ui.web.flows.compare import Compare
-from ferce.ui.web.flows.models import FollowStates, ModelPanels, UseModel
-from ferce.ui.web.flows.read import ReadPhoto
 from ferce.ui.web.panels import compare
 from ferce.ui.web.panels import models as panel
+from ferce.ui.web.reading import ReadPhoto
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import READ, Compared, Session
+from ferce.ui.web.tabs.compare import Compare
+from ferce.ui.web.tabs.models import FollowStates, ModelPanels, UseModel
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from PIL import Image
 
 from ferce.images import ImageError
 from ferce.reading.pipeline import Reader
-from ferce.ui.web.flows import live
-from ferce.ui.web.flows.live import Explain, StartCamera, Streams
-from ferce.ui.web.flows.video import ReadClip
+from ferce.ui.web.camera import Streams, answer, decode
 from ferce.ui.web.loading import Models
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import Clip, Session
+from ferce.ui.web.tabs.live import Explain, StartCamera
+from ferce.ui.web.tabs.video import ReadClip
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +121,8 @@ def test_frames_become_numbers_and_nothing_is_kept(reader, astronaut):
     streams = Streams(itertools.count().__next__)
     name = streams.open(reader)
     for _ in range(3):
-        told = live.answer(streams, {"stream": name, "image": sent(astronaut)})
-    (face,) = told["faces"]
+        answered = answer(streams, {"stream": name, "image": sent(astronaut)})
+    (face,) = answered["faces"]
     assert (face["number"], face["label"], face["headline"]) == (1, "happy", "happiness")
     assert "mouth" in face["lit"]
     points = np.array([point for line in face["lines"] for point in line["points"]])
@@ -137,8 +137,8 @@ def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
     streams = Streams(itertools.count(step=2).__next__)  # seconds from frame to frame
     name, numbers = streams.open(reader), []
     for _ in range(3):
-        told = live.answer(streams, {"stream": name, "image": sent(astronaut)})
-        numbers += [face["number"] for face in told["faces"]]
+        answered = answer(streams, {"stream": name, "image": sent(astronaut)})
+        numbers += [face["number"] for face in answered["faces"]]
     assert numbers == [1, 1, 1]
 
 
@@ -148,16 +148,16 @@ def test_a_face_keeps_its_number_where_frames_come_slowly(reader, astronaut):
 )
 def test_what_is_no_frame_is_refused(reader, image):
     with pytest.raises(ImageError):
-        live.decode(image)
+        decode(image)
     streams = Streams()
-    told = live.answer(streams, {"stream": streams.open(reader), "image": image})
-    assert set(told) == {"problem"}
+    answered = answer(streams, {"stream": streams.open(reader), "image": image})
+    assert set(answered) == {"problem"}
 
 
 def test_streams_are_known_by_name_only_and_bounded(reader):
     streams = Streams()
-    assert live.answer(streams, {"stream": "guess"})["ended"]
-    assert live.answer(streams, None)["ended"]
+    assert answer(streams, {"stream": "guess"})["ended"]
+    assert answer(streams, None)["ended"]
     names = [streams.open(reader) for _ in range(40)]
     assert len(streams) == 16
     assert streams.of(names[0]) is None

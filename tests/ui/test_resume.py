@@ -20,10 +20,9 @@ from reading_fixtures import DIES, FAILS, LOG, NO_FACE, WAITS, Reader, album, op
 from ferce import report
 from ferce.core.types import Report
 from ferce.ui import cli, journal, photos
-from ferce.ui.command import Command
-from ferce.ui.interruption import Interruption
+from ferce.ui.command import Command, Interruption
 from ferce.ui.journal import Journal, JournalError, Row
-from ferce.ui.queue import AHEAD, Queue
+from ferce.ui.photos import AHEAD, Queue
 
 ROOT = Path(__file__).parents[2]
 FAKE = (

@@ -10,15 +10,16 @@ from reading_fixtures import paint
 from ferce import data, models
 from ferce.data import DataError
 from ferce.evaluation import EvaluationError, Plan
-from ferce.evaluation import usage as evaluation
 from ferce.models import forms
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import parse
-from ferce.training import usage as training
+from ferce.training.classifier import plan as classifier
 from ferce.training.classifier.plan import Plan as TrainingPlan
+from ferce.training.language import adapters
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 from ferce.ui import cli
+from train import evaluate as evaluation
 
 ROOT = Path(__file__).parents[2]
 # Options of the command line, and words of the one sentence that refuses them.
@@ -135,13 +136,13 @@ def test_a_gpu_that_is_not_there_is_refused():
 
 def test_the_plans_are_checked_without_torch():
     code = """
-from ferce.training import usage
+from ferce.training.classifier.plan import Plan, check
+from ferce.training.language import adapters
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.classifier.plan import Plan
-usage.check(Plan())
-usage.check_language(LanguagePlan())
-from ferce.evaluation import Plan, usage
-usage.check(Plan())
+check(Plan())
+adapters.check(LanguagePlan())
+from train import evaluate
+evaluate.check(evaluate.Plan())
 """
     assert loaded(code) == "[]"
 
@@ -162,7 +163,7 @@ usage.check(Plan())
 )
 def test_a_training_that_cannot_be(settings, error, words):
     with pytest.raises(error, match=words):
-        training.check(TrainingPlan(**settings))
+        classifier.check(TrainingPlan(**settings))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_a_training_that_cannot_be(settings, error, words):
 )
 def test_a_fine_tuning_that_cannot_be(settings, error, words):
     with pytest.raises(error, match=words):
-        training.check_language(LanguagePlan(**settings))
+        adapters.check(LanguagePlan(**settings))
 
 
 @pytest.mark.parametrize(

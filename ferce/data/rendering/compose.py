@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from ferce.core.types import Pixels
-from ferce.data.rendering.backdrop import wall
 from ferce.data.rendering.clay import HAIRS, Scene, random_paint, render_clay
 from ferce.data.rendering.correspondence import MESH, Correspondence, load_correspondence
 from ferce.data.rendering.degrade import DEGRADATIONS, grade
@@ -25,6 +24,7 @@ from ferce.data.rendering.photo import Appearance, render_photo
 from ferce.data.rendering.plan import CLAY, Recipe
 from ferce.data.rendering.raster import STUDIO, Camera, rotation
 from ferce.data.rendering.regions import Regions, paint_regions
+from ferce.data.rendering.texture import wall
 from ferce.data.rendering.wrinkles import height_map
 
 CLAY_CREDIT = Credit(

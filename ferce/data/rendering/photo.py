@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.types import Pixels
-from ferce.data.rendering.backdrop import outline_targets, warp_rim
 from ferce.data.rendering.express import Activation, expression_weights, unit_sides
 from ferce.data.rendering.kit import Floats, Kit
 from ferce.data.rendering.person import PIVOT, Person, Pose, angles, turn_eyes, turn_head
@@ -30,7 +29,9 @@ from ferce.data.rendering.texture import (
     eye_texture,
     lid_texture,
     mouth_colours,
+    outline_targets,
     tuck_lips,
+    warp_rim,
 )
 from ferce.data.rendering.wrinkles import height_map, sample_map, shading_map
 

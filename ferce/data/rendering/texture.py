@@ -1,10 +1,11 @@
-"""Paint what a photograph cannot show: eyeballs, lids, the inside of lips and mouth, teeth."""
+"""Paint what a photograph cannot show: eyeballs, lids, the mouth inside, what is around a face."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import cv2
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,9 @@ IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
 UPPER_INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_INNER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 SKIN_SPOTS = (50, 280, 205, 425, 117, 346)  # cheeks: where the skin colour is read
+
+CELL = 8  # pixels of one cell of the displacement field
+ROUNDS = 260  # over-relaxation sweeps; a 64 x 64 field is still within 0.1 px
 
 
 def polygon(shape: tuple[int, ...], points: NDArray[Any], grow: int = 0) -> Floats:
@@ -113,6 +117,8 @@ def skin_colour(image: Pixels, points: Floats) -> Floats:
 
 
 FLESH_COLOUR = np.array([142.0, 62.0, 60.0])  # gums and tongue in plain light, RGB
+
+
 ENAMEL = np.array([236.0, 227.0, 214.0])
 
 
@@ -157,3 +163,75 @@ def _gum_line(kit: Kit, regions: Regions) -> Floats:
                 1 - 0.38 * np.clip(gap - 0.55, 0, 0.45) / 0.45
             )
     return out
+
+
+def warp_rim(image: Pixels, targets: Floats, sources: Floats) -> Floats:
+    """Warp a picture so that `targets` (N, 2) show what lies at `sources`, with edges held."""
+    height, width = image.shape[:2]
+    field = displacement(targets, sources - targets, height, width)
+    ys, xs = np.mgrid[:height, :width].astype(np.float32)
+    xs, ys = xs + field[..., 0], ys + field[..., 1]
+    moved = cv2.remap(image, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, np.float32)
+
+
+def displacement(places: Floats, moves: Floats, height: int, width: int) -> Floats:
+    """Solve the harmonic field (H, W, 2): given moves at places, none at the picture's edge."""
+    rows, columns = height // CELL, width // CELL
+    cell = np.floor(places / CELL).astype(int)
+    inside = ((cell >= 0) & (cell < (columns, rows))).all(1)
+    flat = cell[inside, 1] * columns + cell[inside, 0]
+    total, count = np.zeros((rows * columns, 2)), np.zeros(rows * columns)
+    np.add.at(total, flat, moves[inside])
+    np.add.at(count, flat, 1)
+    field = (total / np.maximum(count, 1)[:, None]).reshape(rows, columns, 2).astype(np.float32)
+    fixed = count.reshape(rows, columns) > 0
+    fixed[[0, -1]] = fixed[:, [0, -1]] = True
+    solved = _relax(field, fixed, ROUNDS)
+    return np.asarray(cv2.resize(solved, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+@nb.njit(cache=True)
+def _relax(field, fixed, rounds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for _ in range(rounds):
+        for y in range(1, field.shape[0] - 1):
+            for x in range(1, field.shape[1] - 1):
+                if fixed[y, x]:
+                    continue
+                for k in range(2):
+                    around = (
+                        field[y - 1, x, k]
+                        + field[y + 1, x, k]
+                        + field[y, x - 1, k]
+                        + field[y, x + 1, k]
+                    )
+                    field[y, x, k] += 1.6 * (around / 4 - field[y, x, k])
+    return field
+
+
+def outline_targets(rim: Floats, hidden: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Floats:
+    """Move hidden points of the face's rim to the silhouette in their row.
+
+    rim (N, 2) pixels; hidden (N,): turned away from the viewer; mask (H, W): covered by the face.
+    """
+    out = rim.copy()
+    middle = float(rim[:, 0].mean())
+    for i in np.flatnonzero(hidden):
+        row = int(np.clip(rim[i, 1], 0, len(mask) - 1))
+        columns = np.flatnonzero(mask[row])
+        if len(columns):
+            edge = columns[-1] if rim[i, 0] > middle else columns[0]
+            beyond = edge > rim[i, 0] if rim[i, 0] > middle else edge < rim[i, 0]
+            out[i, 0] = edge if beyond else rim[i, 0]
+    return out
+
+
+def wall(size: int, rng: np.random.Generator) -> Floats:
+    """Paint a soft backdrop, (S, S, 3): two muted colours in large blotches, and a vignette."""
+    base = rng.uniform(40, 215)
+    first, second = base + rng.normal(0, 16, 3), base + rng.normal(0, 30) + rng.normal(0, 20, 3)
+    cells = rng.uniform(0, 1, (int(rng.integers(2, 6)), int(rng.integers(2, 6)))).astype(np.float32)
+    share = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]
+    ys, xs = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    edge = 1 - 0.18 * np.clip(xs**2 + ys**2, 0, 1.6)[..., None]
+    return np.asarray(np.clip((first + (second - first) * share) * edge, 0, 255), np.float32)

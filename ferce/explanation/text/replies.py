@@ -9,8 +9,7 @@ from ferce.core.types import REGIONS, Cue, Face, Prediction, Scores, UnitEvidenc
 from ferce.explanation.text.parsing import parse
 from ferce.explanation.text.tokens import tokens
 from ferce.explanation.text.wording import joined, opened, phrase, phrases, unclear
-from ferce.facs.decision import decide
-from ferce.facs.posterior import posterior
+from ferce.facs.decision import decide, posterior
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, active, fits, in_region
 
 UNTOLD = "That cannot be told from this photo."

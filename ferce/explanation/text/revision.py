@@ -94,7 +94,7 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
 
 
 def _emotion(cue: Cue) -> bool:
-    """Whether the claim names an emotion rather than a movement."""
+    """Tell whether the claim names an emotion rather than a movement."""
     return cue.unit is None and cue.region is None
 
 

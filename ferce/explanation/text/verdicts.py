@@ -1,15 +1,18 @@
 """Check the claims of a text against the face, the model, and the annotation of a picture."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
+from types import MappingProxyType
 
-from ferce.core.labels import NOUNS
+from ferce.core.labels import BASICS, NOUNS, components
 from ferce.core.protocols import Classifier
 from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
 from ferce.explanation.faithfulness import Drop, drops, target
 from ferce.explanation.text.lexicon import UNMEASURED
-from ferce.explanation.text.parsing import parse
+from ferce.explanation.text.parsing import parse, sentences
+from ferce.explanation.text.scope import Sentence, negated, supposed
 from ferce.explanation.text.tokens import tokens
 from ferce.faces.perturb import face_mask, region_mask
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS, in_region
@@ -20,6 +23,19 @@ MIN_LOSS = 0.02
 SURE = 0.5
 # Heat at this multiple of an even spread speaks for use, at chance or below against it.
 HOT = 1.5
+
+# Every word that stands for a basic emotion, as an adverb, an adjective, a noun or a near synonym.
+_STEMS = {
+    "happy": ("happily", "happiness", "happy", "joyfully", "joyful", "joy"),
+    "sad": ("sadly", "sadness", "sad", "sorrowfully", "sorrowful", "sorrow"),
+    "fearful": ("fearfully", "fearful", "fear", "afraid", "scared", "frightened"),
+    "angry": ("angrily", "anger", "angry", "furious"),
+    "surprised": ("surprisedly", "surprised", "surprise", "astonished", "astonishment"),
+    "disgusted": ("disgustedly", "disgusted", "disgust", "revulsion"),
+}
+EMOTIONS = MappingProxyType({word: basic for basic, words in _STEMS.items() for word in words})
+_WORD = re.compile(r"\w+")
+assert set(_STEMS) == set(BASICS) == set(NOUNS)
 
 
 def check(
@@ -213,3 +229,40 @@ def compare(text: str, there: Collection[int], faint: Collection[int] = ()) -> M
         unsettled += bool(units & set(faint)) and not units & set(there)
     found, refused = len(named & set(there)), len(denied & set(there) - named)
     return Mentions(right, invented, unsettled, found, len(set(there)), refused)
+
+
+def strange(text: str, prediction: Prediction) -> tuple[Cue, ...]:
+    """Find the emotions named by a text that explains another label: contradicted claims.
+
+    What is denied or only supposed ("if it were fear") claims nothing; against an unclear
+    prediction nothing is held.
+    """
+    if prediction.label is None:
+        return ()
+    held = components(prediction.label)
+    return tuple(
+        _cue(text, start, end, prediction.label)
+        for start, end in _claimed(text)
+        if EMOTIONS[text[start:end].lower()] not in held
+    )
+
+
+def _claimed(text: str) -> list[tuple[int, int]]:
+    """List the spans of the emotion words that are claimed."""
+    spans = {m.start(): m.end() for m in _WORD.finditer(text) if m.group().lower() in EMOTIONS}
+    claimed = []
+    for words in sentences(tokens(text)):
+        sentence = Sentence([word.lemma for word in words])
+        silent = [any(pair) for pair in zip(negated(sentence), supposed(sentence), strict=True)]
+        claimed += [
+            (word.start, spans[word.start])
+            for word, mute in zip(words, silent, strict=True)
+            if word.start in spans and not mute
+        ]
+    return claimed
+
+
+def _cue(text: str, start: int, end: int, label: str) -> Cue:
+    noun = NOUNS[EMOTIONS[text[start:end].lower()]]
+    why = f"The prediction is {label}, which holds no {noun}."
+    return Cue(text[start:end], start, end, None, None, seen="contradicted", evidence=why)

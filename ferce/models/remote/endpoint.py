@@ -123,7 +123,7 @@ def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _has_host(url: str) -> bool:
-    """Whether the address has a host without blanks and, if any, a port that is a number."""
+    """Tell whether the address has a host without blanks and, if any, a port that is a number."""
     parts = urlsplit(url)
     try:
         return bool(parts.hostname) and not any(c.isspace() for c in url) and parts.port != 0

@@ -3,7 +3,7 @@
 import re
 
 from ferce.core.labels import COMPOUNDS, components
-from ferce.explanation.text.emotions import EMOTIONS
+from ferce.explanation.text.verdicts import EMOTIONS
 
 UNPARSED = "unparsed"
 

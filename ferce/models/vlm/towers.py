@@ -89,7 +89,7 @@ def _read_layer(vision: Any, config: Any) -> Any:
 
 
 def _plain(norm: Any, patch: int) -> Tower:
-    """CLIP, SigLIP and InternVL's tower, whose pictures are (N, 3, H, W)."""
+    """Open CLIP, SigLIP or InternVL's tower, whose pictures are (N, 3, H, W)."""
     return Tower(norm, patch_grid(patch))
 
 

@@ -1,5 +1,6 @@
-"""A timeline as JSON, CSV and text: what each format says of a clip, and who writes it."""
+"""A timeline as JSON, CSV, text and a page: what each says of a clip, and who writes it."""
 
+import base64
 import csv
 import io
 import json
@@ -8,11 +9,23 @@ from typing import Any, TextIO
 
 from ferce.core import notice
 from ferce.core.labels import OUTCOMES, alone
+from ferce.core.types import Report
 from ferce.facs.action_units import UNITS
-from ferce.reading.video import words
+from ferce.reading.video import plot
 from ferce.reading.video.expression import Expression
-from ferce.reading.video.timeline import Moment, Sample, Timeline, Track
+from ferce.reading.video.timeline import (
+    Moment,
+    Sample,
+    Timeline,
+    Track,
+    clock,
+    facts,
+    lines,
+    summary,
+)
+from ferce.report.face import bdi, escape
 from ferce.report.files import Sink
+from ferce.report.page import HtmlWriter
 from ferce.report.text import plain
 
 Json = dict[str, Any]
@@ -138,7 +151,11 @@ DESCRIPTIONS: dict[str, str] = {
     **_measures("", "smoothed"),
     **_measures("raw_", "of this frame alone"),
 }
+
+
 COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
+
+
 HEADER = ",".join(COLUMNS) + "\n"
 
 
@@ -227,9 +244,54 @@ def _rows(timeline: Timeline) -> str:
 
 
 def _text(timeline: Timeline) -> str:
-    return "".join(map(_line, words.lines(timeline)))
+    return "".join(map(_line, lines(timeline)))
 
 
 def _line(text: str) -> str:
     """Remove control characters, but keep the indent."""
     return " " * (len(text) - len(text.lstrip())) + plain(text) + "\n"
+
+
+def to_html(timeline: Timeline) -> str:
+    """Write the page of a clip: what each face resembled, over time and at its key moments."""
+    file = io.StringIO(newline="")
+    with HtmlWriter(file, timeline.models, title=f"Expressions in {timeline.name}") as writer:
+        writer.put(_entry(timeline))
+        for report in _moments(timeline):
+            writer.add(report)
+        writer.finish()
+    return file.getvalue()
+
+
+def _entry(timeline: Timeline) -> dict[str, object]:
+    lines = "".join(f"<li>Face {t.number}: {escape(summary(t))}</li>" for t in timeline.tracks)
+    about = f'<p class="facts">{escape(facts(timeline))}</p><ul>{lines}</ul>'
+    head = f"<h2>{bdi(timeline.name)}</h2>{about}{_picture(timeline)}"
+    return {
+        "photo": timeline.name,
+        "said": facts(timeline),
+        "failed": False,
+        "labels": [],
+        "head": head,
+        "faces": [],
+    }
+
+
+def _picture(timeline: Timeline) -> str:
+    """Draw the probabilities over time; nothing where no face could be read."""
+    if not any(track.read for track in timeline.tracks):
+        return '<p class="error">No face could be read in this clip.</p>'
+    drawn = io.BytesIO()
+    plot.draw(timeline, drawn)
+    data = base64.b64encode(drawn.getvalue()).decode()
+    words = "Probabilities and action units of each face over time"
+    source = f"data:image/png;base64,{data}"
+    return f'<figure class="timeline"><img src="{source}" alt="{words}"></figure>'
+
+
+def _moments(timeline: Timeline) -> Iterator[Report]:
+    """List the key moments that were read in full, each named by its time."""
+    for moment in timeline.moments:
+        if moment.reading is not None:
+            name = f"{clock(moment.seconds)}, face {moment.track}: {moment.words}"
+            yield Report(name, readings=(moment.reading,))

@@ -167,7 +167,7 @@ def _packets(stream: Any) -> Iterator[Any]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file begins as a video does; an animated GIF is taken for a photo."""
+    """Tell whether a file begins as a video does; an animated GIF is taken for a photo."""
     try:
         with path.open("rb") as file:
             return _format(file.read(_HEAD)) not in (None, "gif")

@@ -14,7 +14,7 @@ from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training import checkpoint
 from ferce.training.classifier.network import Net
-from ferce.training.settings import Json
+from ferce.training.options import Json
 
 OURS = "ferce.json"
 LEARNT_FROM = ("data", "more", "basic_data")  # settings that name data sets

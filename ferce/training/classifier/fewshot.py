@@ -27,8 +27,8 @@ from ferce.training.classifier.batches import Faces, loader
 from ferce.training.classifier.network import Opened, open_network, require_network
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Examples
-from ferce.training.processes import open_accelerator
-from ferce.training.settings import Json
+from ferce.training.options import Json
+from ferce.training.progress import open_accelerator
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

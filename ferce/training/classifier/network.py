@@ -15,8 +15,8 @@ from ferce.core.labels import BASICS, COMPOUNDS, components
 from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training.classifier.plan import Plan
+from ferce.training.options import Json
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json
 
 SMALL = "resnet10t"  # the default where no weights are at hand
 LITE = "tf_efficientnet_lite0"

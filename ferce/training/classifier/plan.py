@@ -1,11 +1,14 @@
 """All that decides how a classifier is trained; the command line is made from these fields."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from ferce import data
+from ferce.models import forms, hub, spec
+from ferce.training.options import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
+from ferce.training.options import setting as _
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
-from ferce.training.settings import setting as _
 
 PRECISIONS = ("no", "bf16", "fp16")
 LABELS = ("auto", "compounds")
@@ -96,3 +99,22 @@ class Plan(Settings):
             raise TrainingError("The cache adapter needs a CLIP model: --network clip:owner/name.")
         if clip and self.few_shot not in ("linear", "cache"):
             raise TrainingError("A CLIP model takes --few-shot linear or cache.")
+
+
+def check(plan: Plan) -> None:
+    """Refuse data or a network that cannot be.
+
+    Raises:
+        TrainingError: the network is a folder that is not there.
+        DataError: a data set cannot be had.
+        CheckpointError: the network is neither a folder with weights nor an id of the Hub.
+    """
+    for name in (plan.data, plan.more, plan.basic_data):
+        if name:
+            data.require(name)
+    if plan.network.startswith("clip:"):
+        forms.clip(spec.parse(plan.network))
+    elif Path(plan.network).expanduser().is_dir():
+        hub.local(plan.network)
+    elif plan.network.startswith((".", "/", "~")):
+        raise TrainingError(f"There is no folder {plan.network}; give a run or the name of timm.")

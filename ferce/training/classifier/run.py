@@ -21,11 +21,10 @@ from ferce.training.classifier.network import Opened, carry_head, open_network, 
 from ferce.training.classifier.plan import Plan
 from ferce.training.classifier.task import ClassifierTask, Stage
 from ferce.training.classifier.validation import Outputs
-from ferce.training.ema import Ema
-from ferce.training.examples import Examples
-from ferce.training.processes import open_accelerator
-from ferce.training.sampling import Order, chances
-from ferce.training.settings import Json
+from ferce.training.examples import Examples, Order, chances
+from ferce.training.optimiser import Ema
+from ferce.training.options import Json
+from ferce.training.progress import open_accelerator
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ferce.training.classifier import schedule, validation
+from ferce.training import optimiser
+from ferce.training.classifier import validation
 from ferce.training.classifier.batches import Batch, Faces, Key, loader, mix
 from ferce.training.classifier.losses import ClassLoss, unit_loss
 from ferce.training.classifier.network import Net
 from ferce.training.classifier.plan import Plan
-from ferce.training.examples import targets
-from ferce.training.sampling import Indices, Order, share
+from ferce.training.examples import Indices, Order, share, targets
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 if TYPE_CHECKING:
@@ -65,23 +65,23 @@ class ClassifierTask(Task[Pass]):
         self.module = net.to(accelerator.device, memory_format=torch.channels_last)
         if plan.checkpointing:
             net.network.set_grad_checkpointing(True)
-        self.held = schedule.frozen_modules(net, plan.freeze)
+        self.held = optimiser.frozen_modules(net, plan.freeze)
         self.runner = self._prepared()
         self.labelled = targets(stage.train.items, stage.train.labels).sum(1)  # (N,)
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Make AdamW over the whole network but weights without gradients of their own."""
-        schedule.hold(self.held, False)  # the groups leave frozen weights out, also for later
-        groups = schedule.groups(self.module, self.plan.weight_decay, self.plan.layer_decay)
+        optimiser.hold(self.held, False)  # the groups leave frozen weights out, also for later
+        groups = optimiser.groups(self.module, self.plan.weight_decay, self.plan.layer_decay)
         made = torch.optim.AdamW(groups, self.plan.lr)
-        schedule.hold(self.held, True)
+        optimiser.hold(self.held, True)
         return made
 
     def steps(self, at: Position) -> Epoch[Pass]:
         """Load the faces of the epoch's remaining steps."""
         self._thaw(at.epoch)
         self.runner.train()
-        schedule.rest(self.held)
+        optimiser.rest(self.held)
         every = self.stage.order.steps(at.epoch)
         waiting = every[at.within :]
         done = at.epoch * len(self.stage.train) + sum(map(len, every[: at.within]))
@@ -119,7 +119,7 @@ class ClassifierTask(Task[Pass]):
         done = at.step / total
         if self.plan.minutes:
             done = max(done, at.seconds / (60 * self.plan.minutes))
-        return schedule.factor(min((done + 1 / total), 1.0), self.plan.warmup)
+        return optimiser.factor(min((done + 1 / total), 1.0), self.plan.warmup)
 
     def validate(self, at: Position) -> Validation:
         """Score the val split."""
@@ -138,7 +138,7 @@ class ClassifierTask(Task[Pass]):
     def _thaw(self, epoch: int) -> None:
         """Free the frozen layers when their time has come, and tell the other processes."""
         if self.held and self.plan.unfreeze and epoch >= self.plan.unfreeze:
-            schedule.hold(self.held, False)
+            optimiser.hold(self.held, False)
             self.held = []
             self.runner = self._prepared()
 

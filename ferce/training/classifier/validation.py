@@ -15,7 +15,7 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import Calibration
 from ferce.training.classifier.batches import Batch, Faces, loader
 from ferce.training.classifier.network import Net
-from ferce.training.settings import Json
+from ferce.training.options import Json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

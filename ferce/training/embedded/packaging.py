@@ -23,7 +23,7 @@ from ferce.training import checkpoint, progress
 from ferce.training.embedded import evidence, outcomes, readers
 from ferce.training.embedded.evidence import Seen, half
 from ferce.training.embedded.readers import Table
-from ferce.training.settings import Json
+from ferce.training.options import Json
 
 FEWEST = 8  # annotated faces that show a unit, to trust what they say of it
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/?]+/)+")

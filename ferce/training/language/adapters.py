@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ferce import data
+from ferce.models import hub
+from ferce.models.vlm.packaged import BLIP2 as MINI
 from ferce.models.vlm.renames import checkpoint_activations, peft_wraps
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
@@ -53,6 +56,22 @@ def pattern(scope: str, scopes: Mapping[str, str] = SCOPES) -> str:
     if unknown := [name for name in names if name not in scopes]:
         raise TrainingError(f"Unknown scope {unknown[0]!r}; known: {', '.join(scopes)}, re:REGEX.")
     return "|".join(f"({scopes[name]})" for name in names)
+
+
+def check(plan: LanguagePlan) -> None:
+    """Refuse data, a base or a scope that cannot be.
+
+    Raises:
+        TrainingError: the scope is unknown.
+        DataError: a data set cannot be had.
+        CheckpointError: the base is neither a folder with weights nor an id of the Hub.
+    """
+    pattern(plan.scope)
+    for name in (plan.data, plan.more, plan.basic_data):
+        if name:
+            data.require(name)
+    if plan.base != MINI:
+        hub.local(plan.base, plan.revision or None)
 
 
 def parts_of(network: "Module") -> dict[str, str]:

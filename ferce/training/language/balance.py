@@ -12,10 +12,10 @@ from ferce.data.align import Aligned
 from ferce.models.vlm.scoring import Tokens
 from ferce.training import examples
 from ferce.training.classifier.losses import balanced_weights, log_prior
+from ferce.training.examples import chances
 from ferce.training.language.conversation import PHRASES, PROMPTS, Example
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import IGNORED, Row, Tokeniser
-from ferce.training.sampling import chances
 
 Shift = tuple[int, int, float]  # place within the answer, id, what is added to its logit
 

@@ -12,8 +12,8 @@ from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
 from ferce.training.language.learner import kind_of, load
 from ferce.training.language.plan import LanguagePlan
+from ferce.training.options import Json
 from ferce.training.progress import TrainingError
-from ferce.training.settings import Json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -23,7 +23,7 @@ from ferce.training.checkpoint import write_atomic
 from ferce.training.language.gallery import Gallery, Shown, ShownLater, loaded
 from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.settings import Json
+from ferce.training.options import Json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -162,7 +162,7 @@ def _learns(module: torch.nn.Module) -> bool:
 
 
 def _dtype(module: torch.nn.Module, read: Tensor) -> torch.dtype:
-    """The floating-point type that a layer's inputs need; quantised weights have none."""
+    """Find the floating-point type that a layer's inputs need; quantised weights have none."""
     weight = next(module.parameters())
     return weight.dtype if weight.dtype.is_floating_point else read.dtype
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 from ferce.models.prompts import TEMPLATES
 from ferce.models.vlm.loading import LOADS
 from ferce.models.vlm.packaged import BLIP2 as MINI
+from ferce.training.options import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
+from ferce.training.options import setting as _
 from ferce.training.progress import TrainingError
-from ferce.training.settings import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
-from ferce.training.settings import setting as _
 
 OPTIMISERS = ("fused", "paged8bit", "adamw8bit")
 TRACKERS = ("tensorboard", "trackio", "wandb")

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from ferce.training.examples import Indices
 from ferce.training.language.conversation import Example
 from ferce.training.progress import TrainingError
-from ferce.training.sampling import Indices
 
 if TYPE_CHECKING:
     from ferce.models.vlm.base import VisionLanguage

@@ -26,9 +26,8 @@ from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.task import LanguageTask, Stage
 from ferce.training.language.validation import Validator, rouge_scorer, shuffled
 from ferce.training.optimiser import adamw
-from ferce.training.processes import open_accelerator
-from ferce.training.progress import TrainingError
-from ferce.training.settings import Json
+from ferce.training.options import Json
+from ferce.training.progress import TrainingError, open_accelerator
 from ferce.training.task import Position
 from ferce.training.trainer import Limits, Session, Trainer
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ferce.training.classifier import schedule
+from ferce.training import optimiser
+from ferce.training.examples import Indices, draw, share
 from ferce.training.language.balance import Balance
 from ferce.training.language.conversation import PHRASES, Conversation
 from ferce.training.language.features import FeatureSource
@@ -15,9 +16,8 @@ from ferce.training.language.learner import Learner
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import Row, cut, fitting_tokens, grouped
 from ferce.training.language.validation import Validator, score
+from ferce.training.options import Json
 from ferce.training.progress import TrainingError
-from ferce.training.sampling import Indices, draw, share
-from ferce.training.settings import Json
 from ferce.training.task import Epoch, Position, Step, Task, Validation
 
 
@@ -122,7 +122,7 @@ class LanguageTask(Task[Pass]):
         done = (at.epoch + (at.within + 1) / self.length) / self.stage.epochs
         if self.plan.max_steps:
             done = max(done, (at.step + 1) / self.plan.max_steps)
-        return schedule.factor(min(done, 1.0), self.plan.warmup)
+        return optimiser.factor(min(done, 1.0), self.plan.warmup)
 
     def validate(self, at: Position) -> Validation:
         """Measure on the val split: labels, losses, and some generated explanations."""

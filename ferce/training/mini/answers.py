@@ -12,15 +12,15 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import Pixels
 from ferce.data.captions import visible
 from ferce.data.record import PRESENT, hidden_in
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.explanation.text.verdicts import COUNTS, compare
 from ferce.models.prompts import HOUSE
 from ferce.models.vlm import scoring
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.blip2 import Blip2
-from ferce.training.mini import jitter, questions
-from ferce.training.mini.album import Album, some
-from ferce.training.settings import Json
+from ferce.training.mini import questions
+from ferce.training.mini.album import Album, plain, some
+from ferce.training.options import Json
 
 GLANCED = 300  # faces that are asked between steps
 DESCRIBED = 300  # renders that are described to be measured
@@ -53,13 +53,13 @@ class Accuracy:
         changed: share of the answers that change with the picture.
     """
 
-    score: cues.Score
+    score: units.CueScore
     swapped: float
     changed: float
 
     def line(self) -> str:
         """Put the figures into one line."""
-        return f"{self.score.told()}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
+        return f"{self.score}, swapped {self.swapped:.3f}, changed {self.changed:.2f}"
 
     def to_json(self) -> Json:
         """Give the figures as a card wants them."""
@@ -74,11 +74,11 @@ class Accuracy:
 def accuracy(backend: VisionLanguage, album: Album, numbers: Numbers) -> Accuracy:
     """Ask about the cues, and with the next face's picture again."""
     right = margins(backend, album, numbers)
-    wanted = cues.truths(album.strengths(numbers))
+    wanted = units.cue_truths(album.strengths(numbers))
     other = np.roll(right, 1, 0)
     asked = ~np.isnan(wanted)
     changed = float(((right > 0) != (other > 0))[asked].mean())
-    return Accuracy(cues.measure(right, wanted), cues.measure(other, wanted).mean, changed)
+    return Accuracy(units.score_cues(right, wanted), units.score_cues(other, wanted).mean, changed)
 
 
 def summary(
@@ -104,7 +104,7 @@ def margins(backend: VisionLanguage, album: Album, numbers: Numbers) -> Values:
     rows = []
     for start in range(0, len(numbers), 32):
         pixels = torch.from_numpy(album.crops(numbers[start : start + 32]))
-        images = jitter.plain(pixels.to(backend.device), side)
+        images = plain(pixels.to(backend.device), side)
         rows.append(np.stack([_margin(backend, images, text) for text in asked], 1))
     return np.concatenate(rows)
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.training import progress
-from ferce.training.mini import code, design, jitter, tower
-from ferce.training.mini.album import Album
+from ferce.training.mini import design, speech, tower
+from ferce.training.mini.album import Album, plain, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Bridge(torch.nn.Module):  # type: ignore[misc]
         super().__init__()
         self.queries = network.query_tokens
         self.former, self.projection = network.qformer, network.language_projection
-        self.facts = torch.nn.Linear(design.QUERIES * design.WIDTH, code.FACTS)
+        self.facts = torch.nn.Linear(design.QUERIES * design.WIDTH, speech.FACTS)
         with torch.no_grad():
             self.facts.weight.mul_(0.1)
             self.facts.bias.fill_(-2.0)
@@ -64,7 +64,7 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
     def __init__(
         self,
         network: "Blip2ForConditionalGeneration",
-        known: code.Code,
+        known: speech.Code,
         albums: Mapping[str, Album],
         schedule: Schedule,
     ) -> None:
@@ -83,10 +83,10 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         while True:
             some = self.pool.draw(self.schedule.batch, (seed + 2, step))
             dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step + 1)
-            images, flags = jitter.varied(self.pool.pixels(some).to(device), design.SIDE, dice)
+            images, flags = varied(self.pool.pixels(some).to(device), design.SIDE, dice)
             with torch.no_grad():
                 tokens = self.network.vision_model(pixel_values=images).last_hidden_state
-            yield tokens, code.mirrored(self.facts[some].to(device), flags)
+            yield tokens, speech.mirrored(self.facts[some].to(device), flags)
             step += 1
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -112,13 +112,15 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         renders = self.albums["renders"]
         known = np.random.default_rng(0).permutation(renders.where("train"))[: tower.CHECKED]
         scores, _ = self._read(renders, known)
-        at = cues.limits(scores, cues.truths(renders.strengths(known)))
+        at = units.cue_limits(scores, units.cue_truths(renders.strengths(known)))
         lines = []
         for name in ("renders", "annotated"):
             numbers = self.albums[name].where("val")
             scores, alike = self._read(self.albums[name], numbers)
-            score = cues.measure(scores, cues.truths(self.albums[name].strengths(numbers)), at)
-            lines.append(f"{name} {score.told()}, queries alike {alike:.2f}")
+            score = units.score_cues(
+                scores, units.cue_truths(self.albums[name].strengths(numbers)), at
+            )
+            lines.append(f"{name} {score}, queries alike {alike:.2f}")
         return "; ".join(lines)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -127,18 +129,18 @@ class BridgeTask(StageTask[tuple[Tensor, Tensor]]):
         rows, alike = [], []
         for start in range(0, len(numbers), 128):
             pixels = torch.from_numpy(album.crops(numbers[start : start + 128]))
-            images = jitter.plain(pixels.to(self.network.device), design.SIDE)
+            images = plain(pixels.to(self.network.device), design.SIDE)
             tokens = self.network.vision_model(pixel_values=images).last_hidden_state
             seen, scores = self.bridge(tokens)
             sides = scores[:, : 2 * tower.UNITS].view(-1, 2, tower.UNITS)
             rows.append(sides.amax(1).cpu().numpy())
             alike.append(likeness(seen))
-        return cues.of_units(np.concatenate(rows)), float(np.mean(alike))
+        return units.cue_scores(np.concatenate(rows)), float(np.mean(alike))
 
 
 def train(
     network: "Blip2ForConditionalGeneration",
-    known: code.Code,
+    known: speech.Code,
     albums: Mapping[str, Album],
     schedule: Schedule,
     folder: Path,
@@ -154,4 +156,4 @@ def train(
 def _facts(albums: Mapping[str, Album]) -> Tensor:
     """Collect (N, FACTS) of the training faces in the order of `tower.faces`."""
     pair = (albums["renders"], albums["faces"])
-    return code.facts([book.samples[i] for book in pair for i in book.where("train")])
+    return speech.facts_of([book.samples[i] for book in pair for i in book.where("train")])

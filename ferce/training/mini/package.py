@@ -16,13 +16,12 @@ from ferce.models.hub import read_json
 from ferce.models.spec import Spec
 from ferce.models.vlm.base import VisionLanguage
 from ferce.training.checkpoint import write_json
-from ferce.training.mini import album, answers, recipe, talk
+from ferce.training.mini import ALBUMS, TALK, album, answers, recipe, talk
 from ferce.training.mini.album import Album
 from ferce.training.mini.answers import DESCRIBED, PICTURED, Numbers
 from ferce.training.mini.recipe import Recipe
 from ferce.training.mini.stage import averaged
-from ferce.training.mini.stages import ALBUMS, TALK
-from ferce.training.settings import Json
+from ferce.training.options import Json
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor

@@ -18,16 +18,16 @@ from ferce.data.captions import covered, group, visible
 from ferce.data.families import TRAINING
 from ferce.data.questions import Ledger
 from ferce.data.record import UnitLabel, hidden_in
-from ferce.evaluation.cues import ABSENT, CLEAR, CUES
+from ferce.evaluation.units import ABSENT, CLEAR, CUES
 from ferce.explanation.text.wording import joined, opened
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import fits
 from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
+from ferce.training.examples import Indices
 from ferce.training.language.conversation import Conversation, Example
 from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.rows import grouped
 from ferce.training.mini.album import Album
-from ferce.training.sampling import Indices
 
 # Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
 WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 import torch
 
 from ferce.data import align, load_data
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.training import examples, progress
 from ferce.training.mini import (
+    ALBUMS,
+    LEAST,
+    TALK,
     album,
     answers,
     bridge,
     chat,
     design,
-    jitter,
     speech,
     talk,
     tower,
     whole,
 )
-from ferce.training.mini.album import Album
+from ferce.training.mini.album import Album, plain
 from ferce.training.mini.stage import Schedule, averaged
-from ferce.training.mini.stages import ALBUMS, LEAST, TALK
 from ferce.training.progress import TrainingError
 
 if TYPE_CHECKING:
@@ -162,13 +163,13 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
     torch.manual_seed(seed)
     renders = faces["renders"]
     pixels = torch.from_numpy(renders.crops(album.some(renders.where("train"), SETTLING)))
-    network = chat.fresh(processor.tokenizer, recipe.tower, jitter.plain(pixels, chat.SIDE))
+    network = chat.fresh(processor.tokenizer, recipe.tower, plain(pixels, chat.SIDE))
     if recipe.start:
         chat.begin(network, recipe.start)
     return chat.wrapped(network, processor)
 
 
-def read_out(recipe: Recipe, split: str) -> dict[str, cues.Score]:
+def read_out(recipe: Recipe, split: str) -> dict[str, units.CueScore]:
     """Measure the tower's own read-out of the action units on a split."""
     model: tower.TowerModel = tower.TowerModel(0).to(recipe.device)
     kept = averaged(recipe.checkpoints("tower"))

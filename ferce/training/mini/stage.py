@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ferce.training import checkpoint, progress
-from ferce.training.ema import Ema
-from ferce.training.optimiser import Muon
+from ferce.training.optimiser import Ema, Muon
 from ferce.training.progress import TrainingError
 from ferce.training.task import B, Epoch, Position, Step, Task, Validation
 from ferce.training.trainer import Limits, Session, Trainer

@@ -19,8 +19,8 @@ from ferce.training import progress
 from ferce.training.language.chat import ChatTokeniser
 from ferce.training.language.conversation import Example
 from ferce.training.language.rows import IGNORED
-from ferce.training.mini import chat, code, jitter, questions, speech
-from ferce.training.mini.album import Album
+from ferce.training.mini import chat, questions, speech
+from ferce.training.mini.album import Album, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Talker(torch.nn.Module):  # type: ignore[misc]
         self.projector = network.model.multi_modal_projector
         self.language = network.model.language_model
         self.image = network.config.image_token_id
-        self.facts = torch.nn.Linear(chat.WIDTH, code.FACTS)
+        self.facts = torch.nn.Linear(chat.WIDTH, speech.FACTS)
         with torch.no_grad():
             self.facts.bias.fill_(-2.0)
 
@@ -177,16 +177,16 @@ def encode_faces(
     seed: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
     """Compute (2 n, P, D) features of varied faces, every second mirrored, and their facts."""
-    facts = code.facts([album.samples[i] for i in faces])
+    facts = speech.facts_of([album.samples[i] for i in faces])
     flags = torch.arange(2 * len(faces)) % 2 == 1
-    facts = code.mirrored(facts.repeat_interleave(2, 0), flags)
+    facts = speech.mirrored(facts.repeat_interleave(2, 0), flags)
     dice = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
     rows = []
     for start in range(0, len(flags), BATCH):
         own = flags[start : start + BATCH]
         numbers = [faces[k // 2] for k in range(start, start + len(own))]
         pixels = torch.from_numpy(album.crops(numbers))
-        images, turned = jitter.varied(pixels, chat.SIDE, dice)
+        images, turned = varied(pixels, chat.SIDE, dice)
         wrong = (turned != own)[:, None, None, None]
         rows.append(chat.features(network, torch.where(wrong, images.flip(-1), images)))
     return torch.cat(rows), facts

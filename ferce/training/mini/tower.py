@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ferce.evaluation import cues
+from ferce.evaluation import units
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import progress
 from ferce.training.classifier.network import LITE, lite_weights
-from ferce.training.mini import design, jitter
-from ferce.training.mini.album import Album, targets
+from ferce.training.mini import design
+from ferce.training.mini.album import Album, plain, targets, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
 from ferce.training.progress import TrainingError
 
@@ -174,7 +174,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
             some = self.pool.draw(self.schedule.batch, (seed + 1, step))
             dice = torch.Generator(self.device).manual_seed(seed * 1_000_003 + step)
             pixels = self.pool.pixels(some).to(self.device)
-            images, flags = jitter.varied(pixels, design.SIDE, dice)
+            images, flags = varied(pixels, design.SIDE, dice)
             yield images, mirrored(self.pool.wanted[some].to(self.device), flags)
             step += 1
 
@@ -193,7 +193,7 @@ class TowerTask(StageTask[tuple[Tensor, Tensor]]):
     def describe_validation(self) -> str:
         """Measure the read-out on faces held out."""
         measured = scores(self.model, self.albums, "val")
-        return "; ".join(f"{name} {score.told()}" for name, score in measured.items())
+        return "; ".join(f"{name} {score}" for name, score in measured.items())
 
 
 def train(
@@ -217,7 +217,7 @@ def train(
     torch.manual_seed(schedule.seed)
     pool = faces(albums["renders"], albums["faces"], REAL)
     some = pool.pixels(pool.draw(SETTLING, (schedule.seed, 0))).to(device)
-    some = jitter.plain(some, design.SIDE)
+    some = plain(some, design.SIDE)
     if teacher is not None:
         teacher.to(device)
         teacher.settle(some)
@@ -228,21 +228,21 @@ def train(
     return model
 
 
-def scores(model: TowerModel, albums: Mapping[str, Album], split: str) -> dict[str, cues.Score]:
+def scores(model: TowerModel, albums: Mapping[str, Album], split: str) -> dict[str, units.CueScore]:
     """Measure the read-out on the renders and the annotated photos of a split.
 
     The limits of yes come from training renders.
     """
     renders = albums["renders"]
     known = np.random.default_rng(0).permutation(renders.where("train"))[:CHECKED]
-    seen = cues.of_units(read(model, renders, known))
-    at = cues.limits(seen, cues.truths(renders.strengths(known)))
+    seen = units.cue_scores(read(model, renders, known))
+    at = units.cue_limits(seen, units.cue_truths(renders.strengths(known)))
     made = {}
     for name in ("renders", "annotated"):
         numbers = albums[name].where(split)
-        answers = cues.of_units(read(model, albums[name], numbers))
-        wanted = cues.truths(albums[name].strengths(numbers))
-        made[name] = cues.measure(answers, wanted, at)
+        answers = units.cue_scores(read(model, albums[name], numbers))
+        wanted = units.cue_truths(albums[name].strengths(numbers))
+        made[name] = units.score_cues(answers, wanted, at)
     return made
 
 
@@ -259,6 +259,6 @@ def read(model: TowerModel, album: Album, numbers: NDArray[np.int64]) -> NDArray
     rows = []
     for start in range(0, len(numbers), 128):
         pixels = torch.from_numpy(album.crops(numbers[start : start + 128])).to(device)
-        rows.append(model(jitter.plain(pixels, design.SIDE))[0].amax(1).float().cpu().numpy())
+        rows.append(model(plain(pixels, design.SIDE))[0].amax(1).float().cpu().numpy())
     model.train()
     return np.concatenate(rows)

@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
+from ferce.training.examples import Indices
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser
-from ferce.training.mini import answers, bridge, code, design, jitter, questions
-from ferce.training.mini.album import Album
+from ferce.training.mini import answers, bridge, design, questions, speech
+from ferce.training.mini.album import Album, varied
 from ferce.training.mini.stage import Schedule, StageTask, fit
-from ferce.training.sampling import Indices
 from ferce.training.task import Epoch, Position
 
 
@@ -96,10 +96,10 @@ class WholeTask(StageTask[Lesson]):
         examples = [made.examples[i] for i in members]
         faces = [int(made.faces[example.number // 2]) for example in examples]
         flags = torch.tensor([example.number % 2 == 1 for example in examples])
-        facts = code.mirrored(code.facts([album.samples[i] for i in faces]), flags)
+        facts = speech.mirrored(speech.facts_of([album.samples[i] for i in faces]), flags)
         pixels = torch.from_numpy(album.crops(faces)).to(device)
         dice = torch.Generator(str(device)).manual_seed(seed)
-        images, turned = jitter.varied(pixels, design.SIDE, dice)
+        images, turned = varied(pixels, design.SIDE, dice)
         wrong = (turned != flags.to(device))[:, None, None, None]
         images = torch.where(wrong, images.flip(3), images)
         rows = [self.tokeniser.row(example) for example in examples]

@@ -18,12 +18,12 @@ from ferce.report import photo_to_json, to_json
 from ferce.ui.web import components
 from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.components import Upload, Uploads
-from ferce.ui.web.flows import batch as flow
-from ferce.ui.web.flows.compare import fill
-from ferce.ui.web.flows.video import options
 from ferce.ui.web.loading import Models
 from ferce.ui.web.runner import Page
 from ferce.ui.web.session import Column
+from ferce.ui.web.tabs import batch
+from ferce.ui.web.tabs.compare import fill
+from ferce.ui.web.tabs.video import options
 
 NO_PHOTO = "No photo was sent; upload one as `photo`."
 NO_PHOTOS = "No photos were sent; upload some as `photos`."
@@ -251,8 +251,8 @@ def _batch(models: Models, paths: tuple[Path, ...], most: int) -> Json:
         return {"error": NO_PHOTOS}
     reader = _ready(models)
     try:
-        with flow.opened(paths, most) as items:
-            return to_json((flow.read_item(reader, item) for item in items), reader.models)
+        with batch.opened(paths, most) as items:
+            return to_json((batch.read_item(reader, item) for item in items), reader.models)
     except ReadingError as error:
         return {"error": str(error)}
 

@@ -92,7 +92,7 @@ class Flow(ABC):
 
     @abstractmethod
     def refuse(self, session: Session, words: str) -> Update:
-        """What changes where it cannot be done; `words` are one sentence, plain text."""
+        """Draw what changes where it cannot be done; `words` are one sentence, plain text."""
 
 
 def run(flow: Flow, session: Session, turn: int) -> Iterator[Update]:
@@ -157,7 +157,7 @@ class Page:
         return {"concurrency_limit": self.settings.readers, "concurrency_id": "reading"}
 
     def session(self, request: gr.Request) -> Session:
-        """The session of the page that asks."""
+        """Find the session of the page that asks."""
         return self.sessions.of(request.session_hash)
 
 

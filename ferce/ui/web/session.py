@@ -181,11 +181,11 @@ class Session:
         return self._turns[name]
 
     def turn(self, name: str) -> int:
-        """The newest turn of that name, 0 before there was one."""
+        """Give the newest turn of that name, 0 before there was one."""
         return self._turns[name]
 
     def holds(self, name: str, turn: int) -> bool:
-        """Whether this turn is still the newest of its name, and the page is open."""
+        """Tell whether this turn is still the newest of its name, and the page is open."""
         return not self._closed and self._turns[name] == turn
 
     def halt(self, name: str) -> None:
@@ -193,7 +193,7 @@ class Session:
         self._halted.add(name)
 
     def halted(self, name: str) -> bool:
-        """Whether the run of that name was asked to end early."""
+        """Tell whether the run of that name was asked to end early."""
         return name in self._halted
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def of(self, page: str) -> Session:
-        """The session of a page; a new one uses the default models."""
+        """Find the session of a page; a new one uses the default models."""
         with self._lock:
             return self._open.setdefault(page, Session(self._models))
 

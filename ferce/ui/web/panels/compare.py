@@ -46,7 +46,7 @@ def waiting(names: Sequence[str]) -> Update:
 
 
 def differs(before: Reading | None, after: Reading) -> bool:
-    """Whether a part is there that was not, so that the column is worth drawing."""
+    """Tell whether a part is there that was not, so that the column is worth drawing."""
     return before is None or _parts_of(before) != _parts_of(after)
 
 

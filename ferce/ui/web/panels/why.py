@@ -219,7 +219,7 @@ def _sentence(faith: Faithfulness) -> str:
 
 
 def _costs_more(faith: Faithfulness) -> bool:
-    """Whether hiding what is named costs more than hiding random parts, as far as measured."""
+    """Tell whether hiding what is named costs more than hiding random parts, as far as measured."""
     lost, random = faith.measures.get("comprehensiveness"), _control(faith, "comprehensiveness")
     return lost is None or random is None or lost - random >= _LOSS
 

@@ -1,1 +1,1 @@
-"""One file a tab: NAME, its layout, and the events that start what is in `flows`."""
+"""One file a tab: NAME, its layout, and what its events do, step by step."""

@@ -1,19 +1,25 @@
 """The Live tab: the camera read frame by frame, and one moment in full when asked for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ferce.core.labels import BASICS
+from ferce.core.types import Reading, ReadingError
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import CHANNELS, TRUSTED
+from ferce.reading.pipeline import NO_FACE
 from ferce.ui.web import markup
-from ferce.ui.web.flows import live as flow
-from ferce.ui.web.flows.live import PARTS, Explain, Json, StartCamera, Streams
-from ferce.ui.web.runner import Page, Runner
+from ferce.ui.web.camera import FAULT, Json, Streams, answer, decode
+from ferce.ui.web.markup import Update
+from ferce.ui.web.panels import prediction, where, why
+from ferce.ui.web.runner import Flow, Page, Runner, Steps
+from ferce.ui.web.session import Session
 
 NAME = "Live"
+PARTS = ("moment", "prediction", "where", "why")
 _SCRIPT = Path(__file__).with_name("live.js")
 
 
@@ -41,7 +47,7 @@ def _functions(streams: Streams) -> list[Any]:
     """Make what the script calls straight, past the queue: a frame is answered before the next."""
 
     def frame(sent: Any) -> Json:
-        return flow.answer(streams, sent)
+        return answer(streams, sent)
 
     def stop(name: Any) -> Json:
         streams.close(name)
@@ -95,3 +101,80 @@ def _row(key: str, name: str, classes: str = "") -> str:
         '<span class="bar-track" aria-hidden="true"><span style="width:0"></span></span>'
         '<span class="bar-value">–</span></li>'
     )
+
+
+@dataclass(frozen=True)
+class StartCamera(Flow):
+    """Open a stream once the models are there; its name reaches the script as hidden text."""
+
+    turns = "camera"
+    fault = FAULT
+
+    streams: Streams
+
+    def steps(self, session: Session) -> Steps:
+        """Say what is being loaded, then the name of the stream."""
+        for doing in session.models.progress():
+            yield _note("wait", f"Loading {doing}.")
+        yield _note("stream", self.streams.open(session.models.ready()))
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Say why the camera cannot be read."""
+        return _note("problem", words)
+
+
+def _note(kind: str, words: str) -> Update:
+    return {"stream": f'<span hidden data-{kind}="{markup.text(words)}"></span>'}
+
+
+@dataclass(frozen=True)
+class Explain(Flow):
+    """Read the frame that the page sent in full, as a photo is."""
+
+    turns = "live"
+    fault = "This moment could not be read because of a fault in ferce. The server's log says more."
+
+    sent: Any
+
+    def steps(self, session: Session) -> Steps:
+        """Read the largest face that may be read, part by part."""
+        if (reader := session.models.reader) is None:
+            return
+        pixels = decode(self.sent.get("image") if isinstance(self.sent, dict) else None)
+        yield {"moment": markup.status("Reading this moment.", "busy"), **_waiting()}
+        faces = reader.detect(pixels)
+        if not faces:
+            raise ReadingError(NO_FACE)
+        face = next((face for face in faces if not face.problem), faces[0])
+        for reading in reader.stream(face):
+            yield _draw(reading)
+        yield {"moment": markup.status("This moment, read in full:")}
+
+    def refuse(self, _: Session, words: str) -> Update:
+        """Clear the panels, so that the camera has the page, and say why."""
+        sorry = markup.status(markup.text(words), "sorry")
+        return dict.fromkeys(PARTS, "") | {"moment": sorry}
+
+
+def _waiting() -> Update:
+    return {
+        "prediction": prediction.waiting(),
+        "where": markup.panel(where.TITLE, where.waiting()),
+        "why": markup.panel(why.TITLE, why.waiting()),
+    }
+
+
+def _draw(reading: Reading) -> Update:
+    """Draw the panels whose part is there; the others keep waiting."""
+    if reading.prediction is None:
+        return {
+            "prediction": prediction.refused(reading.reason),
+            "where": markup.panel(where.TITLE, where.refused(reading.face)),
+            "why": markup.panel(why.TITLE, why.refused()),
+        }
+    update = {"prediction": prediction.draw(reading)}
+    if reading.heatmap is not None:
+        update["where"] = markup.panel(where.TITLE, where.draw(reading))
+    if reading.explanation is not None:
+        update["why"] = markup.panel(why.TITLE, why.draw(reading))
+    return update

@@ -1,4 +1,4 @@
-"""The Live tab: frames of a running camera as numbers, and one of them read in full.
+"""Running cameras: the faces of each frame as numbers, averaged over the frames before.
 
 Of a camera the server keeps followed faces and their means, never a picture: frames are decoded,
 read and dropped in memory; the answer to each is a few numbers.
@@ -16,22 +16,18 @@ from typing import Any
 
 from ferce import images
 from ferce.core.labels import BASICS, NEUTRAL, NOUNS, alone
-from ferce.core.types import Pixels, Prediction, Reading, ReadingError, UnitEvidence
+from ferce.core.types import Pixels, Prediction, UnitEvidence
+from ferce.faces import geometry
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import ACTIVE, TRUSTED
 from ferce.images import ImageError, Limits
-from ferce.reading.pipeline import NO_FACE, Reader
-from ferce.reading.video import Expression, Follower, Seen, Smoother, contours
-from ferce.ui.web import markup
-from ferce.ui.web.markup import Update
-from ferce.ui.web.panels import prediction, where, why
+from ferce.reading.pipeline import Reader
+from ferce.reading.video import Expression, Follower, Seen, Smoother
 from ferce.ui.web.panels.prediction import STATES
-from ferce.ui.web.runner import Flow, Guard, Steps
-from ferce.ui.web.session import Session
+from ferce.ui.web.runner import Guard
 
 Json = dict[str, Any]
 
-PARTS = ("moment", "prediction", "where", "why")
 ENDED = "The camera was off for too long; start it again."
 FAULT = "This frame could not be read because of a fault in ferce; the server's log says more."
 NOT_A_FRAME = "The browser sent a frame that is no picture."
@@ -66,7 +62,7 @@ class Stream:
         outline: Json = {
             "number": one.number,
             "box": [round(1000 * v) for v in (x0 / width, y0 / height, x1 / width, y1 / height)],
-            "lines": contours.draw(one.face, (width, height)),
+            "lines": geometry.contours(one.face, (width, height)),
             "problem": one.face.problem,
         }
         if one.expression is None:
@@ -101,7 +97,7 @@ class Streams:
             self._open.pop(str(name), None)
 
     def of(self, name: object) -> Stream | None:
-        """The stream of that name, which now counts as the one heard of last."""
+        """Find the stream of that name, which now counts as the one heard of last."""
         with self._lock:
             if name not in self._open:
                 return None
@@ -169,86 +165,9 @@ def _active(unit: UnitEvidence) -> bool:
 
 
 def _unit(number: int, unit: UnitEvidence) -> list[object]:
-    """[code, name, percent, active]."""
+    """Write a unit as [code, name, percent, active]."""
     return [UNITS[number].code, UNITS[number].name, _percent(unit.intensity), _active(unit)]
 
 
 def _percent(value: float) -> int:
     return round(100 * min(max(float(value), 0.0), 1.0))
-
-
-@dataclass(frozen=True)
-class StartCamera(Flow):
-    """Open a stream once the models are there; its name reaches the script as hidden text."""
-
-    turns = "camera"
-    fault = FAULT
-
-    streams: Streams
-
-    def steps(self, session: Session) -> Steps:
-        """Say what is being loaded, then the name of the stream."""
-        for doing in session.models.progress():
-            yield _note("wait", f"Loading {doing}.")
-        yield _note("stream", self.streams.open(session.models.ready()))
-
-    def refuse(self, _: Session, words: str) -> Update:
-        """Say why the camera cannot be read."""
-        return _note("problem", words)
-
-
-def _note(kind: str, words: str) -> Update:
-    return {"stream": f'<span hidden data-{kind}="{markup.text(words)}"></span>'}
-
-
-@dataclass(frozen=True)
-class Explain(Flow):
-    """Read the frame that the page sent in full, as a photo is."""
-
-    turns = "live"
-    fault = "This moment could not be read because of a fault in ferce. The server's log says more."
-
-    sent: Any
-
-    def steps(self, session: Session) -> Steps:
-        """Read the largest face that may be read, part by part."""
-        if (reader := session.models.reader) is None:
-            return
-        pixels = decode(self.sent.get("image") if isinstance(self.sent, dict) else None)
-        yield {"moment": markup.status("Reading this moment.", "busy"), **_waiting()}
-        faces = reader.detect(pixels)
-        if not faces:
-            raise ReadingError(NO_FACE)
-        face = next((face for face in faces if not face.problem), faces[0])
-        for reading in reader.stream(face):
-            yield _draw(reading)
-        yield {"moment": markup.status("This moment, read in full:")}
-
-    def refuse(self, _: Session, words: str) -> Update:
-        """Clear the panels, so that the camera has the page, and say why."""
-        sorry = markup.status(markup.text(words), "sorry")
-        return dict.fromkeys(PARTS, "") | {"moment": sorry}
-
-
-def _waiting() -> Update:
-    return {
-        "prediction": prediction.waiting(),
-        "where": markup.panel(where.TITLE, where.waiting()),
-        "why": markup.panel(why.TITLE, why.waiting()),
-    }
-
-
-def _draw(reading: Reading) -> Update:
-    """Draw the panels whose part is there; the others keep waiting."""
-    if reading.prediction is None:
-        return {
-            "prediction": prediction.refused(reading.reason),
-            "where": markup.panel(where.TITLE, where.refused(reading.face)),
-            "why": markup.panel(why.TITLE, why.refused()),
-        }
-    update = {"prediction": prediction.draw(reading)}
-    if reading.heatmap is not None:
-        update["where"] = markup.panel(where.TITLE, where.draw(reading))
-    if reading.explanation is not None:
-        update["why"] = markup.panel(why.TITLE, why.draw(reading))
-    return update

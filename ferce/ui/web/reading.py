@@ -1,10 +1,9 @@
-"""The Read tab: photograph, faces, parts of the reading; another heat map; questions."""
+"""A photo on the page: its faces, and the parts of a reading as they become ready."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ferce import images
 from ferce.core.types import Face, Reading, ReadingError
@@ -13,14 +12,12 @@ from ferce.reading.pipeline import Options, Reader
 from ferce.ui.web import markup
 from ferce.ui.web.examples import Examples, title
 from ferce.ui.web.markup import Update
-from ferce.ui.web.panels import looks, prediction, questions, raw, where, why
+from ferce.ui.web.panels import choices, prediction, questions, raw, where, why
 from ferce.ui.web.runner import Flow, Steps, load
-from ferce.ui.web.session import MAP, READ, Session, Work
+from ferce.ui.web.session import READ, Session, Work
 
 HELLO = "Choose a photo: drop a file, paste it, or use the camera."
 NO_FACE = "No face was found. Try a photo with a face that is larger, lit and turned to the camera."
-NOTHING_TO_ASK = "There is no face to ask about yet; choose a photo first."
-SAME = "A label cannot be told from itself; choose another one to compare it with."
 # Asked in one go: enough for a model to share its work, few enough for rows to appear early.
 _AT_ONCE = 4
 _NONE = Examples()
@@ -32,7 +29,7 @@ def blank(status: str = "") -> Update:
     panels = {"prediction": prediction.blank(), "where": where.blank(), "why": why.blank()}
     asked = {"questions": questions.blank(), "asked": ""}
     top = {"status": status or markup.status(HELLO), "faces": "", "raw": ""}
-    return {**top, "looks": looks.blank(), **panels, **asked}
+    return {**top, "looks": choices.blank(), **panels, **asked}
 
 
 def waiting(words: str) -> Update:
@@ -40,7 +37,7 @@ def waiting(words: str) -> Update:
     panels = {"prediction": prediction.waiting(), "where": where.waiting(), "why": why.waiting()}
     asked = {"questions": questions.waiting(), "asked": ""}
     top = {"status": markup.status(words, "busy"), "raw": ""}
-    return {**top, **panels, "looks": looks.blank(), **asked}
+    return {**top, **panels, "looks": choices.blank(), **asked}
 
 
 @dataclass(frozen=True)
@@ -155,12 +152,12 @@ def _text(reading: Reading) -> tuple[object, ...]:
 
 def _draw_map(reader: Reader, work: Work, reading: Reading) -> Update:
     """Draw the map, and the lists to ask for another one."""
-    methods = looks.methods(reader.classifier, reading.face)
+    methods = choices.methods(reader.classifier, reading.face)
     wanted = work.maps[work.picked][0] if work.picked in work.maps else None
-    return {"looks": looks.draw(reading, methods, wanted), "where": _draw_chosen(work, reading)}
+    return {"looks": choices.draw(reading, methods, wanted), "where": draw_chosen(work, reading)}
 
 
-def _draw_chosen(work: Work, reading: Reading, trouble: str = "") -> str:
+def draw_chosen(work: Work, reading: Reading, trouble: str = "") -> str:
     """Draw the maps that the visitor chose, or else those of the reading."""
     wanted, shown = work.maps.get(work.picked, (None, reading))
     model = reading.prediction.model if reading.prediction else ""
@@ -172,7 +169,7 @@ def _draw(reader: Reader, work: Work, reading: Reading) -> Update:
     if reading.prediction is None:
         return {
             "prediction": prediction.refused(reading.reason),
-            "looks": looks.blank(),
+            "looks": choices.blank(),
             "where": where.refused(reading.face),
             "why": why.refused(),
             "questions": questions.refused(),
@@ -196,74 +193,3 @@ def _summary(work: Work) -> str:
     faces = "1 face" if count == 1 else f"{count} faces, no. {work.picked + 1} shown"
     note = f" · {markup.text(work.note)}" if work.note else ""
     return markup.status(f"{faces} · read in {work.seconds:.1f}&thinsp;s{note}")
-
-
-@dataclass(frozen=True)
-class DrawMap(Flow):
-    """Draw another heat map of the face on the page; `sent` is what the page asks for."""
-
-    turns = MAP
-    fault = "This map could not be made because of a fault in ferce. The server's log says more."
-    expected = (ValueError,)  # of a method that this model or this face does not allow
-
-    sent: Any
-
-    def steps(self, session: Session) -> Steps:
-        """Dim the map on the page, then show the other one; a choice not offered does nothing."""
-        work, reading = session.work, session.work.newest
-        if reading is None or reading.prediction is None or reading.heatmap is None:
-            return
-        wanted = looks.chosen(self.sent, reading.prediction)
-        if wanted is None:
-            return
-        yield {"where": where.searching(work.maps.get(work.picked, (None, reading))[1], wanted)}
-        if wanted.label == wanted.against:
-            raise ReadingError(SAME)
-        reader = work.models.ready()
-        located = reader.locate(reading, wanted.label, wanted.method, wanted.against)
-        work.maps[work.picked] = (wanted, reader.accompany(located, wanted.against))
-        yield {"where": _draw_chosen(work, reading)}
-
-    def refuse(self, session: Session, words: str) -> Update:
-        """Say why beside the map that was there."""
-        reading = session.work.newest
-        return {"where": _draw_chosen(session.work, reading, words)} if reading else {}
-
-
-@dataclass(frozen=True)
-class Ask(Flow):
-    """Answer the visitor's own question on the face on the page; `sent` holds it."""
-
-    turns = READ
-    fault = "This question could not be answered because of a fault in ferce."
-
-    sent: Any
-
-    def begin(self, session: Session) -> int:
-        """Stay in the turn of the reading, which goes on."""
-        return session.turn(READ)
-
-    def steps(self, session: Session) -> Steps:
-        """Show the question as pending above those that were answered, then its answer."""
-        text = self.sent.get("question") if isinstance(self.sent, dict) else None
-        if not isinstance(text, str):
-            return
-        work, reading = session.work, session.work.newest
-        if reading is None or reading.prediction is None:
-            raise ReadingError(NOTHING_TO_ASK)
-        question = _checked(text)
-        yield {"asked": questions.own(work.answers, pending=question)}
-        answered = work.models.ready().answer(reading, [question])
-        work.answers.extend(answered.answers[len(reading.answers) :])
-        yield {"asked": questions.own(work.answers)}
-
-    def refuse(self, session: Session, words: str) -> Update:
-        """Say why above the questions that were answered."""
-        return {"asked": questions.sorry(session.work.answers, words)}
-
-
-def _checked(text: str) -> str:
-    try:
-        return prompts.question(text)
-    except ValueError as error:
-        raise ReadingError(str(error)) from error

@@ -1,4 +1,4 @@
-"""What the heat map can be asked for: methods, labels, and the lists to choose them from."""
+"""Lists to choose from: the methods and labels of a heat map, and the voices."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,6 +7,8 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.protocols import Attentive, Classifier, Explainable, View
 from ferce.core.types import Face, Prediction, Reading
 from ferce.explanation.heatmaps import METHODS
+from ferce.models import KINDS
+from ferce.models.measured import Measured
 from ferce.ui.web import markup
 from ferce.ui.web.session import MapRequest
 
@@ -14,6 +16,9 @@ _SLOW = 30  # faces through the classifier for one map, from which a method is c
 ANYTHING = "anything else"
 # Methods of an image without named regions; the other two that hide parts need the regions.
 _WITHOUT_REGIONS = ("occlusion-grid", "rise")
+
+_SEES = "sees the picture alone"
+_COMPOSED = "composed from the measured action units"
 
 
 def methods(classifier: Classifier, face: Face) -> tuple[str, ...]:
@@ -134,3 +139,22 @@ def _cost(name: str) -> str:
     passes = METHODS[name].passes
     slow = ", slow with a large model" if passes >= _SLOW else ""
     return f" <small>{passes} {'pass' if passes == 1 else 'passes'}{slow}</small>"
+
+
+def voices(names: Sequence[str], picked: str) -> str:
+    """Draw the list, set to the voice that speaks."""
+    listed = dict.fromkeys((*names, picked))
+    options = "".join(
+        markup.option(name, f"{name}: {_spoken_from(name)}", name == picked) for name in listed
+    )
+    return (
+        '<form class="looks"><label><span>Voice</span>'
+        f'<select name="voice">{options}</select></label></form>'
+    )
+
+
+def _spoken_from(name: str) -> str:
+    if name == Measured.name:
+        return _COMPOSED
+    kind = name.partition(":")[0]
+    return _SEES if kind in KINDS and KINDS[kind].voice else "of this model"

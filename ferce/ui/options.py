@@ -1,11 +1,19 @@
-"""The words of the command line: which options there are and what each means."""
+"""Options of the command line: what each means, and what is refused before a model is loaded."""
 
 import argparse
-from collections.abc import Sequence
-from typing import NoReturn
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from ferce import models as backends
+from ferce import models
 from ferce.core import labels, notice
+from ferce.core.protocols import Classifier, Explainable
+from ferce.explanation.heatmaps import METHODS
+from ferce.models import hub, spec
+from ferce.reading.pipeline import Options
+from ferce.report.files import STDOUT, problem
+from ferce.ui.outputs import with_text
 
 _EXAMPLES = f"""\
 examples:
@@ -36,6 +44,13 @@ _ABOVE_0 = {
     "max_faces": _ENDLESS,
 }  # option -> largest value
 
+OUTPUTS = ("json", "csv", "html", "plot")
+_NEEDS = {
+    "gradients": "looks inside a network",
+    "attention": "looks inside a network",
+    "queries": "looks at the queries of a Q-Former",
+}
+
 
 class UsageError(Exception):
     """One sentence on what is wrong with the command line."""
@@ -47,24 +62,24 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}; see `python -m ferce --help`.")
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The options given.
+def parse(argv: Sequence[str]) -> Namespace:
+    """Parse the options given.
 
     Raises:
         UsageError: an unknown option, one that needs a value, or values that contradict each other.
     """
-    found = _parser().parse_args(argv)
-    if found.method is not None and not found.heatmap:
+    given = _parser().parse_args(argv)
+    if given.method is not None and not given.heatmap:
         raise UsageError("--method and --no-heatmap contradict each other; give one of them.")
-    found.method = (found.method or "auto") if found.heatmap else None
-    if found.target is not None:
-        found.target = _label(found.target)
+    given.method = (given.method or "auto") if given.heatmap else None
+    if given.target is not None:
+        given.target = _label(given.target)
     for name, most in _ABOVE_0.items():
-        value = getattr(found, name)
+        value = getattr(given, name)
         if value is not None and not 0 < value <= most:
             limit = "" if most == _ENDLESS else f", at most {most:g}"
             raise UsageError(f"--{name.replace('_', '-')} must be above 0{limit}; got {value:g}.")
-    return found
+    return given
 
 
 def _label(name: str) -> str:
@@ -127,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     for role, default, does in (
-        ("classifier", backends.DEFAULT_CLASSIFIER, "predicts"),
-        ("voice", backends.DEFAULT_VOICE, "answers and explains"),
+        ("classifier", models.DEFAULT_CLASSIFIER, "predicts"),
+        ("voice", models.DEFAULT_VOICE, "answers and explains"),
     ):
         words = f"model that {does}, kind:where@revision; {default}"
         parser.add_argument(f"--{role}", default=default, metavar="SPEC", help=words)
@@ -154,3 +169,98 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-seconds", type=float, default=600.0, metavar="N", help="longest video; 600"
     )
+
+
+def check(arguments: Namespace) -> None:
+    """Refuse models, a device, a method or a question that cannot be.
+
+    Raises:
+        UsageError: what was expected, what came.
+    """
+    try:
+        models.check_classifier(arguments.classifier, arguments.device)
+        models.check_voice(arguments.voice, arguments.device)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    _check_method(arguments.method, arguments.classifier)
+    reading(arguments)
+
+
+def _check_method(method: str | None, classifier: str) -> None:
+    if method is None or method == "auto":
+        return
+    if method not in METHODS:
+        raise UsageError(f"Unknown method {method!r}. Known methods: auto, {', '.join(METHODS)}.")
+    _require(method, classifier, models.KINDS[spec.parse(classifier).kind].opens)
+
+
+def check_opened(method: str | None, classifier: Classifier) -> None:
+    """Refuse a method that a loaded classifier does not open its network for.
+
+    Raises:
+        UsageError: which methods there are.
+    """
+    if method not in (None, "auto") and not isinstance(classifier, Explainable):
+        _require(str(method), classifier.name, ())
+
+
+def _require(method: str, classifier: str, opens: Sequence[str]) -> None:
+    able = [name for name, row in METHODS.items() if row.need in ("any classifier", *opens)]
+    if method not in able:
+        raise UsageError(
+            f"Method {method!r} {_NEEDS[METHODS[method].need]}, which {classifier!r} does not "
+            f"open; use one of: auto, {', '.join(able)}."
+        )
+
+
+def reading(arguments: Namespace) -> Options:
+    """Choose what each reading holds; raises UsageError for a question that is none."""
+    try:
+        return Options(
+            questions=tuple(arguments.ask),
+            method=arguments.method,
+            target=arguments.target,
+            explain=arguments.explanation,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def asked(arguments: Namespace) -> dict[str, Any]:
+    """Collect what rows depend on, as JSON: a run with other values does not go on from them."""
+    names = (
+        *("classifier", "voice", "device", "outcomes", "max_faces"),
+        *("ask", "method", "target", "explanation", "rate"),
+    )
+    weights = {name: hub.weights(getattr(arguments, name)) for name in ("classifier", "voice")}
+    return {
+        **{name: getattr(arguments, name) for name in names},
+        "weights": weights,
+        "formats": sorted(with_text(targets(arguments))),
+    }
+
+
+def targets(arguments: Namespace) -> dict[str, str]:
+    """Map each output asked for to its file or "-"."""
+    every = {name: getattr(arguments, name) for name in OUTPUTS}
+    return {name: target for name, target in every.items() if target is not None}
+
+
+def check_targets(asked: Mapping[str, str], photos: Sequence[Path]) -> None:
+    """Refuse before anything is read what could not be written after.
+
+    Raises:
+        UsageError: a file cannot be written, is named twice, or is a photo to be read.
+    """
+    taken: dict[Any, str] = {}
+    for name, target in asked.items():
+        if why := problem(target):
+            raise UsageError(f"--{name} {target} {why}.")
+        place = STDOUT if target == STDOUT else Path(target).resolve()
+        if place in taken:
+            raise UsageError(f"--{name} and --{taken[place]} both name {target}; name two files.")
+        taken[place] = name
+    there = {place: name for place, name in taken.items() if place != STDOUT and place.exists()}
+    for photo in photos if there else ():
+        if name := there.get(photo.resolve(), ""):
+            raise UsageError(f"--{name} {photo} would overwrite a photo to be read.")

@@ -1,6 +1,0 @@
-"""Names of the stages and of what they learn from; needs no torch."""
-
-ALBUMS = ("renders", "faces", "annotated")
-STAGES = ("tower", "speech", "bridge", "whole")  # of the small BLIP-2
-TALK = "talk"  # the one stage of the small FastVLM
-LEAST = 0.92  # balanced read-out on held-out renders that a tower needs before the Q-Former starts
