@@ -76,7 +76,7 @@ def push_space(
     """Upload a Space in one commit, with its variables; gives the commit's 40 hex digits.
 
     Args:
-        folder: as `space.prepare_space` left it.
+        folder: as `staging.prepare_space` left it.
         name: `owner/name`; made if need be.
         variables: settings of the page, which everybody may read.
         token: kept by the Space as the secret HF_TOKEN, to open private models; "" for none.

@@ -30,7 +30,7 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
 
 def add_options(made: argparse.ArgumentParser, settings: type[object]) -> None:
-    """Add an option for each field of a dataclass of `settings.setting` fields.
+    """Add an option for each field of a dataclass of `setting` fields.
 
     A help is a full phrase; the default is put behind it.
     """

@@ -146,7 +146,7 @@ def open_run(
     """Join the processes of a run and open its trackers, which write to `output/trackers`.
 
     Raises:
-        TrainingError: a tracker is not installed; or as `processes.open_accelerator` raises it.
+        TrainingError: a tracker is not installed; or as `progress.open_accelerator` raises it.
     """
     for name in plan.trackers:
         if importlib.util.find_spec(name) is None:

@@ -29,7 +29,7 @@ from ferce.training.language.gallery import Gallery, Shown
 from ferce.training.language.rows import grouped
 from ferce.training.mini.album import Album
 
-# Cue of `cues.CUES` -> ways to ask for it; the first one is measured.
+# Cue of `units.CUES` -> ways to ask for it; the first one is measured.
 WORDED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "mouth open": ("Is the mouth open?", "Are the lips apart?", "Do you see an open mouth?"),

@@ -155,11 +155,9 @@ def _legend(explanation: Explanation) -> str:
 
 def _evidence(explanation: Explanation, revised: Explanation | None, name: str = _SAID) -> str:
     """Draw what each check rests on: all in one place, as large as the longest, one at a time."""
-    checks = [_check(cue, f"{name}-{cue.start}") for cue in _marked(explanation) if _verdict(cue)]
+    checks = _checks(explanation, name)
     if revised is not None and checks:
-        checks += [
-            _check(cue, f"{_MENDED}-{cue.start}") for cue in _marked(revised) if _verdict(cue)
-        ]
+        checks += _checks(revised, _MENDED)
     if not checks:
         return ""
     hint = "Point at a marked phrase, or tap it, to see its place on the face and its evidence."
