@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
     from ferce.ui.web import Settings
-    from ferce.ui.web.loading import Models
+    from ferce.ui.web.models import Models
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it when imported
 

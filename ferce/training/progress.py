@@ -1,18 +1,13 @@
 """Progress of a run: its errors, lines and bar, early stopping, and the processes that share it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
+    from tqdm import tqdm
 
 SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # as Accelerate calls them
 

@@ -1,21 +1,19 @@
 """One run of the command line: its options, the signals that stop it, what it keeps."""
 
+import signal
+import threading
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
 
 from ferce.ui.journal import Journal, Row
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Reader
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
 
 Load = Callable[[Namespace], "Reader"]
 

@@ -84,7 +84,7 @@ def connect(url: str) -> "Client":
 def main(how: dict[str, str], options: dict[str, object]) -> None:
     import app
     from ferce.ui.web import Settings, build
-    from ferce.ui.web.loading import from_settings
+    from ferce.ui.web.models import from_settings
 
     if how["load"] == "squares":  # they do not read real faces
         options.setdefault("examples", "no-examples")

@@ -42,7 +42,7 @@ from ferce.models import prompts
 from ferce.report import json_schema
 from ferce.ui.web import Settings, markup
 from ferce.ui.web.examples import Examples
-from ferce.ui.web.loading import Models
+from ferce.ui.web.models import Models
 from ferce.ui.web.panels import choices, where, why
 from ferce.ui.web.reading import NO_FACE, ReadPhoto
 from ferce.ui.web.runner import Flow, Guard, run

@@ -19,7 +19,7 @@ from ferce.core.types import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
 from ferce.ui.web import components, markup
-from ferce.ui.web.loading import Models
+from ferce.ui.web.models import Models
 from ferce.ui.web.panels import batch as panel
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import Session

@@ -32,7 +32,7 @@ from ferce.models import PACKAGED
 from ferce.publishing import dossier
 from ferce.reading import agreement
 from ferce.ui.web import Settings
-from ferce.ui.web.catalogue import Catalogue
+from ferce.ui.web.models import Catalogue
 from ferce.ui.web.panels import compare
 from ferce.ui.web.panels import models as panel
 from ferce.ui.web.reading import ReadPhoto

@@ -16,7 +16,7 @@ from PIL import Image
 from ferce.images import ImageError
 from ferce.reading.pipeline import Reader
 from ferce.ui.web.camera import Streams, answer, decode
-from ferce.ui.web.loading import Models
+from ferce.ui.web.models import Models
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import Clip, Session
 from ferce.ui.web.tabs.live import Explain, StartCamera

@@ -17,7 +17,7 @@ from PIL import Image
 from ferce.core.types import Answer, ReadingError
 from ferce.reading.pipeline import Reader
 from ferce.ui.web import gpu
-from ferce.ui.web.loading import Models
+from ferce.ui.web.models import Models
 from ferce.ui.web.reading import ReadPhoto
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import READ, Session

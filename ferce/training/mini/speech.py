@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ferce.core.labels import COMPOUNDS
+from ferce.core.types import REGIONS
+from ferce.data.record import Sample, hidden_in
 from ferce.models.prompts import QUESTIONNAIRE, TEMPLATES
 from ferce.training import progress
 from ferce.training.examples import Indices
@@ -21,17 +24,12 @@ from ferce.training.language.conversation import PHRASES, PROMPTS
 from ferce.training.language.loss_model import LossModel
 from ferce.training.language.rows import Row, Tokeniser
 from ferce.training.mini import design, questions
-from ferce.training.mini.album import Album
+from ferce.training.mini.album import Album, targets
 from ferce.training.mini.stage import Schedule, StageTask, fit
+from ferce.training.mini.tower import UNITS
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
-import numpy as np
-
-from ferce.core.types import REGIONS
-from ferce.data.record import Sample, hidden_in
-from ferce.training.mini.album import targets
-from ferce.training.mini.tower import UNITS
 
 CORPUS_ROUNDS = 4  # rounds of examples that the tokenizer is trained on
 

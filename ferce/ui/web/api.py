@@ -16,9 +16,8 @@ from ferce.reading.pipeline import NO_FACE, Reader
 from ferce.reading.video import formats
 from ferce.report import photo_to_json, to_json
 from ferce.ui.web import components
-from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.components import Upload, Uploads
-from ferce.ui.web.loading import Models
+from ferce.ui.web.models import Catalogue, Models
 from ferce.ui.web.runner import Page
 from ferce.ui.web.session import Column
 from ferce.ui.web.tabs import batch

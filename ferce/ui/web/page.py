@@ -9,8 +9,7 @@ import gradio as gr
 
 from ferce.core import notice
 from ferce.ui.web import api, markup
-from ferce.ui.web.catalogue import Catalogue, LoadNamed
-from ferce.ui.web.loading import Load, Models
+from ferce.ui.web.models import Catalogue, Load, LoadNamed, Models
 from ferce.ui.web.runner import AT_ONCE, Page
 from ferce.ui.web.session import Sessions
 from ferce.ui.web.settings import Settings

@@ -21,10 +21,9 @@ from ferce.images.archive import ArchiveError
 from ferce.reading.pipeline import Reader
 from ferce.reading.video import VideoError
 from ferce.ui.web import markup
-from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.examples import Examples
-from ferce.ui.web.loading import Models
 from ferce.ui.web.markup import Update
+from ferce.ui.web.models import Catalogue, Models
 from ferce.ui.web.session import Session, Sessions
 from ferce.ui.web.settings import Settings
 

@@ -10,7 +10,7 @@ from ferce.core.types import Answer, Face, Pixels, Reading, Report
 
 if TYPE_CHECKING:
     from ferce.reading.video import Timeline
-    from ferce.ui.web.loading import Models
+    from ferce.ui.web.models import Models
 
 READ, MAP = "read", "map"  # turns that end with the photo or the face on the Read tab
 

@@ -11,8 +11,8 @@ from ferce import images
 from ferce.core.types import Face, ReadingError
 from ferce.reading.pipeline import Options
 from ferce.ui.web import components, markup
-from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.markup import Update
+from ferce.ui.web.models import Catalogue
 from ferce.ui.web.panels import compare as panel
 from ferce.ui.web.reading import NO_FACE
 from ferce.ui.web.runner import Flow, Guard, Page, Runner, Steps, load

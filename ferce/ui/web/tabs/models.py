@@ -10,8 +10,8 @@ import gradio as gr
 
 from ferce.publishing import dossier
 from ferce.publishing.dossier import Dossier
-from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.markup import Update, text
+from ferce.ui.web.models import Catalogue
 from ferce.ui.web.panels import models as panel
 from ferce.ui.web.runner import Flow, Page, Runner, Steps
 from ferce.ui.web.session import Session

@@ -10,9 +10,9 @@ import gradio as gr
 from ferce.core.types import ReadingError
 from ferce.models import prompts
 from ferce.ui.web import components, markup
-from ferce.ui.web.catalogue import Catalogue
 from ferce.ui.web.examples import title
 from ferce.ui.web.markup import Update
+from ferce.ui.web.models import Catalogue
 from ferce.ui.web.panels import choices, questions, where, why
 from ferce.ui.web.reading import HELLO, ReadPhoto, blank, draw_chosen, waiting
 from ferce.ui.web.runner import Flow, Page, Runner, Steps, run

@@ -1,30 +1,153 @@
-"""The models that the page offers: the one it starts with, those of the operator, those of all."""
+"""The models of the page: loaded in the background, and by name those that it offers."""
 
+import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ferce.core.types import ReadingError
 from ferce.models import (
     DEFAULT_CLASSIFIER,
     DEFAULT_VOICE,
     KINDS,
     MEASURED_VOICE,
+    load_classifier,
     load_voice,
     spec,
 )
-from ferce.ui.web.loading import Load, Models, Say, from_settings
 from ferce.ui.web.settings import Settings
 
 if TYPE_CHECKING:
+    from ferce.core.protocols import Classifier, Voice
     from ferce.reading.pipeline import Reader
+    from ferce.ui.web.session import Work
+
+Say = Callable[[str], None]  # takes a few words on what is loaded next
+Load = Callable[[Say], "Reader"]
+
+_POLL = 0.3  # seconds from one report of progress to the next
+_log = logging.getLogger(__name__)
 
 LoadNamed = Callable[[str], Load]  # a spec -> how its reader is made
 
 _FREE = 2  # models of visitors' choice that are kept; an older one goes when no page holds it
 _OPTIONS = frozenset({"load"})  # options that a visitor may give
 _ONLY_HUB = "Give a model of the Hub as kind:owner/name, such as timm:owner/name"
+
+
+class Models:
+    """A `Reader` that becomes ready in its own thread.
+
+    `load` is called once; it may report what it loads. Safe to share between threads.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self.then: list[Callable[[], None]] = []  # called in that thread once they are ready
+        self.kept: dict[str, Work] = {}  # examples read before, by their digest
+        self._reader: Reader | None = None
+        self._failure: str | None = None
+        self._doing = "the models"
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin loading; returns at once."""
+        threading.Thread(target=self._run, name="ferce-models", daemon=True).start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until loading has ended, well or not; False where `seconds` were too few."""
+        return self._ended.wait(seconds)
+
+    def progress(self) -> Iterator[str]:
+        """Say in words what is being loaded, several times a second until loading has ended."""
+        while not self.wait(_POLL):
+            yield self._doing
+
+    def ready(self) -> "Reader":
+        """Wait for the reader.
+
+        Raises:
+            ReadingError: loading has failed; the message says why.
+        """
+        self.wait()
+        if self._reader is None:
+            raise ReadingError(self._failure)
+        return self._reader
+
+    @property
+    def reader(self) -> "Reader | None":
+        """The reader; None while it loads and after it failed to."""
+        return self._reader
+
+    @property
+    def doing(self) -> str:
+        """What is being loaded, in words: "the face finder"."""
+        return self._doing
+
+    @property
+    def failure(self) -> str | None:
+        """Why there will be no reader, one sentence; None while there is hope."""
+        return self._failure
+
+    def _run(self) -> None:
+        try:
+            reader = self._load(self._say)
+            _open(reader)
+            self._reader = reader
+        except Exception as error:  # the page must say so instead of waiting for ever
+            _log.exception("the models could not be loaded")
+            self._failure = f"The models could not be loaded: {error}"
+        self._ended.set()
+        if self._reader is not None:
+            for call in self.then:
+                call()
+
+    def _say(self, doing: str) -> None:
+        self._doing = doing
+
+
+def _open(reader: "Reader") -> None:
+    """Open the network for heat maps while nobody reads: it is watched at work for that."""
+    from ferce.core.protocols import Explainable
+
+    if isinstance(reader.classifier, Explainable):
+        with suppress(ValueError):  # no layer of it keeps the places of the image
+            reader.classifier.view()
+
+
+def from_settings(settings: Settings) -> Load:
+    """Make the function that loads the models named in the settings."""
+
+    def load(say: Say) -> "Reader":
+        say("the program")
+        from ferce.faces.detector import FaceDetector
+        from ferce.reading.pipeline import Reader
+        from ferce.ui.web import gpu
+
+        voice, name = None, settings.classifier or DEFAULT_CLASSIFIER
+        say(f"the classifier {name}")
+        classifier = load_classifier(name, device=gpu.device_of(name, settings.device))
+        if settings.voice:
+            say(f"the voice {settings.voice}")
+            voice = _voice(settings, classifier)
+        say("the face finder")
+        return gpu.borrowing(Reader(classifier, voice, FaceDetector(settings.max_faces)))
+
+    return load
+
+
+def _voice(settings: Settings, classifier: "Classifier | None") -> "Voice":
+    """Load the voice of the settings; the same model is not loaded twice."""
+    from ferce.core.protocols import Voice
+    from ferce.ui.web import gpu
+
+    name = settings.voice or ""
+    if name == settings.classifier and isinstance(classifier, Voice):
+        return classifier
+    return load_voice(name, device=gpu.device_of(name, settings.device))
 
 
 class Catalogue(Models):
@@ -99,13 +222,12 @@ class Catalogue(Models):
 
         def named(name: str) -> Load:
             def load(say: Say) -> "Reader":
-                from ferce import models
                 from ferce.reading.pipeline import Reader
                 from ferce.ui.web import gpu
 
                 default = self.ready()
                 say(name)
-                model = models.load_classifier(name, device=gpu.device_of(name, device))
+                model = load_classifier(name, device=gpu.device_of(name, device))
                 speaks = KINDS[spec.parse(name).kind].voice
                 voice = model if speaks else default.voice
                 reader = Reader(model, voice, default.detector)  # type: ignore[arg-type]
