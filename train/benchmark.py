@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce import data, images
-from ferce.models import forms, hub
+from ferce.models import hub, kinds
 from ferce.models.vlm import packaged
 
 
@@ -177,7 +177,7 @@ def add_recipe(one: argparse.ArgumentParser) -> None:
 def accuracy(chosen: argparse.Namespace) -> Any:
     """Compare models on one data set."""
     data.require(chosen.data)
-    forms.device(chosen.device)
+    kinds.check_device(chosen.device)
     from ferce.evaluation import benchmark, leaderboard_page
     from ferce.evaluation.faces import Tools, default_cache
     from ferce.evaluation.plan import Plan

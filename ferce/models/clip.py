@@ -14,7 +14,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
-from ferce.models import forms, prompts
+from ferce.models import kinds, prompts
 from ferce.models.calibration import Calibration, Columns, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.models.hub import CheckpointError, fingerprint, read_json, resolve
@@ -100,15 +100,15 @@ def load(spec: Spec, device: str) -> Clip:
         CheckpointError: not to be had, no CLIP or SigLIP, or a head of another model.
         ValueError: the spec is of another form.
     """
-    forms.clip(spec)
-    options = {key: value for key, value in spec.options.items() if key != forms.PROMPTS}
+    kinds.accept_clip(spec)
+    options = {key: value for key, value in spec.options.items() if key != kinds.PROMPTS}
     settings = Settings.parse(options)
     adapter = resolve(spec.adapter, spec.revision) if spec.adapter else None
     base = resolve(spec.where, None if adapter else spec.revision)
     _require_family(base, spec.where)
     plain = Spec("clip", str(base), options=options)
     checkpoint = replace(load_checkpoint(_network_class(), plain, device), folder=base)
-    text = embed(checkpoint, spec.options.get(forms.PROMPTS, "both"))
+    text = embed(checkpoint, spec.options.get(kinds.PROMPTS, "both"))
     if adapter is None:
         columns, calibration = Columns(COMPOUNDS), load_calibration(base)
         return Clip(str(spec), checkpoint, text, columns, calibration, settings.batch)

@@ -23,9 +23,9 @@ from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
 from ferce.models import landmark_features, timm_net
 from ferce.models.calibration import FILE, softmax
-from ferce.models.forms import MIX
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import CheckpointError, read_json, resolve
+from ferce.models.kinds import MIX
 from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior

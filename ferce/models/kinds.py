@@ -1,5 +1,7 @@
-"""The table from a model's spec to what loads it; one file a model family."""
+"""The kinds of models: what the spec of each may hold, and what loads it; a family is a file."""
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -9,8 +11,11 @@ from typing import Any
 
 from ferce.core.protocols import Classifier, Voice
 from ferce.core.types import Face, Scores
-from ferce.models import forms
+from ferce.models import hub, mix
+from ferce.models.prompts import STYLES
+from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.spec import Spec, parse
+from ferce.models.vlm.loading import Settings
 
 DEFAULT_CLASSIFIER = "embedded"
 DEFAULT_VOICE = "fastvlm-mini"  # it sees the picture, and no action units
@@ -19,6 +24,11 @@ MEASURED_VOICE = "measured"
 PACKAGED = ("blip2-mini", "fastvlm-mini", "prototypes")
 NETWORK = ("gradients", "attention")
 QUERIES = (*NETWORK, "queries")
+
+MIX = "mix"  # option of the kind "embedded": how often each outcome is assumed to be met
+PROMPTS = "prompts"  # option of the kind "clip": a style of label sentences
+RANDOM = "random/"  # timm:random/resnet18 is that network untrained, the same each time
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,83 @@ class Kind:
     opens: tuple[str, ...] = NETWORK
 
 
+def accept_bare(spec: Spec) -> None:
+    """Refuse all but the kind alone; raises ValueError."""
+    if spec != Spec(spec.kind):
+        raise ValueError(f"Expected the spec {spec.kind!r} alone; got {str(spec)!r}.")
+
+
+def accept_embedded(spec: Spec) -> None:
+    """Accept `embedded`, a place or none, a mix or none; raises ValueError for anything else."""
+    if set(spec.options) - {MIX} or spec.adapter:
+        raise ValueError(
+            f"The kind 'embedded' has one option, {MIX}, and no adapter; got {str(spec)!r}."
+        )
+    mix.named(spec.options.get(MIX, mix.EVERYDAY))
+    accept_optional(Spec(spec.kind, spec.where, spec.revision))
+
+
+def accept_timm(spec: Spec) -> None:
+    """Accept `timm` with a place or an untrained network; raises ValueError for anything else."""
+    if spec.options or spec.adapter:
+        raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
+    where = spec.where.removeprefix("hf-hub:")
+    if not where.startswith(RANDOM):
+        _place(Spec(spec.kind, where, spec.revision))
+
+
+def accept_clip(spec: Spec) -> None:
+    """Accept `clip` with a place and its options; raises ValueError for anything else."""
+    style = spec.options.get(PROMPTS, "both")
+    if style not in STYLES:
+        raise ValueError(f"{PROMPTS} must be one of {', '.join(STYLES)}; got {style!r}.")
+    settings = Settings.parse({k: v for k, v in spec.options.items() if k != PROMPTS})
+    if settings.calibrate != "none":
+        raise ValueError("The kind 'clip' has no prompt prior, so no option 'calibrate'.")
+    _place(spec)
+
+
+def accept_language(spec: Spec) -> None:
+    """Accept a place with `Settings`; raises ValueError for anything else."""
+    Settings.parse(spec.options)
+    _place(spec)
+
+
+def accept_optional(spec: Spec) -> None:
+    """Accept `Settings`, and a place or none; raises ValueError for anything else."""
+    Settings.parse(spec.options)
+    if spec.where:
+        _place(spec)
+
+
+def accept_remote(spec: Spec) -> None:
+    """Accept a server that may be asked; raises ValueError for anything else."""
+    terms = Terms.parse(spec.options)
+    require_consent(Endpoint.parse(spec, os.environ), terms, os.environ)
+
+
+def check_device(name: str) -> None:
+    """Refuse what is no device; raises ValueError. Whether it is there is not known yet."""
+    if not _DEVICE.fullmatch(name):
+        raise ValueError(f"Expected a device as auto, cpu, cuda or cuda:1; got {name!r}.")
+
+
+def _place(spec: Spec) -> None:
+    """Refuse a spec without a place, and a place or adapter that cannot be; the Hub is not asked.
+
+    Raises:
+        ValueError: no place is named.
+        CheckpointError: neither a folder with weights nor an id of the Hub.
+    """
+    if not spec.where:
+        raise ValueError(
+            f"Expected {spec.kind}:owner/name or {spec.kind}:FOLDER; got {spec.kind!r} alone."
+        )
+    hub.local(spec.where, None if spec.adapter else spec.revision)
+    if spec.adapter:
+        hub.local(spec.adapter, spec.revision)
+
+
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
         "embedded": Kind(
@@ -50,14 +137,14 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             True,
             False,
             "the packaged network, prior and readers of action units",
-            forms.embedded,
+            accept_embedded,
         ),
         "prototypes": Kind(
             "measured",
             True,
             False,
             "action units against prototypes, no training",
-            forms.bare,
+            accept_bare,
             opens=(),
         ),
         "fastvlm-mini": Kind(
@@ -65,14 +152,14 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             True,
             True,
             "the packaged small vision-language model",
-            forms.optional,
+            accept_optional,
         ),
         "blip2-mini": Kind(
             "vlm.packaged",
             True,
             True,
             "the packaged small BLIP-2, with its adapter or yours",
-            forms.optional,
+            accept_optional,
             opens=QUERIES,
         ),
         "timm": Kind(
@@ -80,21 +167,21 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             True,
             False,
             "any timm network trained on the 14 compounds",
-            forms.timm,
+            accept_timm,
         ),
         "clip": Kind(
             "clip",
             True,
             False,
             "CLIP or SigLIP, by sentences, a probe or a few examples",
-            forms.clip,
+            accept_clip,
         ),
         "blip2": Kind(
             "vlm.blip2",
             True,
             True,
             "BLIP-2 on OPT or Flan-T5, with or without an adapter",
-            forms.language,
+            accept_language,
             opens=QUERIES,
         ),
         "blip-vqa": Kind(
@@ -102,21 +189,21 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             True,
             True,
             "BLIP for visual question answering",
-            forms.language,
+            accept_language,
         ),
         "chat": Kind(
             "vlm.chat",
             True,
             True,
             "a chat model that sees: LLaVA, Qwen-VL, InternVL, SmolVLM",
-            forms.language,
+            accept_language,
         ),
         "remote": Kind(
             "remote.remote",
             True,
             True,
             "an OpenAI-compatible server; the cropped face leaves this machine",
-            forms.remote,
+            accept_remote,
             opens=(),
         ),
         "measured": Kind(
@@ -124,7 +211,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             False,
             True,
             "text composed from the measured action units",
-            forms.bare,
+            accept_bare,
             opens=(),
         ),
     }
@@ -191,6 +278,6 @@ def _checked(text: str, device: str, role: str) -> Spec:
     if spec.kind not in able:
         known = "; ".join(f"{name} ({kind.about})" for name, kind in able.items())
         raise ValueError(f"Unknown {role} {text!r}. Known kinds: {known}.")
-    forms.device(device)
+    check_device(device)
     able[spec.kind].form(spec)
     return spec

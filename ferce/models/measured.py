@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ferce.core.types import Answer, Face, Prediction, Scores
 from ferce.explanation import compose, phrasing_of
 from ferce.facs.decision import posterior
-from ferce.models import forms
+from ferce.models import kinds
 from ferce.models.spec import Spec
 
 
@@ -46,5 +46,5 @@ def load(spec: Spec, device: str) -> Prototypes | Measured:
         ValueError: the spec is more than the kind.
     """
     del device
-    forms.bare(spec)
+    kinds.accept_bare(spec)
     return Prototypes() if spec.kind == Prototypes.name else Measured()

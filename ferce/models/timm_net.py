@@ -16,7 +16,7 @@ from ferce.explanation.heatmaps import layers
 from ferce.facs.action_units import UNIT_NUMBERS, UNITS
 from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import forms
+from ferce.models import kinds
 from ferce.models.calibration import Calibration, Columns, load_calibration
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.preprocessing import Preprocessing
@@ -161,10 +161,10 @@ def load(spec: Spec, device: str) -> TimmNet:
         CheckpointError: not to be had, or not a classifier of the 14 compounds.
         ValueError: the spec is of another form.
     """
-    forms.timm(spec)
+    kinds.accept_timm(spec)
     where = spec.where.removeprefix("hf-hub:")
-    if where.startswith(forms.RANDOM):
-        return _random(str(spec), where.removeprefix(forms.RANDOM), choose_device(device))
+    if where.startswith(kinds.RANDOM):
+        return _random(str(spec), where.removeprefix(kinds.RANDOM), choose_device(device))
     folder = resolve(where, spec.revision)
     config = read_json(folder / "config.json")
     details = config.get("pretrained_cfg", config)

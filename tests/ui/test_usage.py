@@ -10,7 +10,7 @@ from reading_fixtures import paint
 from ferce import data, models
 from ferce.data import DataError
 from ferce.evaluation import EvaluationError, Plan
-from ferce.models import forms
+from ferce.models import kinds
 from ferce.models.hub import CheckpointError
 from ferce.models.spec import parse
 from ferce.training.classifier import plan as classifier
@@ -121,7 +121,7 @@ def test_what_is_checked_first_is_what_loading_says():
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:3"])
 def test_devices(name):
-    forms.device(name)
+    kinds.check_device(name)
 
 
 def test_a_gpu_that_is_not_there_is_refused():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ferce import data
-from ferce.models import forms, hub, spec
+from ferce.models import hub, kinds, spec
 from ferce.training.options import AUGMENT, DEVICES, LOSSES, SAMPLERS, Settings
 from ferce.training.options import setting as _
 from ferce.training.progress import TrainingError
@@ -113,7 +113,7 @@ def check(plan: Plan) -> None:
         if name:
             data.require(name)
     if plan.network.startswith("clip:"):
-        forms.clip(spec.parse(plan.network))
+        kinds.accept_clip(spec.parse(plan.network))
     elif Path(plan.network).expanduser().is_dir():
         hub.local(plan.network)
     elif plan.network.startswith((".", "/", "~")):
