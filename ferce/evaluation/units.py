@@ -114,7 +114,7 @@ def figures(rows: Iterable[Mapping[str, str]], draws: int, seed: int) -> dict[st
 def yes_no(table: Coded) -> dict[str, Any]:
     """Compute balanced accuracy of "is this cue there", answered from measured units.
 
-    The cues and their truth are those that `train/make_fastvlm_mini.py measure` asks a voice about;
+    The cues and their truth are those that `train/make_mini.py fastvlm measure` asks a voice about;
     one of which the model measures no unit is not counted.
     """
     truth = cue_truths(table.truth.astype(np.float32))
