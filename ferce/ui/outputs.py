@@ -11,14 +11,12 @@ from typing import Any, Self, TextIO
 from ferce.core.types import Report
 from ferce.report import JsonWriter, page, photo_to_json, table, text
 from ferce.report.files import STDOUT, Sink, is_replaced, opened
-from ferce.report.page import MAX_PICTURES, HtmlWriter
+from ferce.report.page import HtmlWriter
 from ferce.report.table import CsvWriter
 from ferce.report.text import TextWriter, plain
 from ferce.ui.journal import SUFFIX, Row
 
 Make = Callable[[str, TextIO], Sink]
-
-__all__ = ["MAX_PICTURES", "entries", "sink"]
 
 _ENTRIES: Mapping[str, Callable[[Report], Any]] = {
     "json": photo_to_json,

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TextIO
 
 from ferce.report.files import Sink
+from ferce.report.page import MAX_PICTURES
 from ferce.ui import options, outputs
 from ferce.ui.command import Command, Tally
 from ferce.ui.journal import Row
-from ferce.ui.outputs import MAX_PICTURES, Outputs, complain
+from ferce.ui.outputs import Outputs, complain
 from ferce.ui.workers import Alone, Recipe, Task, Workers
 
 AHEAD = 64  # photos that may be read before one that is not ready
