@@ -112,30 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--csv", metavar="F", help="write a table, one row a face")
     add("--html", metavar="F", help="write one self-contained page with pictures")
     _add_models(parser)
-    add(
-        "--resume",
-        action="store_true",
-        help="go on with the same command that was stopped; what has changed is read again",
-    )
-    add(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="processes that read photos, each with its own models, on a GPU all on the same; 1",
-    )
-    add(
-        "--max-faces",
-        type=int,
-        default=100,
-        metavar="N",
-        help="read the N largest faces of a photo or frame, name the others; 100",
-    )
-    add("--ask", action="append", default=[], metavar="QUESTION", help="may be given repeatedly")
-    add("--method", metavar="NAME", help="how the heat map is made; auto by default")
-    add("--target", metavar="LABEL", help="label that the heat map explains; the predicted one")
-    add("--no-heatmap", dest="heatmap", action="store_false", help="make no heat map")
-    add("--no-explanation", dest="explanation", action="store_false", help="make no text")
+    _add_run(parser)
+    _add_parts(parser)
     _add_video(parser)
     return parser
 
@@ -156,6 +134,38 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1 ..."
     )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the same command that was stopped; what has changed is read again",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that read photos, each with its own models, on a GPU all on the same; 1",
+    )
+    add(
+        "--max-faces",
+        type=int,
+        default=100,
+        metavar="N",
+        help="read the N largest faces of a photo or frame, name the others; 100",
+    )
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--ask", action="append", default=[], metavar="QUESTION", help="may be given repeatedly")
+    add("--method", metavar="NAME", help="how the heat map is made; auto by default")
+    add("--target", metavar="LABEL", help="label that the heat map explains; the predicted one")
+    add("--no-heatmap", dest="heatmap", action="store_false", help="make no heat map")
+    add("--no-explanation", dest="explanation", action="store_false", help="make no text")
 
 
 def _add_video(parser: argparse.ArgumentParser) -> None:
