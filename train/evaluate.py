@@ -116,31 +116,6 @@ def folder_name(plan: Plan) -> str:
     return "evaluation-" + re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")
 
 
-def main() -> None:
-    """Parse the arguments, measure, print a table."""
-    arguments = parser().parse_args()
-    utf8_stdout()
-    try:
-        tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
-        plan = plan_of(arguments)
-        check(plan, arguments.device, arguments.against, arguments.record)
-        output = arguments.output or Path("runs") / folder_name(plan)
-        if arguments.fresh:
-            fresh(output)
-        command = shlex.join(["python", "train/evaluate.py", *sys.argv[1:]])
-        metrics = evaluate(plan, output, tools, command, arguments.against, arguments.device)
-        if arguments.record:
-            result.record(metrics[plan.split], plan.split, arguments.record)
-    except (EvaluationError, DataError, CheckpointError, ReadingError) as error:
-        sys.exit(f"evaluate: {error}")
-    print(result.summary(metrics, plan.split))
-    print(f"\nwritten to {output}")
-
-
-if __name__ == "__main__":
-    main()
-
-
 def check(
     plan: Plan, device: str = "auto", against: Path | None = None, run: Path | None = None
 ) -> None:
@@ -194,3 +169,28 @@ def _check_method(plan: Plan) -> None:
     opens = models.KINDS[spec.parse(plan.model).kind].opens
     if METHODS[plan.method].need not in ("any classifier", *opens):
         raise EvaluationError(f"{plan.model} has no network for the method {plan.method!r}.")
+
+
+def main() -> None:
+    """Parse the arguments, measure, print a table."""
+    arguments = parser().parse_args()
+    utf8_stdout()
+    try:
+        tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
+        plan = plan_of(arguments)
+        check(plan, arguments.device, arguments.against, arguments.record)
+        output = arguments.output or Path("runs") / folder_name(plan)
+        if arguments.fresh:
+            fresh(output)
+        command = shlex.join(["python", "train/evaluate.py", *sys.argv[1:]])
+        metrics = evaluate(plan, output, tools, command, arguments.against, arguments.device)
+        if arguments.record:
+            result.record(metrics[plan.split], plan.split, arguments.record)
+    except (EvaluationError, DataError, CheckpointError, ReadingError) as error:
+        sys.exit(f"evaluate: {error}")
+    print(result.summary(metrics, plan.split))
+    print(f"\nwritten to {output}")
+
+
+if __name__ == "__main__":
+    main()
