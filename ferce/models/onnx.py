@@ -37,6 +37,7 @@ def session(
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(_wide(w)) for w in weights.values()]
     try:

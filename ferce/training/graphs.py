@@ -1,6 +1,6 @@
 """Write a torch network as an ONNX graph whose weights stay in safetensors; see `models.onnx`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ def write(
     path: Path,
     outputs: Sequence[str],
     inputs: Sequence[str] = ("pixels",),
+    about: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Write the graph of a module, any number of rows at once; return the names of its weights.
 
@@ -31,6 +32,7 @@ def write(
         path: file to write.
         outputs: names of what the module gives.
         inputs: names of what it takes.
+        about: metadata that the file keeps.
     """
     rows = torch.export.Dim(BATCH, min=1)
     program = torch.onnx.export(
@@ -45,6 +47,8 @@ def write(
     )
     model = program.model_proto  # made anew at each access
     names = strip(model, module.state_dict())
+    for key, value in (about or {}).items():
+        model.metadata_props.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())
     return names
 
