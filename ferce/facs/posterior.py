@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES
+from ferce.core.softmax import softmax
 from ferce.core.types import Units
 from ferce.facs.prototypes import ACTIVE, EMFACS, PROTOTYPES, UNITS
 
@@ -55,8 +56,6 @@ def posterior(faces: Sequence[Units]) -> NDArray[np.float64]:
     P(h) + sum over units of confidence * [s log p + (1 - s) log(1 - p)], with s the presence of the
     unit and p its probability under h. A unit of confidence 0 says nothing, as if marginalised out.
     """
-    from scipy import special
-
     shape = (len(faces), len(UNITS))
     intensity, confidence = np.zeros(shape), np.zeros(shape)
     for i, units in enumerate(faces):
@@ -64,8 +63,8 @@ def posterior(faces: Sequence[Units]) -> NDArray[np.float64]:
             if number in units:
                 intensity[i, k] = units[number].intensity
                 confidence[i, k] = units[number].confidence
-    present = special.expit(STEEPNESS * (intensity - ACTIVE))
+    present = 1 / (1 + np.exp(-STEEPNESS * (intensity - ACTIVE)))
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR
-    return np.asarray(special.softmax(logit, axis=1))
+    return softmax(logit)

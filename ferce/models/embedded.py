@@ -6,14 +6,15 @@ prior (`prior.safetensors`) and the linear readers over all three (`fusion.safet
 With the network's graph as well (`network.onnx`, see `train/export_graphs.py`) it needs no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.cores import spread
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.core.protocols import Pooled, View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
@@ -55,7 +56,7 @@ class Network(Protocol):
         ...
 
     def look(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
-        """Compute scores (N, K) and action units (N, A), batched inside."""
+        """Compute scores (N, K) and action units (N, A)."""
         ...
 
     def open(self, fusion: Fusion, head: Head) -> View:
@@ -93,7 +94,7 @@ class Embedded:
         calibration = self.network.calibration
         return Scores.of_outcomes(
             self.read(x),
-            units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
+            units=SeenUnits(self._seen, faces, x),
             mass=calibration.mass,
             calibrated=self.mix.name == EVEN.name,
             outcome_mass=calibration.outcomes if self.mix.name == EVERYDAY else None,
@@ -149,10 +150,40 @@ class Embedded:
         return units
 
 
+@dataclass(frozen=True, eq=False)
+class SeenUnits(Sequence[Units]):
+    """Action units of faces, read when they are asked for; of hidden variants nobody asks.
+
+    `read` takes a face and its row of the standardised evidence `x` (N, F).
+    """
+
+    read: Callable[[Face, NDArray[np.float64]], Units]
+    faces: Sequence[Face]
+    x: Matrix
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @overload
+    def __getitem__(self, place: int) -> Units: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "SeenUnits": ...
+
+    def __getitem__(self, place: int | slice) -> "Units | SeenUnits":
+        if isinstance(place, slice):
+            return replace(self, faces=self.faces[place], x=self.x[place])
+        return self.read(self.faces[place], self.x[place])
+
+
 class Light(Embedded):
     """The classifier without torch, and a `Poolable`: Grad-CAM needs no gradients of it."""
 
     network: GraphNet
+
+    def evidence(self, faces: Sequence[Face]) -> Matrix:
+        """Collect the numbers on all cores; see `Embedded.evidence`."""
+        return np.concatenate(spread(super().evidence, faces))
 
     def pooled(self, face: Face) -> Pooled:
         """Compute the last map of a face, and its scores with other evidence at its mean."""

@@ -19,11 +19,10 @@ GRAPH = "network.onnx"  # beside the weights
 PREFIX = "network."  # of the weights' names in the graph
 LAYER = "layer"  # key of the graph's metadata: name of the layer whose map it gives
 FEATURES, MAP = "features", "map"  # outputs of the graph
-BATCH = 16  # faces in one pass; more are no faster
 
 
 class GraphNet:
-    """The network of a folder that holds its graph; on the CPU, safe between threads."""
+    """The network of a folder that holds its graph; on one core, safe between threads."""
 
     device = "cpu"
 
@@ -42,14 +41,12 @@ class GraphNet:
         head = str(config.get("pretrained_cfg", config).get("classifier", "classifier"))
         self._weight, self._bias = _heads(folder, weights, head)
         own = {PREFIX + name: w for name, w in weights.items() if _counts(name, head)}
-        self._session = onnx.session(folder / GRAPH, own)
+        self._session = onnx.session(folder / GRAPH, own, threads=1)
         self.layer_name = self._session.get_modelmeta().custom_metadata_map.get(LAYER, MAP)
 
     def look(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
-        """Compute the network's scores (N, K) and units (N, A)."""
-        starts = range(0, len(faces), BATCH)
-        passes = [self._pass(faces[start : start + BATCH])[0] for start in starts]
-        features = np.concatenate(passes) if passes else np.zeros((0, self._weight.shape[1]))
+        """Compute the network's scores (N, K) and units (N, A), in one pass."""
+        features = self._pass(faces)[0] if faces else np.zeros((0, self._weight.shape[1]))
         seen, count = features @ self._weight.T + self._bias, len(self.columns.names)
         return seen[:, :count], seen[:, count:]
 

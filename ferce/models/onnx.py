@@ -4,7 +4,6 @@ The graph file names its weights and holds none of them, so it is small and they
 `training.graphs` writes such files. No torch is needed to run one.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ferce.core.cores import cores
 from ferce.models.hub import CheckpointError
 
 WEIGHTS = "weights"  # where a graph says that its weights are; there is no such file
@@ -38,7 +38,7 @@ def session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
+    options.intra_op_num_threads = threads or cores()
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(_wide(w)) for w in weights.values()]
     try:
         options.add_external_initializers(list(weights), values)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import NEUTRAL
+from ferce.core.softmax import log_softmax
 from ferce.core.types import Face
 from ferce.faces.geometry import MARGIN
 
@@ -25,7 +26,7 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3, 112, 112) -
 
 
 class Prior:
-    """The expression network applied to faces."""
+    """The expression network applied to faces; on one core, safe between threads."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         """Load the safetensors file that `train/convert_prior.py` wrote; a GPU needs torch."""
@@ -34,13 +35,11 @@ class Prior:
 
     def __call__(self, faces: Sequence[Face]) -> NDArray[np.float64]:
         """Compute (N, 7) log-probabilities in the order of `LABELS`."""
-        from scipy.special import log_softmax
-
         if not faces:
             return np.zeros((0, len(LABELS)))
         pixels = np.stack([_square(face) for face in faces]).transpose(0, 3, 1, 2)
         scores = self._run(np.ascontiguousarray(pixels, np.float32))
-        return np.asarray(log_softmax(scores.astype(np.float64), 1))
+        return log_softmax(scores)
 
 
 def _on_cpu(path: Path) -> Run:
@@ -48,7 +47,7 @@ def _on_cpu(path: Path) -> Run:
 
     from ferce.models import onnx
 
-    session = onnx.session(GRAPH, load_file(path))
+    session = onnx.session(GRAPH, load_file(path), threads=1)
     return lambda pixels: np.asarray(session.run(["scores"], {"pixels": pixels})[0])
 
 

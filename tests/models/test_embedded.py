@@ -73,7 +73,7 @@ def test_what_is_covered_says_nothing(model, smiling):
 
 def test_a_crop_without_landmarks_is_read_by_its_pixels(model, smiling):
     scores = model.scores([Face(crop=smiling.crop)])
-    assert scores.units == [{}]
+    assert list(scores.units) == [{}]
     assert np.isfinite(scores.classes).all()
 
 

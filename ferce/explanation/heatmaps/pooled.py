@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ferce.core.protocols import Pooled
+from ferce.core.softmax import softmax
 from ferce.explanation.heatmaps.target import columns, rest
 
 
