@@ -69,6 +69,37 @@ class Explainable(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """What a network sees of one face, where its scores are linear in pooled features.
+
+    `maps` (C, h, w) are the activations of the layer, whose means over the places are the features;
+    `weight` (K, C) gives the scores of the features and `scores` (K,) are those of the face, up to
+    a number added to all; `index`, `layer_name` and `part` as in `View`.
+    """
+
+    maps: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    index: Callable[[str], int]
+    layer_name: str
+    part: float = 1.0
+
+
+@runtime_checkable
+class Poolable(Protocol):
+    """A classifier whose network is linear in pooled features: Grad-CAM needs no gradients of it.
+
+    `complete` as in `View`.
+    """
+
+    complete: bool
+
+    def pooled(self, face: Face) -> Pooled:
+        """Compute the last map of a face and its scores."""
+        ...
+
+
 @runtime_checkable
 class Attentive(Protocol):
     """A classifier whose queries attend to places of the picture, as a Q-Former's do."""

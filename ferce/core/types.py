@@ -224,7 +224,7 @@ class Scores:
             classes=self.classes[rows],
             outcomes=None if self.outcomes is None else self.outcomes[rows],
             neutral=None if self.neutral is None else self.neutral[rows],
-            units=None if self.units is None else self.units[rows],
+            units=None if self.units is None else list(self.units[rows]),
         )
 
     def given_compound(self) -> Self:

@@ -1,12 +1,15 @@
 """Run MediaPipe's face networks: boxes of the faces in a picture, and meshes of near faces."""
 
+import sys
 import threading
 import weakref
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -91,14 +94,40 @@ class Networks:
                 self._open.popitem()[1].close()
 
     def _run(self, opener: Callable[[Path], Any], picture: Pixels) -> Any:
-        import mediapipe as mp
-
+        mp = _mediapipe()
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         with self._lock:
             if opener not in self._open:
                 self._open[opener] = opener(self._model)
                 _close_at_end()  # before the threads that were made just now
             return self._open[opener].detect(image)
+
+
+class _Later(ModuleType):
+    """A module that is imported when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        module = import_module(self.__name__)
+        if name.startswith("__") or module is self:
+            raise AttributeError(name)
+        return getattr(module, name)
+
+
+@cache
+def _mediapipe() -> Any:
+    """Import mediapipe; matplotlib, which it draws with and we do not, waits until it draws."""
+    pyplot = _Later("matplotlib.pyplot")
+    package = _Later("matplotlib")
+    waiting = {"matplotlib": package, "matplotlib.pyplot": pyplot}
+    if waiting.keys() & sys.modules.keys():
+        return import_module("mediapipe")
+    package.pyplot = pyplot  # type: ignore[attr-defined]
+    sys.modules.update(waiting)
+    try:
+        return import_module("mediapipe")
+    finally:
+        for name in waiting:
+            del sys.modules[name]
 
 
 _USED: "weakref.WeakSet[Networks]" = weakref.WeakSet()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.cores import spread
 from ferce.core.types import Face, Mask, Pixels, Units
 from ferce.facs.prototypes import UNITS
 
@@ -29,7 +30,8 @@ def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
         ValueError: a mask has not the size of the crop.
     """
     blurred = np.asarray(_blur(face.crop, BLUR * face.size), np.uint8)
-    return [_hidden(face, mask, blurred) for mask in masks]
+    parts = spread(lambda part: [_hidden(face, mask, blurred) for mask in part], masks)
+    return [hidden for part in parts for hidden in part]
 
 
 def region_mask(face: Face, names: Iterable[str]) -> Mask:

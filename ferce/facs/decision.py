@@ -16,6 +16,7 @@ from ferce.core.labels import (
     components,
 )
 from ferce.core.protocols import Classifier
+from ferce.core.softmax import softmax
 from ferce.core.types import Face, Prediction, Reading, Scores, State, Units
 from ferce.facs.prototypes import ACTIVE, EMFACS, PROTOTYPES, UNITS, active
 
@@ -209,8 +210,6 @@ def posterior(faces: Sequence[Units]) -> NDArray[np.float64]:
     P(h) + sum over units of confidence * [s log p + (1 - s) log(1 - p)], with s the presence of the
     unit and p its probability under h. A unit of confidence 0 says nothing, as if marginalised out.
     """
-    from scipy import special
-
     shape = (len(faces), len(UNITS))
     intensity, confidence = np.zeros(shape), np.zeros(shape)
     for i, units in enumerate(faces):
@@ -218,8 +217,8 @@ def posterior(faces: Sequence[Units]) -> NDArray[np.float64]:
             if number in units:
                 intensity[i, k] = units[number].intensity
                 confidence[i, k] = units[number].confidence
-    present = special.expit(STEEPNESS * (intensity - ACTIVE))
+    present = 1 / (1 + np.exp(-STEEPNESS * (intensity - ACTIVE)))
     support = (confidence * present) @ np.log(_TABLE).T
     support += (confidence * (1 - present)) @ np.log(1 - _TABLE).T
     logit = support + _LOG_PRIOR
-    return np.asarray(special.softmax(logit, axis=1))
+    return softmax(logit)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, OUTCOMES, parse
+from ferce.core.softmax import softmax as stable
 from ferce.core.types import Scores
 from ferce.models.hub import CheckpointError, read_json
 
@@ -72,9 +73,7 @@ def save_calibration(folder: Path, calibration: Calibration) -> None:
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
     """Turn (N, K) scores into probabilities; rows sum to 1."""
-    from scipy import special
-
-    return np.asarray(special.softmax(np.asarray(scores, np.float64) / temperature, axis=1))
+    return stable(np.asarray(scores, np.float64) / temperature)
 
 
 @dataclass(frozen=True)

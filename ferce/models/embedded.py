@@ -3,48 +3,71 @@
 A folder of the kind `embedded` is a plain timm folder (`config.json`, `model.safetensors`) that
 timm loads by itself, with a head for action units on the same features (`units.safetensors`), the
 prior (`prior.safetensors`) and the linear readers over all three (`fusion.safetensors`) beside it.
+With the network's graph as well (`network.onnx`, see `train/export_graphs.py`) it needs no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from ferce.core.labels import BASICS, NEUTRAL, OUTCOMES
-from ferce.core.protocols import View
+from ferce.core.cores import spread
+from ferce.core.labels import BASICS, NEUTRAL
+from ferce.core.protocols import Pooled, View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
 from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
-from ferce.models import landmark_features, timm_net
-from ferce.models.calibration import FILE, softmax
+from ferce.models import graph_net, landmark_features
+from ferce.models.calibration import FILE, Calibration, Columns, softmax
 from ferce.models.fusion import Fusion, Head, Matrix
+from ferce.models.graph_net import GraphNet
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.kinds import MIX
 from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
-from ferce.models.timm_net import TimmNet, unit_head
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "classifier"
 # Heads of the fusion: 21 outcomes under an even mix, action units, and how far each is trusted.
 OUTCOME, UNIT, RELIABILITY = "outcomes", "units", "reliability"
 
 
+class Network(Protocol):
+    """What sees the pixels of a face: a network with a head for labels and one for action units."""
+
+    @property
+    def device(self) -> str:
+        """The device that it computes on: "cpu", "cuda" ..."""
+        ...
+
+    @property
+    def columns(self) -> Columns:
+        """The labels of its outputs."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """What held-out faces gave for the classifier."""
+        ...
+
+    def look(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
+        """Compute scores (N, K) and action units (N, A)."""
+        ...
+
+    def open(self, fusion: Fusion, head: Head) -> View:
+        """Open it with a head of the fusion behind it, in torch."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Readers:
-    """The models that read the network's features, and those beside it.
+    """The prior, and the linear readers that weigh it with the network and the measured face."""
 
-    `units` is the action-unit head, a torch Linear; `fusion` weighs it with the rest.
-    """
-
-    units: nn.Module
     prior: Prior
     fusion: Fusion
 
@@ -52,10 +75,12 @@ class Readers:
 class Embedded:
     """A `Classifier` and `Explainable`; heat maps are made of its network."""
 
-    def __init__(self, name: str, network: TimmNet, readers: Readers, mix: Mix) -> None:
-        """Join a network with the readers of its features, for faces of an assumed mix."""
+    complete = False  # the prior and the measured face decide, too
+
+    def __init__(self, name: str, network: Network, readers: Readers, mix: Mix) -> None:
+        """Join a network with the readers of its outputs, for faces of an assumed mix."""
         self.name, self.network, self.mix = name, network, mix
-        self._units, self._prior, self.fusion = readers.units, readers.prior, readers.fusion
+        self._prior, self.fusion = readers.prior, readers.fusion
         self._view: View | None = None
 
     @property
@@ -69,7 +94,7 @@ class Embedded:
         calibration = self.network.calibration
         return Scores.of_outcomes(
             self.read(x),
-            units=[self._seen(face, row) for face, row in zip(faces, x, strict=True)],
+            units=SeenUnits(self._seen, faces, x),
             mass=calibration.mass,
             calibrated=self.mix.name == EVEN.name,
             outcome_mass=calibration.outcomes if self.mix.name == EVERYDAY else None,
@@ -77,7 +102,7 @@ class Embedded:
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
         """Collect the (N, F) numbers that the fusion reads, in the order of `evidence_names`."""
-        logits, units = self._looked(faces)
+        logits, units = self.network.look(faces)
         return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
 
     def read(self, x: Matrix, by: str = OUTCOME) -> Matrix:
@@ -86,16 +111,16 @@ class Embedded:
         return self.mix.applied(even)
 
     def view(self) -> View:
-        """Open the network with the readers behind it for heat maps."""
+        """Open the network with the readers behind it for heat maps; imports torch."""
         if self._view is None:
-            even = self.fusion.heads[OUTCOME]
-            shift = np.log(np.maximum(self.mix.shares, np.finfo(np.float32).tiny))
-            head = replace(even, bias=even.bias + shift)
-            module = Fused(self.network.network, self._units, self.fusion, head).eval()
-            self._view = replace(
-                self.network.view(), module=module, index=OUTCOMES.index, complete=False
-            )
+            self._view = self.network.open(self.fusion, self._decision())
         return self._view
+
+    def _decision(self) -> Head:
+        """Shift the head of the outcomes by the mix."""
+        even = self.fusion.heads[OUTCOME]
+        shift = np.log(np.maximum(self.mix.shares, np.finfo(np.float32).tiny))
+        return replace(even, bias=even.bias + shift)
 
     def _shown(self, faces: Sequence[Face]) -> Matrix:
         """Weigh each number, (N, F): measures of covered places do not."""
@@ -106,22 +131,6 @@ class Embedded:
                     face.shown(region) for region in landmark_features.REGIONS
                 ]
         return counts
-
-    def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
-        """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
-        network, batches = self.network.network, []
-        size = timm_net.BATCH[self.network.device.split(":")[0]]
-        with torch.inference_mode():
-            for start in range(0, len(faces), size):
-                pixels = self.network.inputs(faces[start : start + size])
-                kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
-                batches.append((network.get_classifier()(kept), self._units(kept)))
-        if not batches:
-            return np.zeros((0, len(self.network.columns.names))), np.zeros((0, len(UNITS)))
-        logits, units = (
-            torch.cat(parts).double().cpu().numpy() for parts in zip(*batches, strict=True)
-        )
-        return logits, units
 
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
         """Read a face's action units from standardised evidence `x` (F,); {} without landmarks.
@@ -139,6 +148,46 @@ class Embedded:
             trust = reliability * turned * face.shown(UNITS[number].region)
             units[number] = _sided(face.units.get(number), number, intensity, trust)
         return units
+
+
+@dataclass(frozen=True, eq=False)
+class SeenUnits(Sequence[Units]):
+    """Action units of faces, read when they are asked for; of hidden variants nobody asks.
+
+    `read` takes a face and its row of the standardised evidence `x` (N, F).
+    """
+
+    read: Callable[[Face, NDArray[np.float64]], Units]
+    faces: Sequence[Face]
+    x: Matrix
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @overload
+    def __getitem__(self, place: int) -> Units: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "SeenUnits": ...
+
+    def __getitem__(self, place: int | slice) -> "Units | SeenUnits":
+        if isinstance(place, slice):
+            return replace(self, faces=self.faces[place], x=self.x[place])
+        return self.read(self.faces[place], self.x[place])
+
+
+class Light(Embedded):
+    """The classifier without torch, and a `Poolable`: Grad-CAM needs no gradients of it."""
+
+    network: GraphNet
+
+    def evidence(self, faces: Sequence[Face]) -> Matrix:
+        """Collect the numbers on all cores; see `Embedded.evidence`."""
+        return np.concatenate(spread(super().evidence, faces))
+
+    def pooled(self, face: Face) -> Pooled:
+        """Compute the last map of a face, and its scores with other evidence at its mean."""
+        return self.network.pooled(face, self.fusion, self._decision())
 
 
 def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -164,14 +213,26 @@ def load(spec: Spec, device: str) -> Embedded:
 
 
 def open_folder(folder: Path, name: str, device: str = "cpu", mix: str = EVERYDAY) -> Embedded:
-    """Load the classifier of a folder; see `load`."""
-    network = timm_net.load(Spec("timm", str(folder)), device)
+    """Load the classifier of a folder; see `load`.
+
+    On "cuda", or without a graph of the network, torch computes; on "auto" and "cpu" the graph.
+    """
+    light = device in ("auto", "cpu") and (folder / graph_net.GRAPH).is_file()
+    network = GraphNet(folder) if light else _by_torch(folder, device)
     fusion = Fusion.load(folder)
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
-    prior = Prior(folder / "prior.safetensors", network.device)
+    readers = Readers(Prior(folder / "prior.safetensors", network.device), fusion)
     assumed = named(mix, stored_mix(folder))
-    return Embedded(name, network, Readers(unit_head(folder, network), prior, fusion), assumed)
+    if isinstance(network, GraphNet):
+        return Light(name, network, readers, assumed)
+    return Embedded(name, network, readers, assumed)
+
+
+def _by_torch(folder: Path, device: str) -> Network:
+    from ferce.models import torch_net
+
+    return torch_net.load(folder, device)
 
 
 def stored_mix(folder: Path) -> Mix:
@@ -192,41 +253,6 @@ def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: floa
     return UnitEvidence(
         number, intensity, confidence, intensity * share[0], intensity * share[1], "embedded"
     )
-
-
-class Fused(nn.Module):  # type: ignore[misc]
-    """The classifier as a network: (N, 3, H, W) to (N, K) log-probabilities.
-
-    All other evidence is at its mean. Columns are what the head names. So a map shows what the
-    network adds to the decision, by way of its scores and of its action units.
-    """
-
-    def __init__(self, network: Any, units: nn.Module, fusion: Fusion, head: Head) -> None:
-        """Copy one linear reader of the fusion."""
-        super().__init__()
-        self.network, self.units = network, units
-        count = network.num_classes + units.out_features
-        self.register_buffer("mean", _tensor(fusion.mean[:count]))
-        self.register_buffer("scale", _tensor(fusion.scale[:count]))
-        self.head = _linear(head, count)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Compute the log-probabilities of pictures."""
-        kept = self.network.forward_head(self.network.forward_features(images), pre_logits=True)
-        seen = torch.cat([self.network.get_classifier()(kept), self.units(kept)], 1)
-        x = (seen - self.mean) / self.scale
-        return self.head(x).log_softmax(1)
-
-
-def _linear(head: Head, count: int) -> nn.Module:
-    made = nn.Linear(count, len(head.names))
-    made.weight.data.copy_(_tensor(head.weight[:, :count]))
-    made.bias.data.copy_(_tensor(head.bias))
-    return made.requires_grad_(False)
-
-
-def _tensor(values: Matrix) -> Tensor:
-    return torch.from_numpy(np.asarray(values, np.float32))
 
 
 assert set(EMOTIONS) == {NEUTRAL, *BASICS}, "the prior names the basic emotions"

@@ -71,15 +71,21 @@ class Preprocessing:
         }
 
     def __call__(self, faces: Sequence[Face]) -> Any:
-        """Make (N, 3, H, W) float32 on the CPU, normalised; crops may differ in size."""
+        """Make the tensor (N, 3, H, W) float32 on the CPU, normalised; crops may differ in size."""
         import torch
 
-        if not faces:
-            return torch.zeros(0, 3, *self.size)
-        crops = np.stack([self._resized(face) for face in faces])
-        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float()
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
-        return (pixels / 255 - mean) / std
+        return torch.from_numpy(self.array(faces))
+
+    def array(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+        """Make the array (N, 3, H, W), normalised; crops may differ in size."""
+        pixels = np.zeros((len(faces), 3, *self.size), np.float32)
+        for row, face in zip(pixels, faces, strict=True):
+            row[:] = self._resized(face).transpose(2, 0, 1)
+        mean, std = (np.array(v, np.float32).reshape(3, 1, 1) for v in (self.mean, self.std))
+        pixels /= np.float32(255)
+        pixels -= mean
+        pixels /= std
+        return pixels
 
     def _resized(self, face: Face) -> NDArray[np.uint8]:
         """Resize with Pillow, then crop the centre, (H, W, 3), as timm does it."""

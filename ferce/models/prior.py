@@ -5,16 +5,14 @@ face-api 1.7.15, Vladimir Mandic), its weights converted by `train/convert_prior
 on real photographs, which our own networks were not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from ferce.core.labels import NEUTRAL
+from ferce.core.softmax import log_softmax
 from ferce.core.types import Face
 from ferce.faces.geometry import MARGIN
 
@@ -22,90 +20,49 @@ from ferce.faces.geometry import MARGIN
 LABELS: tuple[str, ...] = (NEUTRAL, "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 SIZE = 112  # pixels
 PART = 1.1 / MARGIN  # of the crop's side: it reads a square of 1.1 times the mesh
-_MEAN = (122.782, 117.001, 104.298)  # of RGB in 0..255
-
-
-class _Separable(nn.Module):  # type: ignore[misc]
-    """A depthwise and a pointwise convolution; stride 2 pads as TensorFlow does."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, groups=inputs, bias=False)
-        self.pointwise = nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise(self.depthwise(_padded(x, self.stride)))
-
-
-class _First(nn.Module):  # type: ignore[misc]
-    """The plain convolution that reads the picture."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, outputs, 3, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(_padded(x, 2))
-
-
-class _Dense(nn.Module):  # type: ignore[misc]
-    """Four convolutions, each of which reads the sum of those before it."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        first = _First(outputs) if inputs == 3 else _Separable(inputs, outputs, 2)
-        rest = (_Separable(outputs, outputs, 1) for _ in range(3))
-        self.convs = nn.ModuleList([first, *rest])
-
-    def forward(self, x: Tensor) -> Tensor:
-        first, second, third, fourth = self.convs
-        a = functional.relu(first(x))
-        b = second(a)
-        c = third(functional.relu(a + b))
-        d = fourth(functional.relu(a + b + c))
-        return functional.relu(a + b + c + d)
-
-
-class ExpressionNet(nn.Module):  # type: ignore[misc]
-    """The network: (N, 3, 112, 112) RGB 0..255 to (N, 7) scores in the order of `LABELS`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, 32, 64, 128, 256)
-        self.blocks = nn.ModuleList(map(_Dense, widths, widths[1:]))
-        self.head = nn.Linear(256, len(LABELS))
-        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Score the pictures."""
-        x = (x - self.mean) / 255
-        for block in self.blocks:
-            x = block(x)
-        return self.head(functional.avg_pool2d(x, 7, 2).flatten(1))
+# Of the network, whatever its weights; `train/export_graphs.py` writes it.
+GRAPH = Path(__file__).parents[1] / "weights" / "classifier" / "prior.onnx"
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3, 112, 112) -> (N, 7)
 
 
 class Prior:
-    """The expression network applied to faces."""
+    """The expression network applied to faces; on one core, safe between threads."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        """Load the safetensors file that `train/convert_prior.py` wrote."""
-        from safetensors.torch import load_file
-
+        """Load the safetensors file that `train/convert_prior.py` wrote; a GPU needs torch."""
         self.device = device
-        self.network = ExpressionNet()
-        self.network.load_state_dict({n: w.float() for n, w in load_file(path).items()})
-        self.network.requires_grad_(False).eval().to(device)
+        self._run = _on_cpu(path) if device == "cpu" else _by_torch(path, device)
 
     def __call__(self, faces: Sequence[Face]) -> NDArray[np.float64]:
         """Compute (N, 7) log-probabilities in the order of `LABELS`."""
         if not faces:
             return np.zeros((0, len(LABELS)))
-        pixels = torch.from_numpy(np.stack([_square(face) for face in faces]))
-        pixels = pixels.permute(0, 3, 1, 2).float().to(self.device)
+        pixels = np.stack([_square(face) for face in faces]).transpose(0, 3, 1, 2)
+        scores = self._run(np.ascontiguousarray(pixels, np.float32))
+        return log_softmax(scores)
+
+
+def _on_cpu(path: Path) -> Run:
+    from safetensors.numpy import load_file
+
+    from ferce.models import onnx
+
+    session = onnx.session(GRAPH, load_file(path), threads=1)
+    return lambda pixels: np.asarray(session.run(["scores"], {"pixels": pixels})[0])
+
+
+def _by_torch(path: Path, device: str) -> Run:
+    import torch
+
+    from ferce.models import expression_net
+
+    network = expression_net.load(path, device)
+
+    def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            scores = functional.log_softmax(self.network(pixels), 1)
-        return np.asarray(scores.double().cpu().numpy())
+            return np.asarray(network(torch.from_numpy(pixels).to(device)).cpu().numpy())
+
+    return run
 
 
 def _square(face: Face) -> NDArray[np.uint8]:
@@ -116,7 +73,3 @@ def _square(face: Face) -> NDArray[np.uint8]:
     middle = face.crop[margin : face.size - margin, margin : face.size - margin]
     resized = cv2.resize(middle, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return np.asarray(resized, np.uint8)
-
-
-def _padded(x: Tensor, stride: int) -> Tensor:
-    return functional.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))

@@ -166,12 +166,7 @@ def load(spec: Spec, device: str) -> TimmNet:
     if where.startswith(kinds.RANDOM):
         return _random(str(spec), where.removeprefix(kinds.RANDOM), choose_device(device))
     folder = resolve(where, spec.revision)
-    config = read_json(folder / "config.json")
-    details = config.get("pretrained_cfg", config)
-    names = config.get("label_names", details.get("label_names"))
-    count = config.get("num_classes", details.get("num_classes"))
-    columns = Columns.read(names, where, count)
-    preprocessing = Preprocessing.read(details, where)
+    config, columns, preprocessing = described(folder, where)
     network = _build(config, len(columns.names), where)
     _fill(network, folder, where)
     calibration = load_calibration(folder)
@@ -181,6 +176,20 @@ def load(spec: Spec, device: str) -> TimmNet:
     if trust is not None:
         made.units = UnitHead(unit_head(folder, made), _shares(trust, path))
     return made
+
+
+def described(folder: Path, where: str) -> tuple[dict[str, Any], Columns, Preprocessing]:
+    """Read the `config.json` of a folder, and what it says of outputs and inputs.
+
+    Raises:
+        CheckpointError: not a classifier of the 14 compounds; the message calls it `where`.
+    """
+    config = read_json(folder / "config.json")
+    details = config.get("pretrained_cfg", config)
+    names = config.get("label_names", details.get("label_names"))
+    count = config.get("num_classes", details.get("num_classes"))
+    columns = Columns.read(names, where, count)
+    return config, columns, Preprocessing.read(details, where)
 
 
 def _shares(values: Any, path: Path) -> list[float]:

@@ -70,10 +70,13 @@ def _rows(command: Command, source: Alone | Workers, tally: Tally) -> Iterator[R
 
 def _shown(rows: Iterable[Row], total: int) -> Iterator[Row]:
     """Pass the rows on, with a progress bar for many."""
+    if total == 1:
+        yield from rows
+        return
     from tqdm import tqdm
 
-    hidden = True if total == 1 else None  # None: hidden where there is no terminal
-    with tqdm(total=total, unit="photo", file=sys.stderr, disable=hidden) as bar:
+    # None: hidden where there is no terminal
+    with tqdm(total=total, unit="photo", file=sys.stderr, disable=None) as bar:
         for row in rows:
             with bar.external_write_mode(file=sys.stdout):  # no text runs into the bar
                 yield row

@@ -19,7 +19,7 @@ from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
 from ferce.facs.decision import predict
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import embedded, landmark_features, prior, timm_net
+from ferce.models import embedded, expression_net, landmark_features, prior, timm_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
@@ -73,7 +73,7 @@ def test_what_is_covered_says_nothing(model, smiling):
 
 def test_a_crop_without_landmarks_is_read_by_its_pixels(model, smiling):
     scores = model.scores([Face(crop=smiling.crop)])
-    assert scores.units == [{}]
+    assert list(scores.units) == [{}]
     assert np.isfinite(scores.classes).all()
 
 
@@ -86,7 +86,7 @@ def test_a_row_does_not_depend_on_its_batch(model, smiling):
 
 def test_the_network_is_a_plain_timm_folder(folder, model):
     plain = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    module = model.network.view().module
+    module = model.network.net.view().module
     with torch.inference_mode():
         mine = module(torch.zeros(1, 3, 64, 64))
         torch.testing.assert_close(plain(torch.zeros(1, 3, 64, 64)), mine, atol=1e-4, rtol=1e-4)
@@ -169,7 +169,7 @@ def test_the_prior_sees_the_smile(smiling):
 def test_the_prior_is_all_in_its_file():
     stored = load_file(embedded.PACKAGED / "prior.safetensors")
     assert {n: t.shape for n, t in stored.items()} == {
-        n: t.shape for n, t in prior.ExpressionNet().state_dict().items()
+        n: t.shape for n, t in expression_net.ExpressionNet().state_dict().items()
     }
     assert len(COMPOUNDS) == 14
 

@@ -19,8 +19,8 @@ from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_with_sign_correction
 
-from ferce.core.labels import BASICS, COMPOUNDS, components
 from ferce.core.protocols import View
+from ferce.explanation.heatmaps.target import columns, rest
 
 Target = Callable[[Any], Any]  # a row of scores (K,) -> the scalar that is explained
 
@@ -35,27 +35,16 @@ def target(view: View, label: str, against: str | None = None) -> Target:
 
     A label's own score may rise for every label alike, and then its map shows what speaks for none
     of them; log-odds, the weighted contrast of Wang & Wang 2022 ("Why not other classes?",
-    NeurIPS), do not. A basic emotion has the probability of all compounds that hold it,
-    and of itself alone where the network has an output for that.
+    NeurIPS), do not.
     """
-    own = _columns(view, label)
-    rival = None if against is None else _columns(view, against)
+    own = columns(view.index, label)
+    rival = None if against is None else columns(view.index, against)
 
     def goal(row: Any) -> Any:
-        rest = sorted(set(range(len(row))) - set(own)) if rival is None else rival
-        return torch.logsumexp(row[own], 0) - torch.logsumexp(row[rest], 0)
+        other = rest(own, len(row)) if rival is None else rival
+        return torch.logsumexp(row[own], 0) - torch.logsumexp(row[other], 0)
 
     return goal
-
-
-def _columns(view: View, label: str) -> list[int]:
-    if label not in BASICS:
-        return [view.index(label)]
-    held = [view.index(compound) for compound in COMPOUNDS if label in components(compound)]
-    try:
-        return [*held, view.index(label)]  # shown alone
-    except ValueError:
-        return held
 
 
 class Recorder(ActivationsAndGradients):  # type: ignore[misc]

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core import labels
-from ferce.core.protocols import Attentive, Classifier, Explainable, View
+from ferce.core.protocols import Attentive, Classifier, Explainable, Poolable, Pooled, View
 from ferce.core.types import Face, Heatmap, Mask
 from ferce.explanation.heatmaps import occlusion
 from ferce.explanation.heatmaps.occlusion import Question
 
+# Of these a network that is linear in pooled features needs no gradients, see `pooled`.
+POOLED = ("grad-cam", "hires-cam")
 Need = Literal["any classifier", "gradients", "attention", "queries"]
 
 
@@ -158,6 +160,9 @@ def explain(
         values, layer = _OCCLUSIONS[name](question), None
     elif isinstance(classifier, Attentive) and METHODS[name].need == "queries":
         values, layer = _enlarged(classifier.attention([face])[0], face.size, 1.0), None
+    elif isinstance(classifier, Poolable) and name in POOLED:
+        seen = classifier.pooled(face)
+        values, layer = _of_pooled(seen, question), seen.layer_name
     else:
         assert isinstance(classifier, Explainable), name
         view = classifier.view()
@@ -174,6 +179,8 @@ def choose(classifier: Classifier, face: Face) -> str:
     it), Grad-CAM for any other network whose layers keep the places of the image; else region
     occlusion, or the grid without landmarks.
     """
+    if isinstance(classifier, Poolable):
+        return "grad-cam" if classifier.complete else _hiding(face)
     view = _opened(classifier)
     return _hiding(face) if view is None or not view.complete else _inside(view, face)
 
@@ -185,6 +192,8 @@ def counterpart(classifier: Classifier, face: Face, method: str) -> str | None:
     """
     if not METHODS[method].hides:
         return _hiding(face)
+    if isinstance(classifier, Poolable):
+        return "grad-cam"
     view = _opened(classifier)
     return None if view is None else _inside(view, face)
 
@@ -248,6 +257,14 @@ def _through(view: View, question: Question, name: str) -> occlusion.Map:
     compute = attention.compute if METHODS[name].need == "attention" else cam.compute
     small = compute(view, view.inputs([question.face]), goal, name)[0]
     return _enlarged(small, question.face.size, view.part)
+
+
+def _of_pooled(seen: Pooled, question: Question) -> occlusion.Map:
+    """Compute the map of one face from what the network saw of it, enlarged to crop pixels."""
+    from ferce.explanation.heatmaps import pooled
+
+    small = pooled.compute(seen, question.label, question.against)
+    return _enlarged(small, question.face.size, seen.part)
 
 
 def _enlarged(small: NDArray[np.float32], size: int, part: float) -> occlusion.Map:

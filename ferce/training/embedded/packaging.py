@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +13,14 @@ from ferce.core.labels import COMPOUNDS, OUTCOMES
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import CHANNELS
-from ferce.models import embedded, timm_net
+from ferce.models import embedded, timm_net, torch_net
 from ferce.models.calibration import FILE, Calibration, save_calibration, softmax
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import read_json
 from ferce.models.mix import EVEN, EVERYDAY, Mix, of_counts
 from ferce.models.prior import Prior
-from ferce.models.spec import Spec
 from ferce.training import checkpoint, progress
-from ferce.training.embedded import evidence, outcomes, readers
+from ferce.training.embedded import evidence, graphs, outcomes, readers
 from ferce.training.embedded.evidence import Seen, half
 from ferce.training.embedded.readers import Table
 from ferce.training.options import Json
@@ -79,10 +79,9 @@ def finish(
 
 def _open(sources: Sources, folder: Path) -> embedded.Embedded:
     """A network and the prior, without readers."""
-    network = timm_net.load(Spec("timm", str(folder)), "cpu")
     blank = Fusion((), np.zeros(0), np.ones(0), {})
-    parts = embedded.Readers(timm_net.unit_head(folder, network), Prior(sources.prior), blank)
-    return embedded.Embedded("embedded", network, parts, EVEN)
+    parts = embedded.Readers(Prior(sources.prior), blank)
+    return embedded.Embedded("embedded", torch_net.load(folder), parts, EVEN)
 
 
 def _gather(sources: Sources, report: progress.Report) -> evidence.Data:
@@ -230,6 +229,8 @@ def _write(
     if sources.prior.resolve() != (output / "prior.safetensors").resolve():
         shutil.copy(sources.prior, output / "prior.safetensors")
     fusion.save(output)
+    with suppress(ValueError):  # not every network has one; torch computes it then
+        graphs.write_network(output)
     save_calibration(output, calibration)
     run, lineage = read_json(sources.network / "metrics.json"), _lineage(sources.earlier)
     checkpoint.write_json(output / "metrics.json", _portable({**run, **lineage, "readers": told}))

@@ -111,9 +111,10 @@ class Models:
 
 def _open(reader: "Reader") -> None:
     """Open the network for heat maps while nobody reads: it is watched at work for that."""
-    from ferce.core.protocols import Explainable
+    from ferce.core.protocols import Explainable, Poolable
 
-    if isinstance(reader.classifier, Explainable):
+    # A `Poolable` one is opened when a map by gradients is asked for; that takes torch.
+    if isinstance(reader.classifier, Explainable) and not isinstance(reader.classifier, Poolable):
         with suppress(ValueError):  # no layer of it keeps the places of the image
             reader.classifier.view()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
-from ferce.core.protocols import Attentive, Classifier, Explainable, View
+from ferce.core.protocols import Attentive, Classifier, Explainable, Poolable, View
 from ferce.core.types import Face, Prediction, Reading
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import KINDS
@@ -23,10 +23,11 @@ _COMPOSED = "composed from the measured action units"
 
 def methods(classifier: Classifier, face: Face) -> tuple[str, ...]:
     """List the keys of `METHODS` that this classifier supports on this face, in their order."""
-    view = _opened(classifier)
+    pools = isinstance(classifier, Poolable)  # torch opens it only when such a map is asked for
+    view = None if pools else _opened(classifier)
     able = {
         "any classifier": True,
-        "gradients": view is not None,
+        "gradients": pools or view is not None,
         "attention": view is not None and _attends(view, face),
         "queries": isinstance(classifier, Attentive),
     }
