@@ -7,16 +7,18 @@ and plugin list nor the warning filters, so threads may load at the same time.
 """
 
 from ferce.images.load import Source, load, load_noted
-from ferce.images.refusal import DEFAULT_LIMITS, SUFFIXES, ImageError, Limits
-from ferce.images.search import find
+from ferce.images.refusal import DEFAULT_LIMITS, SUFFIXES, UNREAD, ImageError, Limits
+from ferce.images.search import find, passed_over
 
 __all__ = [
     "DEFAULT_LIMITS",
     "SUFFIXES",
+    "UNREAD",
     "ImageError",
     "Limits",
     "Source",
     "find",
     "load",
     "load_noted",
+    "passed_over",
 ]

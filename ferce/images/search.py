@@ -2,18 +2,28 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from ferce.images.refusal import IS_URL, SUFFIXES, URL, ImageError, printable
+from ferce.images.refusal import IS_URL, SUFFIXES, UNREAD, URL, ImageError, printable
+
+_NAMED = SUFFIXES | UNREAD
+# What may hold faces but is read apart, if at all.
+# fmt: off
+_PASSED = frozenset({
+    ".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".3gp", ".wmv", ".mpg",
+    ".zip", ".pdf",
+})
+# fmt: on
 
 
 def find(paths_or_globs: Sequence[str]) -> list[Path]:
     """List the photos named on a command line, in the order given, each once.
 
     A file is taken whatever its suffix. A folder gives its photos by suffix, recursively and
-    sorted, without hidden names and without following links to folders. Anything else is a glob
-    (``**`` crosses folders) and gives the matching photos by suffix, sorted.
+    sorted, without hidden names and without following links to folders; `UNREAD` pictures are among
+    them, so that each is named. Anything else is a glob (``**`` crosses folders) and gives the
+    matching photos by suffix, sorted.
 
     Raises:
         ImageError: A name is a web address, or names no photo.
@@ -25,6 +35,12 @@ def find(paths_or_globs: Sequence[str]) -> list[Path]:
             raise ImageError(f"{printable(name)} names no photo; check the path and its suffix.")
         paths.update(dict.fromkeys(photos))
     return list(paths)
+
+
+def passed_over(paths_or_globs: Sequence[str]) -> list[Path]:
+    """List the clips, ZIPs and PDFs in the folders named, of which `find` gives none."""
+    folders = [Path(name) for name in paths_or_globs if name and Path(name).is_dir()]
+    return [path for folder in folders for path in sorted(_walk(folder, _PASSED))]
 
 
 def _find_one(name: str) -> list[Path]:
@@ -43,16 +59,16 @@ def _matches(pattern: Path) -> Iterator[Path]:
     relative = pattern.relative_to(pattern.anchor)
     for path in Path(pattern.anchor).glob(str(relative)):  # its ** follows no links
         hidden = {part for part in path.parts if part.startswith(".")}
-        if hidden <= set(pattern.parts) and _is_photo(path):
+        if hidden <= set(pattern.parts) and _is_file(path):
             yield path
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, suffixes: Set[str] = _NAMED) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(root, name) for name in names if not name.startswith("."))
-        yield from filter(_is_photo, paths)
+        yield from (path for path in paths if _is_file(path, suffixes))
 
 
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _is_file(path: Path, suffixes: Set[str] = _NAMED) -> bool:
+    return path.suffix.lower() in suffixes and path.is_file()

@@ -10,9 +10,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.images import ImageError, find
+from ferce.images import ImageError, find, passed_over
 from ferce.ui import clips, photos, usage
 from ferce.ui.arguments import UsageError, parse
 from ferce.ui.command import Command, Tally
@@ -67,6 +68,7 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
     usage.check(arguments)
     with interruption.breaking():
         paths = find(arguments.photos)
+        _complain_of(passed_over(arguments.photos))
     targets = usage.targets(arguments)
     usage.check_targets(targets, paths)
     run = clips.run if clips.asked(arguments, paths) else photos.run
@@ -76,6 +78,13 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
     command = Command(arguments, paths, with_text(targets), load, interruption, journal)
     with command:
         return _ended(command, run)
+
+
+def _complain_of(others: Sequence[Path]) -> None:
+    """Name what lies in the folders and is not read with the photos there."""
+    if others:
+        names = ", ".join(path.name for path in others[:3]) + (", …" if len(others) > 3 else "")
+        complain(f"ferce: not read, as only photos are in a folder: {names} ({len(others)}).")
 
 
 def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None:

@@ -32,8 +32,8 @@ _MARKS: tuple[tuple[str, int, bytes], ...] = (
 # Where a transport stream's packets begin and how long they are: plain, a camcorder's (AVCHD, with
 # a time before each), with check bytes behind each.
 _PACKETS = ((0, 188), (4, 192), (0, 204))
-# Brands of ISO files that are photos: HEIC and AVIF.
-_PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+# Brands of ISO files that are photos: HEIC, AVIF and Canon's raw files.
+_PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
 
 
 class VideoError(ValueError):

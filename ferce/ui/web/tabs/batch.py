@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ferce.images import SUFFIXES
+from ferce.images import SUFFIXES, UNREAD
 from ferce.ui.web import components
 from ferce.ui.web.examples import Examples
 from ferce.ui.web.flows import batch as flow
@@ -67,7 +67,10 @@ def _files() -> gr.File:
     return gr.File(
         label="Photos or a ZIP",
         file_count="multiple",
-        file_types=[*sorted(SUFFIXES), ".zip"],
+        file_types=[
+            *sorted(SUFFIXES | UNREAD),
+            ".zip",
+        ],  # the unread ones are named, with what to do
         height=220,
         elem_classes="files",
     )
