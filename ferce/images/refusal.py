@@ -74,12 +74,12 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (rb"RIFF....AVI |\0\0\x01\xba", "a video"),
     (rb"RIFF....WAVE|ID3|OggS|fLaC|\xff[\xfb\xf3]", "a sound file"),
-    (rb"8BPS", "a Photoshop document"),
+    (rb"8BPS", "a Photoshop picture"),
     (rb"\0\0\0\x0cjP  |\xffO\xffQ", "a JPEG 2000 picture"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (rb"v/1\x01", "an OpenEXR picture"),
     (rb"P[1-6][\s#]", "a PNM picture"),
-    (rb"\0\0[\x01\x02]\0", "an icon"),
+    (rb"\0\0[\x01\x02]\0[^\0]", "an icon"),
     (rb"\x7fELF|MZ", "a program"),
     (rb"(?:\xef\xbb\xbf)?\s*<(?:svg|\?xml.{0,400}?<svg)", "an SVG drawing"),
     (rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|head|body)", "a web page or XML document"),
@@ -93,12 +93,12 @@ def sniff(data: bytes) -> str:
             return kind
     if re.match(_RAW, data, re.DOTALL):
         raise Refusal(IS_RAW)
-    advice = f"not a photo; give a {KINDS} file"
     for magic, kind in _STRANGERS:
         if re.match(magic, data[:1024], re.DOTALL | re.IGNORECASE):
-            raise Refusal(f"is {kind}, {advice}")
+            why = "which is not read" if kind.endswith("picture") else "not a photo"
+            raise Refusal(f"is {kind}, {why}; give a {KINDS} file")
     if _is_text(data[:1024]):
-        raise Refusal(f"is a text file, {advice}")
+        raise Refusal(f"is a text file, not a photo; give a {KINDS} file")
     raise Refusal(f"has content that no known photo format begins with; give a {KINDS} file")
 
 

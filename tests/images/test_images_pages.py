@@ -213,3 +213,17 @@ def test_a_raw_file_is_refused_whatever_previews_lie_in_it(pages):
 )
 def test_a_raw_file_of_its_own_kind_is_refused(head):
     refused(head + bytes(500), "camera's raw file; develop it and export it as JPEG")
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\xff\x0a", "is a JPEG XL picture, which is not read; give a JPEG"),
+        (b"8BPS\0\1", "is a Photoshop picture, which is not read; give a JPEG"),
+        (b"P6\n2 2\n255\n", "is a PNM picture, which is not read; give a JPEG"),
+        (b"\0\0\2\0\0\0\0\0", "has content that no known photo format begins with"),  # TGA
+        (b"\0\0\1\0\1\0", "is an icon, not a photo; give a JPEG"),
+    ],
+)
+def test_pictures_of_other_kinds_are_named(head, words):
+    refused(head + bytes(range(200)), words)
