@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ferce.data import hub, manifest
 from ferce.data.record import DataError, Problem, Row, Sample, is_split, parse_label, parse_split
-from ferce.images import SUFFIXES
+from ferce.images import SUFFIXES, UNREAD
 
 METADATA = ("metadata.jsonl", "metadata.csv")
 
@@ -99,7 +99,7 @@ def _pictures(folder: Path, deep: bool = False) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=_fail):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and deep)
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES | UNREAD:
                 yield Path(place, name)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "subject": ("subject", "person", "identity", "subject_id"),
     "split": ("split", "partition", "subset"),
 }
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 NO_LABEL = ("", "null", "none", "nan")
 
 
@@ -71,7 +72,10 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     readers = {".jsonl": _json_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"A table is a .csv, .tsv or .jsonl file; got {path.name}.")
+        raise DataError(
+            f"A table is a .csv, .tsv or .jsonl file; got {path.name}. Save a spreadsheet's sheet "
+            'as "CSV UTF-8".'
+        )
     try:
         yield from reader(path)
     except UnicodeDecodeError as error:
@@ -88,6 +92,9 @@ def _encoding(path: Path) -> str:
 
 def _not_unicode(path: Path) -> DataError:
     """Name the first line that is not UTF-8 and show it as the usual other encoding."""
+    with path.open("rb") as file:
+        if file.read(4) in _WORKBOOKS:
+            return DataError(f'{path.name} is a workbook; save its sheet as "CSV UTF-8".')
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.decode(errors="ignore").encode() != line:
             shown = line.decode("cp1252", "replace").strip()[:60]
@@ -124,6 +131,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         delimiter = separator[1] if separator else max(",;\t|", key=first.count)
         reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        _check_header(path, reader.fieldnames)
         for row in reader:
             number = reader.line_num + bool(separator)
             if any(row.pop(None, ())) or None in row.values():  # type: ignore[call-overload]
@@ -132,6 +140,13 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 )
             if any(row.values()):  # spreadsheets write empty rows
                 yield number, dict(row)
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    """Refuse two columns of one name, of which the last alone would count."""
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice:
+        raise DataError(f"{path.name} has two columns {twice!r}; rename or delete one.")
 
 
 def choose(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:

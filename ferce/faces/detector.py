@@ -184,7 +184,7 @@ class FaceDetector:
 
         middle = LOOK * (1 - 1 / MARGIN) / 2
         square = (middle, middle, LOOK - middle, LOOK - middle)
-        meshes = self._networks.meshes(warp(photo, matrix, LOOK))
+        meshes = self._networks.meshes(warp(photo, matrix, LOOK, quick=True))
         best = max(meshes, key=lambda one: shared(one.box, square), default=None)
         if best is None or shared(best.box, square) < SAME:
             return None

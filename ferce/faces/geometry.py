@@ -172,16 +172,20 @@ def turned(box: Box, quarter: int, size: int, margin: float) -> NDArray[np.float
     return matrix
 
 
-def warp(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+def warp(
+    photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, *, quick: bool = False
+) -> NDArray[np.uint8]:
     """Cut the (S, S, 3) crop under `matrix`; outside the photo the border pixels repeat.
 
-    Sources much larger than the crop are shrunk by area first, so that nothing aliases.
+    Sources much larger than the crop are shrunk by area first, so that nothing aliases; with
+    `quick` by a whole number, which takes a tenth of the time and leaves the rest to the warp.
     """
     import cv2
 
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.6:
-        photo, matrix = _shrunk(*_part(photo, matrix, size), scale * 1.5)
+        shrink = _divided if quick else _shrunk
+        photo, matrix = shrink(*_part(photo, matrix, size), scale if quick else scale * 1.5)
     centred = matrix.copy()  # OpenCV counts from the centre of the first pixel
     centred[:, 2] += matrix[:, :2].sum(1) * 0.5 - 0.5
     crop = cv2.warpAffine(
@@ -233,3 +237,18 @@ def contours(face: Face, size: tuple[int, int]) -> list[dict[str, object]]:
         {"region": region, "closed": closed, "points": scaled[list(indices)].tolist()}
         for region, closed, indices in CONTOURS.values()
     ]
+
+
+def _divided(
+    photo: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Shrink a photo by the whole number that leaves a scale of more than half; as `_shrunk`."""
+    import cv2
+
+    times = min(int(1 / scale), min(photo.shape[:2]) // 32)
+    if times < 2:
+        return photo, matrix
+    height, width = (length // times for length in photo.shape[:2])
+    whole = photo[: height * times, : width * times]
+    small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return small, matrix @ np.diag([times, times, 1.0])

@@ -6,16 +6,18 @@ from the header, before any pixel is decoded. Nothing global is touched: neither
 and plugin list nor the warning filters, so threads may load at the same time.
 """
 
-from ferce.images.load import Source, find, load, load_noted
-from ferce.images.refusal import DEFAULT_LIMITS, SUFFIXES, ImageError, Limits
+from ferce.images.load import Source, find, load, load_noted, passed_over
+from ferce.images.refusal import DEFAULT_LIMITS, SUFFIXES, UNREAD, ImageError, Limits
 
 __all__ = [
     "DEFAULT_LIMITS",
     "SUFFIXES",
+    "UNREAD",
     "ImageError",
     "Limits",
     "Source",
     "find",
     "load",
     "load_noted",
+    "passed_over",
 ]

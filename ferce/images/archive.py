@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from ferce.images import DEFAULT_LIMITS, SUFFIXES
+from ferce.images import DEFAULT_LIMITS, SUFFIXES, UNREAD
 from ferce.images.refusal import printable
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # a file in it, or none
@@ -58,9 +58,13 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file begins as a ZIP does, whatever its suffix."""
+    """Tell whether a file begins as a ZIP does, or is called one and ends as one does.
+
+    A ZIP that unpacks itself, and is no program by its suffix, begins with what does so.
+    """
     with path.open("rb") as file:
-        return file.read(4) in _MAGIC
+        begins = file.read(4) in _MAGIC
+    return begins or (path.suffix.lower() == ".zip" and zipfile.is_zipfile(path))
 
 
 class Archive:
@@ -115,6 +119,10 @@ class Archive:
         place = tail.rfind(_END)
         if place < 0 or len(tail) < place + _END_SIZE:
             raise ArchiveError(f"{self._name} is no whole ZIP; pack it again.")
+        if _comment_end(tail, place) != len(tail) and _is_hidden(tail):
+            raise ArchiveError(
+                f"{self._name} has a comment that looks like the end of a ZIP; pack it again."
+            )
         table = int.from_bytes(tail[place + 12 : place + 16], "little")
         pointer = place - _POINTER_SIZE
         if pointer >= 0 and tail[pointer:place].startswith(_POINTER):
@@ -145,13 +153,25 @@ class Archive:
         return Member(name, next(_problems(info, shown, self._limits), ""))
 
 
+def _comment_end(tail: bytes, place: int) -> int:
+    """Compute where the comment of the end record at `place` ends."""
+    start = place + _END_SIZE
+    return start + int.from_bytes(tail[start - 2 : start], "little")
+
+
+def _is_hidden(tail: bytes) -> bool:
+    """Tell whether an end record before the last one ends with the file: its comment holds one."""
+    places = (match.start() for match in re.finditer(re.escape(_END), tail))
+    return any(_comment_end(tail, place) == len(tail) for place in places)
+
+
 def _problems(info: zipfile.ZipInfo, name: str, limits: Limits) -> Iterator[str]:
     suffix = PurePosixPath(info.filename).suffix.lower()
     if stat.S_ISLNK(info.external_attr >> 16):
         yield f"{name} is a link, not a photo."
     if suffix == ".zip":
         yield f"{name} is a ZIP inside a ZIP; unpack it first."
-    if suffix not in SUFFIXES:
+    if suffix not in SUFFIXES | UNREAD:
         yield f"{name} is no photo by its suffix."
     if info.flag_bits & _ENCRYPTED:
         yield f"{name} is locked with a password; pack it without."

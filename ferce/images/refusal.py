@@ -41,6 +41,13 @@ SUFFIXES: frozenset[str] = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif",
     ".bmp", ".dib", ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif",
 })
+
+# Pictures that are named as not read, each with its reason: a camera's raw files, and others.
+UNREAD: frozenset[str] = frozenset({
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+    ".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".psb", ".tga", ".exr", ".ppm", ".pgm", ".pnm",
+})
 # fmt: on
 
 KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
@@ -56,6 +63,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (rb"....ftyp(?:mif1|msf1).{0,40}avi[fs]", "AVIF"),
     (rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", "HEIC"),
 )
+# Fujifilm, Panasonic, Olympus, Canon (CR3, CRW), Minolta and Sigma; other makers write TIFF.
+_RAW = rb"FUJIFILMCCD-RAW|IIU\0|II(?:RO|RS)|MMOR|....ftypcrx |II\x1a\0\0\0HEAPCCDR|\0MRM|FOVb"
 _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (rb"%PDF-", "a PDF document"),
     (rb"%!PS", "a PostScript file"),
@@ -65,10 +74,12 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (rb"RIFF....AVI |\0\0\x01\xba", "a video"),
     (rb"RIFF....WAVE|ID3|OggS|fLaC|\xff[\xfb\xf3]", "a sound file"),
-    (rb"8BPS", "a Photoshop document"),
+    (rb"8BPS", "a Photoshop picture"),
     (rb"\0\0\0\x0cjP  |\xffO\xffQ", "a JPEG 2000 picture"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (rb"\0\0[\x01\x02]\0", "an icon"),
+    (rb"v/1\x01", "an OpenEXR picture"),
+    (rb"P[1-6][\s#]", "a PNM picture"),
+    (rb"\0\0[\x01\x02]\0[^\0]", "an icon"),
     (rb"\x7fELF|MZ", "a program"),
     (rb"(?:\xef\xbb\xbf)?\s*<(?:svg|\?xml.{0,400}?<svg)", "an SVG drawing"),
     (rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|head|body)", "a web page or XML document"),
@@ -80,12 +91,14 @@ def sniff(data: bytes) -> str:
     for magic, kind in _MAGIC:
         if re.match(magic, data, re.DOTALL):
             return kind
-    advice = f"not a photo; give a {KINDS} file"
+    if re.match(_RAW, data, re.DOTALL):
+        raise Refusal(IS_RAW)
     for magic, kind in _STRANGERS:
         if re.match(magic, data[:1024], re.DOTALL | re.IGNORECASE):
-            raise Refusal(f"is {kind}, {advice}")
+            why = "which is not read" if kind.endswith("picture") else "not a photo"
+            raise Refusal(f"is {kind}, {why}; give a {KINDS} file")
     if _is_text(data[:1024]):
-        raise Refusal(f"is a text file, {advice}")
+        raise Refusal(f"is a text file, not a photo; give a {KINDS} file")
     raise Refusal(f"has content that no known photo format begins with; give a {KINDS} file")
 
 
@@ -97,6 +110,7 @@ def _is_text(start: bytes) -> bool:
 
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")
+IS_RAW = "is a camera's raw file; develop it and export it as JPEG"
 IS_URL = "is a web address; save the photo to disk and name the file"
 
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from PIL import Image, TiffTags
 from PIL import TiffImagePlugin as Tag
 
-from ferce.images.refusal import Refusal
+from ferce.images.refusal import IS_RAW, Refusal
 
 _MAX_DIRECTORIES = 8  # EXIF, GPS, interoperability in one TIFF, with room to spare
 _MAX_PAGES, _MAX_ENTRIES = 1000, 65_535
+_MAX_SUBS = 16  # directories below one, and those that may tell a raw file
 _MAX_VALUES = 2**20  # of a tag that is read here; strips and tiles are fewer
 # Type of an entry -> bytes of one value (TIFF 6.0, 2; BigTIFF).
 _NUMBERS = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1)) | {13: 4, 16: 8, 17: 8, 18: 8}
@@ -71,8 +72,8 @@ class TiffSanitiser:
         self.left = len(data)  # bytes that values may still take
         self.seen: set[int] = set()  # where directories begin; each is visited once
         self.start, self.pages = self._picture()
-        if self.value(Tag.PHOTOMETRIC_INTERPRETATION) in _RAW or data[8:10] == b"CR":
-            raise Refusal("is a camera's raw file; develop it and export it as JPEG")
+        if data[8:10] == b"CR":  # Canon's CR2
+            raise Refusal(IS_RAW)
 
     def sanitised(self) -> bytes:
         """Return the file with those entries muted and the picture as its only directory."""
@@ -112,7 +113,9 @@ class TiffSanitiser:
         """Find where the picture's directory begins, and how many there are."""
         chain = list(self._chain())
         full = [start for start in chain if self._is_full(start)]
-        below = (sub for start in chain for sub in self.values(_SUB_DIRECTORIES, start))
+        below = [sub for start in chain for sub in self.values(_SUB_DIRECTORIES, start)[:_MAX_SUBS]]
+        if any(map(self._is_raw, [*chain[:_MAX_SUBS], *below[:_MAX_SUBS]])):
+            raise Refusal(IS_RAW)  # whatever previews lie beside it
         return next(iter(full or filter(self._is_full, below)), chain[0]), max(len(full), 1)
 
     def _chain(self) -> Iterator[int]:
@@ -135,6 +138,12 @@ class TiffSanitiser:
     def _is_full(self, start: int) -> bool:
         kind = self.value(_SUBFILE, start=start)
         return not kind & (_REDUCED | _MASK) and self.value(_OLD_SUBFILE, start=start) != 2
+
+    def _is_raw(self, start: int) -> bool:
+        try:
+            return self.value(Tag.PHOTOMETRIC_INTERPRETATION, start=start) in _RAW
+        except struct.error:  # a broken sub-directory, which is muted later
+            return False
 
     def _unpack(self, form: str, place: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + form, self.data, place)

@@ -68,7 +68,8 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
         names: files known to lie beside those in the folder, not fetched.
 
     Raises:
-        CheckpointError: it holds none; the message names the pickles it has instead.
+        CheckpointError: it holds none; the message names the folder below that does, or the
+            pickles it has instead.
     """
     if str(folder).encode(errors="ignore").decode() != str(folder):
         raise CheckpointError(
@@ -76,6 +77,11 @@ def require_safetensors(folder: Path, where: str, names: Sequence[str] = ()) -> 
         )
     if any(folder.glob("*.safetensors")):
         return folder
+    if below := sorted({path.parent.name for path in folder.glob("*/*.safetensors")}):
+        raise CheckpointError(
+            f"{where} holds its weights in {', '.join(below[:3])}; name the folder itself, such as "
+            f"{folder / below[0]}."
+        )
     names = [*names, *(path.name for path in folder.iterdir())]
     pickles = sorted({name for name in names if name.endswith(PICKLES)})
     holds = f"only pickles ({', '.join(pickles)})" if pickles else "no weights"

@@ -10,9 +10,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.images import ImageError, find
+from ferce.images import ImageError, find, passed_over
 from ferce.ui import clips, options, photos
 from ferce.ui.command import Command, Interruption, Tally
 from ferce.ui.journal import Journal, JournalError
@@ -66,6 +67,7 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
     options.check(arguments)
     with interruption.breaking():
         paths = find(arguments.photos)
+        _complain_of(passed_over(arguments.photos))
     targets = options.targets(arguments)
     options.check_targets(targets, paths)
     run = clips.run if clips.asked(arguments, paths) else photos.run
@@ -75,6 +77,13 @@ def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> in
     command = Command(arguments, paths, with_text(targets), load, interruption, journal)
     with command:
         return _ended(command, run)
+
+
+def _complain_of(others: Sequence[Path]) -> None:
+    """Name what lies in the folders and is not read with the photos there."""
+    if others:
+        names = ", ".join(path.name for path in others[:3]) + (", …" if len(others) > 3 else "")
+        complain(f"ferce: not read, as only photos are in a folder: {names} ({len(others)}).")
 
 
 def _journal(arguments: Namespace, targets: Mapping[str, str]) -> Journal | None:

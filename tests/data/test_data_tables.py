@@ -57,6 +57,8 @@ def test_manifest_columns_and_root_may_be_named(tmp_path):
         ("m.jsonl", "{\n", "line 1 is not JSON"),
         ("m.jsonl", "[]\n", "one JSON object"),
         ("m.txt", "", "csv"),
+        ("m.xlsx", "PK", r"got m\.xlsx\. Save a spreadsheet's sheet as \"CSV UTF-8\""),
+        ("m.csv", "file,label,label\na.png,sad,happy\n", "two columns 'label'"),
     ],
 )
 def test_manifest_refuses(tmp_path, name, text, message):
@@ -124,3 +126,12 @@ def test_of_several_names_alike_none_is_guessed(tmp_path):
     ((_, reason),) = labels(tmp_path, "file,label\nA.png,sad\n")
     assert reason == f"is missing ({tmp_path / 'A.png'})"
     assert labels(tmp_path, "file,label\na.png,sad\n") == [("a.png", "sad")]
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04\x14\0\0\0\x08\0\xff\xfe", b"\xd0\xcf\x11\xe0\xa1\xb1"]
+)
+def test_a_workbook_that_is_called_a_table_is_named(tmp_path, start):
+    (tmp_path / "m.csv").write_bytes(start + bytes(range(256)))
+    with pytest.raises(DataError, match=r"^m\.csv is a workbook; save its sheet as \"CSV UTF-8\""):
+        rows(f"manifest:{tmp_path / 'm.csv'}")

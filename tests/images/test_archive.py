@@ -208,3 +208,33 @@ def test_a_photo_is_no_archive(tmp_path, pack):
     photo.write_bytes(b"\xff\xd8\xff")
     assert not is_archive(photo)
     assert is_archive(pack({}, "any.jpg"))
+
+
+def test_a_zip_that_unpacks_itself_is_read(pack):
+    path = pack({"a.jpg": b"1"})
+    path.write_bytes(b"#!/bin/sh\nexit\n" + path.read_bytes())
+    assert is_archive(path)
+    with Archive(path) as archive:
+        assert archive.read("a.jpg") == b"1"
+
+
+def test_a_photo_that_ends_as_a_zip_does_is_a_photo(pack):
+    path = pack({"a.jpg": b"1"}, name="both.jpg")
+    path.write_bytes(b"\xff\xd8\xff" + path.read_bytes())
+    assert not is_archive(path)
+
+
+def test_a_comment_that_looks_like_the_end_is_named(pack):
+    path = pack({"a.jpg": b"1"})
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = b"PK\5\6" + b"x" * 6000
+    with pytest.raises(ArchiveError, match=r"^photos\.zip has a comment that looks like the end"):
+        Archive(path)
+
+
+def test_a_raw_file_is_read_to_be_refused_by_what_it_is(pack):
+    with Archive(pack({"a.CR2": b"1", "b.txt": b"2"})) as archive:
+        assert [member.problem for member in archive.members] == [
+            "",
+            "b.txt is no photo by its suffix.",
+        ]

@@ -4,7 +4,7 @@ import pytest
 from image_fixtures import assert_sentence
 
 from ferce import images
-from ferce.images import ImageError, find
+from ferce.images import ImageError, find, passed_over
 
 
 @pytest.fixture
@@ -36,6 +36,30 @@ def album(tmp_path, monkeypatch):
 )
 def test_find(album, names, expected):
     assert [path.as_posix() for path in find(names)] == expected
+
+
+def test_pictures_that_are_not_read_are_found_to_be_named(album):
+    for name in ("IMG_1.CR3", "sub/b.dng", "c.psd"):
+        (album / name).write_bytes(b"x")
+    found = [path.as_posix() for path in find(["."])]
+    assert found == [
+        "IMG_1.CR3",
+        "a.png",
+        "b.JPG",
+        "c.psd",
+        "odd[1].png",
+        "sub/b.dng",
+        "sub/c.heic",
+    ]
+
+
+def test_what_may_hold_faces_and_is_passed_over_is_named(album):
+    for name in ("IMG_1.MOV", "sub/scan.pdf", "sub/.hidden.mp4", "more.zip"):
+        (album / name).write_bytes(b"x")
+    assert [path.name for path in passed_over([".", "a.png"])] == [
+        *("IMG_1.MOV", "more.zip", "scan.pdf")
+    ]
+    assert passed_over(["IMG_1.MOV"]) == []
 
 
 def test_find_takes_absolute_patterns(album):

@@ -182,3 +182,48 @@ def test_a_jpeg_without_an_end_marker_is_read_but_not_one_cut_off(pixels, option
 
 def test_a_progressive_jpeg_without_an_end_marker_may_lack_scans():
     refused(card("JPEG", progressive=True)[:-2], "cut off")
+
+
+RAW = {"photometric": 32803, "subfiletype": 0}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [(SMALL, {"subfiletype": 1, "subifds": 1}), (CARD[..., 0], RAW)],  # NEF, ARW, DNG
+        [(CARD, {"subifds": 1}), (CARD[..., 0], RAW)],  # SRW: a large preview first
+        [(CARD, {}), (CARD[..., 0], RAW)],
+    ],
+)
+def test_a_raw_file_is_refused_whatever_previews_lie_in_it(pages):
+    refused(tiff(*pages), "camera's raw file; develop it and export it as JPEG")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"FUJIFILMCCD-RAW 0201",
+        b"IIU\0\x18\0\0\0",
+        b"IIRO\x08\0\0\0",
+        b"MMOR\0\0\0\x08",
+        b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+        b"II\x1a\0\0\0HEAPCCDR",
+        b"II*\0\x10\0\0\0CR\2\0" + bytes(18),
+    ],
+)
+def test_a_raw_file_of_its_own_kind_is_refused(head):
+    refused(head + bytes(500), "camera's raw file; develop it and export it as JPEG")
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\xff\x0a", "is a JPEG XL picture, which is not read; give a JPEG"),
+        (b"8BPS\0\1", "is a Photoshop picture, which is not read; give a JPEG"),
+        (b"P6\n2 2\n255\n", "is a PNM picture, which is not read; give a JPEG"),
+        (b"\0\0\2\0\0\0\0\0", "has content that no known photo format begins with"),  # TGA
+        (b"\0\0\1\0\1\0", "is an icon, not a photo; give a JPEG"),
+    ],
+)
+def test_pictures_of_other_kinds_are_named(head, words):
+    refused(head + bytes(range(200)), words)

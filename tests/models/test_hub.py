@@ -133,3 +133,11 @@ def test_broken_json_is_named(tmp_path):
         hub.read_json(tmp_path / "config.json")
     with pytest.raises(hub.CheckpointError, match="must be a JSON file"):
         hub.read_json(tmp_path / "missing.json")
+
+
+def test_weights_in_a_folder_below_are_named(tmp_path):
+    (tmp_path / "expression").mkdir()
+    (tmp_path / "expression" / "adapter_model.safetensors").write_bytes(WEIGHTS)
+    with pytest.raises(hub.CheckpointError, match="holds its weights in expression; name the"):
+        hub.resolve(str(tmp_path))
+    assert hub.resolve(str(tmp_path / "expression"))

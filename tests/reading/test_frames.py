@@ -82,6 +82,15 @@ def test_the_size_of_a_clip_of_an_upright_phone_is_as_shown(tmp_path):
         assert [frame.pixels.shape for frame in clip.frames()] == [(64, 48, 3)] * 3
 
 
+def test_frames_of_another_resolution_are_shown_at_the_size_of_the_clip(tmp_path):
+    """As calls over the network are recorded, whose resolution follows the line."""
+    path = clips.of_sizes(tmp_path / "a.webm", [grey(3, size) for size in ((64, 48), (32, 24))])
+    with open_clip(path) as clip:
+        frames = list(clip.frames())
+    assert clip.size == (64, 48)
+    assert [(frame.pixels.shape, frame.scale) for frame in frames] == [((48, 64, 3), 1.0)] * 6
+
+
 @pytest.mark.parametrize("name", ["a.mts", "a.m2ts"])
 def test_a_camcorders_stream_is_read(tmp_path, name):
     """AVCHD: a transport stream with four bytes before each packet."""

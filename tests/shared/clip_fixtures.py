@@ -76,6 +76,29 @@ def behind_cover(path: Path, frames: Iterable[np.ndarray], rate: int = 20) -> Pa
     return path
 
 
+def of_sizes(path: Path, parts: Iterable[list[np.ndarray]]) -> Path:
+    """Encode the frames of each part (VP8), which may have another size, as one stream."""
+    import av
+
+    with av.open(str(path), "w", format="webm") as file:
+        stream, time = None, 0
+        for frames in parts:
+            codec: Any = av.CodecContext.create("libvpx", "w")
+            codec.height, codec.width = frames[0].shape[:2]
+            codec.pix_fmt, codec.time_base = "yuv420p", Fraction(1, 20)
+            if stream is None:
+                stream = file.add_stream("libvpx", rate=20)
+                stream.height, stream.width, stream.pix_fmt = codec.height, codec.width, "yuv420p"
+            for pixels in [*frames, None]:
+                frame = None if pixels is None else av.VideoFrame.from_ndarray(pixels, "rgb24")
+                if frame is not None:
+                    frame.pts, frame.time_base, time = time, Fraction(1, 20), time + 1
+                for packet in codec.encode(frame):
+                    packet.stream, packet.time_base = stream, Fraction(1, 20)
+                    file.mux(packet)
+    return path
+
+
 def shown(path: Path, a: int, b: int, c: int, d: int) -> Path:
     """Have the players of an MP4 show its place (x, y) at (a x + c y, b x + d y).
 

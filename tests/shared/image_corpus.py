@@ -94,7 +94,7 @@ BROKEN = {  # file name: (content, words of the refusal)
     "clip3.jpg": (b"\x1aE\xdf\xa3" + NOISE, "a Matroska or WebM video"),
     "clip4.jpg": (b"RIFF\0\0\0\0AVI LIST" + NOISE, "a video"),
     "sound.jpg": (b"ID3\x04" + NOISE, "a sound file"),
-    "layers.jpg": (b"8BPS\0\x01" + NOISE, "a Photoshop document"),
+    "layers.jpg": (b"8BPS\0\x01" + NOISE, "a Photoshop picture"),
     "j2k.jpg": (b"\xff\x4f\xff\x51" + NOISE, "a JPEG 2000 picture"),
     "jxl.jpg": (b"\xff\x0a" + NOISE, "a JPEG XL picture"),
     "favicon.jpg": (b"\0\0\x01\0\x01\0" + NOISE, "an icon"),

@@ -57,6 +57,13 @@ def test_json_on_standard_output_is_alone(folder, capsys):
     ]
 
 
+def test_clips_in_a_folder_of_photos_are_named(folder, capsys):
+    (folder / "IMG_1.MOV").write_bytes(b"x")
+    assert run(folder, "--json", "-") == cli.SOME_FAILED
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "ferce: not read, as only photos are in a folder: IMG_1.MOV (1)."
+
+
 def test_every_output_at_once(folder, tmp_path, capsys):
     names = [tmp_path / "out" / f"r.{kind}" for kind in ("json", "csv", "html")]
     names[0].parent.mkdir()

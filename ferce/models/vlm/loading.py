@@ -1,7 +1,9 @@
 """Load a transformers model, its processor and perhaps a PEFT adapter; safetensors, no code."""
 
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -197,13 +199,14 @@ def _load_network(network_class: Any, folder: Path, load: str, device: str) -> A
         arguments["quantization_config"].llm_int8_skip_modules = UNQUANTISED.get(
             vision.get("model_type")
         )
-    network, info = network_class.from_pretrained(
-        folder,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **arguments,
-    )
+    with nullcontext() if sys.stderr.isatty() else no_progress_bar():
+        network, info = network_class.from_pretrained(
+            folder,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **arguments,
+        )
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
             f"{folder} lacks {len(missing)} weights of {type(network).__name__}, "
@@ -213,6 +216,20 @@ def _load_network(network_class: Any, folder: Path, load: str, device: str) -> A
         _check_quantised(network, load)
         return network
     return network.to(device)
+
+
+@contextmanager
+def no_progress_bar() -> Iterator[None]:
+    """Hide the progress bar of transformers, which small weights and files do not need."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def precision(load: str, device: str) -> dict[str, Any]:

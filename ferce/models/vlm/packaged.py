@@ -6,8 +6,6 @@ they say can be checked against what was measured. The adapter of the BLIP-2 was
 packaged adapter's place. Torch is loaded with a model only.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,24 +34,12 @@ def load(spec: "Spec", device: str = "auto") -> "VisionLanguage":
         CheckpointError: not to be had, an adapter of another base, or another model.
         ValueError: an unknown option.
     """
-    with _no_progress_bar():
+    from ferce.models.vlm.loading import no_progress_bar
+
+    with no_progress_bar():
         model = _blip2(spec, device) if spec.kind == BLIP2 else _fastvlm(spec, device)
     model.name = str(spec)
     return model
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Hide the progress bar of transformers, which a few megabytes do not need."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _blip2(spec: "Spec", device: str) -> "VisionLanguage":

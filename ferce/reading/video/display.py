@@ -23,10 +23,9 @@ def shown_size(frame: Any, aspect: float) -> tuple[int, int]:
     return (height, width) if _turns(frame)[0] % 2 else (width, height)
 
 
-def to_pixels(frame: Any, aspect: float, side: int) -> Pixels:
-    """Convert to (H, W, 3) RGB as shown, the longer side at most `side`."""
+def to_pixels(frame: Any, shown: tuple[int, int], side: int) -> Pixels:
+    """Convert to (H, W, 3) RGB as shown at (width, height), the longer side at most `side`."""
     turns, mirrored = _turns(frame)
-    shown = shown_size(frame, aspect)
     scale = min(side / max(shown), 1.0)
     width, height = [max(round(edge * scale), 1) for edge in shown[:: -1 if turns % 2 else 1]]
     space = {"src_colorspace": 1} if _is_untagged_hd(frame) else {}  # 1 is BT.709

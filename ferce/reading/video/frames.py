@@ -32,8 +32,8 @@ _MARKS: tuple[tuple[str, int, bytes], ...] = (
 # Where a transport stream's packets begin and how long they are: plain, a camcorder's (AVCHD, with
 # a time before each), with check bytes behind each.
 _PACKETS = ((0, 188), (4, 192), (0, 204))
-# Brands of ISO files that are photos: HEIC and AVIF.
-_PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+# Brands of ISO files that are photos: HEIC, AVIF and Canon's raw files.
+_PHOTO_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
 
 
 class VideoError(ValueError):
@@ -119,7 +119,10 @@ class Clip:
                 due = max(due, seconds) + (1 / rate if rate else 0.0)
                 yield self._frame(decoded, number, seconds, side)
         if number < 0 and self.unreadable:
-            raise VideoError(f"{self.name}: none of its frames can be decoded; save it as MP4.")
+            raise VideoError(
+                f"{self.name}: none of its frames can be decoded, as it is cut off, damaged or of "
+                "an unusual kind; copy it or save it again as MP4."
+            )
 
     def _frame(self, decoded: Any, number: int, seconds: float, side: int) -> Frame:
         if decoded.width * decoded.height > self.limits.pixels:
@@ -127,9 +130,18 @@ class Clip:
                 f"{self.name} changes to frames of {decoded.width} x {decoded.height} pixels, more "
                 "than are read. Make it smaller."
             )
-        pixels = to_pixels(decoded, self._aspect, side)
-        wide = max(shown_size(decoded, self._aspect))
-        return Frame(number, seconds, pixels, wide / max(pixels.shape[:2]))
+        shown = self._shown(decoded)
+        pixels = to_pixels(decoded, shown, side)
+        return Frame(number, seconds, pixels, max(shown) / max(pixels.shape[:2]))
+
+    def _shown(self, decoded: Any) -> tuple[int, int]:
+        """Compute (width, height) as shown: that of the clip where only the resolution changes.
+
+        Calls over the network are recorded so; players show all frames at one size.
+        """
+        width, height = shown_size(decoded, self._aspect)
+        alike = abs(width * self.size[1] - height * self.size[0]) < 0.03 * width * self.size[1]
+        return self.size if alike else (width, height)
 
     def _decoded(self) -> Iterator[Any]:
         import av

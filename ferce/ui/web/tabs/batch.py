@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ferce.core.types import ReadingError, Report
-from ferce.images import SUFFIXES
+from ferce.images import SUFFIXES, UNREAD
 from ferce.images.archive import Archive, ArchiveError, is_archive
 from ferce.images.refusal import printable
 from ferce.reading.pipeline import Reader
@@ -82,7 +82,10 @@ def _files() -> gr.File:
     return gr.File(
         label="Photos or a ZIP",
         file_count="multiple",
-        file_types=[*sorted(SUFFIXES), ".zip"],
+        file_types=[
+            *sorted(SUFFIXES | UNREAD),
+            ".zip",
+        ],  # the unread ones are named, with what to do
         height=220,
         elem_classes="files",
     )
