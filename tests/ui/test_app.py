@@ -626,6 +626,20 @@ def test_an_empty_map_says_so():
     assert "data-opacity" not in html
 
 
+def test_a_turn_is_run_once_though_two_events_tell_of_it(save):
+    session = session_of()
+    session.begin()
+    work = session.begin(save(scene(10)))
+    assert session.start(READ) == session.turn(READ) == 2
+    assert session.start(READ) is None
+    assert session.work is work
+    session.begin()
+    assert session.start(READ) == 3
+    session.take(READ)
+    session.end(READ)  # before a reader was free
+    assert session.start(READ) is None
+
+
 # ---- over HTTP ----
 
 
