@@ -610,8 +610,8 @@ def test_words_where_hiding_costs_no_more_than_random_parts_are_mixed():
 
 
 def test_a_composed_text_bears_no_ticks():
-    cue = Cue("smile", 0, 5, 12, "mouth", seen="supported", used="not used", evidence="AU12 0.9")
-    told = Explanation("smile", "measured", (cue,))
+    cue = Cue("smile", 0, 5, 12, "mouth", used="not used")
+    told = Explanation("smile", "measured", (cue,), composed=True)
     html = why.draw(Reading(face(10), prediction_of(face(10)), explanation=told))
     assert 'class="cue unused"' in html
     assert "seen in the face" not in html
