@@ -137,10 +137,6 @@ def main() -> None:
     print(f"\nwritten to {output}")
 
 
-if __name__ == "__main__":
-    main()
-
-
 def check(
     plan: Plan, device: str = "auto", against: Path | None = None, run: Path | None = None
 ) -> None:
@@ -194,3 +190,7 @@ def _check_method(plan: Plan) -> None:
     opens = models.KINDS[spec.parse(plan.model).kind].opens
     if METHODS[plan.method].need not in ("any classifier", *opens):
         raise EvaluationError(f"{plan.model} has no network for the method {plan.method!r}.")
+
+
+if __name__ == "__main__":
+    main()
