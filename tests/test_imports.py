@@ -144,3 +144,15 @@ def test_nothing_unsafe_is_called(path):
                 value = words.get(word)
                 assert not (isinstance(value, ast.Constant) and value.value is True), (path, word)
             assert ast.unparse(node.func) not in ("torch.load", "eval", "exec"), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "train").glob("*.py")), ids=lambda path: path.name)
+def test_a_script_begins_when_all_of_it_is_defined(path):
+    *_, last = ast.parse(path.read_text("utf-8")).body
+    begins = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if _begins(node)]
+    assert len(begins) <= 1
+    assert not begins or _begins(last)
+
+
+def _begins(node):
+    return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)

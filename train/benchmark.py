@@ -8,6 +8,7 @@ accuracy  models on a data set by the same evaluation, after an audit for leaks:
 speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
           `import ferce` returns and until the page answers, each in fresh processes; faces a second
           and memory of a classifier (--model) by batch.
+page      from the choice of a photo to its prediction on the page, and to everything, in Chromium.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
 recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
           ...) on rendered faces cut to the class counts of RAF-CE; goes on after a kill.
@@ -24,9 +25,11 @@ Machines differ and are noisy: read the ratios, whose two sides are measured in 
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shlex
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +55,21 @@ def speed(chosen: argparse.Namespace) -> Any:
         ratio = f"{step.ratio:.2f}" if step.ratio else ""
         print(f"| {step.name} | {step.p50:.1f} | {step.p90:.1f} | {ratio} |")
     return {"steps": [asdict(step) for step in figures], "batches": throughput(chosen)}
+
+
+def page(chosen: argparse.Namespace) -> Any:
+    """Measure how long a photo takes on the page, in a browser."""
+    from ferce.evaluation import latency
+
+    browser = shutil.which("chromium")
+    if browser is None or importlib.util.find_spec("playwright") is None:
+        raise ValueError("the page is measured with chromium on the path and playwright installed")
+    figures = latency.page(images.load(chosen.photo), chosen.repeats, browser)
+    print(f"{os.cpu_count()} cores, {chosen.repeats} repeats")
+    print("| step | median ms | slowest ms |\n|---|--:|--:|")
+    for step in figures:
+        print(f"| {step.name} | {step.p50:.0f} | {step.p90:.0f} |")
+    return [asdict(step) for step in figures]
 
 
 def throughput(chosen: argparse.Namespace) -> list[dict[str, Any]]:
@@ -239,18 +257,18 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, scoring, recipe, peers, classifier, training):
+    for run in (accuracy, speed, page, scoring, recipe, peers, classifier, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
         if run in ADDERS:
             ADDERS[run](one)
-        if run in (speed, scoring):
+        if run in (speed, page, scoring):
             one.add_argument("--photo", default=photo, help="a photo with one face")
             one.add_argument(
                 "--repeats",
                 type=int,
-                default=30 if run is speed else 5,
+                default={speed: 30, page: 3}.get(run, 5),
                 help="measurements of each step (default %(default)s)",
             )
         if run is speed:

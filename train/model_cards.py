@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.evaluation.metrics_file import FILE, Measurements
 from ferce.evaluation.plots import draw_confusion
 from ferce.models.hub import read_json
+from ferce.publishing.dossier import CARD
 from ferce.publishing.publish import PublishError, packaged_card
 
 WEIGHTS = ROOT / "ferce" / "weights"
@@ -23,9 +24,13 @@ LICENCE = "apache-2.0"
 
 
 def packaged(weights: Path) -> list[Path]:
-    """List the folders of measured classifiers; a base that needs its adapter has no card."""
+    """List the folders of measured classifiers without a card of their own in them.
+
+    A base that needs its adapter has no card.
+    """
     folders = sorted(path.parent for path in weights.glob(f"*/{FILE}"))
-    return [folder for folder in folders if "test" in read_json(folder / FILE)]
+    bare = [folder for folder in folders if not (folder / CARD).is_file()]
+    return [folder for folder in bare if "test" in read_json(folder / FILE)]
 
 
 def text(folder: Path) -> str:

@@ -377,11 +377,16 @@ class Cue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The text of a voice about a prediction, with its cues in the order of the text."""
+    """The text of a voice about a prediction, with its cues in the order of the text.
+
+    `composed` texts are made of the measured action units, which therefore cannot check them: their
+    claims have no `seen`.
+    """
 
     text: str
     voice: str
     cues: tuple[Cue, ...] = ()
+    composed: bool = False
 
 
 @dataclass(frozen=True)

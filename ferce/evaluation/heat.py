@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.protocols import Classifier
-from ferce.core.types import Explanation, Face, Heatmap, Reading
+from ferce.core.types import Face, Heatmap, Reading
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import metrics
 from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
@@ -144,7 +144,7 @@ def _cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
 
 def _claims(reader: Reader, reading: Reading, text: str) -> dict[str, Any]:
     """Count the verdicts on the text's claims, with its faithfulness."""
-    checked = reader.verify(reading, Explanation(text, reader.voice.name))
+    checked = reader.verify(reading, reader.said(text))
     assert checked.explanation is not None, "`verify` keeps the explanation"
     cues, faithful = checked.explanation.cues, checked.faithfulness
     uses, seen = [str(cue.used) for cue in cues], [str(cue.seen) for cue in cues]

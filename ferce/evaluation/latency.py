@@ -5,16 +5,22 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Pixels
 from ferce.models.prompts import QUESTIONNAIRE
 from ferce.reading.pipeline import Options, Reader
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
 
 BATCHES = (1, 8, 32)
 
@@ -104,22 +110,86 @@ def fresh(code: str) -> float:
 
 def page_start(port: int = 7899, limit: float = 600.0) -> float:
     """Time `python app.py` from its start to the first answer of its page, milliseconds."""
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
     start = time.perf_counter()
-    quiet = subprocess.DEVNULL
+    with app(port, limit):
+        return (time.perf_counter() - start) * 1000
+
+
+@contextmanager
+def app(port: int = 7899, limit: float = 600.0) -> Iterator[str]:
+    """Run `python app.py` until the block ends; gives the address once its page answers.
+
+    Raises:
+        RuntimeError: the app stopped.
+        TimeoutError: the page did not answer within `limit` seconds.
+    """
+    environment, quiet = os.environ | {"GRADIO_SERVER_PORT": str(port)}, subprocess.DEVNULL
+    address, end = f"http://127.0.0.1:{port}/", time.perf_counter() + limit
     with subprocess.Popen(
         [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=quiet, stderr=quiet
     ) as process:
         try:
-            while time.perf_counter() - start < limit:
+            while not _answers(address):
                 if process.poll() is not None:
                     raise RuntimeError("app.py stopped before its page answered")
-                if _answers(f"http://127.0.0.1:{port}/"):
-                    return (time.perf_counter() - start) * 1000
+                if time.perf_counter() > end:
+                    raise TimeoutError(f"the page did not answer within {limit:.0f} s")
                 time.sleep(0.05)
+            yield address
         finally:
             process.terminate()
-    raise TimeoutError(f"the page did not answer within {limit:.0f} s")
+
+
+# Notes when the prediction of a newly chosen photo is on the page, and when all of it is there.
+_WATCH = """() => {
+  const at = {start: performance.now()}, tab = document.querySelector('.first');
+  let cleared = false;
+  window.marks = at;
+  new MutationObserver(() => {
+    const headline = tab.querySelector('.headline');
+    cleared ||= !headline;
+    if (cleared && headline) at.prediction ??= performance.now();
+    if (cleared && tab.querySelector('.raw .download')) at.everything ??= performance.now();
+  }).observe(tab, {childList: true, subtree: true});
+}"""
+
+
+def page(photo: Pixels, repeats: int, chromium: str) -> list[Timing]:
+    """Time the page in Chromium, from the choice of `photo` to its prediction, and to everything.
+
+    Needs playwright. Each time a fresh page; the first time is not counted.
+
+    Args:
+        photo: (H, W, 3) uint8 with one face; none of the examples, whose readings are kept.
+        repeats: pages that are counted, at least 2.
+        chromium: path of the browser.
+    """
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, app() as address, sync_playwright() as play:
+        path = Path(folder, "photo.jpg")
+        Image.fromarray(photo).save(path, quality=93)
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        times = [_page_times(browser.new_page(), address, path) for _ in range(repeats + 1)][1:]
+        browser.close()
+    return [
+        Timing(f"page: {name}", statistics.median(row), max(row))
+        for name, row in zip(("prediction", "everything"), zip(*times, strict=True), strict=True)
+    ]
+
+
+def _page_times(opened: "Tab", address: str, path: Path) -> tuple[float, float]:
+    """Choose a photo on a page that has its opening reading; milliseconds of both."""
+    opened.set_default_timeout(600_000)
+    opened.goto(address)
+    opened.locator(".first .raw .download").first.wait_for()
+    opened.evaluate(_WATCH)
+    opened.locator(".first .photo input[type=file]").set_input_files(str(path))
+    opened.wait_for_function("window.marks.everything")
+    at = opened.evaluate("window.marks")
+    opened.close()
+    return at["prediction"] - at["start"], at["everything"] - at["start"]
 
 
 def _answers(url: str) -> bool:

@@ -66,7 +66,9 @@ def _row(read: Read, reader: Reader) -> dict[str, Any]:
     text = " ".join(reading.explanation.text.split()) if reading.explanation else ""
     units = sample.units or ()
     there = {u.unit for u in captions.visible(units, hidden) if u.present}
-    seen = [str(cue.seen) for cue in check(parse(text), read.face, read.prediction)]
+    composed = reader.said(text).composed
+    cues = check(parse(text), read.face, read.prediction, composed=composed)
+    seen = [str(cue.seen) for cue in cues]
     wanted = captions.references(sample.units, sample.label, REFERENCE)
     return {
         "name": sample.name,

@@ -18,7 +18,7 @@ from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
 from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report
 from ferce.explanation import faithfulness, heatmaps
 from ferce.facs.decision import predict
-from ferce.models import prompts
+from ferce.models import MEASURED_VOICE, prompts
 
 NO_FACE = "No face was found; use a photo in which a face is visible and not too small."
 
@@ -218,13 +218,19 @@ class Reader:
         text = ""
         for piece in self.voice.explain(reading.face, reading.prediction):
             text += piece
-            reading = replace(reading, explanation=Explanation(text, self.voice.name))
+            reading = replace(reading, explanation=self.said(text))
             yield reading
         if check:
-            yield self.verify(reading, Explanation(text, self.voice.name), measure)
+            yield self.verify(reading, self.said(text), measure)
+
+    def said(self, text: str) -> Explanation:
+        """Take a text as the voice's, which no check has seen yet."""
+        return Explanation(text, self.voice.name, composed=self.voice.name == MEASURED_VOICE)
 
     def verify(self, reading: Reading, said: Explanation, measure: bool = True) -> Reading:
         """Check an explanation: a verdict on every claim, the repaired text, its faithfulness.
+
+        A composed text is only checked for what the model uses.
 
         Args:
             reading: with a prediction, of which the explanation tells.
@@ -234,7 +240,9 @@ class Reader:
         face, prediction, heatmap = reading.face, reading.prediction, reading.heatmap
         assert prediction is not None, "claims are checked against a prediction"
         claims = explanation.parse(said.text)
-        cues = explanation.check(claims, face, prediction, heatmap, self.classifier)
+        cues = explanation.check(
+            claims, face, prediction, heatmap, self.classifier, composed=said.composed
+        )
         cues = _ordered(*cues, *explanation.strange(said.text, prediction))
         checked = replace(said, cues=cues)
         revised, dropped = explanation.revise(checked, cues)

@@ -97,6 +97,7 @@ def _reading(reading: Reading) -> Json:
         "explanation": explanation
         and {
             "text": explanation.text,
+            "composed": explanation.composed,
             "cues": [_cue(cue) for cue in explanation.cues],
             "revised": reading.revised and reading.revised.text,
         },

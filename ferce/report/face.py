@@ -19,7 +19,7 @@ from ferce.core.types import (
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import TRUSTED, active
 from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit, smooth
-from ferce.report.text import claims, headline
+from ferce.report.text import COMPOSED, claims, headline
 
 _SIDE = 448  # pixels of the drawn face
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
@@ -168,6 +168,8 @@ def _units(reading: Reading) -> str:
 def _explanation(explanation: Explanation) -> str:
     checked = claims(explanation.cues)
     verdict = f'<p class="facts">Claims: {escape(checked)}.</p>' if checked else ""
+    if explanation.composed:
+        verdict = f'<p class="facts">{COMPOSED}</p>'
     text = f"<blockquote>{marked(explanation)}</blockquote>"
     return f"<h4>Why</h4>{text}{verdict}{_claims(explanation.cues)}"
 

@@ -85,7 +85,9 @@ def _words(reading: Reading) -> str:
 def _source(reading: Reading) -> str:
     heat = reading.heatmap
     by = f" Heat: what speaks for {heat.label}, by {heat.method}." if heat else ""
-    return f"Read by ferce.{by}"
+    words = " The words are composed from the measured action units."
+    composed = reading.explanation is not None and reading.explanation.composed
+    return f"Read by ferce.{by}{words if composed else ''}"
 
 
 def _pictures(reading: Reading) -> Pixels:

@@ -153,11 +153,13 @@ def _heat_cells(reading: Reading) -> dict[str, Any]:
 
 
 def _claim_cells(cues: tuple[Cue, ...]) -> dict[str, int]:
-    """Count the verdicts; nothing when no claim was checked."""
-    if all(cue.seen is None and cue.used is None for cue in cues):
-        return {}
-    seen = {f"claims_{_key(v)}": sum(cue.seen == v for cue in cues) for v in _SEEN}
-    return seen | {f"claims_{_key(v)}": sum(cue.used == v for cue in cues) for v in _USED}
+    """Count the verdicts; nothing where no claim was checked by the face, or by the model."""
+    cells: dict[str, int] = {}
+    if any(cue.seen is not None for cue in cues):
+        cells |= {f"claims_{_key(v)}": sum(cue.seen == v for cue in cues) for v in _SEEN}
+    if any(cue.used is not None for cue in cues):
+        cells |= {f"claims_{_key(v)}": sum(cue.used == v for cue in cues) for v in _USED}
+    return cells
 
 
 def _json(value: object) -> str:

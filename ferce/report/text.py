@@ -9,6 +9,9 @@ from ferce.core.types import Cue, Reading, Report
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import active
 
+COMPOSED = (
+    "Composed from the measured action units, so these cannot check it; what the model uses can."
+)
 _INDENT = "    "
 _SHOWN = 0.005  # smallest probability that is printed
 
@@ -76,7 +79,10 @@ def _details(reading: Reading) -> Iterator[str]:
         yield f"{answer.question} {answer.answer}"
     if explanation is not None:
         checked = claims(explanation.cues)
-        yield "Why: " + explanation.text + (f" [claims: {checked}]" if checked else "")
+        note = f" [claims: {checked}]" if checked else ""
+        if explanation.composed:
+            note = " [composed from the measurement, which cannot check it]"
+        yield f"Why: {explanation.text}{note}"
 
 
 def _shares(items: list[tuple[str, float]]) -> str:

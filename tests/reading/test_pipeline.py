@@ -183,3 +183,14 @@ def test_crop_without_detection_is_read(reader, smiling):
     *_, reading = reader.stream(Face(crop=smiling.crop))
     assert reading.heatmap is not None
     assert reading.heatmap.regions == {}
+
+
+def test_the_measured_voice_is_not_checked_by_its_own_measurement(reader, smiling):
+    from ferce.models import load_voice
+
+    *_, reading = reader.speaking(load_voice("measured")).stream(smiling)
+    assert reading.explanation.composed
+    assert reading.explanation.cues
+    assert {cue.seen for cue in reading.explanation.cues} == {None}
+    assert "used" in {cue.used for cue in reading.explanation.cues}
+    assert reading.revised is None

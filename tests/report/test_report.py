@@ -18,10 +18,10 @@ from ferce.core import notice
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.types import Cue, Explanation, Report
 from ferce.facs.action_units import UNITS
-from ferce.report.face import escape, marked
+from ferce.report.face import escape, face_section, marked
 from ferce.report.files import opened, problem
 from ferce.report.page import HtmlWriter
-from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter
+from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter, rows
 from ferce.report.text import TextWriter, headline, plain, to_text
 from ferce.ui.outputs import entries, sink
 
@@ -94,7 +94,7 @@ def test_json_has_exactly_the_keys_of_schema_2():
     }
     assert list(face["prediction"]) == ["label", "outcomes", "compounds", "set", "components"]
     assert list(face["heatmap"]) == ["method", "label", "regions"]
-    assert list(face["explanation"]) == ["text", "cues", "revised"]
+    assert list(face["explanation"]) == ["text", "composed", "cues", "revised"]
     assert face["answers"] == [{"question": "Is the mouth open?", "answer": "Yes."}]
 
 
@@ -451,3 +451,20 @@ def test_page_in_a_browser(tmp_path, width, scheme):
     assert drawn
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
     assert pages >= 5
+
+
+def test_what_is_composed_from_the_measurement_is_not_checked_by_it():
+    cues = (known.cue("the mouth smiles", 12, "mouth", used="used"),)
+    made = Explanation(known.TEXT, "measured", cues, composed=True)
+    shown = known.report(readings=(known.reading(explanation=made),))
+    document = report.to_json([shown], MODELS)
+    check(document)
+    told = document["photos"][0]["faces"][0]["explanation"]
+    assert (told["composed"], told["cues"][0]["seen"]) == (True, None)
+    assert "[composed from the measurement, which cannot check it]" in to_text(shown)
+    (row,) = rows(shown)
+    assert "claims_supported" not in row
+    assert row["claims_used"] == 1
+    _, _, html = face_section(shown.readings[0], None, draw=False)
+    assert "these cannot check it" in html
+    assert "supported" not in html

@@ -610,8 +610,8 @@ def test_words_where_hiding_costs_no_more_than_random_parts_are_mixed():
 
 
 def test_a_composed_text_bears_no_ticks():
-    cue = Cue("smile", 0, 5, 12, "mouth", seen="supported", used="not used", evidence="AU12 0.9")
-    told = Explanation("smile", "measured", (cue,))
+    cue = Cue("smile", 0, 5, 12, "mouth", used="not used")
+    told = Explanation("smile", "measured", (cue,), composed=True)
     html = why.draw(Reading(face(10), prediction_of(face(10)), explanation=told))
     assert 'class="cue unused"' in html
     assert "seen in the face" not in html
@@ -624,6 +624,20 @@ def test_an_empty_map_says_so():
     html = where.draw(Reading(part.face, part.prediction, empty))
     assert "Nothing in this face spoke for" in html
     assert "data-opacity" not in html
+
+
+def test_a_turn_is_run_once_though_two_events_tell_of_it(save):
+    session = session_of()
+    session.begin()
+    work = session.begin(save(scene(10)))
+    assert session.start(READ) == session.turn(READ) == 2
+    assert session.start(READ) is None
+    assert session.work is work
+    session.begin()
+    assert session.start(READ) == 3
+    session.take(READ)
+    session.end(READ)  # before a reader was free
+    assert session.start(READ) is None
 
 
 # ---- over HTTP ----

@@ -357,6 +357,29 @@ def test_the_page_opens_on_a_reading(visit, real):
     box = page.locator(".part-prediction .headline").bounding_box()
     assert box["y"] + box["height"] < SIZES["phone"][1] + 104  # a phone of today has 844 pixels
     assert page.locator(".part-where figure.face").count() == 2
+    shown = page.locator(".first .photo .image-frame img")
+    assert shown.get_attribute("src").endswith("happily_surprised.jpg")
+
+
+@pytest.mark.skipif(not EXAMPLES, reason="the example photographs are not here")
+@pytest.mark.parametrize("pressed", [".image-frame img", "[aria-label='Upload file']"])
+def test_a_click_on_the_photo_asks_for_another_one(visit, real, pressed):
+    page = finished(visit(real))
+    with page.expect_file_chooser() as waiting:
+        page.locator(f".first .photo {pressed}").click()
+    waiting.value.set_files(str(smile()))
+    taken_over(page, smile())
+
+
+@pytest.mark.skipif(not EXAMPLES, reason="the example photographs are not here")
+def test_the_opening_photo_is_taken_away_and_chosen_again(visit, real):
+    page = finished(visit(real))
+    page.locator(".first").get_by_label("Remove Image").click()
+    page.locator(".first .status", has_text="Choose a photo:").wait_for()
+    assert page.locator(".first .headline").count() == 0
+    page.locator('.first .examples button[title="Example: happily surprised"]').click()
+    page.locator(".first .status", has_text="Example: happily surprised. Choose").wait_for()
+    assert "happily surprised" in headline(page)
 
 
 def test_tabs_are_walked_by_arrow_keys(visit, squares):

@@ -16,6 +16,7 @@ from PIL import Image
 from ferce.images import ImageError
 from ferce.reading.pipeline import Reader
 from ferce.ui.web.camera import Streams, answer, decode
+from ferce.ui.web.examples import Examples
 from ferce.ui.web.models import Models
 from ferce.ui.web.runner import run
 from ferce.ui.web.session import Clip, Session
@@ -73,6 +74,16 @@ def watch(models, path, seconds=60):
 
 
 # ---- a clip ----
+
+
+def test_the_example_clip_shows_three_of_the_photos(models, tmp_path):
+    examples = Examples(ROOT / "ferce/data/demo/examples")
+    assert examples.clip.stat().st_size < 300_000
+    session, steps = watching(models, examples.clip)
+    *_, last = steps
+    assert "read in" in last["status"]
+    assert len(session.clip.timeline.tracks) == 3
+    assert Examples(tmp_path).clip is None
 
 
 def test_a_clip_is_shown_part_by_part(models, smile):

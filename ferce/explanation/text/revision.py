@@ -33,7 +33,8 @@ def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, 
     dropped = tuple(c for match in matches for c in _leaving(match, cues))
     text = " ".join([_rejoined(kept), *_named(dropped)]).strip()
     voice = f"{explanation.voice}, revised"
-    return Explanation(text, voice, _with_verdicts(parse(text), cues)), dropped
+    cues = _with_verdicts(parse(text), cues)
+    return replace(explanation, text=text, voice=voice, cues=cues), dropped
 
 
 def _leaving(match: re.Match[str], cues: Iterable[Cue]) -> list[Cue]:

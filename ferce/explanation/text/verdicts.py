@@ -44,19 +44,21 @@ def check(
     prediction: Prediction,
     heatmap: Heatmap | None = None,
     classifier: Classifier | None = None,
-    seed: int = 0,
+    *,
+    composed: bool = False,
 ) -> tuple[Cue, ...]:
     """Fill in `seen`, `used` and `evidence` of the cues.
 
     `seen` compares the claim with the face's action units. `used` hides the claim's region (all
     regions in one call of the classifier) and reads the heat there; where hiding shows nothing but
-    the heat is high, it cannot be told. Without classifier and map `used` stays None.
+    the heat is high, it cannot be told. Without classifier and map `used` stays None, and `seen`
+    where the text was `composed` from these very action units.
     """
-    uses = _uses(cues, face, prediction, heatmap, classifier, seed)
+    uses = _uses(cues, face, prediction, heatmap, classifier)
     checked = []
     for cue in cues:
         group = [c for c in cues if (c.start, c.end) == (cue.start, cue.end)]
-        seen, why = _seen(group, face)
+        seen, why = (None, "") if composed else _seen(group, face)
         use, reason = uses.get(cue.region or "", (None, ""))
         evidence = " ".join(filter(None, (why, reason)))
         checked.append(replace(cue, seen=seen, used=use, evidence=evidence))
@@ -124,7 +126,6 @@ def _uses(
     prediction: Prediction,
     heatmap: Heatmap | None,
     classifier: Classifier | None,
-    seed: int,
 ) -> dict[str, tuple[Use | None, str]]:
     """Judge for each region whether the model uses it, with the numbers in words."""
     regions = sorted({c.region for c in cues if c.region is not None} & set(face.regions))
@@ -132,7 +133,7 @@ def _uses(
     measured: list[Drop | None] = [None] * len(regions)
     if classifier and regions:
         masks = [region_mask(face, [r]) for r in regions]
-        measured = list(drops(classifier, face, masks, label, seed))
+        measured = list(drops(classifier, face, masks, label, seed=0))
     uses = {}
     for region, drop in zip(regions, measured, strict=True):
         heat = heat_ratio(face, heatmap, region) if heatmap else None

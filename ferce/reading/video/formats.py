@@ -116,6 +116,7 @@ def _moment(moment: Moment) -> Json:
         "explanation": explanation
         and {
             "text": explanation.text,
+            "composed": explanation.composed,
             "revised": moment.reading and moment.reading.revised and moment.reading.revised.text,
             "claims": [
                 {"text": cue.text, "seen": cue.seen, "evidence": cue.evidence}

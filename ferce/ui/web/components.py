@@ -24,9 +24,10 @@ element.addEventListener('click', (event) => {
 """
 
 
-def photo(height: int) -> gr.Image:
-    """Make the field for a photo, so many pixels high."""
+def photo(height: int, first: Path | None = None) -> gr.Image:
+    """Make the field for a photo, so many pixels high; `first` stands in it when a page opens."""
     return gr.Image(
+        None if first is None else str(first),
         label="Photo",
         sources=["upload", "webcam", "clipboard"],
         height=height,

@@ -113,6 +113,16 @@
     next.focus();
   });
 
+  // A click on a photo, or on the sign for uploads, asks for another one; Gradio only clears it.
+  const ANOTHER = '.photo .image-frame img, .photo [aria-label="Upload file"]';
+  const another = (event) => {
+    const field = event.target.closest?.(ANOTHER)?.closest('.photo');
+    if (!field?.querySelector('.image-frame img')) return;
+    event.stopImmediatePropagation();
+    field.querySelector('input[type=file]').click();
+  };
+  document.addEventListener('click', another, true);
+
   // What is no picture is refused at once, as the field itself would drop it in silence.
   const PHOTO = /^image\/|\.(heic|heif|avif)$/i;
   const refuse = (event, files) => {

@@ -188,16 +188,22 @@ class Runner:
         self._connect(event, answer, given, [self._turn])
 
     def on_turn(self, flow: Flow, limit: Mapping[str, Any], ended: Update | None = None) -> None:
-        """Run a flow at every new turn; `ended` is what changes when it is over."""
+        """Run a flow at every new turn, once; `ended` is what changes when it is over.
 
-        def work(turn: int, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        Two events at the same moment (Gradio clears a photo before it sends the next one) both tell
+        of the newer turn, so the run takes it from the session.
+        """
+
+        def work(request: gr.Request) -> Iterator[dict[Any, Any]]:
             session = self._page.session(request)
-            yield from map(self._changes, run(flow, session, turn))
-            if ended and session.holds(flow.turns, turn):
-                yield self._changes(ended)
+            turn = session.start(flow.turns)
+            if turn is not None:
+                yield from map(self._changes, run(flow, session, turn))
+                if ended and session.holds(flow.turns, turn):
+                    yield self._changes(ended)
             yield self._nothing()
 
-        self._turn.change(work, self._turn, [*self._parts.values()], **LISTEN, **limit)
+        self._turn.change(work, None, [*self._parts.values()], **LISTEN, **limit)
 
     def on_event(
         self, event: Callable[..., Any], flow: Callable[[Any], Flow], limit: Mapping[str, Any]
@@ -216,7 +222,8 @@ class Runner:
     ) -> None:
         def respond(value: Any, request: gr.Request) -> dict[Any, Any]:
             session = self._page.session(request)
-            changes = self._changes(answer(session, value) or {})
+            with session.answering:
+                changes = self._changes(answer(session, value) or {})
             turns = {state: session.turn(self._turns) for state in more}
             return changes | turns or self._nothing()
 

@@ -134,6 +134,7 @@ class Session:
         clip: of the Video tab.
         files: of the Batch tab.
         details: the readings of its rows as HTML.
+        answering: held while an event is answered, as several may come at the same moment.
     """
 
     def __init__(self, models: "Models") -> None:
@@ -142,7 +143,9 @@ class Session:
         self.work, self.compared, self.clip = Work(models), Compared(), Clip()
         self.files: tuple[Path, ...] = ()
         self.details: list[str] = []
+        self.answering = threading.RLock()
         self._turns: Counter[str] = Counter()
+        self._started: Counter[str] = Counter()
         self._halted: set[str] = set()
         self._closed = False
 
@@ -180,9 +183,21 @@ class Session:
         self._turns[name] += 1
         return self._turns[name]
 
+    def end(self, name: str) -> None:
+        """End the run that holds a turn of that name; nothing takes its place."""
+        with self.answering:
+            self._started[name] = self.take(name)
+
     def turn(self, name: str) -> int:
         """Give the newest turn of that name, 0 before there was one."""
         return self._turns[name]
+
+    def start(self, name: str) -> int | None:
+        """Give the newest turn of that name to a run; None where one has had it already."""
+        with self.answering:
+            turn = self._turns[name]
+            fresh, self._started[name] = turn > self._started[name], turn
+        return turn if fresh else None
 
     def holds(self, name: str, turn: int) -> bool:
         """Tell whether this turn is still the newest of its name, and the page is open."""

@@ -1,10 +1,9 @@
 """Why: the explanation, each claim marked by what face and model say of it; its faithfulness."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from ferce.core.types import Cue, Explanation, Faithfulness, Reading
-from ferce.models.measured import Measured
+from ferce.report.text import COMPOSED
 from ferce.ui.web import markup
 
 TITLE = "Why"
@@ -16,9 +15,6 @@ _LEGEND: Mapping[str, str] = {
     "untold": "cannot be told",
     "unused": "not used by the model",
 }
-_COMPOSED = (
-    "Composed from the measured action units, so these cannot check it; what the model uses can."
-)
 _CLEAR = 0.1  # AUROC above that of other texts from which the words are said to name what was used
 _LOSS = 0.02  # probability; a smaller change is noise, as in `explanation.verdicts`
 _OTHER, _RANDOM = "other texts", "random regions"
@@ -59,10 +55,9 @@ def draw(reading: Reading) -> str:
     explanation = reading.explanation
     if explanation is None:
         return markup.empty("No explanation was asked for.")
-    explanation, note = _unticked(explanation)
     parts = (
         f'<p class="explanation">{"".join(_pieces(explanation, _SAID))}</p>',
-        note,
+        _composed(explanation),
         _legend(explanation),
         _evidence(explanation, reading.revised),
         _revised(reading.revised),
@@ -77,17 +72,13 @@ def spoken(explanation: Explanation, name: str) -> str:
 
     `name` begins the ids of the evidence; no other text on the page may have it.
     """
-    explanation, note = _unticked(explanation)
-    text = "".join(_pieces(explanation, name))
+    text, note = "".join(_pieces(explanation, name)), _composed(explanation)
     return f'<p class="explanation">{text}</p>{note}{_evidence(explanation, None, name)}'
 
 
-def _unticked(explanation: Explanation) -> tuple[Explanation, str]:
-    """Take the verdicts of the face from a text that was made of them, and say so."""
-    if explanation.voice != Measured.name:
-        return explanation, ""
-    cues = tuple(replace(cue, seen=None) for cue in explanation.cues)
-    return replace(explanation, cues=cues), f'<p class="fine">{_COMPOSED}</p>'
+def _composed(explanation: Explanation) -> str:
+    """Say of a text made of the measured action units that these cannot check it."""
+    return f'<p class="fine">{COMPOSED}</p>' if explanation.composed else ""
 
 
 def kind(cue: Cue) -> str:

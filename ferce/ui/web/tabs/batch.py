@@ -51,7 +51,7 @@ def tab(page: Page) -> None:
     most = page.settings.max_photos
 
     def choose(session: Session, sent: components.Uploads) -> Update:
-        session.take(ReadBatch.turns)  # what runs for the files before ends
+        session.end(ReadBatch.turns)
         session.files = components.paths(sent)
         return list_photos(session.files, most) | _buttons(start=bool(session.files))
 

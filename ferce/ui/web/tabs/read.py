@@ -44,7 +44,7 @@ def tab(page: Page) -> None:
     examples = page.examples
     with gr.Row(elem_classes=["read", "first"]):
         with gr.Column(elem_classes="source"):
-            photo = components.photo(300)
+            photo = components.photo(300, examples.first)
             parts["status"] = gr.HTML(markup.status(HELLO))
             parts["faces"] = components.thumbnails("faces")
             components.examples(examples, photo)

@@ -10,9 +10,10 @@ import gradio as gr
 from ferce.reading import video
 from ferce.reading.video import Limits, Options, Timeline
 from ferce.ui.web import components, markup
+from ferce.ui.web.examples import Examples
 from ferce.ui.web.markup import Update
 from ferce.ui.web.panels import clip
-from ferce.ui.web.runner import Flow, Page, Runner, Steps, load
+from ferce.ui.web.runner import AT_ONCE, Flow, Page, Runner, Steps, load
 from ferce.ui.web.session import Clip, Session
 
 NAME = "Video"
@@ -29,6 +30,7 @@ def tab(page: Page) -> None:
     with gr.Row(elem_classes=["read", "watch"]):
         with gr.Column(elem_classes="source"):
             upload = _clip()
+            _example(page.examples, upload)
             with gr.Row(elem_classes="buttons"):
                 parts["stop"] = gr.Button("Stop", interactive=False)
             parts["status"] = gr.HTML(first["status"])
@@ -63,6 +65,16 @@ def _clip() -> gr.Video:
         buttons=[],
         webcam_options=components.CAMERA,
         elem_classes="clip",
+    )
+
+
+def _example(examples: Examples, target: gr.Video) -> None:
+    """Add a button that takes the example clip; nothing without example photos."""
+    if not examples.paths:
+        return
+    button = gr.Button("Take the example clip", elem_classes="quiet")
+    button.click(
+        lambda: str(examples.clip) if examples.clip else gr.skip(), None, target, **AT_ONCE
     )
 
 
