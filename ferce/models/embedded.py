@@ -21,7 +21,7 @@ from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs.action_units import UNITS
 from ferce.facs.posterior import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
-from ferce.models import landmark_features, timm_net
+from ferce.models import landmark_features, memory, timm_net
 from ferce.models.calibration import FILE, softmax
 from ferce.models.forms import MIX
 from ferce.models.fusion import Fusion, Head, Matrix
@@ -109,13 +109,16 @@ class Embedded:
 
     def _looked(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
         """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
-        network, batches = self.network.network, []
+        network = self.network.network
+
+        def one(part: Sequence[Face]) -> tuple[Tensor, Tensor]:
+            features = network.forward_features(self.network.inputs(part))
+            kept = network.forward_head(features, pre_logits=True)
+            return network.get_classifier()(kept), self._units(kept)
+
         size = timm_net.BATCH[self.network.device.split(":")[0]]
         with torch.inference_mode():
-            for start in range(0, len(faces), size):
-                pixels = self.network.inputs(faces[start : start + size])
-                kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
-                batches.append((network.get_classifier()(kept), self._units(kept)))
+            batches = list(memory.passes(one, faces, size))
         if not batches:
             return np.zeros((0, len(self.network.columns.names))), np.zeros((0, len(UNITS)))
         logits, units = (
