@@ -163,7 +163,7 @@ class Publishing:
         self.hub.asked.clear()
         folder.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, str(ROOT / "train" / "publish.py"), str(self.run), "--name"]
-        words += [f"owner/{folder.name}", "--licence", "apache-2.0", *self.options]
+        words += [f"owner/model-{folder.name}", "--licence", "apache-2.0", *self.options]
         return subprocess.Popen(
             words, env=surroundings(self.hub.url, folder / "home", TOKEN, TMPDIR=str(folder)),
             start_new_session=True, cwd=folder,
@@ -172,10 +172,10 @@ class Publishing:
 
     def files(self, folder):
         """Path -> bytes of what the Hub has, the name of the repository left out."""
-        repository = self.hub.repositories.get(f"owner/{folder.name}")
+        repository = self.hub.repositories.get(f"owner/model-{folder.name}")
         blobs = repository.files.items() if repository else ()
-        name = folder.name.encode()
-        return {path: blob.data.replace(b"owner/" + name, b"NAME") for path, blob in blobs}
+        name = f"model-{folder.name}".encode()
+        return {path: blob.data.replace(name, b"NAME") for path, blob in blobs}
 
 
 def test_publishing(tmp_path):
@@ -206,7 +206,7 @@ def test_a_dry_run_of_publishing(tmp_path):
             return made.start(folder)
 
         def content(folder):
-            name = f"owner/{folder.name}".encode()
+            name = f"model-{folder.name}".encode()
             paths = sorted((folder / "out").iterdir())
             return {path.name: path.read_bytes().replace(name, b"NAME") for path in paths}
 

@@ -79,7 +79,7 @@ def mini(folder, albums, names):
     if not (folder / "albums").exists():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "albums").symlink_to(Path(albums) / "albums")
-    schedule = Schedule(steps=5, batch=4, warm=1, save=0.0)
+    schedule = Schedule(steps=3, batch=4, warm=1, save=0.0)
     chosen = recipe.Recipe(
         folder,
         teacher=str(Path(albums) / "teacher.safetensors"),
