@@ -180,7 +180,7 @@ def main() -> None:
         made.error("give --name, --space or both")
     try:
         (dry_run if arguments.dry_run else send)(arguments)
-    except PublishError as error:
+    except (PublishError, OSError) as error:
         sys.exit(f"publish: {error}")
 
 

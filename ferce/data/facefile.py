@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ferce.core.types import Face, Mask, Quality, UnitEvidence
+from ferce.data import npz
 
 FORMAT = 1  # raise it whenever what is written changes
 SUFFIX = ".npz"
@@ -29,14 +29,7 @@ def save(path: Path, face: Face) -> None:
         arrays["landmarks"] = face.landmarks
     if face.regions:
         arrays["masks"] = np.packbits(np.stack(list(face.regions.values())))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    npz.write(path, arrays)
 
 
 def load(path: Path) -> Face:

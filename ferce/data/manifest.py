@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import json
 import re
 import unicodedata
 from collections import defaultdict
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ferce.core import jsontext
 from ferce.data import coding
 from ferce.data.record import DataError, Readable, Row, Sample, checked, parse_label, parse_split
 
@@ -111,8 +111,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
+                row = jsontext.parse(line)
+            except ValueError as error:
                 raise DataError(f"{path.name} line {number} is not JSON: {error}.") from error
             if not isinstance(row, dict):
                 raise DataError(f"{path.name} line {number} should be one JSON object.")

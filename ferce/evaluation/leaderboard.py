@@ -13,13 +13,13 @@ The JSON has the fields of `Leaderboard` by their names; a value with its 95 % i
 added; `schema` changes when one changes its meaning. Numbers that were not measured are absent.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from ferce.core import jsontext
 from ferce.evaluation.metrics_file import Figure
 
 SCHEMA = 1
@@ -178,7 +178,7 @@ class Leaderboard:
     def load(cls, folder: Path) -> Self:
         """Load the leaderboard of a folder; raises LeaderboardError when it has none."""
         try:
-            document = json.loads((folder / FILE).read_text("utf-8"))
+            document = jsontext.parse((folder / FILE).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise LeaderboardError(f"{folder / FILE} cannot be read: {error}") from error
         if not isinstance(document, dict):

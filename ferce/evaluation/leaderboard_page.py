@@ -114,8 +114,8 @@ def p_value(p: float) -> str:
 
 
 def cell(text: str) -> str:
-    """Put text into one line, without what ends a cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Put text into one line, without what ends a cell or begins a tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 MARKDOWN, PAGE, PLOTS = "leaderboard.md", "leaderboard.html", "plots"

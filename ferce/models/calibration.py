@@ -68,7 +68,9 @@ def save_calibration(folder: Path, calibration: Calibration) -> None:
     path = folder / FILE
     kept = read_json(path) if path.is_file() else {}
     kept[KEY] = asdict(calibration)
-    path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
+    part.replace(path)  # whole, or as it was
 
 
 def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import layers
-from ferce.models import kinds, prompts
+from ferce.models import kinds, memory, prompts
 from ferce.models.calibration import Calibration, Columns, load_calibration, save_calibration
 from ferce.models.clip_heads import Cache, Linear, ZeroShot, load_head, save_head
 from ferce.models.hub import CheckpointError, fingerprint, read_json, resolve
@@ -78,11 +78,12 @@ class Clip:
     def _run(
         self, faces: Sequence[Face], apply: Callable[[Tensor], Tensor], width: int
     ) -> NDArray[np.float64]:
-        rows = []
+        def one(part: Sequence[Face]) -> NDArray[np.float64]:
+            made: NDArray[np.float64] = apply(self._inputs(part)).double().cpu().numpy()
+            return made
+
         with torch.inference_mode():
-            for start in range(0, len(faces), self.batch):
-                pixels = self._inputs(faces[start : start + self.batch])
-                rows.append(apply(pixels).double().cpu().numpy())
+            rows = list(memory.passes(one, faces, self.batch))
         return np.concatenate(rows) if rows else np.zeros((0, width))
 
     def _inputs(self, faces: Sequence[Face]) -> Tensor:

@@ -1,12 +1,13 @@
 """Find a checkpoint: a local folder, or a repository of the Hub fetched into the cache."""
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferce.core import jsontext
 from ferce.models import spec
 
 # What a checkpoint may consist of. Pickles (.bin, .pt, .ckpt, .h5) and code (.py) never come along.
@@ -16,6 +17,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 # Bytes read from each of the sampled places of a weight file for its fingerprint.
 SAMPLE = 65_536
 PLACES = 16
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class CheckpointError(ValueError):
@@ -26,7 +28,8 @@ def resolve(where: str, revision: str | None = None) -> Path:
     """Find the folder of a checkpoint, fetched from the Hub if it is not one already.
 
     With the Hub out of reach the cached copy is used. Weights that lie broken in the cache, cut
-    short by a full disk for instance, are fetched again.
+    short by a full disk for instance, are fetched again. Weights just fetched must have the SHA-256
+    that the Hub states.
 
     Args:
         where: a folder, or `owner/name` of the Hub.
@@ -39,7 +42,9 @@ def resolve(where: str, revision: str | None = None) -> Path:
     folder = local(where, revision)
     if folder is not None:
         return folder
+    before = set(_blobs(where))
     fetched = _fetch(where, revision)
+    _check(where, fetched, before)
     _mend(where, fetched)
     return require_safetensors(fetched, where, _listed(where, revision, fetched))
 
@@ -119,7 +124,7 @@ def folder_of(model: str) -> Path | None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; raises CheckpointError when there is none."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = jsontext.parse(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} must be a JSON file; {error}") from error
     if not isinstance(value, dict):
@@ -165,9 +170,52 @@ def _fetch(where: str, revision: str | None) -> Path:
         reason = f"The Hub has no {where}, or it is private and HF_TOKEN does not open it."
         raise CheckpointError(reason) from error
     except (errors.LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
-        reason = f"{where}{at} is not in the cache, and {endpoint} cannot be reached."
+        reason = f"{where}{at} is not in the cache, and {_trouble(error)}."
         raise CheckpointError(reason) from error
+
+
+def _trouble(error: BaseException) -> str:
+    """Say what the Hub answered before its library looked into the cache; ends a sentence."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
+    cause = error if isinstance(error, HfHubHTTPError) else error.__cause__
+    if not isinstance(cause, HfHubHTTPError):
+        return f"{endpoint} cannot be reached"
+    status = cause.response.status_code
+    if status in (401, 403):
+        return f"{endpoint} does not take your token ({status}); set HF_TOKEN to one"
+    return f"{endpoint} fails ({status})"
+
+
+def _blobs(where: str) -> list[str]:
+    """List what the cache holds of a repository; weights are called by their SHA-256."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=where, repo_type="model")
+    return [path.name for path in (folder / "blobs").glob("*")]
+
+
+def _check(where: str, folder: Path, before: Container[str]) -> None:
+    """Refuse weights that came with other bytes than the Hub states, and forget them.
+
+    Raises:
+        CheckpointError: a file was altered on the way or on the Hub.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        blob = path.resolve()
+        if blob.name in before or not _SHA256.fullmatch(blob.name):
+            continue
+        with blob.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != blob.name:
+            path.unlink()
+            blob.unlink()
+            raise CheckpointError(
+                f"{path.name} of {where} does not have the checksum that the Hub states; it was "
+                "altered on the way and is deleted. Try again, or over another network."
+            )
 
 
 def _mend(where: str, folder: Path) -> None:

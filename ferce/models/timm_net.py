@@ -1,6 +1,6 @@
 """Any timm network as a classifier, from the Hub or a folder in timm's own layout, or random."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,15 +53,19 @@ class TimmNet:
 
     def scores(self, faces: Sequence[Face]) -> Scores:
         """Score faces, one row each; with their action units where the network has a head."""
+        from ferce.models import memory
+
         logits = np.zeros((len(faces), len(self.columns.names)))
-        units = np.zeros((len(faces), len(UNITS)))
-        for rows in _pieces(len(faces), BATCH[self.device.split(":")[0]]):
-            logits[rows], units[rows] = self._logits(faces[rows])
+        units, done = np.zeros((len(faces), len(UNITS))), 0
+        size = BATCH[self.device.split(":")[0]]
+        for scored, seen in memory.passes(self._logits, faces, size):
+            rows = slice(done, done := done + len(scored))
+            logits[rows], units[rows] = scored, seen
         scores = self.columns.scores(logits, self.calibration)
         if self.units is None:
             return scores
-        seen = [self.units.seen(face, row) for face, row in zip(faces, units, strict=True)]
-        return replace(scores, units=seen)
+        read = [self.units.seen(face, row) for face, row in zip(faces, units, strict=True)]
+        return replace(scores, units=read)
 
     def view(self) -> View:
         """Open the network for heat maps; raises ValueError where no layer keeps the places."""
@@ -250,7 +254,3 @@ def _fill(network: Any, folder: Path, where: str) -> None:
         raise CheckpointError(
             f"The weights of {where} do not fit its config at {[*missing, *odd][0]!r}."
         )
-
-
-def _pieces(n: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, n, size))

@@ -13,7 +13,7 @@ from ferce.core.labels import OUTCOMES
 from ferce.core.protocols import View
 from ferce.core.types import Face
 from ferce.facs.action_units import UNITS
-from ferce.models import timm_net
+from ferce.models import memory, timm_net
 from ferce.models.calibration import Calibration, Columns
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.spec import Spec
@@ -44,13 +44,16 @@ class TorchNet:
 
     def look(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:
         """Compute the network's scores (N, K) and units (N, A) in one pass a batch."""
-        network, batches = self.net.network, []
+        network = self.net.network
+
+        def one(part: Sequence[Face]) -> tuple[Tensor, Tensor]:
+            features = network.forward_features(self.net.inputs(part))
+            kept = network.forward_head(features, pre_logits=True)
+            return network.get_classifier()(kept), self.units(kept)
+
         size = timm_net.BATCH[self.device.split(":")[0]]
         with torch.inference_mode():
-            for start in range(0, len(faces), size):
-                pixels = self.net.inputs(faces[start : start + size])
-                kept = network.forward_head(network.forward_features(pixels), pre_logits=True)
-                batches.append((network.get_classifier()(kept), self.units(kept)))
+            batches = list(memory.passes(one, faces, size))
         if not batches:
             return np.zeros((0, len(self.columns.names))), np.zeros((0, len(UNITS)))
         logits, units = (

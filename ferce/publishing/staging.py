@@ -3,11 +3,12 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from ferce.core import jsontext
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.models import KINDS, prompts, spec
 from ferce.models.hub import PICKLES, CheckpointError, read_json
@@ -170,17 +171,19 @@ def _truth(record: Mapping[str, Any]) -> str | None:
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
     """Find every object with a prompt, anywhere in a JSON or JSONL file of the run."""
+    try:
+        for text in filter(str.strip, _texts(path)):
+            yield from _with_prompt(jsontext.parse(text))
+    except (ValueError, RecursionError) as error:
+        raise PublishError(f"{path.name} must hold JSON; {error}") from error
+
+
+def _texts(path: Path) -> Sequence[str]:
+    """Read each text of a file that should be JSON."""
     if path.suffix == ".jsonl":
-        texts = path.read_text("utf-8").splitlines()
-    elif path.suffix == ".json" and not path.name.startswith(("tokenizer", "vocab")):
-        texts = [path.read_text("utf-8")]
-    else:
-        return
-    for text in filter(str.strip, texts):
-        try:
-            yield from _with_prompt(json.loads(text))
-        except ValueError as error:
-            raise PublishError(f"{path.name} must hold JSON; {error}") from error
+        return path.read_text("utf-8").splitlines()
+    known = path.suffix == ".json" and not path.name.startswith(("tokenizer", "vocab"))
+    return [path.read_text("utf-8")] if known else []
 
 
 def _with_prompt(value: Any) -> Iterator[Mapping[str, Any]]:

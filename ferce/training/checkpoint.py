@@ -9,7 +9,9 @@ import os
 import random
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ferce.core import jsontext
 from ferce.training.options import Json, Settings
 from ferce.training.progress import TrainingError
 
@@ -67,10 +70,45 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a folder beside `folder`, which is not there, and rename it into place."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # from before a kill
+    write(part)
+    part.replace(folder)
+
+
 def share_weights(folder: Path, like: Path) -> None:
     """Give the safetensors in a folder the mode of `like`: their library lets nobody else read."""
     for path in folder.glob("*.safetensors"):
         shutil.copymode(like, path)
+
+
+@contextmanager
+def whole_folder(folder: Path, kept: str = "") -> Iterator[Path]:
+    """Give an empty folder for the files of a model, and bring them to `folder` when all are there.
+
+    What `folder` has of weights goes first and the new ones come last, so that after a kill a
+    folder with weights is a whole model, and a file with its name a whole file.
+
+    Args:
+        folder: made if need be; other files in it stay.
+        kept: name of a file of it that is copied into the empty folder first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".model-*.part"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=".model-", suffix=".part", dir=folder) as place:
+        part = Path(place)
+        if (folder / kept).is_file():
+            shutil.copyfile(folder / kept, part / kept)
+        yield part
+        for old in folder.glob("*.safetensors"):
+            old.unlink()
+        for path in sorted(part.iterdir(), key=lambda path: path.suffix == ".safetensors"):
+            if path.is_dir():
+                shutil.rmtree(folder / path.name, ignore_errors=True)
+            path.replace(folder / path.name)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -101,11 +139,15 @@ def save(root: Path, name: str, snapshot: Snapshot, accelerator: "Accelerator") 
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
     accelerator.wait_for_everyone()
-    write_json(part / f"random-{accelerator.process_index}.json", random_state())
-    if accelerator.is_main_process:
-        for file, tensors in snapshot.tensors.items():
-            write_tensors(part / f"{file}.safetensors", tensors)
-        write_json(part / STATE, {**snapshot.state, "format": FORMAT})
+    try:
+        write_json(part / f"random-{accelerator.process_index}.json", random_state())
+        if accelerator.is_main_process:
+            for file, tensors in snapshot.tensors.items():
+                write_tensors(part / f"{file}.safetensors", tensors)
+            write_json(part / STATE, {**snapshot.state, "format": FORMAT})
+    except Exception:  # a full disk wants its space back
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         _publish(root, name, part)
@@ -133,14 +175,15 @@ def load(root: Path) -> Checkpoint | None:
 
     if not (root / LATEST).is_file():
         return None
-    folder = root / (root / LATEST).read_text("utf-8").strip()
+    folder = root / (root / LATEST).read_text("utf-8", "replace").strip()
     try:
-        state = json.loads((folder / STATE).read_text("utf-8"))
+        state = jsontext.parse((folder / STATE).read_text("utf-8"))
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
     except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"{folder} is no whole checkpoint ({error}); delete {root}.") from error
-    if state.get("format") != FORMAT:
-        raise TrainingError(f"{folder} has format {state.get('format')}; expected {FORMAT}.")
+    form = state.get("format") if isinstance(state, dict) else None
+    if form != FORMAT:
+        raise TrainingError(f"{folder} has format {form!r:.40}; expected {FORMAT}.")
     return Checkpoint(tensors, state, folder)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
 from ferce.report.files import utf8_stdout
+from ferce.training import mishaps
 from ferce.training.progress import TrainingError
 
 S = TypeVar("S")
@@ -80,6 +81,10 @@ def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
         main()
     except expected as error:
         sys.exit(f"{script}: {error}")
+    except Exception as error:
+        if (words := mishaps.sentence(error)) is None:
+            raise
+        sys.exit(f"{script}: {words}")
 
 
 def _option(item: "Field[Any]") -> dict[str, Any]:

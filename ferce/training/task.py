@@ -113,6 +113,10 @@ class Task(ABC, Generic[B]):
         """Say how large a pass is."""
         return self.describe(batch)
 
+    def halves(self, batch: B) -> Sequence[B]:
+        """Cut a pass in two that give the same gradient together; leave whole what cannot be."""
+        return [batch]
+
     def describe(self, batch: B) -> str:
         """Name the examples of a pass, for an error message."""
         del batch

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from tqdm import tqdm
 
+FULL = (
+    "The GPU's memory does not hold a pass of {}. Make the passes smaller (--batch) and a step of "
+    "as many more (--accumulate), or choose a smaller network or --load-in."
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -77,6 +82,7 @@ class Trainer(Generic[B]):
         self.optimisers = [self.accelerator.prepare_optimizer(one) for one in optimisers]
         self.peaks = [[group["lr"] for group in one.param_groups] for one in self.optimisers]
         self.at = Position(Stopping(limits.patience))
+        self.halvings = 0  # of each pass, for want of memory on the GPU
         self.started = time.monotonic()
 
     @property
@@ -146,15 +152,7 @@ class Trainer(Generic[B]):
     def _step(self, step: Step[B]) -> dict[str, float]:
         """Take one optimiser step; gives this process's parts of its loss."""
         self._set_rate()
-        total: dict[str, float] = {}
-        for number, batch in enumerate(step.passes):
-            last = number == len(step.passes) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.task.runner):
-                parts = self.task.loss(batch)
-                values = {name: float(part.detach()) for name, part in parts.items()}
-                self._require_finite(sum(values.values()), batch)
-                self.accelerator.backward(sum(parts.values()))
-            total = {name: total.get(name, 0.0) + value for name, value in values.items()}
+        total = self._gradients(step)
         if self.limits.clip:
             learning = [p for p in self.task.module.parameters() if p.requires_grad]
             self.accelerator.clip_grad_norm_(learning, self.limits.clip)
@@ -163,6 +161,43 @@ class Trainer(Generic[B]):
             optimiser.zero_grad()
         if self.ema:
             self.ema.update(self.at.step)
+        return total
+
+    def _gradients(self, step: Step[B]) -> dict[str, float]:
+        """Sum the gradients of a step's passes; of smaller ones where the GPU lacks memory."""
+        while True:
+            passes = list(step.passes)
+            for _ in range(self.halvings):
+                passes = [half for one in passes for half in self.task.halves(one)]
+            try:
+                return self._backward(passes)
+            except torch.OutOfMemoryError as error:
+                largest = max(passes, key=lambda one: len(self.task.halves(one)))
+                if len(self.task.halves(largest)) < 2 or self.accelerator.num_processes > 1:
+                    raise TrainingError(FULL.format(self.task.shape(largest))) from error
+            self._halve(self.task.shape(largest))
+
+    def _halve(self, shape: str) -> None:
+        """Forget a step that the GPU could not hold, and make each pass half as large from now."""
+        self.halvings += 1
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        torch.cuda.empty_cache()
+        self.session.report(
+            f"the GPU's memory does not hold a pass of {shape}; from here on each is cut in two, "
+            "which gives the same step but for statistics over a pass"
+        )
+
+    def _backward(self, passes: Sequence[B]) -> dict[str, float]:
+        total: dict[str, float] = {}
+        for number, batch in enumerate(passes):
+            last = number == len(passes) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.task.runner):
+                parts = self.task.loss(batch)
+                values = {name: float(part.detach()) for name, part in parts.items()}
+                self._require_finite(sum(values.values()), batch)
+                self.accelerator.backward(sum(parts.values()))
+            total = {name: total.get(name, 0.0) + value for name, value in values.items()}
         return total
 
     def _set_rate(self) -> None:

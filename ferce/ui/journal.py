@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ferce import __version__
+from ferce.core import jsontext
 
 FORM = 1
 SUFFIX = ".partial.jsonl"
@@ -50,7 +51,7 @@ class Row:
     @classmethod
     def from_line(cls, line: bytes) -> Self:
         """Read the row of a line; raises ValueError or TypeError when it is none."""
-        values = json.loads(line)
+        values = jsontext.parse(line)
         stamp = values.pop("stamp")
         return cls(**values, stamp=None if stamp is None else tuple(stamp))
 
@@ -200,7 +201,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _header(line: bytes) -> dict[str, Any] | None:
     try:
-        header = json.loads(line)
+        header = jsontext.parse(line)
     except ValueError:
         return None
     known = isinstance(header, dict) and header.get("journal") == FORM

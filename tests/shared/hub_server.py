@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -74,12 +75,19 @@ class Repository:
 
 @dataclass
 class Fault:
-    """Answer `status` to the next `times` requests whose "METHOD path" matches `pattern`."""
+    """Spoil the answer to the next `times` requests whose "METHOD path" matches `pattern`.
+
+    With a `status` it is that alone; else it comes after a `pause` in seconds, `cut` off after so
+    many bytes, or `garbled` in one byte.
+    """
 
     pattern: str
-    status: int
+    status: int = 0
     times: int = 1_000_000
     code: str = ""
+    pause: float = 0.0
+    cut: int | None = None
+    garbled: bool = False
 
 
 class Hub:
@@ -119,14 +127,16 @@ class Answer(Exception):  # noqa: N818 - it is no error
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
+    fault: Fault | None = None
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append(f"{self.command} {path}")
         try:
             body = self.read()
-            if fault := self.hub.fault(f"{self.command} {path}"):
-                raise Answer(fault.status, {"error": "as the test wants it"}, fault.code)
+            self.fault = self.hub.fault(f"{self.command} {path}")
+            if self.fault and self.fault.status:
+                raise Answer(self.fault.status, {"error": "as the test wants it"}, self.fault.code)
             self.route(path, body)
             raise Answer(404, {"error": f"no such route {self.command} {path}"})
         except Answer as answer:
@@ -151,9 +161,17 @@ class Handler(BaseHTTPRequestHandler):
             headers["X-Error-Code"] = answer.code
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
+        body = answer.body
+        if self.fault:
+            time.sleep(self.fault.pause)
+            body = body[: self.fault.cut]
+            if self.fault.garbled and body:
+                body = body[:-1] + bytes([body[-1] ^ 1])
+        with suppress(ConnectionError):  # the client may have gone
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+        self.close_connection = self.close_connection or len(body) < len(answer.body)
 
     def log_message(self, *args) -> None:
         pass

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.types import Pixels
+from ferce.data import npz
 from ferce.data.rendering.clay import Scene, random_paint, render_clay
 from ferce.data.rendering.kit import Floats, Ints, Kit
 from ferce.data.rendering.raster import STUDIO, Camera, rotation, vertex_normals
@@ -39,7 +40,7 @@ class Correspondence:
 
     def save(self, path: Path) -> None:
         """Write an npz."""
-        np.savez(path, vertex=self.vertex, error=self.error)
+        npz.write(path, {"vertex": self.vertex, "error": self.error})
 
 
 def load_correspondence(path: Path) -> Correspondence:

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
@@ -16,6 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image as PILImage
 
+from ferce.core import jsontext
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.types import Pixels
 from ferce.data.record import SPLITS
@@ -23,6 +26,10 @@ from ferce.data.rendering.compose import AssetPaths, render
 from ferce.data.rendering.plan import Recipe, Settings
 
 CAPTION = 14  # pixels of the line under a picture
+DIED = (
+    "A process that renders ended, perhaps for want of memory; use fewer (--workers), and the same "
+    "command goes on where it was."
+)
 
 
 def draw_sheet(
@@ -87,6 +94,8 @@ def write_dataset(
     finished and is put into index order at the end.
     """
     (output.folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    for left in (output.folder / IMAGES).glob(".*.part"):  # by a kill
+        left.unlink()
     done = finished_lines(output.folder)
     rest = [r for r in recipes if r.index not in done]
     end_last_line(output.folder / METADATA)
@@ -105,8 +114,8 @@ def finished_lines(folder: Path) -> dict[int, dict[str, Any]]:
         return {}
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
+            line = jsontext.parse(text)
+        except ValueError:
             continue
         if (folder / line["file_name"]).is_file():
             out[int(line["index"])] = line
@@ -163,8 +172,16 @@ def _work(
     if workers <= 1:
         yield from map(_one, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_use_one_thread) as pool:
-        yield from pool.imap_unordered(_one, jobs, chunksize=4)
+    # Not a multiprocessing.Pool, which waits for ever for a process that was killed.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _use_one_thread) as pool:
+        try:
+            for done in as_completed([pool.submit(_one, job) for job in jobs]):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise OSError(DIED) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _use_one_thread() -> None:

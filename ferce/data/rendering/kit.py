@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.data import npz
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
@@ -171,7 +173,7 @@ def pack_checkout(folder: str | Path, identities: int = IDENTITIES) -> dict[str,
 def save_cache(folder: str | Path, out: str | Path) -> Path:
     """Write the npz cache of a checkout."""
     out = Path(out)
-    np.savez_compressed(out, **pack_checkout(folder))
+    npz.write(out, pack_checkout(folder))
     return out
 
 

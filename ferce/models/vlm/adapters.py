@@ -56,6 +56,7 @@ def insert(network: Any, folder: Path) -> Adapter:
         CheckpointError: it is no adapter within layers, has no safetensors, or fits only in part.
     """
     from peft import PeftConfig, PeftModel, set_peft_model_state_dict
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     config = PeftConfig.from_pretrained(folder)
@@ -63,7 +64,10 @@ def insert(network: Any, folder: Path) -> Adapter:
         raise CheckpointError(
             f"{folder} holds {config.peft_type}; only adapters within layers work."
         )
-    stored = load_file(folder / WEIGHTS)
+    try:
+        stored = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error}.") from error
     modules, base, known = dict(network.named_modules()), _weights(network), {*network.state_dict()}
     brought = {name: value for key, value in stored.items() if (name := _plain(key)) in base}
     values = {name: base[name].detach().clone() for name in brought}

@@ -4,6 +4,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
 from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
-from ferce.models import prompts
+from ferce.models import memory, prompts
 from ferce.models.calibration import Calibration
 from ferce.models.vlm import freeform, scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
@@ -149,11 +150,16 @@ class VisionLanguage(ABC):
         """
         prompt = self.question(prompts.CLASSIFY) if prompt is None else prompt
         tokens = self.continuations(prompt, phrases)
-        rows = []
+
+        def one(chunk: Sequence[Pixels]) -> NDArray[np.float64]:
+            prefix = self.prefix(self.encode(chunk, [prompt] * len(chunk)))
+            made: NDArray[np.float64] = (
+                scoring.likelihoods(prefix, tokens, self.device).cpu().numpy()
+            )
+            return made
+
         with self.turn, torch.no_grad():
-            for chunk in _chunks(crops, self.settings.batch):
-                prefix = self.prefix(self.encode(chunk, [prompt] * len(chunk)))
-                rows.append(scoring.likelihoods(prefix, tokens, self.device).cpu().numpy())
+            rows = list(memory.passes(one, crops, self.settings.batch))
         return np.concatenate(rows).astype(np.float64)
 
     def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
@@ -216,15 +222,15 @@ class VisionLanguage(ABC):
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
         """Generate the reply to each formatted prompt about the one crop, or about its own."""
-        texts: list[str] = []
-        shared = len(crops) == 1
+        pairs = list(zip(crops if len(crops) > 1 else [*crops] * len(asked), asked, strict=True))
+
+        def one(part: Sequence[tuple[Pixels, str]]) -> list[str]:
+            pictures = crops if len(crops) == 1 else [crop for crop, _ in part]
+            ids = self.generate(self.encode(pictures, [text for _, text in part]), limit)
+            return list(self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True))
+
         with self.turn, torch.no_grad():
-            for start in range(0, len(asked), self.settings.batch):
-                rows = slice(start, start + self.settings.batch)
-                ids = self.generate(
-                    self.encode(crops if shared else crops[rows], asked[rows]), limit
-                )
-                texts += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            texts = list(chain.from_iterable(memory.passes(one, pairs, self.settings.batch)))
         return [text.strip() for text in texts]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
@@ -253,7 +259,3 @@ def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
     for row, face in enumerate(faces):
         groups.setdefault(face.size, []).append(row)
     return groups
-
-
-def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

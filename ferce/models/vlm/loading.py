@@ -193,20 +193,25 @@ def _load_processor(base: Path, adapter: Path | None) -> Any:
 
 
 def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:
+    from safetensors import SafetensorError
+
     arguments = precision(load, device)
     if load in QUANTISED:
         vision = read_json(folder / "config.json").get("vision_config", {})
         arguments["quantization_config"].llm_int8_skip_modules = UNQUANTISED.get(
             vision.get("model_type")
         )
-    with nullcontext() if sys.stderr.isatty() else no_progress_bar():
-        network, info = network_class.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **arguments,
-        )
+    try:
+        with nullcontext() if sys.stderr.isatty() else no_progress_bar():
+            network, info = network_class.from_pretrained(
+                folder,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **arguments,
+            )
+    except SafetensorError as error:
+        raise CheckpointError(f"The weights of {folder} cannot be read: {error}.") from error
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
             f"{folder} lacks {len(missing)} weights of {type(network).__name__}, "

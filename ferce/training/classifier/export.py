@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ferce.data import restricted
 from ferce.evaluation import plots
@@ -45,12 +46,16 @@ def export(folder: Path, trained: Trained, facts: Json) -> None:
         trained: in any memory layout.
         facts: more for `ferce.json`, such as the data's fingerprint; the settings under `plan`.
     """
-    from timm.models import save_for_hf
-
-    folder.mkdir(parents=True, exist_ok=True)
     network = copy.deepcopy(trained.net.network).to(memory_format=torch.contiguous_format)
     if any(map(restricted, filter(None, (facts["plan"].get(key) for key in LEARNT_FROM)))):
         network.pretrained_cfg = {**network.pretrained_cfg, "license": "research-only"}
+    with checkpoint.whole_folder(folder, OURS) as part:
+        _write(part, network, trained, facts)
+
+
+def _write(folder: Path, network: nn.Module, trained: Trained, facts: Json) -> None:
+    from timm.models import save_for_hf
+
     save_for_hf(
         network,
         folder,

@@ -1,7 +1,7 @@
 """A stage of the classifier's training: its batches, its loss, its validation."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +105,15 @@ class ClassifierTask(Task[Pass]):
     def shape(self, batch: Pass) -> str:
         """Count the faces and pixels of a pass."""
         return " x ".join(map(str, batch.batch.images.shape))
+
+    def halves(self, batch: Pass) -> list[Pass]:
+        """Cut the faces in two; the counts are those of the step and stay."""
+        middle = len(batch.batch.images) // 2
+        if not middle:
+            return [batch]
+        parts = (slice(middle), slice(middle, None))
+        cut = [Batch(*(tensor[part] for tensor in batch.batch)) for part in parts]
+        return [replace(batch, batch=one) for one in cut]
 
     def describe(self, batch: Pass) -> str:
         """Name the faces."""

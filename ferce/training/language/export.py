@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferce.models import hub
-from ferce.models.calibration import save_calibration
+from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.vlm import packaged
 from ferce.models.vlm.loading import ADAPTER_CONFIG, QUANTISED
 from ferce.training import checkpoint
@@ -61,7 +61,12 @@ def origin(plan: LanguagePlan) -> Origin:
 
 
 def export(
-    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", base: Origin, facts: Json
+    folder: Path,
+    wrapped: "PeftModel",
+    backend: "VisionLanguage",
+    base: Origin,
+    facts: Json,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write the adapter, the processor, the settings of generation and `ferce.json`.
 
@@ -71,10 +76,24 @@ def export(
         backend: the model around it, whose processor and end of an answer it was trained with.
         base: that it belongs to.
         facts: more for `ferce.json`, such as the data's fingerprint.
+        calibration: of the labels, where there is one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     config = wrapped.peft_config["default"]
     config.base_model_name_or_path, config.revision = base.name, base.revision
+    ours = {
+        "kind": base.kind,
+        "base": base.name,
+        "base_revision": base.revision,
+        "base_fingerprint": base.fingerprint,
+    }
+    with checkpoint.whole_folder(folder) as part:
+        _write(part, wrapped, backend)
+        checkpoint.write_json(part / OURS, {**ours, **facts})
+        if calibration is not None:
+            save_calibration(part, calibration)
+
+
+def _write(folder: Path, wrapped: "PeftModel", backend: "VisionLanguage") -> None:
     wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     _drop_unset(folder / ADAPTER_CONFIG)
     (folder / "README.md").unlink(missing_ok=True)  # peft's: an empty card that names local paths
@@ -82,13 +101,6 @@ def export(
     checkpoint.share_weights(folder, folder / ADAPTER_CONFIG)
     settings = {"eos_token_id": backend.end, **backend.speaker.generation_config.to_diff_dict()}
     checkpoint.write_json(folder / "generation_config.json", settings)
-    ours = {
-        "kind": base.kind,
-        "base": base.name,
-        "base_revision": base.revision,
-        "base_fingerprint": base.fingerprint,
-    }
-    checkpoint.write_json(folder / OURS, {**ours, **facts})
 
 
 def _drop_unset(config: Path) -> None:
@@ -134,12 +146,17 @@ class Facts:
 
 
 def finish(
-    folder: Path, wrapped: "PeftModel", backend: "VisionLanguage", facts: Facts, figures: Json
+    folder: Path,
+    wrapped: "PeftModel",
+    backend: "VisionLanguage",
+    facts: Facts,
+    figures: Json,
+    calibration: Calibration | None = None,
 ) -> Json:
     """Export, and write `metrics.json` and `run.json`; gives what `metrics.json` holds."""
     training = facts.training(wrapped) | {"epochs": len(figures["history"])}
     known = {"kind": facts.base.kind, "data": facts.data, "training": training}
-    export(folder, wrapped, backend, facts.base, known)
+    export(folder, wrapped, backend, facts.base, known, calibration)
     metrics = {
         **figures,
         "kind": facts.base.kind,
@@ -177,7 +194,8 @@ def merge(run: Path, folder: Path) -> str:
     stored = config.get("dtype") or config.get("torch_dtype") or "float32"
     assert model.checkpoint.adapter is not None, "loaded with an adapter"
     whole = model.checkpoint.adapter.wrapped.merge_and_unload(safe_merge=True)
-    whole.to(getattr(torch, stored)).save_pretrained(folder)
-    model.processor.save_pretrained(folder)
-    save_calibration(folder, model.checkpoint.calibration)
+    with checkpoint.whole_folder(folder) as part:
+        whole.to(getattr(torch, stored)).save_pretrained(part)
+        model.processor.save_pretrained(part)
+        save_calibration(part, model.checkpoint.calibration)
     return f"{base.kind}:{folder}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import DataSet
 from ferce.evaluation import plots
-from ferce.models.calibration import Calibration, save_calibration
+from ferce.models.calibration import Calibration
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import validation
 from ferce.training.classifier.validation import Outputs
@@ -121,9 +121,8 @@ def _finish(tuning: Tuning, output: Path, faces: Examples, outputs: Outputs, kno
         block["rouge_l"] = best["val_rouge_l"]  # where a card looks for it
     facts = Facts(tuning.plan, tuning.base, tuning.session.accelerator, faces.summary())
     made = {"val": best | block, **known}
-    finished = export.finish(output, tuning.wrapped, tuning.backend, facts, made)
+    finished = export.finish(output, tuning.wrapped, tuning.backend, facts, made, calibration)
     if calibration is not None:
-        save_calibration(output, calibration)
         plots.draw_confusion(block["confusion"], output / "confusion.png")
     return finished
 

@@ -110,6 +110,17 @@ class LanguageTask(Task[Pass]):
         """Count the texts and tokens of a pass."""
         return f"{len(batch.rows)} texts x {max(row.length for row in batch.rows)} tokens"
 
+    def halves(self, batch: Pass) -> list[Pass]:
+        """Cut the texts in two where each has a row of its own in every tensor of pictures."""
+        count = len(batch.rows)
+        if count < 2 or any(len(tensor) != count for tensor in batch.pictures.values()):
+            return [batch]
+        parts = (slice(count // 2), slice(count // 2, None))
+        return [
+            Pass(batch.rows[part], {k: v[part] for k, v in batch.pictures.items()}, batch.weight)
+            for part in parts
+        ]
+
     def describe(self, batch: Pass) -> str:
         """Name the faces, and the task of each text."""
         gallery = self.stage.conversation.gallery

@@ -15,7 +15,7 @@ from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.hub import read_json
 from ferce.models.spec import Spec
 from ferce.models.vlm.base import VisionLanguage
-from ferce.training.checkpoint import write_json
+from ferce.training.checkpoint import whole_folder, write_json
 from ferce.training.mini import ALBUMS, TALK, album, answers, recipe, talk
 from ferce.training.mini.album import Album
 from ferce.training.mini.answers import DESCRIBED, PICTURED, Numbers
@@ -56,8 +56,9 @@ def assemble(
 def export(plan: Recipe, folder: Path, stage: str = "whole") -> None:
     """Write the BLIP-2 in float16, no file above `SHARD`."""
     network, processor = assemble(plan, stage)
-    network.half().save_pretrained(folder, max_shard_size=SHARD)
-    processor.save_pretrained(folder)
+    with whole_folder(folder) as part:
+        network.half().save_pretrained(part, max_shard_size=SHARD)
+        processor.save_pretrained(part)
 
 
 def export_chat(plan: Recipe, folder: Path, data: str) -> None:
@@ -74,10 +75,11 @@ def export_chat(plan: Recipe, folder: Path, data: str) -> None:
     backend = recipe.open_chat(plan, faces)
     talk.Talker(backend.network).load_state_dict(averaged(plan.checkpoints(TALK)))
     calibration = _calibration(backend, faces["renders"])
-    backend.network.half().save_pretrained(folder, max_shard_size=SHARD)
-    backend.processor.save_pretrained(folder)
-    write_json(folder / METRICS, _facts(plan, backend, data))
-    save_calibration(folder, calibration)
+    with whole_folder(folder) as part:
+        backend.network.half().save_pretrained(part, max_shard_size=SHARD)
+        backend.processor.save_pretrained(part)
+        write_json(part / METRICS, _facts(plan, backend, data))
+        save_calibration(part, calibration)
 
 
 def measure(plan: Recipe, asked: Packaged, split: str) -> Json:

@@ -10,7 +10,7 @@ import torch
 
 from ferce.data import align, load_data
 from ferce.evaluation import units
-from ferce.training import examples, progress
+from ferce.training import checkpoint, examples, progress
 from ferce.training.mini import (
     ALBUMS,
     LEAST,
@@ -146,7 +146,9 @@ def fresh(
     kept = recipe.folder / "processor"  # later words of ferce must not move the tokens
     seed = recipe.schedule("speech").seed
     if not kept.is_dir():
-        design.processor(speech.corpus(faces["renders"], seed)).save_pretrained(kept)
+        checkpoint.write_folder(
+            kept, design.processor(speech.corpus(faces["renders"], seed)).save_pretrained
+        )
     processor = AutoProcessor.from_pretrained(kept, trust_remote_code=False)
     torch.manual_seed(seed)
     return design.fresh(processor.tokenizer).to(recipe.device), processor
@@ -158,7 +160,9 @@ def open_chat(recipe: Recipe, faces: Mapping[str, Album]) -> "Chat":
 
     kept, seed = recipe.start or recipe.folder / "talk-processor", recipe.schedule(TALK).seed
     if not kept.is_dir():
-        chat.processor(talk.corpus(faces["renders"], seed)).save_pretrained(kept)
+        checkpoint.write_folder(
+            kept, chat.processor(talk.corpus(faces["renders"], seed)).save_pretrained
+        )
     processor = AutoProcessor.from_pretrained(kept, trust_remote_code=False)
     torch.manual_seed(seed)
     renders = faces["renders"]
