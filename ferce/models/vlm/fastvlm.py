@@ -6,7 +6,7 @@ Greedy texts equal those of transformers, and scores do to 1e-3 (`tests/models/t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ WORDS = f"{LANGUAGE}embed_tokens.weight"  # not in the graph
 SIGHT = ("model.vision_tower.", "model.multi_modal_projector.")
 COUNTER = "num_batches_tracked"  # of batch normalisation; no pass reads it
 MARK = "<image>"  # a place of the picture, in prompts
+LATEST = 8  # pictures that stay read, 250 kB each: a face is explained and asked about by turns
 # What may differ between models of one layout: sizes of the words, and who wrote the file.
 _OWN = {"transformers_version", "dtype", "vocab_size", "image_token_index"}
 _OWN |= {"bos_token_id", "eos_token_id", "pad_token_id"}
@@ -95,6 +96,9 @@ class FastVlm(PromptedModel):
         if image is None:
             raise CheckpointError(f"The tokenizer of {folder} knows no {MARK}.")
         self._image = int(image)
+        ids = self._ids("")
+        self._opening = ids[: len(ids) - ids[::-1].index(self._image)]  # up to the picture's end
+        self._open_one = lru_cache(maxsize=LATEST)(self._open_bytes)
 
     @property
     def fitted(self) -> Calibration:
@@ -117,7 +121,7 @@ class FastVlm(PromptedModel):
         tokens, rows = self._continuations(prompt, phrases), []
         for start in range(0, len(crops), self.settings.batch):
             chunk = crops[start : start + self.settings.batch]
-            last, cache = self._read(self._see(chunk), [prompt] * len(chunk))
+            last, cache = self._read(self._opened(chunk), [prompt] * len(chunk))
             rows.append(self._decoder.score(last, cache, tokens))
         return np.concatenate(rows)
 
@@ -147,17 +151,17 @@ class FastVlm(PromptedModel):
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
         """Generate the reply to each formatted prompt about the one crop, or about its own."""
-        texts, seen = list[str](), self._see(crops) if len(crops) == 1 else None
+        texts, shared = list[str](), len(crops) == 1
         for start in range(0, len(asked), self.settings.batch):
             rows = slice(start, start + self.settings.batch)
-            last, cache = self._read(self._see(crops[rows]) if seen is None else seen, asked[rows])
+            last, cache = self._read(self._opened(crops if shared else crops[rows]), asked[rows])
             ids = np.stack([*self._decoder.write(last, cache, limit)], 1)
             texts += [self._text(row.tolist()) for row in ids]
         return [text.strip() for text in texts]
 
     def written(self, crop: Pixels, prompt: str, limit: int) -> Iterator[str]:
         """Generate the reply to a formatted prompt, at most `limit` tokens, piece by piece."""
-        last, cache = self._read(self._see([crop]), [prompt])
+        last, cache = self._read(self._opened([crop]), [prompt])
         ids = (int(row[0]) for row in self._decoder.write(last, cache, limit))
         yield from pieces(ids, self._text)
 
@@ -200,40 +204,41 @@ class FastVlm(PromptedModel):
         return str(self._tokenizer.decode(list(ids)))  # without special tokens
 
     def _vectors(self, ids: Ids, seen: Floats) -> Floats:
-        """Look up (N, T, D) vectors of ids, those of the pictures in place of their marks."""
-        vectors, places = self._decoder.words[ids], ids == self._image
-        if places.any():
-            vectors[places] = seen.reshape(-1, seen.shape[-1])
+        """Look up (N, T, D) vectors of ids, those of the N pictures in place of their marks."""
+        vectors = self._decoder.words[ids]
+        vectors[ids == self._image] = seen.reshape(-1, seen.shape[-1])
         return vectors
 
-    def _read(self, seen: Floats, asked: Sequence[str]) -> tuple[Floats, Cache]:
+    def _opened(self, crops: Sequence[Pixels]) -> Cache:
+        """Read the pictures, with which every prompt begins; the latest single ones are kept."""
+        if len(crops) == 1:
+            return self._open_one(crops[0].shape, crops[0].tobytes())
+        return self._open(crops)
+
+    def _open(self, crops: Sequence[Pixels]) -> Cache:
+        ids = np.array([self._opening] * len(crops))
+        vectors = self._vectors(ids, self._see(crops))
+        return self._decoder.read(vectors, self._decoder.empty(len(crops)))[1]
+
+    def _open_bytes(self, shape: tuple[int, ...], pixels: bytes) -> Cache:
+        return self._open([np.frombuffer(pixels, np.uint8).reshape(shape)])
+
+    def _read(self, opened: Cache, asked: Sequence[str]) -> tuple[Floats, Cache]:
         """Read formatted prompts, each about its own picture or all about one.
 
-        What they begin with is read once if the picture is one.
-
         Args:
-            seen: (N, P, D), or (1, P, D) for one picture.
+            opened: cache of N pictures, or of one.
             asked: N prompts.
 
         Returns:
-            (N, D) states of their last words, and the cache.
+            (N, D) states of their last words, and the longer cache.
         """
         self._log.note(asked)
-        rows, decoder, shared = [self._ids(prompt) for prompt in asked], self._decoder, 0
-        cache = decoder.empty(len(rows))
-        if len(seen) == 1 < len(rows):
-            shared = _shared(rows)
-            opening = self._vectors(np.array([rows[0][:shared]]), seen)
-            cache = decoder.read(opening, decoder.empty(1))[1].rows(np.zeros(len(rows), int))
-        ids, real = padded([row[shared:] for row in rows])
-        states, cache = decoder.read(self._vectors(ids, seen), cache, real)
-        return states[np.arange(len(rows)), real.sum(1) - 1], cache
-
-
-def _shared(rows: Sequence[Sequence[int]]) -> int:
-    """Count the ids that all rows begin with, leaving each at least one of its own."""
-    ids, _ = padded([row[: min(map(len, rows)) - 1] for row in rows])
-    return int((ids == ids[0]).all(0).cumprod().sum())
+        ids, real = padded([self._ids(prompt)[len(self._opening) :] for prompt in asked])
+        if len(opened.real) < len(asked):
+            opened = opened.rows(np.zeros(len(asked), int))
+        states, cache = self._decoder.read(self._decoder.words[ids], opened, real)
+        return states[np.arange(len(asked)), real.sum(1) - 1], cache
 
 
 def _weights(folder: Path) -> dict[str, NDArray[Any]]:
