@@ -5,12 +5,11 @@ python train/make_blip2_mini.py pack --folder FOLDER --renders rendered:RENDERS 
 python train/make_fastvlm_mini.py teach --folder FOLDER --steps 6000
 python train/make_fastvlm_mini.py export --folder FOLDER
 python train/make_fastvlm_mini.py measure --folder FOLDER --split test
-python train/make_fastvlm_mini.py graphs
 
 `teach` writes checkpoints to FOLDER/talk every few minutes; the same command goes on from it, also
 with another number of steps. RENDERS comes from train/render_faces.py, taught.jsonl from
-train/teach.py, and the tower is that of train/train_classifier.py, which stays as it is. `graphs`
-writes those of ONNX Runtime: they hold no weights, so that only another layout needs others.
+train/teach.py, and the tower is that of train/train_classifier.py, which stays as it is. The
+graphs of train/export_graphs.py hold no weights, so that only another layout needs others.
 """
 
 import argparse
@@ -23,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.training import options, progress
 from ferce.training.mini.stages import TALK
 
-STEPS = ("teach", "export", "graphs", "measure")
+STEPS = ("teach", "export", "measure")
 DATA = "rendered:renders + manifest:taught.jsonl"
 
 
@@ -52,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the arguments and do the step."""
     given = parser().parse_args()
-    from ferce.training.mini import graphs, package, recipe
+    from ferce.training.mini import package, recipe
     from ferce.training.mini.recipe import Recipe
     from ferce.training.mini.stage import Schedule
 
@@ -68,8 +67,6 @@ def main() -> None:
         recipe.run(plan, TALK)
     elif given.step == "export":
         package.export_chat(plan, given.output, DATA)
-    elif given.step == "graphs":
-        graphs.export(given.output)
     else:
         asked = package.Packaged(given.output, most=given.faces)
         for name, row in package.measure_chat(plan, asked, given.split).items():

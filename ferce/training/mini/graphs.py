@@ -71,20 +71,26 @@ class Speech(nn.Module):  # type: ignore[misc]
         return _normed(language.norm, states), *present
 
 
-def export(source: Path) -> None:
-    """Write the graphs of the model in `source` beside the packaged one, whose layout it sets."""
+def export() -> tuple[Path, Path]:
+    """Write the graphs of the packaged model beside its weights, and name them."""
     from transformers import FastVlmForConditionalGeneration
 
-    network = FastVlmForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
-    write(network.eval(), HOME)
+    network = FastVlmForConditionalGeneration.from_pretrained(HOME, dtype=torch.float32)
+    return write(network.eval(), HOME)
 
 
-def write(network: "FastVlmForConditionalGeneration", folder: Path) -> None:
-    """Write both graphs into `folder`; the network is in evaluation mode, float32, on the CPU."""
+def write(network: "FastVlmForConditionalGeneration", folder: Path) -> tuple[Path, Path]:
+    """Write both graphs into `folder`, and name them.
+
+    Args:
+        network: in evaluation mode, float32, on the CPU.
+        folder: there already.
+    """
     sight = Sight(network).eval()
     pixels = torch.zeros(2, 3, chat.SIDE, chat.SIDE)
     graphs.write(sight, [pixels], folder / TOWER, [TOKENS], [PIXELS])
     _write_decoder(Speech(network).eval(), folder / DECODER)
+    return folder / TOWER, folder / DECODER
 
 
 def _write_decoder(speech: Speech, path: Path) -> None:
