@@ -1,6 +1,6 @@
-"""Write the graphs of the packaged classifier, with which it needs no torch.
+"""Write the graphs of the packaged classifier and voice, with which they need no torch.
 
-python train/export_graphs.py                      # network.onnx and prior.onnx beside the weights
+python train/export_graphs.py                      # all of them, beside the weights
 python train/export_graphs.py --folder runs/mine   # network.onnx of a classifier of your own
 """
 
@@ -17,6 +17,7 @@ from ferce.models.embedded import PACKAGED
 def main() -> None:
     """Write them, and say how large they are."""
     from ferce.training.embedded import graphs
+    from ferce.training.mini import graphs as voice
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -25,7 +26,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     written = [graphs.write_network(folder)]
     if folder == PACKAGED:
-        written.append(graphs.write_prior(folder))
+        written += [graphs.write_prior(folder), *voice.export()]
     for path in written:
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -24,7 +24,8 @@ python train/make_mini.py fastvlm measure --folder FOLDER --split test
 Every stage writes checkpoints to FOLDER/STAGE every few minutes; the same command goes on from it,
 also with another number of steps. Tower and speech need nothing of each other and may run at the
 same time. RENDERS comes from train/render_faces.py, taught.jsonl from train/teach.py, and FastVLM's
-tower from train/train_classifier.py, which stays as it is.
+tower from train/train_classifier.py, which stays as it is. The graphs of train/export_graphs.py
+hold no weights, so that only another layout needs others.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def test_plain_transformers_says_the_same(model, smiling):
 def test_no_file_is_large_and_none_is_a_pickle():
     files = list(packaged.FASTVLM_FOLDER.iterdir())
     assert max(path.stat().st_size for path in files) < 10_000_000
-    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md"}
+    assert {path.suffix for path in files} <= {".safetensors", ".onnx", ".json", ".jinja", ".md"}
 
 
 def test_another_model_is_refused(tmp_path):

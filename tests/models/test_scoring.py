@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ferce.core.labels import COMPOUNDS, NOUNS, components
-from ferce.models.vlm import freeform, scoring
+from ferce.models.vlm import freeform, phrases, scoring
 from ferce.models.vlm.loading import Settings
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [2.0, 0.0, 0.0]])  # two pictures, three words
@@ -66,26 +66,26 @@ scores = arrays(float, (3, 14), elements=st.floats(-30, 0))
 
 @given(scores, arrays(float, 14, elements=st.floats(-30, 0)))
 def test_calibrated_rows_sum_to_one_and_a_content_free_picture_is_even(values, prior):
-    found = scoring.probabilities(values, [prior])
+    found = phrases.probabilities(values, [prior])
     assert np.allclose(found.sum(1), 1)
-    even = scoring.probabilities(prior[None], [prior])
+    even = phrases.probabilities(prior[None], [prior])
     assert np.allclose(even, 1 / 14)
 
 
 @given(scores)
 def test_without_a_prior_it_is_the_softmax(values):
     known = np.exp(values) / np.exp(values).sum(1, keepdims=True)
-    assert np.allclose(scoring.probabilities(values), known)
+    assert np.allclose(phrases.probabilities(values), known)
 
 
 def test_two_priors_are_averaged_as_probabilities():
     priors = [np.log(np.array([0.8, 0.2])), np.log(np.array([0.4, 0.6]))]
-    found = scoring.probabilities(np.log(np.array([[0.6, 0.4]])), priors)
+    found = phrases.probabilities(np.log(np.array([[0.6, 0.4]])), priors)
     assert np.allclose(found, 0.5)
 
 
 def test_race_times_both_and_compares_them():
-    race = scoring.race(lambda: np.zeros((1, 2)), lambda: np.full((1, 2), 0.5), repeats=2)
+    race = phrases.race(lambda: np.zeros((1, 2)), lambda: np.full((1, 2), 0.5), repeats=2)
     assert race.difference == 0.5
     assert race.ratio == race.whole / race.shared
 

@@ -1,9 +1,8 @@
-"""The base of vision-language models: a classifier by label scoring, and a voice."""
+"""The base of vision-language models of transformers, with torch and open for gradients."""
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any
 
@@ -14,37 +13,30 @@ from torch import Tensor
 
 from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import View
-from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
+from ferce.core.types import Pixels
 from ferce.models import memory, prompts
 from ferce.models.calibration import Calibration
-from ferce.models.vlm import freeform, scoring
+from ferce.models.vlm import scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
-from ferce.models.vlm.scoring import Prefix, Race, Tokens
+from ferce.models.vlm.phrases import Tokens
+from ferce.models.vlm.prompted import ANSWER_TOKENS, PromptedModel
+from ferce.models.vlm.scoring import Prefix
 from ferce.models.vlm.stream import stream
 from ferce.models.vlm.towers import Inputs, Tower
 from ferce.models.vlm.view import PhraseScores, open_view
 
-GREY = 128  # a mean-grey picture holds nothing: the middle of 0..255
-ANSWER_TOKENS = 32
-EXPLANATION_TOKENS = 192
 
-
-class VisionLanguage(ABC):
+class VisionLanguage(PromptedModel):
     """A Classifier, an Explainable's base and a Voice around one checkpoint.
 
     A family says how it encodes pictures and prompts, how it reads them as a prefix, how a phrase
     continues a prompt, and how it generates. Calls from several threads take turns.
     """
 
-    style: str  # key of the prompt format
-
     def __init__(self, name: str, checkpoint: Checkpoint, settings: Settings) -> None:
-        self.name = name
+        super().__init__(name, settings)
         self.checkpoint = checkpoint
-        self.settings = settings
         self.turn = threading.RLock()
-        self._priors: dict[int, list[NDArray[np.float64]]] = {}
-        self._log = prompts.PromptLog()
 
     @property
     def network(self) -> Any:
@@ -62,9 +54,9 @@ class VisionLanguage(ABC):
         return self.network.device
 
     @property
-    def calibration(self) -> Calibration:
-        """That of the checkpoint; it does not hold for scores divided by content-free ones."""
-        return self.checkpoint.calibration if self.settings.calibrate == "none" else Calibration()
+    def fitted(self) -> Calibration:
+        """The calibration that held-out faces gave the checkpoint."""
+        return self.checkpoint.calibration
 
     # What a family must say.
 
@@ -109,14 +101,9 @@ class VisionLanguage(ABC):
         ends = np.ravel(usual if own.eos_token_id is None else own.eos_token_id).tolist()
         return int(usual if usual in ends else ends[0])
 
-    @property
-    def template(self) -> str:
-        """How an explanation is asked for, a key of `prompts.TEMPLATES`."""
-        return self.settings.template
-
-    def recording(self) -> AbstractContextManager[list[str]]:
-        """Record the formatted prompts that are encoded while the context is open."""
-        return self._log.recording()
+    def ids_of(self, text: str) -> list[int]:
+        """Tokenise a text, without special tokens before or after it."""
+        return list(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode(self, crops: Sequence[Pixels], texts: Sequence[str]) -> Inputs:
         """Encode one row a formatted prompt, padded; one crop for all of them, or one each.
@@ -128,15 +115,6 @@ class VisionLanguage(ABC):
         return self._encode(crops, texts)
 
     # The classifier.
-
-    def scores(self, faces: Sequence[Face]) -> Scores:
-        """Score faces, one row each, batched inside; a row does not depend on its batch mates."""
-        classes, calibration = np.zeros((len(faces), len(COMPOUNDS))), self.calibration
-        for size, rows in _by_size(faces).items():
-            crops = [faces[i].crop for i in rows]
-            logs = self.log_likelihoods(crops, COMPOUNDS) / calibration.temperature
-            classes[rows] = scoring.probabilities(logs, self._prior(size))
-        return Scores(classes, mass=calibration.mass, calibrated=calibration != Calibration())
 
     def log_likelihoods(
         self, crops: Sequence[Pixels], phrases: Sequence[str], prompt: str | None = None
@@ -173,50 +151,12 @@ class VisionLanguage(ABC):
             ]
         return np.stack(columns, 1).astype(np.float64)
 
-    def race(self, crop: Pixels, repeats: int = 5) -> Race:
-        """Time the shared prefix against 14 plain passes on one picture."""
-        return scoring.race(
-            lambda: self.log_likelihoods([crop], COMPOUNDS),
-            lambda: self.whole_passes([crop], COMPOUNDS),
-            repeats,
-        )
-
-    def named(self, faces: Sequence[Face]) -> list[str]:
-        """Name the compound of each face in the model's own words, or `freeform.UNPARSED`."""
-        asked = [self.question(prompts.CLASSIFY)] * len(faces)
-        return [freeform.parse(text) for text in self.reply([face.crop for face in faces], asked)]
-
     def view(self) -> View:
         """Open the network for Grad-CAM: pixels to log-probabilities of the compounds."""
         prompt = self.question(prompts.CLASSIFY)
         return open_view(self, PhraseScores(self, prompt, COMPOUNDS))
 
-    def _prior(self, size: int) -> list[NDArray[np.float64]]:
-        """Score the labels for each content-free input, (14,) each."""
-        if size not in self._priors:
-            grey = np.full((size, size, 3), GREY, np.uint8)
-            kinds = {"none": (), "grey": ("usual",), "empty": ("",), "both": ("usual", "")}
-            asked = [prompts.CLASSIFY if kind else "" for kind in kinds[self.settings.calibrate]]
-            self._priors[size] = [
-                self.log_likelihoods([grey], COMPOUNDS, self.question(text))[0] for text in asked
-            ]
-        return self._priors[size]
-
     # The voice.
-
-    def question(self, text: str) -> str:
-        """Format a question for the family."""
-        return prompts.formatted(self.style, text).strip()
-
-    def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
-        """Answer each question, in order, batched inside.
-
-        Raises:
-            ValueError: a question is empty, too long or holds a model's control marks.
-        """
-        asked = [self.question(prompts.question(text)) for text in questions]
-        replies = self.reply([face.crop], asked)
-        return [Answer(q, a, self.name) for q, a in zip(questions, replies, strict=True)]
 
     def reply(
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
@@ -233,16 +173,14 @@ class VisionLanguage(ABC):
             texts = list(chain.from_iterable(memory.passes(one, pairs, self.settings.batch)))
         return [text.strip() for text in texts]
 
-    def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Explain the *predicted* label; the pieces come as they are generated."""
-        template = self.settings.template
-        prompt = self.question(prompts.explain(prediction, template, face.units))
+    def written(self, crop: Pixels, prompt: str, limit: int) -> Iterator[str]:
+        """Generate the reply to a formatted prompt, at most `limit` tokens, piece by piece."""
 
         def produce(streamer: Any, stopping: Any) -> None:
             with self.turn, torch.no_grad():
-                inputs = self.encode([face.crop], [prompt])
+                inputs = self.encode([crop], [prompt])
                 extra = {"streamer": streamer, "stopping_criteria": stopping}
-                self.generate(inputs, EXPLANATION_TOKENS, **extra)
+                self.generate(inputs, limit, **extra)
 
         return stream(produce, self.processor.tokenizer)
 
@@ -251,11 +189,3 @@ class VisionLanguage(ABC):
         with self.turn:
             self.checkpoint = unload(self.checkpoint)
             self._priors.clear()
-
-
-def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
-    """Group rows by the side of their crops: crops of one size take the same number of tokens."""
-    groups: dict[int, list[int]] = {}
-    for row, face in enumerate(faces):
-        groups.setdefault(face.size, []).append(row)
-    return groups

@@ -12,11 +12,10 @@ from ferce.core.types import Face, Pixels
 from ferce.models.hub import CheckpointError
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Checkpoint, Settings, load_checkpoint
+from ferce.models.vlm.phrases import Tokens, joint_continuations
 from ferce.models.vlm.scoring import (
     EncoderPrefix,
     Prefix,
-    Tokens,
-    joint_continuations,
     likelihood_of,
     pad,
     read_prefix,
@@ -96,10 +95,9 @@ class Blip2(VisionLanguage):
 
     def continuations(self, prompt: str, phrases: Sequence[str]) -> Tokens:
         """Tokenise each phrase as the continuation of the prompt; Flan-T5 also ends its answer."""
-        tokenizer = self.processor.tokenizer
         if self._causal:
-            return joint_continuations(tokenizer, prompt, phrases)
-        return [tokenizer(phrase)["input_ids"] for phrase in phrases]
+            return joint_continuations(self.ids_of, prompt, phrases)
+        return [self.processor.tokenizer(phrase)["input_ids"] for phrase in phrases]
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """Score `ids` by one plain pass, the (N,) mean log-probability."""

@@ -10,7 +10,8 @@ from torch import Tensor
 from ferce.core.types import Face, Pixels, Prediction
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
-from ferce.models.vlm.scoring import EncoderPrefix, Prefix, Tokens, likelihood_of, pad
+from ferce.models.vlm.phrases import Tokens
+from ferce.models.vlm.scoring import EncoderPrefix, Prefix, likelihood_of, pad
 from ferce.models.vlm.towers import Inputs, Tower, patch_grid
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from ferce.models.hub import CheckpointError
 from ferce.models.vlm import towers
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
+from ferce.models.vlm.phrases import Tokens, joint_continuations
 from ferce.models.vlm.scoring import (
     Prefix,
-    Tokens,
-    joint_continuations,
     likelihood_of,
     read_prefix,
 )
@@ -76,7 +75,7 @@ class Chat(VisionLanguage):
         text = self.processor.apply_chat_template(
             _turn(prompt), add_generation_prompt=True, tokenize=False
         )
-        return joint_continuations(self.processor.tokenizer, text, phrases)
+        return joint_continuations(self.ids_of, text, phrases)
 
     def whole_pass(self, inputs: Inputs, ids: Sequence[int]) -> Tensor:
         """Score `ids` by one plain pass, the (N,) mean log-probability."""

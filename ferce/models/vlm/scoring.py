@@ -4,22 +4,17 @@ The picture and the prompt are encoded once, for N pictures alike; the K phrases
 one batch of N * K rows that share that prefix.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils.rnn import pad_sequence
 
+from ferce.models.vlm.phrases import Tokens
 from ferce.models.vlm.renames import cache_argument, cache_of
-
-Tokens = Sequence[Sequence[int]]  # K phrases, each the ids that continue the prompt
 
 
 class Prefix(Protocol):
@@ -151,77 +146,6 @@ def pad(rows: Tokens, device: Any, value: int = 0, side: str = "right") -> tuple
     padded = pad_sequence(ids, batch_first=True, padding_value=value, padding_side=side)
     mask = pad_sequence(ones, batch_first=True, padding_value=0, padding_side=side)
     return padded.to(device), mask.to(device)
-
-
-def joint_continuations(tokenizer: Any, prompt: str, phrases: Sequence[str]) -> Tokens:
-    """Tokenise each phrase as it stands when it follows the prompt in one text.
-
-    A tokenizer may join a phrase's first letters with what precedes them, so the phrase is cut out
-    of the whole text; a space separates them unless the prompt ends in white space.
-    """
-    head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    gap = "" if prompt[-1:].isspace() else " "
-    continuations = []
-    for phrase in phrases:
-        whole = tokenizer(prompt + gap + phrase, add_special_tokens=False)["input_ids"]
-        joined = whole[: len(head)] == head
-        alone = tokenizer(gap + phrase, add_special_tokens=False)["input_ids"]
-        continuations.append(whole[len(head) :] if joined else alone)
-    return continuations
-
-
-def probabilities(
-    scores: NDArray[np.floating], priors: Sequence[NDArray[np.floating]] = ()
-) -> NDArray[np.float64]:
-    """Turn scores into label probabilities, divided by the content-free prior.
-
-    softmax(log p - log prior), with prior the mean of the label probabilities over content-free
-    inputs: contextual calibration with W = diag(prior)^-1, b = 0 (Zhao et al. 2021,
-    arXiv:2102.09690, section 5).
-
-    Args:
-        scores: (N, K) log-likelihoods.
-        priors: (K,) log-likelihoods of each content-free input; none leaves the softmax as it is.
-
-    Returns:
-        (N, K), rows sum to 1.
-    """
-    logits = np.asarray(scores, np.float64)
-    if priors:
-        logits = logits - np.log(np.mean([softmax(np.asarray(p, float)) for p in priors], axis=0))
-    return np.asarray(softmax(logits, axis=-1))
-
-
-@dataclass(frozen=True)
-class Race:
-    """Timings of one picture's labels by the shared prefix and by as many whole passes.
-
-    `difference` is the largest |shared - whole| of the mean log-probabilities.
-    """
-
-    shared: float
-    whole: float
-    difference: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster the shared prefix is."""
-        return self.whole / self.shared
-
-
-def race(shared: Callable[[], Any], whole: Callable[[], Any], repeats: int = 5) -> Race:
-    """Time two ways to score the same labels; the fastest of `repeats` runs of each, by turns.
-
-    Each callable must wait for its device before it returns, as one that returns numpy does.
-    """
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for run, taken in zip((shared, whole), times, strict=True):
-            start = time.perf_counter()
-            run()
-            taken.append(time.perf_counter() - start)
-    difference = float(np.abs(np.asarray(shared()) - np.asarray(whole())).max())
-    return Race(min(times[0]), min(times[1]), difference)
 
 
 def _chosen(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Text as it is generated: a worker thread writes, an iterator reads."""
+"""Text as it is generated: from a worker thread of torch, or from ids as they come."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
@@ -36,6 +36,23 @@ def stream(produce: Callable[[Any, Any], object], tokenizer: Any) -> Iterator[st
         worker.join()
     if failures:
         raise failures[0]
+
+
+def pieces(ids: Iterator[int], text_of: Callable[[Sequence[int]], str]) -> Iterator[str]:
+    """Stream the text of ids as they come, word by word; joined, the pieces are the whole."""
+    return _trimmed(_words(ids, text_of))
+
+
+def _words(ids: Iterator[int], text_of: Callable[[Sequence[int]], str]) -> Iterator[str]:
+    """Give what of the text no further id can change: all up to its last space."""
+    known, shown, text = list[int](), 0, ""
+    for number in ids:
+        known.append(number)
+        text = text_of(known)
+        safe = text.rfind(" ") + 1
+        yield text[shown:safe]
+        shown = max(shown, safe)
+    yield text[shown:]
 
 
 def _trimmed(pieces: Iterator[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ferce.data.align import Aligned
-from ferce.models.vlm.scoring import Tokens
+from ferce.models.vlm.phrases import Tokens
 from ferce.training import examples
 from ferce.training.classifier.losses import balanced_weights, log_prior
 from ferce.training.examples import chances

@@ -13,7 +13,7 @@ from ferce.data import captions
 from ferce.data.families import REFERENCE
 from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
-from ferce.models.vlm.base import EXPLANATION_TOKENS
+from ferce.models.vlm.prompted import EXPLANATION_TOKENS
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import targets
 from ferce.training.language.conversation import PHRASES, PROMPTS, Conversation, explanation_prompt
