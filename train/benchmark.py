@@ -197,8 +197,7 @@ def accuracy(chosen: argparse.Namespace) -> Any:
     data.require(chosen.data)
     kinds.check_device(chosen.device)
     from ferce.evaluation import benchmark, leaderboard_page
-    from ferce.evaluation.faces import Tools, default_cache
-    from ferce.evaluation.plan import Plan
+    from ferce.evaluation.plan import Plan, Tools, default_cache
     from ferce.evaluation.shards import Distributed
 
     names = ("data", "split", "detect", "draws", "seed")

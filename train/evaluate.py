@@ -25,7 +25,7 @@ from ferce.core.types import ReadingError
 from ferce.data import DataError
 from ferce.data.record import SPLITS
 from ferce.evaluation import EvaluationError, Plan, classification, evaluate, result
-from ferce.evaluation.faces import Tools, default_cache
+from ferce.evaluation.plan import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import hub, spec

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce import data
-from ferce.evaluation.faces import default_cache
+from ferce.evaluation.plan import default_cache
 from ferce.training import options, progress
 from ferce.training.mini import ALBUMS, LEAST, STAGES, TALK
 

@@ -18,7 +18,7 @@ from ferce.core.types import Face
 from ferce.data.align import Aligned
 from ferce.data.record import Sample
 from ferce.evaluation import heat_scores
-from ferce.evaluation.faces import Tools, aligned, default_cache, rows_of, watched
+from ferce.evaluation.plan import Tools, aligned, default_cache, rows_of, watched
 from ferce.explanation import heatmaps
 from ferce.models import load_classifier, spec
 from ferce.publishing import dossier

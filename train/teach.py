@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ferce import data
-from ferce.evaluation.faces import default_cache
+from ferce.evaluation.plan import default_cache
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.models.calibration import softmax
 from ferce.models.embedded import PACKAGED, open_folder

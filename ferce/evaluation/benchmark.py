@@ -20,7 +20,6 @@ from ferce import models
 from ferce.data.align import Aligned
 from ferce.evaluation import classification, leakage, metrics, result, run, shards
 from ferce.evaluation.classification import Choice, K
-from ferce.evaluation.faces import Tools, aligned
 from ferce.evaluation.leaderboard import (
     FAILED,
     LANGUAGE,
@@ -33,7 +32,7 @@ from ferce.evaluation.leaderboard import (
 )
 from ferce.evaluation.metrics_file import FIGURES, Figure
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, claim
+from ferce.evaluation.plan import EvaluationError, Plan, Tools, aligned, claim
 from ferce.evaluation.shards import Distributed
 from ferce.models import spec
 from ferce.models.hub import folder_of, read_json

@@ -12,9 +12,8 @@ from ferce.core.types import ReadingError
 from ferce.data.align import detector_here, packaged, release
 from ferce.data.record import Problem, Sample, pixels
 from ferce.evaluation.classification import class_numbers, lost_are_wrong
-from ferce.evaluation.faces import Tools, rows_of, watched
 from ferce.evaluation.pictures import lost
-from ferce.evaluation.plan import Plan, Table
+from ferce.evaluation.plan import Plan, Table, Tools, rows_of, watched
 from ferce.reading.pipeline import NO_FACE, Options, Reader
 
 FILE = "end_to_end.csv"

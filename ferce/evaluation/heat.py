@@ -14,10 +14,9 @@ from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Heatmap, Reading
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import metrics
-from ferce.evaluation.faces import Read, Tools, aligned, predicted, rows_of, watched
 from ferce.evaluation.heat_scores import Network, areas, random_map
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import Plan, Table
+from ferce.evaluation.plan import Plan, Read, Table, Tools, aligned, predicted, rows_of, watched
 from ferce.explanation.unit_maps import match, unit_map
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import PROTOTYPES

@@ -19,9 +19,8 @@ from ferce.data import DataError, audit, load_data
 from ferce.data.align import Aligned
 from ferce.data.record import Row, Sample
 from ferce.evaluation import probe
-from ferce.evaluation.faces import Tools, predicted, rows_of, watched
 from ferce.evaluation.leaderboard import FAILED, PASSED, UNKNOWN, Check
-from ferce.evaluation.plan import Plan, write_json
+from ferce.evaluation.plan import Plan, Tools, predicted, rows_of, watched, write_json
 from ferce.models import prompts
 
 FILE = "audit.json"

@@ -12,8 +12,7 @@ from ferce.core.labels import COMPOUNDS, HOLDING, NEUTRAL, OUTCOMES
 from ferce.core.protocols import Classifier
 from ferce.data.align import Aligned
 from ferce.evaluation import metrics
-from ferce.evaluation.faces import Tools, aligned, batches, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan
+from ferce.evaluation.plan import EvaluationError, Plan, Tools, aligned, batches, rows_of, watched
 from ferce.models.embedded import OUTCOME, Embedded
 from ferce.models.fusion import Matrix
 

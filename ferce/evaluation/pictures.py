@@ -17,8 +17,18 @@ from ferce.core.protocols import Classifier, FreeText
 from ferce.data.align import Aligned
 from ferce.data.record import Problem, Row, Sample, UnitLabel
 from ferce.evaluation import units
-from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan, Table
+from ferce.evaluation.plan import (
+    EvaluationError,
+    Plan,
+    Read,
+    Table,
+    Tools,
+    aligned,
+    batches,
+    predicted,
+    rows_of,
+    watched,
+)
 
 FILE = "images.csv"
 PROBABILITY, OUTCOME = "p:", "o:"  # of the 14 compounds given one, of the 21 outcomes

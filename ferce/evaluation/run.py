@@ -24,10 +24,9 @@ from ferce.evaluation import (
     texts,
     units,
 )
-from ferce.evaluation.faces import Tools
 from ferce.evaluation.heat_scores import Network
 from ferce.evaluation.pictures import Scored
-from ferce.evaluation.plan import EvaluationError, Plan, Table, claim, write_json
+from ferce.evaluation.plan import EvaluationError, Plan, Table, Tools, claim, write_json
 from ferce.models.hub import weights
 from ferce.reading.pipeline import Reader
 

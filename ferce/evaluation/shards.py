@@ -18,8 +18,7 @@ from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Scores
 from ferce.data.record import Row
 from ferce.evaluation import pictures
-from ferce.evaluation.faces import Tools, rows_of
-from ferce.evaluation.plan import EvaluationError, Plan, Table
+from ferce.evaluation.plan import EvaluationError, Plan, Table, Tools, rows_of
 
 if TYPE_CHECKING:
     from accelerate import PartialState

@@ -13,8 +13,16 @@ from ferce.core.types import Pixels
 from ferce.data.align import Aligned
 from ferce.data.record import Sample
 from ferce.evaluation import metrics
-from ferce.evaluation.faces import Tools, aligned, batches, rows_of, watched
-from ferce.evaluation.plan import EvaluationError, Plan, Table
+from ferce.evaluation.plan import (
+    EvaluationError,
+    Plan,
+    Table,
+    Tools,
+    aligned,
+    batches,
+    rows_of,
+    watched,
+)
 from ferce.models.hub import CheckpointError, resolve
 from ferce.models.vlm.loading import choose_device
 

@@ -14,8 +14,17 @@ from ferce.data.align import Aligned
 from ferce.data.families import REFERENCE
 from ferce.data.record import Problem, Sample, hidden_in
 from ferce.evaluation import metrics, similarity
-from ferce.evaluation.faces import Read, Tools, aligned, batches, predicted, rows_of, watched
-from ferce.evaluation.plan import Plan, Table
+from ferce.evaluation.plan import (
+    Plan,
+    Read,
+    Table,
+    Tools,
+    aligned,
+    batches,
+    predicted,
+    rows_of,
+    watched,
+)
 from ferce.evaluation.result import LISTED
 from ferce.explanation.text import check, parse
 from ferce.explanation.text.verdicts import COUNTS, compare

@@ -5,9 +5,9 @@ from string import Template
 
 from ferce.core import notice
 from ferce.core.labels import COMPOUNDS
+from ferce.data import sources
 from ferce.evaluation.metrics_file import FIGURES, Figure, Measurements
 from ferce.models.calibration import Calibration
-from ferce.publishing import licences
 from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
 
 CONFUSION = "confusion.png"
@@ -150,7 +150,7 @@ def _summary(subject: Subject) -> str:
 
 
 def _measured_on(measured: Measurements) -> str:
-    on = licences.source(measured.measured_on)
+    on = sources.source_of(measured.measured_on)
     words = f"On the {measured.split} split of {on.name}, {measured.faces} faces of a compound."
     if on.rendered:
         words += " **These are renders; nothing here tells how it does on photographs of people.**"
@@ -205,8 +205,8 @@ def _rare(measured: Measurements) -> str:
 
 
 def _data(specs: Sequence[str]) -> list[str]:
-    sources = dict.fromkeys(map(licences.source, specs))
-    return [f"- Learnt from {source.name}. {source.about}" for source in sources]
+    learnt = dict.fromkeys(map(sources.source_of, specs))
+    return [f"- Learnt from {source.name}. {source.about}" for source in learnt]
 
 
 def _count_rows(measured: Measurements) -> list[str]:
@@ -225,7 +225,7 @@ def _groups(subject: Subject) -> str:
 
 def _licence(subject: Subject) -> str:
     base = f" The licence of the base {subject.base} applies as well." if subject.base else ""
-    if named := licences.restricted(subject.sources):
+    if named := sources.restricted_among(subject.sources):
         return (
             f"Trained on {' and '.join(named)}: **research and non-commercial use only**, for "
             f"these weights and what is derived from them. No picture or label of "

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
+from ferce.data import sources
+from ferce.data.sources import Licence
 from ferce.evaluation.metrics_file import FIGURES, Measurements
 from ferce.models.calibration import Calibration
-from ferce.publishing import licences
-from ferce.publishing.licences import Licence
 
 TASKS = {
     "timm": "image-classification",
@@ -81,7 +81,7 @@ def metadata(subject: Subject, measured: Measurements) -> Any:
     """Make the `ModelCardData` at the head of the card."""
     from huggingface_hub import ModelCardData
 
-    ids = sorted({i for spec in subject.sources if (i := licences.dataset_id(spec))})
+    ids = sorted({i for spec in subject.sources if (i := sources.dataset_id(spec))})
     more: dict[str, Any] = (
         {} if (grams := emissions(subject, measured)) is None else {"co2_eq_emissions": grams}
     )
@@ -104,12 +104,12 @@ def metadata(subject: Subject, measured: Measurements) -> Any:
 def _results(subject: Subject, measured: Measurements) -> list[Any]:
     from huggingface_hub import EvalResult
 
-    on = licences.source(measured.measured_on)
+    on = sources.source_of(measured.measured_on)
     kind = measured.measured_on.partition("?")[0].partition(":")[0]
     return [
         EvalResult(
             task_type=TASKS[subject.library],
-            dataset_type=licences.dataset_id(measured.measured_on) or kind,
+            dataset_type=sources.dataset_id(measured.measured_on) or kind,
             dataset_name=on.name,
             dataset_split=measured.split,
             metric_type=metric,

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ferce.data import sources
+from ferce.data.sources import LicenceError
 from ferce.evaluation import metrics_file
 from ferce.evaluation.heat_scores import Places, load_places
 from ferce.evaluation.leaderboard import FILE as LEADERBOARD
@@ -14,9 +16,7 @@ from ferce.evaluation.leaderboard import Leaderboard, LeaderboardError
 from ferce.evaluation.metrics_file import SPLITS, MeasurementError, Measurements
 from ferce.models import KINDS, hub, spec
 from ferce.models.hub import CheckpointError
-from ferce.publishing import licences
 from ferce.publishing.card_metadata import FERCE
-from ferce.publishing.licences import LicenceError
 
 CARD = "README.md"
 _OWN = "apache-2.0, as this repository"
@@ -205,7 +205,7 @@ def _data(measured: tuple[Measurements, ...]) -> str | None:
     if not measured:
         return None
     try:
-        source = licences.source(measured[0].data)
+        source = sources.source_of(measured[0].data)
     except LicenceError:  # "not told by the model"
         return None
     return f"{source.name}. {source.about}"

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ferce.data.sources import Licence, LicenceError, licence_for
 from ferce.evaluation import metrics_file
 from ferce.evaluation.metrics_file import MeasurementError, Measurements
 from ferce.models import prompts
 from ferce.models.calibration import KEY, Calibration, load_calibration
 from ferce.models.fusion import FILE as FUSION
 from ferce.models.hub import CheckpointError, read_json
-from ferce.publishing import licences, staging
+from ferce.publishing import staging
 from ferce.publishing.card import CONFUSION, model_card
 from ferce.publishing.card_metadata import Footprint, Subject
-from ferce.publishing.licences import Licence, LicenceError
 from ferce.publishing.staging import PublishError
 
 ADAPTER = "adapter_config.json"
@@ -94,7 +94,7 @@ def packaged_card(folder: Path, name: str, licence: str, picture: str) -> str:
         subject = Subject(
             name=name,
             sources=sources,
-            licence=licences.licence_for(sources, licence),
+            licence=licence_for(sources, licence),
             calibration=_calibration(folder),
             training=_training(folder),
             packaged=True,
@@ -155,7 +155,7 @@ def describe(folder: Path, publication: Publication, measured: Measurements, run
     if plan.get("shuffle_labels"):
         raise PublishError("This run learnt from shuffled labels as a control; it is no model.")
     sources = _sources(measured, plan, publication)
-    licence = licences.licence_for(sources, publication.licence)
+    licence = licence_for(sources, publication.licence)
     made = _adapter if (folder / ADAPTER).is_file() else _network
     facts = made(folder, publication, measured.origin)
     return Subject(

@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING
 
 from ferce.images import ImageError, find, passed_over
 from ferce.ui import clips, options, photos
-from ferce.ui.command import Command, Interruption, Tally
+from ferce.ui.command import (
+    Command,
+    Interruption,
+    Tally,
+    complain,
+    journal_path,
+    silence_stdout,
+    with_text,
+)
 from ferce.ui.journal import Journal, JournalError
 from ferce.ui.options import UsageError
-from ferce.ui.outputs import complain, journal_path, silence_stdout, with_text
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Reader

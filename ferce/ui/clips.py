@@ -19,10 +19,9 @@ from ferce.reading.video import (
 )
 from ferce.reading.video.frames import Limits
 from ferce.reading.video.watch import stream
-from ferce.ui.command import Command, Tally
+from ferce.ui.command import Command, Outputs, Tally, complain
 from ferce.ui.journal import Row, stamp_of
 from ferce.ui.options import UsageError
-from ferce.ui.outputs import Outputs, complain
 
 if TYPE_CHECKING:
     from ferce.reading.pipeline import Reader

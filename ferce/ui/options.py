@@ -13,7 +13,7 @@ from ferce.explanation.heatmaps import METHODS
 from ferce.models import hub, spec
 from ferce.reading.pipeline import Options
 from ferce.report.files import STDOUT, problem
-from ferce.ui.outputs import with_text
+from ferce.ui.command import with_text
 
 _EXAMPLES = f"""\
 examples:

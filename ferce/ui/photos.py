@@ -8,10 +8,9 @@ from typing import TextIO
 
 from ferce.report.files import Sink
 from ferce.report.page import MAX_PICTURES
-from ferce.ui import options, outputs
-from ferce.ui.command import Command, Tally
+from ferce.ui import options
+from ferce.ui.command import Command, Outputs, Tally, complain, sink
 from ferce.ui.journal import Row
-from ferce.ui.outputs import Outputs, complain
 from ferce.ui.workers import Alone, Recipe, Task, Workers
 
 AHEAD = 64  # photos that may be read before one that is not ready
@@ -48,7 +47,7 @@ def _source(recipe: Recipe, command: Command) -> AbstractContextManager[Alone | 
 
 def _outputs(targets: Mapping[str, str], models: Mapping[str, str]) -> Outputs:
     def make(name: str, file: TextIO) -> Sink:
-        return outputs.sink(name, file, models)
+        return sink(name, file, models)
 
     return Outputs(targets, make)
 

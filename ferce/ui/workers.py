@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ferce.core.types import Report
-from ferce.ui import outputs
+from ferce.ui import command
 from ferce.ui.command import SIGNALS, Interruption
 from ferce.ui.journal import Row, stamp_of
 from ferce.ui.options import UsageError
@@ -69,7 +69,7 @@ class Recipe:
         return self._row(Report(str(task.path), error=reason), task, None)
 
     def _row(self, report: Report, task: Task, stamp: tuple[int, int] | None) -> Row:
-        made = outputs.entries(report, self.formats, draw=task.draw)
+        made = command.entries(report, self.formats, draw=task.draw)
         row = Row(report.photo, stamp, report.error, len(report.readings), made)
         row.to_line()  # raises for what JSON cannot hold
         return row

@@ -31,7 +31,6 @@ from ferce.evaluation import (
     shards,
 )
 from ferce.evaluation.classification import Choice
-from ferce.evaluation.faces import Tools, aligned
 from ferce.evaluation.leaderboard import (
     FAILED,
     LANGUAGE,
@@ -42,7 +41,7 @@ from ferce.evaluation.leaderboard import (
     LeaderboardError,
 )
 from ferce.evaluation.pictures import FILE
-from ferce.evaluation.plan import Table
+from ferce.evaluation.plan import Table, Tools, aligned
 from ferce.evaluation.shards import Distributed
 from ferce.models.prompts import PromptLog
 from train import benchmark as script

@@ -16,9 +16,9 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.types import UnitEvidence
 from ferce.evaluation import EvaluationError, Plan, evaluate, result
 from ferce.evaluation.classification import FEW
-from ferce.evaluation.faces import Tools
 from ferce.evaluation.metrics_file import Measurements
 from ferce.evaluation.pictures import FILE
+from ferce.evaluation.plan import Tools
 from ferce.evaluation.result import summary
 from ferce.evaluation.run import fresh
 

@@ -114,7 +114,7 @@ def test_figures_stand_beside_those_of_shuffled_pairs(tmp_path):
 def test_faces_that_are_not_found_are_listed(tmp_path):
     from evaluation_fixtures import Grey, write_data
 
-    from ferce.evaluation.faces import Tools
+    from ferce.evaluation.plan import Tools
     from ferce.reading.pipeline import Reader
 
     spec = write_data(tmp_path, per_class=1)
@@ -197,7 +197,7 @@ def written(tmp_path):
 
 def test_clip_scores_of_a_split_go_on_after_a_kill(written, tmp_path, scorer, monkeypatch):
     from ferce.data.align import Settings, align
-    from ferce.evaluation.faces import Tools
+    from ferce.evaluation.plan import Tools
 
     def crops(rows, detect, tools):
         assert detect

@@ -6,7 +6,9 @@ import warnings
 import pytest
 import torch
 
-from ferce.models.vlm import renames, scoring
+from ferce.models.vlm import scoring
+from ferce.models.vlm.adapters import peft_wraps
+from ferce.training.language.adapters import checkpoint_activations
 
 WORDS = 7
 PROMPTS = torch.tensor([[1, 4, 2], [3, 3, 5]])
@@ -109,14 +111,14 @@ class RecomputingRenamed(Recomputing):
 
 @pytest.mark.parametrize("network", [Recomputing(), RecomputingRenamed()], ids=["old", "new"])
 def test_recomputing_is_asked_for_by_the_name_that_there_is(network):
-    renames.checkpoint_activations(network)
+    checkpoint_activations(network)
     assert network.asked == [{"use_reentrant": False}, "gradients"]
 
 
 def test_only_the_one_warning_is_hushed():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # whatever the versions are
-        with renames.peft_wraps():
+        with peft_wraps():
             warnings.warn("`is_gradient_checkpointing` is deprecated", FutureWarning, stacklevel=2)
             with pytest.raises(FutureWarning, match="another"):
                 warnings.warn("another", FutureWarning, stacklevel=2)

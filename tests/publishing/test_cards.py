@@ -12,20 +12,20 @@ from publish_fixtures import write
 
 from ferce.core import notice
 from ferce.core.labels import COMPOUNDS
+from ferce.data import sources
+from ferce.data.sources import LicenceError
 from ferce.evaluation import metrics_file
 from ferce.evaluation.metrics_file import MeasurementError, Measurements
 from ferce.models.calibration import Calibration
 from ferce.publishing import card as cards
-from ferce.publishing import licences
 from ferce.publishing.card_metadata import Footprint, Subject
-from ferce.publishing.licences import LicenceError
 
 
 def subject(**more):
     facts = {
         "name": "owner/model", "kind": "timm", "library": "timm", "architecture": "test_resnet",
         "base": "timm/test_resnet.r160_in1k", "sources": ("demo",),
-        "licence": licences.Licence("apache-2.0"), "calibration": Calibration(1.5, 0.8),
+        "licence": sources.Licence("apache-2.0"), "calibration": Calibration(1.5, 0.8),
     }  # fmt: skip
     return Subject(**{**facts, **more})
 
@@ -86,7 +86,7 @@ def test_val_figures_say_that_they_flatter(tmp_path):
 
 def test_weights_of_raf_are_for_research(tmp_path):
     found = measured(tmp_path, data="rafce:/data/RAF-CE")
-    licence = licences.licence_for(("rafce:/data/RAF-CE",), None)
+    licence = sources.licence_for(("rafce:/data/RAF-CE",), None)
     card = cards.model_card(subject(licence=licence, sources=("rafce:/data/RAF-CE",)), found)
     assert head(card)["license"] == "other"
     assert head(card)["license_name"] == "research-only"
@@ -166,12 +166,12 @@ def test_wilson_agrees_with_scipy():
 
 
 def test_licences_follow_the_data():
-    assert licences.licence_for(("demo",), "apache-2.0").key == "apache-2.0"
-    assert licences.licence_for(("demo", "rafdb:/x"), None).name == "research-only"
+    assert sources.licence_for(("demo",), "apache-2.0").key == "apache-2.0"
+    assert sources.licence_for(("demo", "rafdb:/x"), None).name == "research-only"
     with pytest.raises(LicenceError, match="RAF-CE are for research only"):
-        licences.licence_for(("rafce:/x", "demo"), "apache-2.0")
+        sources.licence_for(("rafce:/x", "demo"), "apache-2.0")
     with pytest.raises(LicenceError, match="Say under which licence"):
-        licences.licence_for(("demo",), None)
+        sources.licence_for(("demo",), None)
     with pytest.raises(LicenceError, match="Unknown data 'nonsense:x'"):
-        licences.licence_for(("nonsense:x",), None)
-    assert licences.dataset_id("hub:owner/faces@v1?split=x") == "owner/faces"
+        sources.licence_for(("nonsense:x",), None)
+    assert sources.dataset_id("hub:owner/faces@v1?split=x") == "owner/faces"

@@ -23,7 +23,7 @@ from ferce.report.files import opened, problem
 from ferce.report.page import HtmlWriter
 from ferce.report.table import COLUMNS, DESCRIPTIONS, CsvWriter, rows
 from ferce.report.text import TextWriter, headline, plain, to_text
-from ferce.ui.outputs import entries, sink
+from ferce.ui.command import entries, sink
 
 MODELS = {"detector": "mediapipe", "classifier": "prototypes", "voice": "measured"}
 TOO_SMALL = "The face is 20 pixels wide; at least 48 are needed."

@@ -9,7 +9,7 @@ import torch
 from tiny_tokenizers import bert_tokenizer, opt_tokenizer, t5_tokenizer
 
 from ferce.core.types import Face
-from ferce.models.vlm.renames import peft_wraps
+from ferce.models.vlm.adapters import peft_wraps
 
 WIDTH, HEADS, LAYERS = 64, 4, 2  # 64: the block of 4-bit weights
 PICTURE, PATCH = 32, 8  # pixels

@@ -1,12 +1,13 @@
 """Put a PEFT adapter into a network, as plain PEFT does, and take it out again, exactly."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ferce.models.hub import CheckpointError
-from ferce.models.vlm.renames import peft_wraps
 
 WEIGHTS = "adapter_model.safetensors"
 # What PEFT puts before or into the name of a weight of the base.
@@ -113,3 +114,15 @@ def _words(network: Any, brought: Mapping[str, Any]) -> int:
 def _resize(network: Any, words: int) -> None:
     if words != len(network.get_input_embeddings().weight):
         network.resize_token_embeddings(words, mean_resizing=False)
+
+
+@contextmanager
+def peft_wraps() -> Iterator[None]:
+    """Hush one warning while peft wraps a network.
+
+    peft 0.21 reads `is_gradient_checkpointing`, which transformers 5.23 renamed and still answers.
+    """
+    with warnings.catch_warnings():
+        message = "`is_gradient_checkpointing` is deprecated"
+        warnings.filterwarnings("ignore", message, FutureWarning)
+        yield

@@ -4,7 +4,8 @@ The picture and the prompt are encoded once, for N pictures alike; the K phrases
 one batch of N * K rows that share that prefix.
 """
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +15,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils.rnn import pad_sequence
 
 from ferce.models.vlm.phrases import Tokens
-from ferce.models.vlm.renames import cache_argument, cache_of
+
+# The keys and values of a decoder, as transformers names them from 5.24 on, and before it.
+CACHES = ("cache", "past_key_values")
 
 
 class Prefix(Protocol):
@@ -152,3 +155,30 @@ def _chosen(logits: Tensor, tokens: Tensor) -> Tensor:
     """Gather the (B, T) log-probability of the ids (B, T) under the logits (B, T, V)."""
     picked = logits.gather(-1, tokens[..., None])[..., 0].float()
     return picked - logits.float().logsumexp(-1)
+
+
+def cache_argument(network: Any) -> str:
+    """Name the argument of a network's forward that takes the key-value cache.
+
+    Raises:
+        ValueError: it takes none.
+    """
+    name = _cache_name(inspect.signature(type(network).forward).parameters)
+    if name is None:
+        raise ValueError(
+            f"Labels are scored with a network that takes a key-value cache ({', '.join(CACHES)}); "
+            f"{type(network).__name__} takes none."
+        )
+    return name
+
+
+def cache_of(output: Any) -> Any:
+    """Take the key-value cache out of a network's output; it must hold one."""
+    name = _cache_name(output)
+    assert name is not None, f"no key-value cache in an output of {', '.join(output)}"
+    return output[name]
+
+
+def _cache_name(names: Container[str]) -> str | None:
+    """Find the first of `CACHES` in `names`; an output of 5.24 has both and warns of one."""
+    return next((name for name in CACHES if name in names), None)

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ferce import data
 from ferce.models import hub
+from ferce.models.vlm.adapters import peft_wraps
 from ferce.models.vlm.packaged import BLIP2 as MINI
-from ferce.models.vlm.renames import checkpoint_activations, peft_wraps
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.progress import TrainingError
 
@@ -180,3 +180,11 @@ def _size(parameter: "Parameter") -> int:
     """Count the numbers in a weight; NF4 packs two in a byte."""
     packed = type(parameter).__name__ == "Params4bit"
     return int(parameter.numel()) * (2 if packed else 1)
+
+
+def checkpoint_activations(network: Any) -> None:
+    """Let training recompute a network's activations instead of keeping them."""
+    renamed = getattr(network, "activation_checkpointing_enable", None)  # from 5.23 on
+    enable = renamed or network.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    network.enable_input_require_grads()
