@@ -7,7 +7,10 @@ accuracy  models on a data set by the same evaluation, after an audit for leaks:
           After a kill the same command goes on, with any number of processes.
 speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
           `import ferce` returns and until the page answers, each in fresh processes; faces a second
-          and memory of a classifier (--model) by batch.
+          and memory of a classifier (--model) by batch. With --against PATH a cold process, warm
+          readings and a folder (--photos) here and in another checkout, in turns, as ratios:
+              git worktree add ../before 8d95db7
+              python -m train.benchmark speed --against ../before --photos faces
 page      from the choice of a photo to its prediction on the page, and to everything, in Chromium.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
 recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
@@ -47,6 +50,8 @@ def speed(chosen: argparse.Namespace) -> Any:
     """Measure the latency of readings and of starting."""
     from ferce.evaluation import latency
 
+    if chosen.against:
+        return compared(chosen)
     photo = images.load(chosen.photo)
     figures = latency.speed(photo, chosen.repeats, chosen.model, chosen.voice)
     print(f"photo {photo.shape[1]} x {photo.shape[0]} px, {chosen.repeats} repeats")
@@ -55,6 +60,26 @@ def speed(chosen: argparse.Namespace) -> Any:
         ratio = f"{step.ratio:.2f}" if step.ratio else ""
         print(f"| {step.name} | {step.p50:.1f} | {step.p90:.1f} | {ratio} |")
     return {"steps": [asdict(step) for step in figures], "batches": throughput(chosen)}
+
+
+def compared(chosen: argparse.Namespace) -> Any:
+    """Measure what reading costs here and in another checkout."""
+    from ferce.evaluation import against
+
+    if not (chosen.against / "ferce").is_dir():
+        raise ValueError(f"--against {chosen.against} is no checkout of ferce.")
+    photos = images.find([str(chosen.photos)])[: chosen.most] if chosen.photos else []
+    plan = against.Plan(
+        Path(chosen.photo).resolve(),
+        [path.resolve() for path in photos],
+        chosen.model,
+        chosen.voice,
+        chosen.repeats,
+    )
+    pairs = against.compare(plan, chosen.against.resolve())
+    print(f"{os.cpu_count()} cores, medians of {plan.turns} turns of {plan.repeats} repeats")
+    print(against.table(pairs))
+    return [asdict(pair) for pair in pairs]
 
 
 def page(chosen: argparse.Namespace) -> Any:
@@ -277,6 +302,11 @@ def _main() -> None:
             )
             one.add_argument(
                 "--voice", default="measured", help="spec of a voice (default measured)"
+            )
+            one.add_argument("--against", type=Path, help="another checkout to compare with")
+            one.add_argument("--photos", type=Path, help="with --against: a folder to read")
+            one.add_argument(
+                "--most", type=int, default=60, help="photos of it (default %(default)s)"
             )
         if run is scoring:
             one.add_argument("--model", help="spec of a vision-language model (default blip2-mini)")
