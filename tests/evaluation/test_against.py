@@ -1,7 +1,5 @@
 """Two checkouts side by side; both sides are this one here."""
 
-from pathlib import Path
-
 import pytest
 
 from ferce.evaluation import against
@@ -30,4 +28,4 @@ def test_ratios_are_here_over_there():
 
 def test_a_checkout_that_is_none_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path} could not be measured"):
-        against.compare(Plan(Path("x.jpg"), turns=1), tmp_path)
+        against.compare(Plan(SMILE, (), "prototypes", "measured", 1, 1), tmp_path)
