@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -192,6 +193,17 @@ def test_a_face_before_a_window_is_found(detector, name):
     (dark,) = detector.detect(before_a_window(photo, lit.box))
     assert "verified" not in (dark.problem or "")
     assert np.allclose(dark.box, lit.box, atol=0.04 * len(photo))
+
+
+def test_what_a_copy_shows_takes_no_other_face_away(detector, astronaut, monkeypatch):
+    (face,) = detector._search(astronaut)
+    left, right = (
+        replace(face, mesh=face.mesh + np.float32([x, 0, 0]), verified=False) for x in (0, 300)
+    )
+    monkeypatch.setattr(detector, "_search", lambda *_: [left, right])
+    monkeypatch.setattr(detector, "_back_lit", lambda _: [face])
+    problems = [face.problem or "" for face in detector.detect(astronaut)]
+    assert ["verified" in problem for problem in problems] == [False, True]
 
 
 def test_no_face(detector, astronaut):
