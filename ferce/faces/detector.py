@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ferce.core.types import Box, Face, Pixels, Quality
 from ferce.faces.geometry import alignment, region_masks, roll_of, shared, turned, warp
 from ferce.faces.networks import Detection, Networks
-from ferce.faces.quality import problem, sharpness
+from ferce.faces.quality import darkness, problem, sharpness
 from ferce.facs.prototypes import evidence
 
 __all__ = ["CROP", "FaceDetector", "problem", "sharpness"]
@@ -298,5 +298,5 @@ def _face(photo: Pixels, detection: Detection) -> Face:
         units=evidence(detection.blendshapes, detection.mesh, yaw),
         blendshapes=detection.blendshapes,
         quality=quality,
-        problem=problem(quality, detection.verified),
+        problem=problem(quality, detection.verified) or darkness(crop),
     )

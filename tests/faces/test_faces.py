@@ -191,7 +191,7 @@ def test_a_face_before_a_window_is_found(detector, name):
     photo = images.load(DEMO / "examples" / f"{name}.jpg")
     (lit,) = detector.detect(photo)
     (dark,) = detector.detect(before_a_window(photo, lit.box))
-    assert "verified" not in (dark.problem or "")
+    assert "too dark to read; brighten" in dark.problem
     assert np.allclose(dark.box, lit.box, atol=0.04 * len(photo))
 
 
@@ -231,6 +231,12 @@ def test_blurred_face_is_named_not_read(detector, astronaut):
     blurred = cv2.GaussianBlur(astronaut, (0, 0), 4)
     for face in detector.detect(blurred):
         assert "blurred" in face.problem
+
+
+def test_a_dark_face_is_named_not_read(detector, astronaut):
+    for light, dark in ((0.5, False), (0.25, False), (0.1, True)):
+        (face,) = detector.detect((astronaut * light).astype(np.uint8))
+        assert ("too dark to read" in (face.problem or "")) == dark
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast(smiling):
