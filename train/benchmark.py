@@ -12,6 +12,10 @@ scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes
 recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
           ...) on rendered faces cut to the class counts of RAF-CE; goes on after a kill.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
+crowd     many visitors of the default app at once, each reading, asking, comparing and reading
+          batches by turns: p50 and p95, errors, answers of each client, growth of memory.
+              python train/benchmark.py crowd --clients 32 --minutes 10
+              python train/benchmark.py crowd --readings 10000      one photo again and again
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
 """
@@ -102,6 +106,32 @@ def recipe(chosen: argparse.Namespace) -> Any:
     return {name: [asdict(score) for score in every] for name, every in scores.items()}
 
 
+def crowd(chosen: argparse.Namespace) -> Any:
+    """Measure the default app while many visitors use it."""
+    from ferce.evaluation import crowd as crowds
+
+    if chosen.readings:
+        seconds, memory = crowds.in_a_row(Path(chosen.photo), chosen.readings)
+        told = ", ".join(f"{value:.0f}" for value in memory)
+        growth = memory[-1] / memory[0] - 1
+        print(f"{chosen.readings} readings of {seconds * 1000:.0f} ms; MB: {told} ({growth:+.1%})")
+        return {"readings": chosen.readings, "seconds": seconds, "memory": memory}
+    made = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
+    print(made.table())
+    return asdict(made)
+
+
+def add_crowd(one: argparse.ArgumentParser) -> None:
+    """Add the options of `crowd`."""
+    for name, default, text in (
+        ("clients", 8, "visitors at the same time"),
+        ("minutes", 1.0, "minutes that they come for"),
+        ("readings", 0, "readings in a row in one process, in place of visitors"),
+    ):
+        help_ = f"{text} (default {default})"
+        one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
+
+
 def add_recipe(one: argparse.ArgumentParser) -> None:
     """Add the options of `recipe`."""
     for name, default, text in (
@@ -159,6 +189,9 @@ def add_accuracy(one: argparse.ArgumentParser) -> None:
     add_shared(one)
 
 
+OPTIONS = {accuracy: add_accuracy, recipe: add_recipe, crowd: add_crowd}
+
+
 def main() -> None:
     """Parse the arguments, measure, print, and write the figures where asked."""
     try:
@@ -173,16 +206,15 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, scoring, recipe, training):
+    for run in (accuracy, speed, scoring, recipe, crowd, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
-        if run is accuracy:
-            add_accuracy(one)
-        if run is recipe:
-            add_recipe(one)
-        if run in (speed, scoring):
+        if run in OPTIONS:
+            OPTIONS[run](one)
+        if run in (speed, scoring, crowd):
             one.add_argument("--photo", default=photo, help="a photo with one face")
+        if run in (speed, scoring):
             one.add_argument(
                 "--repeats",
                 type=int,
