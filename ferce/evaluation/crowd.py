@@ -72,6 +72,8 @@ def measure(photo: Path, clients: int, seconds: float, kinds: Sequence[str] = _K
     """
     made = Crowd(clients, seconds)
     with served() as (url, pid):
+        for kind in kinds:  # so that the models are there
+            ASK[kind](_connected(url), photo)
         threads = [
             threading.Thread(target=_visit, args=(made, url, number, kinds, photo))
             for number in range(clients)
@@ -92,9 +94,7 @@ def measure(photo: Path, clients: int, seconds: float, kinds: Sequence[str] = _K
 
 
 def _visit(made: Crowd, url: str, number: int, kinds: Sequence[str], photo: Path) -> None:
-    from gradio_client import Client
-
-    client, begun, turn = Client(url, verbose=False), time.monotonic(), number
+    client, begun, turn = _connected(url), time.monotonic(), number
     while time.monotonic() - begun < made.seconds:
         kind, start = kinds[turn % len(kinds)], time.monotonic()
         turn += 1
@@ -106,6 +106,12 @@ def _visit(made: Crowd, url: str, number: int, kinds: Sequence[str], photo: Path
             made.errors[f"{kind}: {problem:.100}"] += 1
         made.took.setdefault(kind, []).append(time.monotonic() - start)
         made.each[number] += 1
+
+
+def _connected(url: str) -> "Client":
+    from gradio_client import Client
+
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 def _read(client: "Client", photo: Path) -> Any:
