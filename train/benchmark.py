@@ -23,6 +23,10 @@ peers     photos a second and what is returned, beside face-api, human and fer, 
           What is not installed is skipped by name.
 classifier  faces a second of training a classifier, beside a plain timm loop.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
+crowd     many visitors of the default app at once, each reading, asking, comparing and reading
+          batches by turns: p50 and p95, errors, answers of each client, growth of memory.
+              python train/benchmark.py crowd --clients 32 --minutes 10
+              python train/benchmark.py crowd --readings 10000      one photo again and again
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
 """
@@ -176,6 +180,34 @@ def add_classifier(one: argparse.ArgumentParser) -> None:
         one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
 
 
+def crowd(chosen: argparse.Namespace) -> Any:
+    """Measure the default app while many visitors use it."""
+    from ferce.evaluation import crowd as crowds
+
+    if chosen.readings:
+        seconds, memory = crowds.in_a_row(Path(chosen.photo), chosen.readings)
+        memories = ", ".join(f"{value:.0f}" for value in memory)
+        growth = memory[-1] / memory[0] - 1
+        print(
+            f"{chosen.readings} readings of {seconds * 1000:.0f} ms; MB: {memories} ({growth:+.1%})"
+        )
+        return {"readings": chosen.readings, "seconds": seconds, "memory": memory}
+    made = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
+    print(made.table())
+    return asdict(made)
+
+
+def add_crowd(one: argparse.ArgumentParser) -> None:
+    """Add the options of `crowd`."""
+    for name, default, text in (
+        ("clients", 8, "visitors at the same time"),
+        ("minutes", 1.0, "minutes that they come for"),
+        ("readings", 0, "readings in a row in one process, in place of visitors"),
+    ):
+        help_ = f"{text} (default {default})"
+        one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
+
+
 def peers(chosen: argparse.Namespace) -> Any:
     """Read the same photos with ferce and with other tools."""
     from ferce.evaluation.peers import compare
@@ -265,6 +297,7 @@ ADDERS = {
     classifier: add_classifier,
     recipe: add_recipe,
     peers: add_peers,
+    crowd: add_crowd,
 }
 
 
@@ -282,14 +315,15 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, page, scoring, recipe, peers, classifier, training):
+    for run in (accuracy, speed, page, scoring, recipe, peers, classifier, crowd, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
         if run in ADDERS:
             ADDERS[run](one)
-        if run in (speed, page, scoring):
+        if run in (speed, page, scoring, crowd):
             one.add_argument("--photo", default=photo, help="a photo with one face")
+        if run in (speed, page, scoring):
             one.add_argument(
                 "--repeats",
                 type=int,
