@@ -16,8 +16,7 @@ from ferce.models.embedded import PACKAGED
 
 def main() -> None:
     """Write them, and say how large they are."""
-    from ferce.training.embedded import graphs
-    from ferce.training.mini import graphs as voice
+    from ferce.training import graphs
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -26,7 +25,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     written = [graphs.write_network(folder)]
     if folder == PACKAGED:
-        written += [graphs.write_prior(folder), *voice.export()]
+        written += [graphs.write_prior(folder), *graphs.export_chat()]
     for path in written:
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -20,13 +20,13 @@ import numpy as np
 from PIL import Image as PILImage
 from tqdm import tqdm
 
-from ferce.data.rendered import DEMO
 from ferce.data.rendering.compose import AssetPaths, render
 from ferce.data.rendering.dataset import METADATA, dataset_card, finished_lines, save_image
 from ferce.data.rendering.express import Activation
 from ferce.data.rendering.person import Pose
 from ferce.data.rendering.plan import LABELS, PHOTO, Recipe, Subject
 from ferce.data.rendering.prepare import asset_paths_in
+from ferce.data.sources import DEMO
 from ferce.faces.detector import FaceDetector
 from train import render_faces
 

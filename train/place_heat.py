@@ -3,7 +3,7 @@
 python train/place_heat.py --data manifest:faces/annotated.jsonl --model embedded blip2-mini
 
 Half of the faces move the brows alone, half the mouth alone, by their annotated action units. The
-page names the methods whose heat lies in the wrong place, see ferce/evaluation/places.py.
+page names the methods whose heat lies in the wrong place, see ferce/evaluation/heat_scores.py.
 """
 
 import argparse
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from ferce.core.types import Face
 from ferce.data.align import Aligned
 from ferce.data.record import Sample
-from ferce.evaluation import places
+from ferce.evaluation import heat_scores
 from ferce.evaluation.faces import Tools, aligned, default_cache, rows_of, watched
 from ferce.explanation import heatmaps
 from ferce.models import load_classifier, spec
@@ -46,7 +46,7 @@ def chosen(data: str, split: str, count: int) -> list[Sample]:
     for row in rows_of(data, split):
         if not isinstance(row, Sample):
             continue
-        moves = places.moving(_units(row))
+        moves = heat_scores.moving(_units(row))
         if moves and len(kinds[moves]) < count // 2:
             kinds[moves].append(row)
     return kinds["brows"] + kinds["mouth"]
@@ -60,12 +60,14 @@ def faces(samples: list[Sample], tools: Tools) -> Iterator[tuple[Face, str]]:
     """Align the faces; those without landmarks or not found are left out."""
     for item in aligned(samples, True, tools):
         if isinstance(item, Aligned) and item.face().landmarks is not None:
-            moves = places.moving(_units(item.sample))
+            moves = heat_scores.moving(_units(item.sample))
             assert moves is not None, "only faces that move one of the two are chosen"
             yield item.face(), moves
 
 
-def measure(model: str, known: list[tuple[Face, str]], more: list[str]) -> dict[str, places.Places]:
+def measure(
+    model: str, known: list[tuple[Face, str]], more: list[str]
+) -> dict[str, heat_scores.Places]:
     """Measure the methods that the page shows by itself, and further ones."""
     reader = pipeline.Reader(load_classifier(model))
     readings = reader.predict([face for face, _ in known])
@@ -76,7 +78,7 @@ def measure(model: str, known: list[tuple[Face, str]], more: list[str]) -> dict[
         located = [reader.locate(one, None, method) for one in watched(readings, method, True)]
         moves = [moves for _, moves in known]
         maps = [(r.face, r.heatmap, m) for r, m in zip(located, moves, strict=True) if r.heatmap]
-        measured[method] = places.measure(maps)
+        measured[method] = heat_scores.measure_places(maps)
         print(f"{model} {method}: {measured[method]}", flush=True)
     return measured
 
@@ -91,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder = dossier.folder_of(spec.parse(model))
         if folder is None:
             sys.exit(f"place_heat: {model} has no folder to write to")
-        places.record(folder, measure(model, known, asked.method))
+        heat_scores.record_places(folder, measure(model, known, asked.method))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from ferce import images
 from ferce.core.protocols import Detector
 from ferce.core.types import Face, Pixels
-from ferce.data import facefile
+from ferce.data import npz
 from ferce.data.record import Problem, Row, Sample
 
 DetectorFactory = Callable[[], Detector]
@@ -50,7 +50,7 @@ class Settings:
 
     def key(self, detector: str) -> str:
         """Hash the settings and the detector to 16 hexadecimal digits that name the cache."""
-        what = asdict(self) | {"detector": detector, "format": facefile.FORMAT}
+        what = asdict(self) | {"detector": detector, "format": npz.FORMAT}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -63,7 +63,7 @@ class Aligned:
 
     def face(self) -> Face:
         """Read the face from the cache."""
-        return facefile.load(self.path)
+        return npz.load_face(self.path)
 
 
 def packaged() -> Detector:
@@ -109,7 +109,7 @@ def _one(cache: Path, settings: Settings, factory: DetectorFactory, row: Row) ->
         return Problem(row.name, f"cannot be read ({error.strerror or error})", row.split)
     key = settings.key(_identity(factory) if settings.detect else "none")
     digest = hashlib.sha256(data).hexdigest()
-    path = cache / key / digest[:2] / (digest[2:34] + facefile.SUFFIX)
+    path = cache / key / digest[:2] / (digest[2:34] + npz.SUFFIX)
     noted = path.with_suffix(".txt")
     if not path.is_file() and not noted.is_file():
         _make(data, settings, factory, path)
@@ -128,7 +128,7 @@ def _make(data: bytes, settings: Settings, factory: DetectorFactory, path: Path)
         part.write_text(str(error), encoding="utf-8")
         part.replace(path.with_suffix(".txt"))
         return
-    facefile.save(path, face)
+    npz.save_face(path, face)
 
 
 class NoFaceError(ValueError):

@@ -1,11 +1,10 @@
 """Two disjoint families of sentences and phrases: to train on, and for references and tests."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-
-from ferce.data.phrases_reference import REFERENCE_ROWS
-from ferce.data.phrases_training import TRAINING_ROWS
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,19 @@ class Phrases:
         return tuple(noun.format(side=side) for noun in self.side_nouns)
 
 
-Row = tuple[tuple[str, ...], ...]
 # Keys are units that are said together: (12,) or, for both brows, (1, 2).
 Bank = Mapping[tuple[int, ...], Phrases]
 
 
-def _bank(rows: Mapping[tuple[int, ...], Row]) -> Bank:
-    return MappingProxyType({units: Phrases(*row) for units, row in rows.items()})
+def _bank(family: str) -> Bank:
+    """Read the phrases of a family from `phrases.json`, where the key of both brows is "1+2"."""
+    rows = json.loads((Path(__file__).parent / "phrases.json").read_text("utf-8"))[family]
+    return MappingProxyType(
+        {
+            tuple(map(int, units.split("+"))): Phrases(**{k: tuple(v) for k, v in row.items()})
+            for units, row in rows.items()
+        }
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +80,7 @@ class Family:
 
 TRAINING = Family(
     name="training",
-    bank=_bank(TRAINING_ROWS),
+    bank=_bank("training"),
     openings=(
         "The expression looks {label}.",
         "This face looks {label}.",
@@ -155,7 +160,7 @@ TRAINING = Family(
 
 REFERENCE = Family(
     name="reference",
-    bank=_bank(REFERENCE_ROWS),
+    bank=_bank("reference"),
     openings=(
         "Taken as a whole, what we see resembles the label {label}.",
         "Among the known labels, {label} describes the face best.",

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ferce.evaluation import metrics_file
+from ferce.evaluation.heat_scores import Places, load_places
 from ferce.evaluation.leaderboard import FILE as LEADERBOARD
 from ferce.evaluation.leaderboard import Leaderboard, LeaderboardError
 from ferce.evaluation.metrics_file import SPLITS, MeasurementError, Measurements
-from ferce.evaluation.places import Places
-from ferce.evaluation.places import load as load_places
 from ferce.models import KINDS, hub, spec
 from ferce.models.hub import CheckpointError
 from ferce.publishing import licences

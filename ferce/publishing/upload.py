@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ferce import images, models
 from ferce.core.types import Face
-from ferce.data.rendered import DEMO
+from ferce.data.sources import DEMO
 from ferce.faces.detector import FaceDetector
 from ferce.models.fusion import FILE as FUSION
 from ferce.models.hub import PICKLES, CheckpointError, read_json

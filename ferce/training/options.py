@@ -1,8 +1,10 @@
-"""Settings that all trainings share, and command lines made from them: an option for each field."""
+"""Settings that all trainings share, command lines made from them, and how a script ends."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -10,7 +12,6 @@ from typing import Any, ClassVar, TypeVar
 from ferce.data import DataError
 from ferce.models.hub import CheckpointError
 from ferce.report.files import utf8_stdout
-from ferce.training import mishaps
 from ferce.training.progress import TrainingError
 
 S = TypeVar("S")
@@ -82,7 +83,7 @@ def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
     except expected as error:
         sys.exit(f"{script}: {error}")
     except Exception as error:
-        if (words := mishaps.sentence(error)) is None:
+        if (words := mishap(error)) is None:
             raise
         sys.exit(f"{script}: {words}")
 
@@ -150,3 +151,30 @@ class Settings:
         """Name the fields that make another run than `other`, a plan as JSON holds it."""
         mine = asdict(self)
         return [n for n in mine if n not in self.FREE and mine[n] != other.get(n)]
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# As safetensors, which gives no number, tells of a disk.
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+_AGAIN = "the last whole checkpoint is still there, and the same command with --resume goes on."
+
+
+def mishap(error: BaseException) -> str | None:
+    """Say what happened and how to go on; None for what is a fault of ferce's own."""
+    import torch
+    from safetensors import SafetensorError
+
+    text = str(error)
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return f"The disk is full ({text}). Free some space; {_AGAIN}"
+    if isinstance(error, SafetensorError) and any(words in text for words in _FULL):
+        return f"The disk is full ({text}). Free some space; {_AGAIN}"
+    if isinstance(error, torch.OutOfMemoryError):
+        return f"The GPU's memory is full; end what else uses it, or use --device cpu; {_AGAIN}"
+    worker = isinstance(error, RuntimeError) and text.startswith("DataLoader worker")
+    if worker or isinstance(error, BrokenProcessPool):
+        return (
+            "A process that prepared pictures ended, perhaps for want of memory; use fewer "
+            f"(--jobs, --workers); {_AGAIN}"
+        )
+    return None

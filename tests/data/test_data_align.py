@@ -7,7 +7,7 @@ from data_fixtures import drawing, png, sample
 
 from ferce.core.types import Face, UnitEvidence
 from ferce.data import align as align_module
-from ferce.data import facefile
+from ferce.data import npz
 from ferce.data.align import Aligned, Settings, align, square
 from ferce.data.record import Blob, Problem, Sample
 
@@ -56,24 +56,24 @@ def same(a, b):
 
 
 def test_a_face_survives_the_disk(smiling, tmp_path):
-    facefile.save(tmp_path / "a" / "f.npz", smiling)
-    same(facefile.load(tmp_path / "a" / "f.npz"), smiling)
+    npz.save_face(tmp_path / "a" / "f.npz", smiling)
+    same(npz.load_face(tmp_path / "a" / "f.npz"), smiling)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["f.npz"]
 
 
 def test_a_plain_crop_survives_the_disk(tmp_path):
     face = Face(crop=drawing(1), problem="x")
-    facefile.save(tmp_path / "f.npz", face)
-    same(facefile.load(tmp_path / "f.npz"), face)
+    npz.save_face(tmp_path / "f.npz", face)
+    same(npz.load_face(tmp_path / "f.npz"), face)
 
 
 def test_damaged_files_are_named(tmp_path):
-    facefile.save(tmp_path / "f.npz", Face(crop=drawing(1)))
+    npz.save_face(tmp_path / "f.npz", Face(crop=drawing(1)))
     whole = (tmp_path / "f.npz").read_bytes()
     for data in (b"", b"PK nonsense", whole[:200], whole[:-40]):
         (tmp_path / "f.npz").write_bytes(data)
         with pytest.raises(ValueError, match=r"f\.npz is no aligned face"):
-            facefile.load(tmp_path / "f.npz")
+            npz.load_face(tmp_path / "f.npz")
 
 
 def test_every_row_comes_back_in_order_with_its_reason(tmp_path):

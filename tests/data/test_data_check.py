@@ -198,7 +198,7 @@ def test_what_covers_the_face_is_respected():
 
 
 def test_the_demo_set_is_sound(capsys):
-    from ferce.data.rendered import DEMO
+    from ferce.data.sources import DEMO
 
     if not (DEMO / "metadata.jsonl").is_file():
         pytest.skip("the demo set is not built")
@@ -212,7 +212,7 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
 
     from ferce.core.labels import COMPOUNDS
     from ferce.data import coding, load_data, pixels
-    from ferce.data.rendered import DEMO
+    from ferce.data.sources import DEMO
 
     if not (DEMO / "metadata.jsonl").is_file():
         pytest.skip("the demo set is not built")

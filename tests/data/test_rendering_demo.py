@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from ferce.core.labels import COMPOUNDS
-from ferce.data.rendered import DEMO
 from ferce.data.rendering.dataset import dataset_card
+from ferce.data.sources import DEMO
 
 LINES = [json.loads(t) for t in (DEMO / "metadata.jsonl").read_text().splitlines()]
 EXAMPLES = [json.loads(t) for t in (DEMO / "examples" / "metadata.jsonl").read_text().splitlines()]

@@ -11,7 +11,7 @@ from rendering_fixtures import (
     tiny_kit,
 )
 
-from ferce.data.rendering.correspondence import _test_head, find_correspondence
+from ferce.data.rendering.clay import _test_head, find_correspondence
 from ferce.data.rendering.fit import Unfit, fit_portrait, fit_shape, hashed_split, solve
 from ferce.data.rendering.person import Portrait, load_person, save_person
 from ferce.data.rendering.prepare import fit_people, fitted_subjects, refusals

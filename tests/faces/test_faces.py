@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ferce import images
 from ferce.core.types import REGIONS, Quality
-from ferce.data.rendered import DEMO
+from ferce.data.sources import DEMO
 from ferce.faces.detector import FaceDetector, problem, sharpness
 from ferce.faces.geometry import alignment, region_masks, warp
 

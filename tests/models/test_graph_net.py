@@ -17,7 +17,7 @@ from ferce.faces import perturb
 from ferce.models import embedded, expression_net, graph_net, prior, torch_net
 from ferce.models.hub import CheckpointError
 from ferce.models.prior import Prior
-from ferce.training.embedded import graphs
+from ferce.training import graphs
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "ferce/data/demo/examples/smile.jpg"

@@ -36,7 +36,7 @@ from ferce.core.types import ReadingError
 from ferce.data.rendering.dataset import Output, write_dataset
 from ferce.data.rendering.plan import plan as recipes
 from ferce.models import load_classifier, memory
-from ferce.training import mishaps
+from ferce.training import options
 from ferce.training.classifier import run
 from ferce.training.classifier.task import ClassifierTask
 from ferce.training.language import run as language
@@ -151,9 +151,9 @@ def test_what_ends_a_script_is_said_in_a_sentence():
         RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
     )
     for error in errors:
-        assert "--resume goes on" in mishaps.sentence(error)
-    assert mishaps.sentence(ValueError("a fault of ours")) is None
-    assert mishaps.sentence(FileNotFoundError(errno.ENOENT, "No such file")) is None
+        assert "--resume goes on" in options.mishap(error)
+    assert options.mishap(ValueError("a fault of ours")) is None
+    assert options.mishap(FileNotFoundError(errno.ENOENT, "No such file")) is None
 
 
 # ---- the memory of a GPU ----

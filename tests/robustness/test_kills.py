@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from ferce.models import load_classifier
 from ferce.training import checkpoint
-from ferce.training.mini import stages, tower
+from ferce.training.mini import STAGES, TALK, tower
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ def teachers(folder):
     save_file(units, folder / "tower" / "units.safetensors")
 
 
-@pytest.mark.parametrize("names", [" ".join(stages.STAGES), stages.TALK])
+@pytest.mark.parametrize("names", [" ".join(STAGES), TALK])
 def test_small_models(tmp_path, names):
     pack(tmp_path)
     teachers(tmp_path)

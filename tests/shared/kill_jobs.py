@@ -25,7 +25,7 @@ from ferce.data.rendering.plan import plan as recipes
 from ferce.training.classifier import run
 from ferce.training.language import run as language
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.mini import album, recipe, stages
+from ferce.training.mini import STAGES, TALK, album, recipe
 from ferce.training.mini.stage import Schedule
 from ferce.ui import cli
 
@@ -84,7 +84,7 @@ def mini(folder, albums, names):
         folder,
         teacher=str(Path(albums) / "teacher.safetensors"),
         tower=Path(albums) / "tower",
-        schedules=dict.fromkeys((*stages.STAGES, stages.TALK), schedule),
+        schedules=dict.fromkeys((*STAGES, TALK), schedule),
         least=0.0,
     )
     for name in names.split():

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from ferce.data.rendering.clay import Correspondence
 from ferce.data.rendering.compose import AssetPaths
-from ferce.data.rendering.correspondence import Correspondence
 from ferce.data.rendering.kit import _kit
 from ferce.data.rendering.person import Credit, Person, save_person
 from ferce.data.rendering.raster import STUDIO, Camera

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ferce.core.types import Face
-from ferce.data import facefile
+from ferce.data import npz
 from ferce.data.align import Aligned
 from ferce.data.record import Sample, UnitLabel
 
@@ -38,6 +38,6 @@ def aligned(samples, folder, side=48):
     made = []
     for number, one in enumerate(samples):
         path = folder / f"{number}.npz"
-        facefile.save(path, Face(crop=np.full((side, side, 3), 5 * number, np.uint8)))
+        npz.save_face(path, Face(crop=np.full((side, side, 3), 5 * number, np.uint8)))
         made.append(Aligned(one, path))
     return made

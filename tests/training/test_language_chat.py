@@ -20,8 +20,7 @@ from ferce.models.spec import Spec
 from ferce.models.vlm import blip2, chat
 from ferce.training.language import adapters, export, learner
 from ferce.training.language import run as language
-from ferce.training.language.conversation import Example
-from ferce.training.language.gallery import ShownLater
+from ferce.training.language.conversation import Example, ShownLater
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.rows import IGNORED
 from ferce.training.progress import TrainingError
@@ -173,7 +172,7 @@ def test_a_killed_run_with_everything_goes_on_exactly(plan, tmp_path, monkeypatc
 def test_what_is_shown_is_drawn_when_asked_for(tmp_path):
     from language_fixtures import coloured, items_of
 
-    from ferce.training.language.gallery import Gallery
+    from ferce.training.language.conversation import Gallery
 
     items = items_of([coloured(i, None) for i in range(3)], tmp_path)
     gallery = Gallery(items, 4, "flip", 5)

@@ -15,9 +15,14 @@ from ferce.data.record import UnitLabel
 from ferce.models import prompts
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.training.language.balance import Balance, balance_of, token_priors
-from ferce.training.language.conversation import BASIC, Conversation, Example, explanation_prompt
-from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.language.conversation import (
+    BASIC,
+    Conversation,
+    Example,
+    Gallery,
+    Shown,
+    explanation_prompt,
+)
 from ferce.training.language.loss_model import (
     BlipPictures,
     FeatureBlip2,
@@ -25,7 +30,15 @@ from ferce.training.language.loss_model import (
     answer_losses,
 )
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.language.rows import IGNORED, Tokeniser, cut, grouped
+from ferce.training.language.rows import (
+    IGNORED,
+    Balance,
+    Tokeniser,
+    balance_of,
+    cut,
+    grouped,
+    token_priors,
+)
 from ferce.training.language.validation import rouge_l
 from ferce.training.progress import TrainingError
 

@@ -6,7 +6,7 @@ import torch
 from transformers import FastVlmForConditionalGeneration
 
 from ferce.models.vlm import fastvlm
-from ferce.training.mini import graphs
+from ferce.training import graphs
 
 pytestmark = pytest.mark.slow  # the export, mostly
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # the export, mostly
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("graphs")
     network = FastVlmForConditionalGeneration.from_pretrained(fastvlm.HOME, dtype=torch.float32)
-    graphs.write(network.eval(), folder)
+    graphs.write_chat(network.eval(), folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.data.record import Blob, Sample, UnitLabel
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import optimiser
-from ferce.training.classifier import batches, losses
+from ferce.training.classifier import batches, task
 from ferce.training.classifier.batches import Batch, unit_targets
 from ferce.training.classifier.network import Net, carry_head
 from ferce.training.classifier.plan import Plan
@@ -34,13 +34,13 @@ def one_hot(*numbers, classes=3):
 def test_cross_entropy_is_torchs():
     logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     truth = torch.tensor([0, 2, 1, 1, 0])
-    loss = losses.class_loss(replace(PLAN, smoothing=0.2), np.array([5, 5, 5]))
+    loss = task.class_loss(replace(PLAN, smoothing=0.2), np.array([5, 5, 5]))
     wanted = functional.cross_entropy(logits, truth, label_smoothing=0.2, reduction="none")
     torch.testing.assert_close(loss(logits, one_hot(*truth)), wanted)
 
 
 def test_logit_adjustment_of_even_scores_is_the_negative_log_prior():
-    loss = losses.class_loss(replace(PLAN, loss="logit-adjusted"), np.array([80, 15, 5]))
+    loss = task.class_loss(replace(PLAN, loss="logit-adjusted"), np.array([80, 15, 5]))
     got = loss(torch.zeros(3, 3), one_hot(0, 1, 2))
     torch.testing.assert_close(got, -torch.tensor([0.80, 0.15, 0.05]).log())
 
@@ -48,36 +48,36 @@ def test_logit_adjustment_of_even_scores_is_the_negative_log_prior():
 def test_logit_adjustment_finds_the_balanced_classifier():
     """Fitted on skewed counts of one and the same input, the scores end up even (Menon, eq. 10)."""
     counts = np.array([80.0, 15.0, 5.0])
-    loss = losses.class_loss(replace(PLAN, loss="logit-adjusted"), counts)
+    loss = task.class_loss(replace(PLAN, loss="logit-adjusted"), counts)
     logits = torch.zeros(1, 3, requires_grad=True)
     (loss(logits.expand(3, 3), one_hot(0, 1, 2)) * torch.tensor(counts)).sum().backward()
     torch.testing.assert_close(logits.grad, torch.zeros(1, 3), atol=1e-4, rtol=0)
 
 
 def test_focal_loss_of_an_even_choice():
-    loss = losses.class_loss(replace(PLAN, loss="focal", gamma=2.0), np.array([1, 1]))
+    loss = task.class_loss(replace(PLAN, loss="focal", gamma=2.0), np.array([1, 1]))
     got = loss(torch.zeros(1, 2), one_hot(0, classes=2))
     assert got.item() == pytest.approx(0.25 * math.log(2), rel=1e-5)
 
 
 def test_class_balanced_weights_follow_the_effective_number():
     counts = np.array([1.0, 2.0, 1000.0])
-    weights = losses.balanced_weights(counts, 0.9)
+    weights = task.balanced_weights(counts, 0.9)
     # (1 - b) / (1 - b^n): 1, 1 / 1.9 and about 1 / 10
     np.testing.assert_allclose(weights / weights[0], [1, 1 / 1.9, 0.1], rtol=1e-6)
     assert (weights * counts).sum() == pytest.approx(counts.sum())
 
 
 def test_ldam_margins_halve_with_sixteen_times_the_faces():
-    np.testing.assert_allclose(losses.ldam_margins(np.array([1.0, 16.0]), 0.5), [0.5, 0.25])
-    loss = losses.class_loss(replace(PLAN, loss="ldam"), np.array([1, 16]))
+    np.testing.assert_allclose(task.ldam_margins(np.array([1.0, 16.0]), 0.5), [0.5, 0.25])
+    loss = task.class_loss(replace(PLAN, loss="ldam"), np.array([1, 16]))
     wanted = functional.cross_entropy(torch.tensor([[-0.5, 0.0]]), torch.tensor([0]))
     assert loss(torch.zeros(1, 2), one_hot(0, classes=2)).item() == pytest.approx(wanted.item())
 
 
 @pytest.mark.parametrize("kind", ["cross-entropy", "class-balanced", "focal", "logit-adjusted"])
 def test_an_unlabelled_face_has_no_class_loss(kind):
-    loss = losses.class_loss(Plan(loss=kind), np.array([3, 2, 1]))
+    loss = task.class_loss(Plan(loss=kind), np.array([3, 2, 1]))
     logits = torch.randn(2, 3, requires_grad=True)
     value = loss(logits, torch.stack([torch.zeros(3), torch.eye(3)[1]]))
     value.sum().backward()
@@ -90,7 +90,7 @@ def test_unit_loss_is_masked_for_null():
     logits = torch.randn(2, len(UNIT_NUMBERS), requires_grad=True)
     coded = unit_targets((UnitLabel(12), UnitLabel(25)))
     wanted = torch.from_numpy(np.stack([unit_targets(None), coded]))
-    value = losses.unit_loss(logits, wanted)
+    value = task.unit_loss(logits, wanted)
     value.sum().backward()
     assert value[0] == 0
     assert (logits.grad[0] == 0).all()

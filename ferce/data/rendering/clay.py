@@ -1,19 +1,22 @@
-"""Draw painted (clay) heads without a photograph: skin, lips, brows, hair and eyes."""
+"""Draw painted (clay) heads without a photograph, and match landmarks to vertices by them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.types import Pixels
-from ferce.data.rendering.kit import Floats, Kit
-from ferce.data.rendering.raster import Camera, Light, cover, vertex_normals
+from ferce.data import npz
+from ferce.data.rendering.kit import Floats, Ints, Kit
+from ferce.data.rendering.raster import STUDIO, Camera, Light, cover, rotation, vertex_normals
 from ferce.data.rendering.regions import EYE, FLESH, SOCKET, TEETH, Regions
 from ferce.data.rendering.texture import depth_shade, mouth_colours
-from ferce.data.rendering.wrinkles import sample_map, shading_map
+from ferce.data.rendering.wrinkles import height_map, sample_map, shading_map
 
 SKINS = np.array(  # light to dark, RGB
     [
@@ -29,6 +32,12 @@ SKINS = np.array(  # light to dark, RGB
 HAIRS = np.array([[32, 26, 22], [70, 50, 36], [122, 92, 62], [150, 145, 140]], float)
 IRISES = np.array([[92, 60, 36], [62, 42, 30], [88, 112, 128], [92, 108, 82]], float)
 IRIS, PUPIL = 0.47, 0.18  # radii, share of the eyeball's
+# A face mesh reader: RGB picture -> (478, 2) landmarks in pixels and 52 blendshapes, or None.
+MeshReader = Callable[[Pixels], "tuple[Floats, dict[str, float]] | None"]
+MESH = 468  # landmarks of the skin; 468-477 are the irises, which turn with the gaze
+_SIZE = 384  # pixels of the test pictures; errors are in these pixels
+CAP = 40.0  # an error counts at most this much, so that one bad detection decides nothing
+TRUSTED = 5.0  # landmarks with a larger mean error are not fitted
 
 
 @dataclass(frozen=True)
@@ -164,3 +173,63 @@ def _eye_colours(gaze: Floats, iris: Floats) -> Floats:
     white = np.array([222, 214, 210]) * (1 - 0.25 * np.clip(away - 0.5, 0, 1))[..., None]
     out = white * (1 - inside) + iris * (1 - 0.45 * ring) * inside
     return np.asarray(out * (1 - pupil) + np.array([12, 10, 10]) * pupil, np.float32)
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Vertex (478,) of each landmark and its mean error (478,) in pixels of a 384 px picture."""
+
+    vertex: Ints
+    error: Floats
+
+    @property
+    def trusted(self) -> NDArray[np.int64]:
+        """Landmarks that can be fitted."""
+        return np.flatnonzero(self.error[:MESH] < TRUSTED)
+
+    def save(self, path: Path) -> None:
+        """Write an npz."""
+        npz.write(path, {"vertex": self.vertex, "error": self.error})
+
+
+def load_correspondence(path: Path) -> Correspondence:
+    """Read the npz that `save` wrote."""
+    with np.load(path) as arrays:
+        return Correspondence(arrays["vertex"], arrays["error"])
+
+
+def find_correspondence(
+    kit: Kit, regions: Regions, reader: MeshReader, count: int = 40
+) -> Correspondence:
+    """Find for each landmark the vertex nearest on average over `count` painted heads."""
+    face = int(kit.part("face").sum())
+    total, detected = np.zeros((478, face)), 0
+    for i in range(count):
+        picture, points, normals = _test_head(kit, regions, i)
+        read = reader(picture)
+        if read is None:
+            continue
+        away = np.linalg.norm(read[0][:, None, :2] - points[None, :face], axis=2)
+        total += np.minimum(away + 6 * (normals[:face, 2] < 0.05), CAP)
+        detected += 1
+    if detected < count / 2:
+        raise RuntimeError(
+            f"expected the face reader to find {count} painted heads, it found {detected}; "
+            "check that it takes RGB pictures"
+        )
+    mean = total / detected
+    return Correspondence(mean.argmin(1).astype(np.int32), mean.min(1).astype(np.float32))
+
+
+def _test_head(kit: Kit, regions: Regions, seed: int) -> tuple[Pixels, Floats, Floats]:
+    """Draw a painted head; return also its vertices in pixels (V, 2) and normals (V, 3)."""
+    rng = np.random.default_rng([seed, 11])
+    turn = rotation(rng.normal(0, 4.5), rng.normal(0, 3), 0)
+    camera = Camera(turn, _SIZE / 26, (_SIZE / 2, _SIZE * 0.53))
+    shape = kit.head(rng.normal(0, 0.6, len(kit.identity)).astype(np.float32))
+    if seed % 2:
+        shape = shape + kit.offset({"jawOpen": 0.25, "mouthLowerDown": 0.2})
+    scene = Scene(STUDIO, height_map(kit, {}, seed), np.full((_SIZE, _SIZE, 3), 150, np.float32))
+    picture = render_clay(kit, regions, shape, camera, random_paint(seed), scene)
+    normals = vertex_normals(np.ascontiguousarray(shape @ turn.T), kit.triangles)
+    return picture, camera.project(shape)[:, :2], normals

@@ -12,8 +12,15 @@ import cv2
 import numpy as np
 
 from ferce.core.types import Pixels
-from ferce.data.rendering.clay import HAIRS, Scene, random_paint, render_clay
-from ferce.data.rendering.correspondence import MESH, Correspondence, load_correspondence
+from ferce.data.rendering.clay import (
+    HAIRS,
+    MESH,
+    Correspondence,
+    Scene,
+    load_correspondence,
+    random_paint,
+    render_clay,
+)
 from ferce.data.rendering.degrade import DEGRADATIONS, grade
 from ferce.data.rendering.express import expression_weights, unit_sides
 from ferce.data.rendering.fit import SIZE

@@ -16,7 +16,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from scipy.interpolate import RBFInterpolator
 
 from ferce.core.types import Pixels
-from ferce.data.rendering.correspondence import Correspondence, Reader
+from ferce.data.rendering.clay import Correspondence, MeshReader
 from ferce.data.rendering.kit import Floats, Kit
 from ferce.data.rendering.person import Credit, Person, Portrait
 from ferce.data.rendering.raster import Camera, Light, read_light, vertex_normals
@@ -58,7 +58,7 @@ def fit_portrait(
     kit: Kit,
     regions: Regions,
     match: Correspondence,
-    reader: Reader,
+    reader: MeshReader,
     limits: Limits | None = None,
 ) -> Person:
     """Fit one portrait.

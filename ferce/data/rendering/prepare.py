@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.protocols import Detector
+from ferce.data.rendering.clay import MeshReader, find_correspondence, load_correspondence
 from ferce.data.rendering.compose import AssetPaths
-from ferce.data.rendering.correspondence import Reader, find_correspondence, load_correspondence
 from ferce.data.rendering.fit import Limits, Unfit, fit_portrait
 from ferce.data.rendering.kit import Kit, cached_kit, save_cache
 from ferce.data.rendering.person import Person, Portrait, Pose, load_credit, save_person
@@ -23,7 +23,7 @@ REFUSED = "refused.csv"
 RESTING = 0.3  # largest smile blendshape of a face drawn at rest
 
 
-def mesh_reader(detector: Detector) -> Reader:
+def mesh_reader(detector: Detector) -> MeshReader:
     """Wrap a detector to read the largest face's mesh (478, 2) and blendshapes."""
 
     def read(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, float]] | None:
@@ -35,7 +35,7 @@ def mesh_reader(detector: Detector) -> Reader:
     return read
 
 
-def prepare_assets(kit: Path, cache: Path, reader: Reader) -> AssetPaths:
+def prepare_assets(kit: Path, cache: Path, reader: MeshReader) -> AssetPaths:
     """Make what is missing in the cache folder: npz of the kit, landmark table."""
     asset_paths = asset_paths_in(kit, cache)
     asset_paths.people.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def asset_paths_in(kit: Path, cache: Path) -> AssetPaths:
 def fit_people(
     portraits: Iterable[Portrait],
     asset_paths: AssetPaths,
-    reader: Reader,
+    reader: MeshReader,
     limits: Limits | None = None,
 ) -> Iterator[tuple[Portrait, str]]:
     """Fit portraits that were not seen before; yield each with "" or why it was refused.
@@ -82,7 +82,7 @@ def fit_people(
         yield portrait, reason
 
 
-def check_rest(kit: Kit, regions: Regions, person: Person, reader: Reader) -> None:
+def check_rest(kit: Kit, regions: Regions, person: Person, reader: MeshReader) -> None:
     """Check that a drawing of the person at rest is detected and does not smile.
 
     Raises:

@@ -8,10 +8,17 @@ from pathlib import Path
 from ferce.core.types import Pixels, Reading
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
-from ferce.reading.video import moments
 from ferce.reading.video.expression import TAU, Expression, smooth
 from ferce.reading.video.frames import SIDE, Clip, Frame, Limits, open_clip
-from ferce.reading.video.timeline import Moment, Progress, Sample, Timeline, Track
+from ferce.reading.video.timeline import (
+    MOST,
+    Moment,
+    Progress,
+    Sample,
+    Timeline,
+    Track,
+    choose_moments,
+)
 from ferce.reading.video.tracking import PATIENCE, Follower, Seen
 
 # Shorter tracks are taken for mistakes of the detector, unless there is nothing else.
@@ -37,7 +44,7 @@ class Options:
     tau: float = TAU
     patience: float = PATIENCE
     explain: bool = True
-    most: int = moments.MOST
+    most: int = MOST
     side: int = SIDE
     limits: Limits = field(default_factory=Limits)
 
@@ -148,7 +155,7 @@ class _Samples:
         ]
         kept = [track for track in tracks if track.span[1] - track.span[0] >= _BRIEF] or tracks
         kept.sort(key=lambda track: (-len(track.samples), track.number))
-        chosen = [moment for track in kept for moment in moments.choose(track, options.most)]
+        chosen = [moment for track in kept for moment in choose_moments(track, options.most)]
         return Timeline(
             name=clip.name,
             size=clip.size,

@@ -16,10 +16,9 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import checkpoint, examples, progress
 from ferce.training.classifier import export, validation
 from ferce.training.classifier.batches import Faces
-from ferce.training.classifier.losses import class_loss
 from ferce.training.classifier.network import Opened, carry_head, open_network, require_network
 from ferce.training.classifier.plan import Plan
-from ferce.training.classifier.task import ClassifierTask, Stage
+from ferce.training.classifier.task import ClassifierTask, Stage, class_loss
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import Examples, Order, chances
 from ferce.training.optimiser import Ema

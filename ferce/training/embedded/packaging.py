@@ -19,8 +19,8 @@ from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import read_json
 from ferce.models.mix import EVEN, EVERYDAY, Mix, of_counts
 from ferce.models.prior import Prior
-from ferce.training import checkpoint, progress
-from ferce.training.embedded import evidence, graphs, outcomes, readers
+from ferce.training import checkpoint, graphs, progress
+from ferce.training.embedded import evidence, outcomes, readers
 from ferce.training.embedded.evidence import Seen, half
 from ferce.training.embedded.readers import Table
 from ferce.training.options import Json

@@ -20,7 +20,7 @@ from ferce.data.align import Aligned
 from ferce.models.vlm.blip2 import Blip2
 from ferce.training import progress
 from ferce.training.checkpoint import write_atomic
-from ferce.training.language.gallery import Gallery, Shown, ShownLater, loaded
+from ferce.training.language.conversation import Gallery, Shown, ShownLater, loaded
 from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.options import Json

@@ -16,13 +16,13 @@ from ferce.training.classifier import validation
 from ferce.training.classifier.validation import Outputs
 from ferce.training.examples import Examples
 from ferce.training.language import adapters, export, features, learner
-from ferce.training.language.balance import balance_of
 from ferce.training.language.conversation import Conversation
 from ferce.training.language.export import Facts, Origin
 from ferce.training.language.features import FeatureSource, FeatureSources
 from ferce.training.language.learner import Learner
 from ferce.training.language.loss_model import FeatureBlip2
 from ferce.training.language.plan import LanguagePlan
+from ferce.training.language.rows import balance_of
 from ferce.training.language.task import LanguageTask, Stage
 from ferce.training.language.validation import Validator, rouge_scorer, shuffled
 from ferce.training.optimiser import adamw

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from ferce.training import optimiser
 from ferce.training.examples import Indices, draw, share
-from ferce.training.language.balance import Balance
 from ferce.training.language.conversation import PHRASES, Conversation
 from ferce.training.language.features import FeatureSource
 from ferce.training.language.learner import Learner
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.language.rows import Row, cut, fitting_tokens, grouped
+from ferce.training.language.rows import Balance, Row, cut, fitting_tokens, grouped
 from ferce.training.language.validation import Validator, score
 from ferce.training.options import Json
 from ferce.training.progress import TrainingError

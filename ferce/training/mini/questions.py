@@ -24,8 +24,7 @@ from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import fits
 from ferce.models.prompts import COMPONENT, QUESTIONNAIRE
 from ferce.training.examples import Indices
-from ferce.training.language.conversation import Conversation, Example
-from ferce.training.language.gallery import Gallery, Shown
+from ferce.training.language.conversation import Conversation, Example, Gallery, Shown
 from ferce.training.language.rows import grouped
 from ferce.training.mini.album import Album
 

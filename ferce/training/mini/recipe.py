@@ -23,7 +23,6 @@ from ferce.training.mini import (
     speech,
     talk,
     tower,
-    whole,
 )
 from ferce.training.mini.album import Album, plain
 from ferce.training.mini.stage import Schedule, averaged
@@ -134,7 +133,7 @@ def _run_on_blip2(recipe: Recipe, stage: str, faces: Mapping[str, Album]) -> Non
         return
     link = open_bridge(recipe, network)
     backend = design.wrapped(network, processor)
-    whole.train(backend, link, faces, schedule, folder, recipe.report)
+    bridge.train_whole(backend, link, faces, schedule, folder, recipe.report)
 
 
 def fresh(

@@ -16,9 +16,8 @@ from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
 from ferce.core.types import Prediction
 from ferce.reading.video import Moment, Progress, Sample, Timeline, Track, formats, plot, spoken
 from ferce.reading.video.formats import to_html
-from ferce.reading.video.moments import stretches
 from ferce.reading.video.plot import Curve
-from ferce.reading.video.timeline import clock, facts, summary
+from ferce.reading.video.timeline import clock, facts, stretches, summary
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Thumbnail
 from ferce.ui.web.panels import why
