@@ -16,7 +16,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it wh
 
 def options(settings: "Settings") -> dict[str, Any]:
     """Collect what `launch` takes: where to serve, what may be served, how the page looks."""
-    from ferce.ui.web import look
+    from starlette.middleware import Middleware
+
+    from ferce.ui.web import doors, look
 
     return {
         "server_name": settings.host,
@@ -29,6 +31,7 @@ def options(settings: "Settings") -> dict[str, Any]:
         "mcp_server": settings.mcp,
         "show_error": settings.mcp,  # else a tool that was given a wrong address does not say so
         "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(doors.Shut)]},
         **look(),
     }
 
@@ -39,7 +42,11 @@ def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
     One after the other: Gradio gives up when its server takes more than 5 s to start or 3 s to
     answer for the first time, which it may on a busy machine that imports torch at the same time.
     """
+    from ferce.ui.web import doors, leftovers
+
+    doors.shut(settings.mcp, settings.max_megabytes * 2**20)
     page.launch(**options(settings), prevent_thread_lock=True)
+    leftovers.start(settings.keep_seconds)
     models.start()
     page.block_thread()
 

@@ -7,7 +7,10 @@ accuracy  models on a data set by the same evaluation, after an audit for leaks:
           After a kill the same command goes on, with any number of processes.
 speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, the time until
           `import ferce` returns and until the page answers, each in fresh processes; faces a second
-          and memory of a classifier (--model) by batch.
+          and memory of a classifier (--model) by batch. With --against PATH a cold process, warm
+          readings and a folder (--photos) here and in another checkout, in turns, as ratios:
+              git worktree add ../before 8d95db7
+              python -m train.benchmark speed --against ../before --photos faces
 page      from the choice of a photo to its prediction on the page, and to everything, in Chromium.
 scoring   14 labels by likelihood over one shared prefix, beside 14 plain passes.
 recipe    what each step of the recipe gives (action units, sampling, logit adjustment, two stages,
@@ -20,6 +23,10 @@ peers     photos a second and what is returned, beside face-api, human and fer, 
           What is not installed is skipped by name.
 classifier  faces a second of training a classifier, beside a plain timm loop.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
+crowd     many visitors of the default app at once, each reading, asking, comparing and reading
+          batches by turns: p50 and p95, errors, answers of each client, growth of memory.
+              python train/benchmark.py crowd --clients 32 --minutes 10
+              python train/benchmark.py crowd --readings 10000      one photo again and again
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
 """
@@ -47,6 +54,8 @@ def speed(chosen: argparse.Namespace) -> Any:
     """Measure the latency of readings and of starting."""
     from ferce.evaluation import latency
 
+    if chosen.against:
+        return compared(chosen)
     photo = images.load(chosen.photo)
     figures = latency.speed(photo, chosen.repeats, chosen.model, chosen.voice)
     print(f"photo {photo.shape[1]} x {photo.shape[0]} px, {chosen.repeats} repeats")
@@ -55,6 +64,26 @@ def speed(chosen: argparse.Namespace) -> Any:
         ratio = f"{step.ratio:.2f}" if step.ratio else ""
         print(f"| {step.name} | {step.p50:.1f} | {step.p90:.1f} | {ratio} |")
     return {"steps": [asdict(step) for step in figures], "batches": throughput(chosen)}
+
+
+def compared(chosen: argparse.Namespace) -> Any:
+    """Measure what reading costs here and in another checkout."""
+    from ferce.evaluation import against
+
+    if not (chosen.against / "ferce").is_dir():
+        raise ValueError(f"--against {chosen.against} is no checkout of ferce.")
+    photos = images.find([str(chosen.photos)])[: chosen.most] if chosen.photos else []
+    plan = against.Plan(
+        Path(chosen.photo).resolve(),
+        [path.resolve() for path in photos],
+        chosen.model,
+        chosen.voice,
+        chosen.repeats,
+    )
+    pairs = against.compare(plan, chosen.against.resolve())
+    print(f"{os.cpu_count()} cores, medians of {plan.turns} turns of {plan.repeats} repeats")
+    print(against.table(pairs))
+    return [asdict(pair) for pair in pairs]
 
 
 def page(chosen: argparse.Namespace) -> Any:
@@ -151,6 +180,34 @@ def add_classifier(one: argparse.ArgumentParser) -> None:
         one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
 
 
+def crowd(chosen: argparse.Namespace) -> Any:
+    """Measure the default app while many visitors use it."""
+    from ferce.evaluation import crowd as crowds
+
+    if chosen.readings:
+        seconds, memory = crowds.in_a_row(Path(chosen.photo), chosen.readings)
+        memories = ", ".join(f"{value:.0f}" for value in memory)
+        growth = memory[-1] / memory[0] - 1
+        print(
+            f"{chosen.readings} readings of {seconds * 1000:.0f} ms; MB: {memories} ({growth:+.1%})"
+        )
+        return {"readings": chosen.readings, "seconds": seconds, "memory": memory}
+    made = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
+    print(made.table())
+    return asdict(made)
+
+
+def add_crowd(one: argparse.ArgumentParser) -> None:
+    """Add the options of `crowd`."""
+    for name, default, text in (
+        ("clients", 8, "visitors at the same time"),
+        ("minutes", 1.0, "minutes that they come for"),
+        ("readings", 0, "readings in a row in one process, in place of visitors"),
+    ):
+        help_ = f"{text} (default {default})"
+        one.add_argument(f"--{name}", type=type(default), default=default, help=help_)
+
+
 def peers(chosen: argparse.Namespace) -> Any:
     """Read the same photos with ferce and with other tools."""
     from ferce.evaluation.peers import compare
@@ -239,6 +296,7 @@ ADDERS = {
     classifier: add_classifier,
     recipe: add_recipe,
     peers: add_peers,
+    crowd: add_crowd,
 }
 
 
@@ -256,14 +314,15 @@ def _main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     photo = str(ROOT / "ferce/data/demo/examples/smile.jpg")
-    for run in (accuracy, speed, page, scoring, recipe, peers, classifier, training):
+    for run in (accuracy, speed, page, scoring, recipe, peers, classifier, crowd, training):
         one = kinds.add_parser(run.__name__, help=run.__doc__)
         one.set_defaults(run=run)
         one.add_argument("--json", type=Path, help="write the figures here as well")
         if run in ADDERS:
             ADDERS[run](one)
-        if run in (speed, page, scoring):
+        if run in (speed, page, scoring, crowd):
             one.add_argument("--photo", default=photo, help="a photo with one face")
+        if run in (speed, page, scoring):
             one.add_argument(
                 "--repeats",
                 type=int,
@@ -276,6 +335,11 @@ def _main() -> None:
             )
             one.add_argument(
                 "--voice", default="measured", help="spec of a voice (default measured)"
+            )
+            one.add_argument("--against", type=Path, help="another checkout to compare with")
+            one.add_argument("--photos", type=Path, help="with --against: a folder to read")
+            one.add_argument(
+                "--most", type=int, default=60, help="photos of it (default %(default)s)"
             )
         if run is scoring:
             one.add_argument("--model", help="spec of a vision-language model (default blip2-mini)")

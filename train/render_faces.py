@@ -1,6 +1,6 @@
 """Render a labelled data set from a 3-D face kit and neutral portraits.
 
-python -m train.render_faces --kit ICT-FaceKit --portraits FOLDER [--manifest people.csv] --out OUT
+python -m train.render_faces --kit ICT-FaceKit --portraits FOLDER --output OUT [--manifest M.csv]
 
 KIT is a checkout of ICT-VGL/ICT-FaceKit (MIT) or its npz cache. A manifest is a CSV with a column
 `file` and any of subject, source, licence, attribution, split. Without --portraits only painted
@@ -40,7 +40,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--kit", type=Path, required=True, help="ICT-FaceKit checkout or npz cache")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    parser.add_argument(
+        "--output", "--out", dest="out", type=Path, required=True, help="folder of the data set"
+    )
     parser.add_argument("--portraits", type=Path, help="folder of neutral portraits")
     parser.add_argument("--manifest", type=Path, help="CSV: file, subject, source, licence, ...")
     parser.add_argument(

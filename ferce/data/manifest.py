@@ -63,7 +63,8 @@ def read(
 def _file_name(row: Mapping[str, Any], fields: Mapping[str, str]) -> str:
     name = row[fields["file"]] if "file" in fields else None
     if not isinstance(name, str) or not name:
-        raise DataError(f"a row needs a file name ({', '.join(COLUMNS['file'])}); got {list(row)}.")
+        names = ", ".join(COLUMNS["file"])
+        raise DataError(f"a row needs a file name ({names}); got {list(row)!s:.200}.")
     return name
 
 

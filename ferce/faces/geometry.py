@@ -242,10 +242,10 @@ def contours(face: Face, size: tuple[int, int]) -> list[dict[str, object]]:
 def _divided(
     photo: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Shrink a photo by the whole number that leaves a scale of more than half; as `_shrunk`."""
+    """Shrink a photo by the whole number that is nearest to the scale; otherwise as `_shrunk`."""
     import cv2
 
-    times = min(int(1 / scale), min(photo.shape[:2]) // 32)
+    times = min(round(1 / scale), min(photo.shape[:2]) // 32)
     if times < 2:
         return photo, matrix
     height, width = (length // times for length in photo.shape[:2])

@@ -7,6 +7,9 @@ from ferce.core.types import Quality
 
 MIN_FACE = 40.0  # photo pixels of the mesh below which nothing can be read
 MIN_SHARPNESS = 0.010  # see `sharpness`
+# 95th percentile of the grey values within a face, of 255. None of 2,557 portraits has less; of 57
+# faces before a window that had, 27 kept the label of the lit face, of 20 with about 45, 15.
+MIN_LIGHT = 30.0
 MAX_YAW, MAX_PITCH = 60.0, 45.0  # degrees; beyond, the mesh is a guess
 
 
@@ -48,3 +51,14 @@ def problem(quality: Quality, verified: bool = True) -> str | None:
             "picture that shows it whole and upright."
         )
     return None
+
+
+def darkness(crop: NDArray[np.uint8]) -> str | None:
+    """Say in one sentence that a levelled crop is too dark to read; None when it is not."""
+    import cv2
+
+    edge = len(crop) // 4
+    inner = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[edge:-edge, edge:-edge]
+    if np.percentile(inner, 95) >= MIN_LIGHT:
+        return None
+    return "The face is too dark to read; brighten the picture, or use one with light on the face."

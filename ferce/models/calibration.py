@@ -160,6 +160,6 @@ def _refusal(where: str, listed: Sequence[str], missing: Sequence[str]) -> str:
     some = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
     lacks = f"; it lacks {len(missing)}, among them {missing[0]!r}" if missing else ""
     return (
-        f"{where} tells apart {len(listed)} classes ({some}), but a ferce classifier needs each of "
-        f"the 14 compounds once, with neutral or the six basic emotions besides{lacks}."
+        f"{where} tells apart {len(listed)} classes ({some:.200}), but a ferce classifier needs "
+        f"each of the 14 compounds once, with neutral or the six basic emotions besides{lacks}."
     )

@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None, opener: Opener = open_reader) -> int
 def _main(argv: Sequence[str], opener: Opener, interruption: Interruption) -> int:
     arguments = options.parse(argv)
     options.check(arguments)
+    if opener is not open_reader and arguments.jobs is None:
+        arguments.jobs = 1  # a reader of the caller's may not be able to go to other processes
     with interruption.breaking():
         paths = find(arguments.photos)
         _complain_of(passed_over(arguments.photos))

@@ -49,7 +49,7 @@ def asked(arguments: argparse.Namespace, paths: Sequence[Path]) -> bool:
     if len(videos) < len(paths):
         other = next(path for path in paths if path not in videos)
         raise UsageError(f"{videos[0]} is a video and {other} is none; read them apart.")
-    if arguments.jobs > 1:
+    if arguments.jobs is not None and arguments.jobs > 1:
         raise UsageError(f"--jobs is for photos; leave it out to read {videos[0]}.")
     for name, option in _OF_PHOTOS.items():
         if getattr(arguments, name):

@@ -146,9 +146,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
-        help="processes that read photos, each with its own models, on a GPU all on the same; 1",
+        help="processes that read photos, each with its own models, on a GPU all on the same; one, "
+        "or one a core for many photos by small models",
     )
     add(
         "--max-faces",

@@ -1,11 +1,14 @@
 """Photos on the command line: a report each, written in their order as they are read."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TextIO
 
+from ferce.core.cores import cores
+from ferce.models import spec
 from ferce.report.files import Sink
 from ferce.report.page import MAX_PICTURES
 from ferce.ui import options
@@ -14,6 +17,10 @@ from ferce.ui.journal import Row
 from ferce.ui.workers import Alone, Recipe, Task, Workers
 
 AHEAD = 64  # photos that may be read before one that is not ready
+
+
+MANY = 24  # photos; fewer are read before other processes have started
+SMALL = ("embedded", "prototypes", "measured", "fastvlm-mini")  # kinds of which each core has one
 
 
 def run(command: Command) -> Tally:
@@ -38,8 +45,18 @@ def run(command: Command) -> Tally:
     return tally
 
 
+def _jobs(arguments: Namespace, photos: int) -> int:
+    """The processes to read with: as many as asked for, else one a core where that is faster."""
+    if arguments.jobs is not None:
+        return int(min(arguments.jobs, photos))
+    models = (arguments.classifier, arguments.voice)
+    small = all(spec.parse(name).kind in SMALL for name in models)
+    on_cpu = arguments.device in ("auto", "cpu")
+    return min(cores(), photos) if small and on_cpu and photos >= MANY else 1
+
+
 def _source(recipe: Recipe, command: Command) -> AbstractContextManager[Alone | Workers]:
-    jobs = min(command.arguments.jobs, len(command.paths))
+    jobs = _jobs(command.arguments, len(command.paths))
     if jobs == 1:
         return Alone(recipe, command.interruption)
     return Workers(recipe, command.interruption, jobs)

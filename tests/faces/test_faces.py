@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -190,8 +191,19 @@ def test_a_face_before_a_window_is_found(detector, name):
     photo = images.load(DEMO / "examples" / f"{name}.jpg")
     (lit,) = detector.detect(photo)
     (dark,) = detector.detect(before_a_window(photo, lit.box))
-    assert "verified" not in (dark.problem or "")
+    assert "too dark to read; brighten" in dark.problem
     assert np.allclose(dark.box, lit.box, atol=0.04 * len(photo))
+
+
+def test_what_a_copy_shows_takes_no_other_face_away(detector, astronaut, monkeypatch):
+    (face,) = detector._search(astronaut)
+    left, right = (
+        replace(face, mesh=face.mesh + np.float32([x, 0, 0]), verified=False) for x in (0, 300)
+    )
+    monkeypatch.setattr(detector, "_search", lambda *_: [left, right])
+    monkeypatch.setattr(detector, "_back_lit", lambda _: [face])
+    problems = [face.problem or "" for face in detector.detect(astronaut)]
+    assert ["verified" in problem for problem in problems] == [False, True]
 
 
 def test_no_face(detector, astronaut):
@@ -219,6 +231,12 @@ def test_blurred_face_is_named_not_read(detector, astronaut):
     blurred = cv2.GaussianBlur(astronaut, (0, 0), 4)
     for face in detector.detect(blurred):
         assert "blurred" in face.problem
+
+
+def test_a_dark_face_is_named_not_read(detector, astronaut):
+    for light, dark in ((0.5, False), (0.25, False), (0.1, True)):
+        (face,) = detector.detect((astronaut * light).astype(np.uint8))
+        assert ("too dark to read" in (face.problem or "")) == dark
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast(smiling):

@@ -287,14 +287,14 @@ def test_a_dossier_is_read_from_files(folder):
 
 
 def test_what_no_file_tells_is_said_to_be_untold():
-    told = dossier.read("prototypes")
+    told = dossier.read("measured")
     assert (told.licence, told.measured, told.card) == ("apache-2.0, as this repository", (), "")
     html = panel.draw(told, used=True, state="Loaded")
     assert "There are no measurements of this model here" in html
     assert "data-use" not in html
 
 
-@pytest.mark.parametrize("name", ["embedded", *PACKAGED[:2]])
+@pytest.mark.parametrize("name", ["embedded", *PACKAGED])
 def test_packaged_models_have_licence_card_and_figures(name):
     told = dossier.read(name)
     assert told.licence == "apache-2.0"
@@ -314,9 +314,10 @@ def test_broken_measurements_are_told(folder):
 def test_figures_of_an_evaluation_stand_in(tmp_path):
     place = tmp_path / "evaluation"
     place.mkdir()
-    told = measurements() | {"evaluation": {"model": "prototypes", "date": "2026-01-01"}}
+    name = "timm:owner/name"
+    told = measurements() | {"evaluation": {"model": name, "date": "2026-01-01"}}
     (place / "metrics.json").write_text(json.dumps(told))
-    assert [one.split for one in dossier.read("prototypes", tmp_path).measured] == ["test", "val"]
+    assert [one.split for one in dossier.read(name, tmp_path).measured] == ["test", "val"]
     assert dossier.read("timm:owner/other", tmp_path).measured == ()
 
 

@@ -56,7 +56,7 @@ def test_tools_answer_and_read_no_files_of_the_server():
     assert "bright, of 18 letters" in texts[1]
     assert "embedded" in texts[2]
     assert [answer.isError for answer in answers] == [False, False, False, True, True]
-    assert "Hostname 127.0.0.1 failed validation" in texts[4]
+    assert "127.0.0.1 is no public machine" in texts[4]
 
 
 def test_a_fault_of_an_endpoint_is_one_sentence():

@@ -60,7 +60,11 @@ def insert(network: Any, folder: Path) -> Adapter:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = PeftConfig.from_pretrained(folder)
+    try:
+        config = PeftConfig.from_pretrained(folder)
+    except Exception as error:  # the library raises whatever a broken file leads to
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise CheckpointError(f"The adapter in {folder} cannot be read ({reason}).") from error
     if config.is_prompt_learning:
         raise CheckpointError(
             f"{folder} holds {config.peft_type}; only adapters within layers work."

@@ -121,7 +121,7 @@ class FastVlm(PromptedModel):
         tokens, rows = self._continuations(prompt, phrases), []
         for start in range(0, len(crops), self.settings.batch):
             chunk = crops[start : start + self.settings.batch]
-            last, cache = self._read(self._opened(chunk), [prompt] * len(chunk))
+            last, cache = self._read(self._open(chunk), [prompt] * len(chunk))
             rows.append(self._decoder.score(last, cache, tokens))
         return np.concatenate(rows)
 

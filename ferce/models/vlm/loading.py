@@ -190,6 +190,9 @@ def _load_processor(base: Path, adapter: Path | None) -> Any:
     except ImportError as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"The processor of {base} needs another package: {reason}") from error
+    except Exception as error:  # the libraries raise whatever a broken file leads to
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise CheckpointError(f"The processor of {base} cannot be read ({reason}).") from error
 
 
 def _load_network(network_class: Any, folder: Path, load: str, device: str) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.softmax import softmax
+
 Tokens = Sequence[Sequence[int]]  # K phrases, each the ids that continue the prompt
 
 
@@ -51,12 +53,10 @@ def probabilities(
     Returns:
         (N, K), rows sum to 1.
     """
-    from scipy.special import softmax
-
     logits = np.asarray(scores, np.float64)
     if priors:
         logits = logits - np.log(np.mean([softmax(np.asarray(p, float)) for p in priors], axis=0))
-    return np.asarray(softmax(logits, axis=-1))
+    return softmax(logits)
 
 
 @dataclass(frozen=True)

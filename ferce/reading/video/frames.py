@@ -230,6 +230,8 @@ def _measured(container: Any, file: BinaryIO, name: str, limits: Limits) -> Clip
     stream = container.streams.best("video")  # not a cover picture where there is a moving one
     if stream is None or stream.disposition & Disposition.attached_pic:
         raise VideoError(f"{name} holds no pictures, only sound; choose a video.")
+    if stream.codec_context is None:  # of a codec that PyAV does not know
+        raise VideoError(f"{name} is coded in a way that is not known; save it as MP4.")
     stream.thread_type = "AUTO"
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.pixels:

@@ -17,7 +17,7 @@ from ferce.ui.web import markup
 from ferce.ui.web.markup import Thumbnail
 
 _FIRST = "happily_surprised"  # the photo on which the page opens, where it is there
-_FILMED = ("neutral", "happily_surprised", "sadly_angry")  # one after another in the clip
+_FILMED = ("smile", "happily_surprised", "sadly_angry")  # one after another in the clip
 _RATE, _FRAMES, _SIDE = 10, 18, 384  # frames a second, frames of each photo, pixels
 _NEARER = 0.06  # of the picture's side, by which the camera comes nearer to each photo
 

@@ -20,6 +20,7 @@ HELLO = "Choose a photo: drop a file, paste it, or use the camera."
 NO_FACE = "No face was found. Try a photo with a face that is larger, lit and turned to the camera."
 # Asked in one go: enough for a model to share its work, few enough for rows to appear early.
 _AT_ONCE = 4
+_CALM = 0.15  # seconds between two drawings of a text that grows
 _NONE = Examples()
 _WHOLE = Options(beside=True)
 
@@ -99,13 +100,18 @@ def _find_faces(reader: Reader, work: Work, path: Path) -> None:
 
 def _read_face(reader: Reader, work: Work, face: Face) -> Iterator[Update]:
     """Draw each part as soon as it is there; only complete readings are kept."""
-    started, before = time.monotonic(), Reading(face)
+    started, told, before = time.monotonic(), 0.0, Reading(face)
     for reading in _parts(reader, work, face):
         work.newest = reading
+        if time.monotonic() - told < _CALM and _grows(before, reading):
+            yield {}  # a step at which a newer turn ends this one
+            continue
         yield _draw_changes(reader, work, before, reading)
-        before = reading
-    if before.prediction is not None:
-        yield from _answer_questionnaire(reader, work, before)
+        before, told = reading, time.monotonic()
+    newest = work.newest or before
+    if newest.prediction is not None:
+        yield _draw_changes(reader, work, before, newest)
+        yield from _answer_questionnaire(reader, work, newest)
     work.seconds += time.monotonic() - started
     work.readings[work.picked] = work.newest or before
 
@@ -144,6 +150,16 @@ def _draw_changes(reader: Reader, work: Work, before: Reading, after: Reading) -
     if _text(after) != _text(before):
         update["why"] = why.draw(after)
     return update
+
+
+def _grows(before: Reading, after: Reading) -> bool:
+    """Whether nothing is new but a text that is still being written."""
+    was, now = before.explanation, after.explanation
+    if was is None or now is None or now.cues:
+        return False
+    return (before.heatmap, before.beside, before.revised) == (
+        *(after.heatmap, after.beside, after.revised),
+    )
 
 
 def _text(reading: Reading) -> tuple[object, ...]:

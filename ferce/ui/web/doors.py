@@ -1,0 +1,113 @@
+"""Doors that Gradio 6.31 leaves open: it fetches whatever address a visitor names, of any size.
+
+An address in place of an upload is fetched by the server, and `/gradio_api/file=http://…` passes on
+what lies there. ferce needs neither, so nothing is fetched. Only where language models are served
+(MCP) a photo may come by its address: of a public machine, and as large as an upload.
+"""
+
+import asyncio
+import ipaddress
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+import httpx
+import safehttpx
+
+SECONDS = 60.0  # until an address must have given its photo
+_FETCHED = re.compile(r"/file=\s*https?:", re.IGNORECASE)
+_CLOSED = "This server fetches nothing by its address; upload the file."
+_Message = MutableMapping[str, Any]
+
+
+def shut(fetches: bool, most: int) -> None:
+    """Set what Gradio fetches addresses with.
+
+    Args:
+        fetches: whether anything is fetched.
+        most: largest answer in bytes.
+    """
+    from gradio import processing_utils
+
+    processing_utils.async_transport = Fetching(most if fetches else 0)
+
+
+class Fetching(httpx.AsyncBaseTransport):
+    """Fetches from public machines, at most so many bytes; nothing where that is 0."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Fetch one address; redirects come here as requests of their own.
+
+        Raises:
+            httpx.UnsupportedProtocol: nothing is fetched, or not from there.
+        """
+        if not self.most:
+            raise httpx.UnsupportedProtocol(_CLOSED)
+        transport = safehttpx.AsyncSecureTransport(await public(request.url.host))
+        answer: httpx.Response = await transport.handle_async_request(request)
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        answer.stream = Limited(answer.stream, self.most, transport)
+        return answer
+
+
+class Limited(httpx.AsyncByteStream):
+    """An answer that breaks off where it is too large or too slow."""
+
+    def __init__(
+        self, stream: httpx.AsyncByteStream, most: int, transport: httpx.AsyncBaseTransport
+    ) -> None:
+        self.stream, self.left, self.transport = stream, most, transport
+        self.end = time.monotonic() + SECONDS
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self.stream:
+            self.left -= len(piece)
+            if self.left < 0 or time.monotonic() > self.end:
+                raise httpx.ReadError("The file at this address is too large, or comes too slowly.")
+            yield piece
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self.stream.aclose()
+        await self.transport.aclose()
+
+
+async def public(host: str) -> str:
+    """Resolve a name, all of whose addresses must be public, to the first of them.
+
+    Raises:
+        httpx.UnsupportedProtocol: one of them lies within this machine or its network.
+    """
+    try:
+        rows = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except OSError as error:
+        raise httpx.ConnectError(f"There is no machine {host}.") from error
+    found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
+    if not found or not all(one.is_global and not one.is_multicast for one in found):
+        raise httpx.UnsupportedProtocol(f"{host} is no public machine, so nothing is fetched.")
+    return str(found[0])
+
+
+class Shut:
+    """Refuses requests for what lies at an address elsewhere."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        """Answer 403, or hand on."""
+        if scope["type"] == "http" and _FETCHED.search(scope["path"]):
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": _CLOSED.encode()})
+            return
+        await self.app(scope, receive, send)
