@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ferce import images
 from ferce.core.types import Pixels
 from ferce.data.align import detector_here, ordered_map, packaged, release
-from ferce.data.coding import text as coded
+from ferce.data.layout import units_text as coded
 from ferce.data.record import DataError, Problem, Row, Sample, UnitLabel, pixels
 
 SIDE = 16  # the hash has 16 x 16 bits; with 8 x 8, faces of different people collide

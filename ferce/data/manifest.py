@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ferce.core import jsontext
-from ferce.data import coding
+from ferce.data import layout
 from ferce.data.record import DataError, Readable, Row, Sample, checked, parse_label, parse_split
 
 # The first of these columns that a table has is taken for each field.
@@ -181,7 +181,7 @@ def sample(
         name=name or str(value["file"]),
         image=image,
         label=_label(value.get("label")),
-        units=coding.read(value.get("units")),
+        units=layout.read_units(value.get("units")),
         subject=str(value["subject"]) if value.get("subject") not in (None, "") else None,
         shares=_shares(row.get("shares")),
         coded=_coded(row.get("coded_units")),

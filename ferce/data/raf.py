@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferce.core.labels import COMPOUNDS, NEUTRAL, RAFDB_TO_RAFCE
-from ferce.data import coding, layout
+from ferce.data import layout
 from ferce.data.record import DataError, Row, Sample, UnitLabel, checked
 
 RAFCE_LABELS, RAFCE_SPLIT = "RAFCE_emolabel.txt", "RAFCE_partition.txt"
@@ -159,14 +159,14 @@ def read_rafml(
 
 
 def _coded(root: Path, classes: Mapping[str, int]) -> dict[str, str]:
-    codes = layout.column(layout.find_file(root, RAFCE_UNITS, "the action units"), coding.NOT_CODED)
+    codes = layout.column(layout.find_file(root, RAFCE_UNITS, "the action units"), layout.NOT_CODED)
     layout.require_same_names((RAFCE_LABELS, classes), (RAFCE_UNITS, codes))
     return codes
 
 
 def _units(name: str, text: str) -> tuple[UnitLabel, ...] | None:
     try:
-        return coding.parse(text)
+        return layout.parse_units(text)
     except DataError as error:
         raise DataError(
             f"{RAFCE_UNITS}, {name}: {error} Correct the line, or add ?units=no to read without "

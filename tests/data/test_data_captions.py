@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
 from ferce.core.types import REGIONS
-from ferce.data import captions, coding, questions
+from ferce.data import captions, layout, questions
 from ferce.data.families import FAMILIES, REFERENCE, TRAINING, Phrases
 from ferce.data.record import UnitLabel
 from ferce.explanation.text.wording import opened
@@ -147,7 +147,7 @@ def test_every_unit_is_attributed_to_what_it_fits(units, label, seed, family):
 
 
 def test_components_get_their_own_signs():
-    units = coding.parse("1+2+12+25")
+    units = layout.parse_units("1+2+12+25")
     for seed in range(20):
         text = captions.explain(units, "happily surprised", seed).text
         happy = next(
@@ -184,11 +184,11 @@ def test_nothing_is_claimed_of_covered_regions(units, hidden, seed, family):
 )
 def test_sides_are_said(code, word):
     for seed, family in product(range(10), FAMILIES.values()):
-        assert word in captions.explain(coding.parse(code), None, seed, family).text
+        assert word in captions.explain(layout.parse_units(code), None, seed, family).text
 
 
 def test_same_seed_same_text_and_many_phrasings():
-    units = coding.parse("1+2+12+25")
+    units = layout.parse_units("1+2+12+25")
     texts = {captions.explain(units, "happily surprised", seed).text for seed in range(200)}
     assert len(texts) > 150
     assert captions.explain(units, None, 3) == captions.explain(units, None, 3)
@@ -240,7 +240,7 @@ def test_answers_are_true_and_balanced(unit_lists, seed, family):
 
 def test_yes_and_no_are_even_over_a_real_mixture():
     sets = ["1+2+12+25", "4+L10+17", "4+15+17", "1+4+20+25", "4+9+10+17", "12+25+6", "1+2+5+25+26"]
-    items = asked([coding.parse(sets[i % len(sets)]) for i in range(600)])
+    items = asked([layout.parse_units(sets[i % len(sets)]) for i in range(600)])
     answers = Counter(i.yes for i in items if i.kind == "yes/no")
     assert answers[True] + answers[False] > 900
     assert abs(answers[True] - answers[False]) <= len(UNITS)
@@ -253,7 +253,7 @@ def test_yes_and_no_are_even_over_a_real_mixture():
 
 
 def test_side_questions_do_not_favour_both():
-    items = asked([coding.parse(c) for c in ("L12", "12", "R4", "1", "4", "2") * 30])
+    items = asked([layout.parse_units(c) for c in ("L12", "12", "R4", "1", "4", "2") * 30])
     sides = Counter(i.answer.split(":")[0] for i in items if i.kind == "side")
     assert sides["On both sides"] <= sides["On the left"] + sides["On the right"]
     assert sides["On both sides"] > 20
@@ -281,7 +281,7 @@ def test_covered_regions_cannot_be_told(units, hidden, seed):
 
 
 def test_units_the_data_never_code_are_never_denied():
-    items = asked([coding.parse("4+15"), coding.parse("12+25")] * 20)
+    items = asked([layout.parse_units("4+15"), layout.parse_units("12+25")] * 20)
     assert {i.unit for i in items if i.yes is False} <= {4, 12, 15, 25}
 
 

@@ -211,7 +211,7 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
     from itertools import islice
 
     from ferce.core.labels import COMPOUNDS
-    from ferce.data import coding, load_data, pixels
+    from ferce.data import layout, load_data, pixels
     from ferce.data.sources import DEMO
 
     if not (DEMO / "metadata.jsonl").is_file():
@@ -220,7 +220,7 @@ def test_renders_in_the_layout_of_rafce_come_back_as_they_were(tmp_path):
     renders = list(islice((s for s in demo if s.label in COMPOUNDS and s.units), 40))
     codes = {"train": 0, "test": 1, "val": 2}
     rows = [
-        (f"{i:04d}.jpg", COMPOUNDS.index(s.label), codes[s.split], coding.text(s.units))
+        (f"{i:04d}.jpg", COMPOUNDS.index(s.label), codes[s.split], layout.units_text(s.units))
         for i, s in enumerate(renders)
     ]
     write_rafce(tmp_path, rows, images=())

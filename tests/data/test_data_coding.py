@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferce.data import coding
+from ferce.data import layout
 from ferce.data.record import DataError, UnitLabel
 
 
@@ -24,13 +24,13 @@ from ferce.data.record import DataError, UnitLabel
     ],
 )
 def test_reads_raf_codes(text, expected):
-    assert coding.parse(text) == expected
+    assert layout.parse_units(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "AU12", "4 17", "4,17", "X4", "4++17", "L", "4+0", "123"])
 def test_refuses_other_spellings(text):
     with pytest.raises(DataError, match="written like"):
-        coding.parse(text)
+        layout.parse_units(text)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_refuses_other_spellings(text):
     ],
 )
 def test_reads_table_cells(value, expected):
-    assert coding.read(value) == expected
+    assert layout.read_units(value) == expected
 
 
 @pytest.mark.parametrize("value", [3, ["12"], [{"au": 12}], [{"unit": 12, "intensity": 7}], [True]])
 def test_refuses_table_cells(value):
     with pytest.raises(DataError):
-        coding.read(value)
+        layout.read_units(value)
 
 
 unit_labels = st.builds(
@@ -72,7 +72,7 @@ unit_labels = st.builds(
 @given(st.lists(unit_labels, unique_by=lambda u: u.unit))
 def test_text_and_back(units):
     units = tuple(sorted(units, key=lambda u: u.unit))
-    assert coding.parse(coding.text(units)) == units
+    assert layout.parse_units(layout.units_text(units)) == units
 
 
 @given(unit_labels)
