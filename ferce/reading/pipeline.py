@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from ferce import explanation, images
 from ferce.core.labels import NEUTRAL
 from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
 from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report
 from ferce.explanation import faithfulness, heatmaps
+from ferce.explanation.variants import Variants
 from ferce.facs.decision import predict
 from ferce.models import MEASURED_VOICE, prompts
 
@@ -66,6 +68,7 @@ class Reader:
         self.classifier = classifier or load_classifier(DEFAULT_CLASSIFIER)
         self.voice = voice or load_voice(DEFAULT_VOICE)
         self.detector = detector or FaceDetector()
+        self._seen: WeakKeyDictionary[Face, Variants] = WeakKeyDictionary()
 
     @property
     def models(self) -> dict[str, str]:
@@ -183,7 +186,8 @@ class Reader:
             ValueError: as `heatmaps.explain` raises it.
         """
         label = target or _predicted(reading)
-        heatmap = heatmaps.explain(self.classifier, reading.face, label, method, against)
+        face, scorer = reading.face, self._variants(reading.face)
+        heatmap = heatmaps.explain(self.classifier, face, label, method, against, scorer)
         return replace(reading, heatmap=heatmap)
 
     def accompany(self, reading: Reading, against: str | None = None) -> Reading:
@@ -239,22 +243,26 @@ class Reader:
         """
         face, prediction, heatmap = reading.face, reading.prediction, reading.heatmap
         assert prediction is not None, "claims are checked against a prediction"
-        claims = explanation.parse(said.text)
+        claims, variants = explanation.parse(said.text), self._variants(face)
         cues = explanation.check(
-            claims, face, prediction, heatmap, self.classifier, composed=said.composed
+            claims, face, prediction, heatmap, variants, composed=said.composed
         )
         cues = _ordered(*cues, *explanation.strange(said.text, prediction))
         checked = replace(said, cues=cues)
         revised, dropped = explanation.revise(checked, cues)
         faithful = None
         if measure and face.regions:
-            faithful = faithfulness.measure(face, prediction, heatmap, cues, self.classifier)
+            faithful = faithfulness.measure(face, prediction, heatmap, cues, variants)
         return replace(
             reading,
             explanation=checked,
             revised=revised if dropped else None,
             faithfulness=faithful,
         )
+
+    def _variants(self, face: Face) -> Variants:
+        """Find what was scored of a face, while somebody holds it."""
+        return self._seen.setdefault(face, Variants(self.classifier))
 
 
 def _predicted(reading: Reading) -> str:

@@ -1,7 +1,7 @@
 """Compute the heat map of a classifier for a label, by a method chosen by name; raw values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -133,6 +133,7 @@ def explain(
     label: str,
     method: str = "auto",
     against: str | None = None,
+    scorer: Classifier | None = None,
 ) -> Heatmap:
     """Compute which parts of `face` `classifier` uses for `label`.
 
@@ -142,6 +143,7 @@ def explain(
         label: a compound, a basic emotion (the sum of the compounds that hold it) or "neutral".
         method: a key of `METHODS`, or "auto" (see `choose`).
         against: a second label: the map then shows what speaks for `label` rather than for it.
+        scorer: scores variants of the face as the classifier does; None for itself.
 
     Returns:
         Raw values in crop pixels, all zero when nothing speaks for the label, with the share of the
@@ -157,7 +159,8 @@ def explain(
     name = choose(classifier, face) if method == "auto" else method
     _check(name, question)
     if name in _OCCLUSIONS:
-        values, layer = _OCCLUSIONS[name](question), None
+        asked = replace(question, classifier=scorer or classifier)
+        values, layer = _OCCLUSIONS[name](asked), None
     elif isinstance(classifier, Attentive) and METHODS[name].need == "queries":
         values, layer = _enlarged(classifier.attention([face])[0], face.size, 1.0), None
     elif isinstance(classifier, Poolable) and name in POOLED:
