@@ -11,7 +11,7 @@ from torch.onnx.ops import rotary_embedding
 
 from ferce.models import expression_net, graph_net, prior, torch_net
 from ferce.models.onnx import WEIGHTS
-from ferce.models.vlm.decoder import HIDDEN, PAST, PLACES, PRESENT, STATES, VECTORS
+from ferce.models.vlm.decoder import HIDDEN, LOGITS, PAST, PLACES, PRESENT, VECTORS
 from ferce.models.vlm.fastvlm import DECODER, HOME, PIXELS, TOKENS, TOWER
 from ferce.training.mini import chat
 
@@ -165,7 +165,7 @@ class Sight(nn.Module):  # type: ignore[misc]
 
 
 class Speech(nn.Module):  # type: ignore[misc]
-    """Qwen2 up to its last states, its cache open; the word vectors stay outside."""
+    """Qwen2 with its cache open; the vectors of the words are looked up outside."""
 
     def __init__(self, network: "FastVlmForConditionalGeneration") -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class Speech(nn.Module):  # type: ignore[misc]
     def forward(
         self, vectors: Tensor, places: Tensor, hidden: Tensor, *past: Tensor
     ) -> tuple[Tensor, ...]:
-        """Read on: (N, T, D) states, then keys and values (N, heads, P + T, width) of each layer.
+        """Read on: (N, T, V) logits, then keys and values (N, heads, P + T, width) of each layer.
 
         Args:
             vectors: (N, T, D) of words.
@@ -201,7 +201,8 @@ class Speech(nn.Module):  # type: ignore[misc]
             states = states + attention.o_proj(seen.transpose(1, 2).flatten(2))
             states = states + layer.mlp(_normed(layer.post_attention_layernorm, states))
             present += [key, value]
-        return _normed(language.norm, states), *present
+        states = _normed(language.norm, states)
+        return functional.linear(states, language.embed_tokens.weight), *present
 
 
 def export_chat() -> tuple[Path, Path]:
@@ -241,7 +242,7 @@ def _write_decoder(speech: Speech, path: Path) -> None:
         opset_version=_OPSET,
         dynamic_shapes=(rows_and[1], rows_and[1], hidden, tuple(rows_and[2] for _ in layers)),
         input_names=[VECTORS, PLACES, HIDDEN, *map(PAST.format, layers)],
-        output_names=[STATES, *map(PRESENT.format, layers)],
+        output_names=[LOGITS, *map(PRESENT.format, layers)],
         verbose=False,
     )
     model = program.model_proto  # made anew at each access

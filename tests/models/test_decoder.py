@@ -17,17 +17,17 @@ def opened():
 
 @pytest.fixture(scope="module")
 def begun(opened):
-    """Two rows of 6 and 4 words, read; the states of their last words, and their ids."""
+    """Two rows of 6 and 4 words, read; the logits after them, the cache, and their ids."""
     rows = [[2, 300, 301, 302, 303, 304], [2, 500, 501, 502]]
     ids, real = padded(rows)
-    states, cache = opened.read(opened.words[ids], opened.empty(2), real)
-    return states[[0, 1], [5, 3]], cache, rows
+    logits, cache = opened.read(opened.words[ids], opened.empty(2), real)
+    return logits[[0, 1], [5, 3]], cache, rows
 
 
 def alone(opened, ids):
     """The (T, V) logits after each word of one row, read without a cache or padding."""
-    states, _ = opened.read(opened.words[np.array([ids])], opened.empty(1))
-    return opened.logits(states)[0]
+    logits, _ = opened.read(opened.words[np.array([ids])], opened.empty(1))
+    return logits[0]
 
 
 def test_phrases_are_scored_as_if_each_was_read_with_the_row_alone(opened, begun):
@@ -45,7 +45,7 @@ def test_one_word_needs_no_pass(opened, begun, monkeypatch):
     last, cache, _ = begun
     monkeypatch.setattr(opened, "read", None)
     found = opened.score(last, cache, [[40], [41]])
-    assert np.allclose(found, log_softmax(opened.logits(last))[:, [40, 41]])
+    assert np.allclose(found, log_softmax(last)[:, [40, 41]])
 
 
 def test_each_row_writes_the_likeliest_words_until_its_end(opened, begun, monkeypatch):

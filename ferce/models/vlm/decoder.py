@@ -15,8 +15,8 @@ from ferce.models.vlm.phrases import Tokens
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-# What the graph takes and gives; `training.mini.graphs` writes it. Keys and values go by turns.
-VECTORS, PLACES, HIDDEN, STATES = "vectors", "places", "hidden", "states"
+# What the graph takes and gives; `training.graphs` writes it. Keys and values go by turns.
+VECTORS, PLACES, HIDDEN, LOGITS = "vectors", "places", "hidden", "logits"
 PAST, PRESENT = "past_{}", "present_{}"
 _NEVER = np.finfo(np.float32).min  # added to the score of what must not be attended to
 
@@ -39,7 +39,7 @@ class Cache:
 
 
 class Decoder:
-    """A decoder whose output is read by its own word vectors; safe to share between threads."""
+    """A decoder; safe to share between threads."""
 
     def __init__(
         self, graph: Path, weights: Mapping[str, NDArray[Any]], words: Floats, end: int
@@ -47,7 +47,7 @@ class Decoder:
         """Open the graph.
 
         Args:
-            graph: file that `training.mini.graphs` wrote.
+            graph: file that `training.graphs` wrote.
             weights: those that it names.
             words: (V, D) vectors of the words.
             end: id that ends a text.
@@ -56,7 +56,7 @@ class Decoder:
         self._session = onnx.session(graph, weights, threads=1)  # a word at a time shares no work
         past = [one for one in self._session.get_inputs() if one.name.startswith(PAST.format(""))]
         self._layers = [(int(one.shape[1]), int(one.shape[3])) for one in past]
-        self._outputs = [STATES, *(PRESENT.format(i) for i in range(len(past)))]
+        self._outputs = [LOGITS, *(PRESENT.format(i) for i in range(len(past)))]
 
     def empty(self, rows: int) -> Cache:
         """Make the cache of rows of which nothing is read."""
@@ -72,7 +72,7 @@ class Decoder:
             real: (N, T) False for padding, which stands behind a row's words; None without any.
 
         Returns:
-            (N, T, D) states, from which `logits` tells the word after each, and the longer cache.
+            (N, T, V) logits of the word after each, and the longer cache.
         """
         real = np.ones(vectors.shape[:2], bool) if real is None else real
         known = np.concatenate([cache.real, real], 1)
@@ -82,18 +82,14 @@ class Decoder:
             HIDDEN: _hidden(known, vectors.shape[1]),
         }
         feed |= {PAST.format(i): layer for i, layer in enumerate(cache.layers)}
-        states, *layers = self._session.run(self._outputs, feed)
-        return states, Cache(tuple(layers), known)
-
-    def logits(self, states: Floats) -> Floats:
-        """Compute (..., V) logits of the word after each of (..., D) states."""
-        return np.asarray(states @ self.words.T)
+        logits, *layers = self._session.run(self._outputs, feed)
+        return logits, Cache(tuple(layers), known)
 
     def score(self, last: Floats, cache: Cache, phrases: Tokens) -> NDArray[np.float64]:
         """Score phrases as what follows N rows, by their mean log-probability per token.
 
         Args:
-            last: (N, D) states of the last word of each row.
+            last: (N, V) logits of the word after each row.
             cache: of the N rows.
             phrases: K continuations.
 
@@ -103,27 +99,22 @@ class Decoder:
         ids, real = padded(phrases)
         (k, t), n = ids.shape, len(last)
         scores = np.zeros((n, k, t))
-        scores[..., 0] = log_softmax(self.logits(last))[:, ids[:, 0]]
+        scores[..., 0] = log_softmax(last)[:, ids[:, 0]]
         if t > 1:  # phrases that begin alike are read once: the 14 compounds have 5 first words
             begun = np.where(real, ids, -1)[:, :-1]
             rows, which = np.unique(begun, axis=0, return_inverse=True)  # (R, T - 1)
             read, shared = np.tile(rows, (n, 1)), cache.rows(np.repeat(np.arange(n), len(rows)))
-            states, _ = self.read(self.words[read.clip(0)], shared, read >= 0)
-            logs = log_softmax(self.logits(states)).reshape(n, len(rows), t - 1, -1)
+            logits, _ = self.read(self.words[read.clip(0)], shared, read >= 0)
+            logs = log_softmax(logits).reshape(n, len(rows), t - 1, -1)
             wanted = ids[None, :, 1:, None]
             scores[..., 1:] = np.take_along_axis(logs[:, which.ravel()], wanted, 3)[..., 0]
         return np.asarray((scores * real).sum(-1) / real.sum(-1))
-
-    def log_probs(self, states: Floats, ids: Ids) -> Floats:
-        """Compute (N, T) log-probabilities of ids (N, T), each after its state of (N, T, D)."""
-        logs = log_softmax(self.logits(states))
-        return np.asarray(np.take_along_axis(logs, ids[..., None], 2)[..., 0])
 
     def write(self, last: Floats, cache: Cache, limit: int) -> Iterator[Ids]:
         """Write on, each time the likeliest word, until every row has ended.
 
         Args:
-            last: (N, D) states of the last word of each row.
+            last: (N, V) logits of the word after each row.
             cache: of the N rows.
             limit: of words a row.
 
@@ -132,7 +123,7 @@ class Decoder:
         """
         going, count = np.arange(len(last)), len(last)
         for step in range(limit):
-            chosen = self.logits(last).argmax(-1)
+            chosen = last.argmax(-1)
             ids = np.full(count, self.end)
             ids[going] = chosen
             yield ids
@@ -141,8 +132,8 @@ class Decoder:
                 return
             if not left.all():
                 going, chosen, cache = going[left], chosen[left], cache.rows(left)
-            states, cache = self.read(self.words[chosen][:, None], cache)
-            last = states[:, 0]
+            logits, cache = self.read(self.words[chosen][:, None], cache)
+            last = logits[:, 0]
 
 
 def padded(rows: Tokens) -> tuple[Ids, Mask]:

@@ -7,13 +7,16 @@ Greedy texts equal those of transformers, and scores do to 1e-3 (`tests/models/t
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.cores import spread
 from ferce.core.protocols import Explainable, View
+from ferce.core.softmax import log_softmax
 from ferce.core.types import Pixels
 from ferce.models import onnx, prompts
 from ferce.models.calibration import Calibration, load_calibration
@@ -33,13 +36,13 @@ TOWER, DECODER = "tower.onnx", "decoder.onnx"  # graphs
 PIXELS, TOKENS = "pixels", "tokens"  # what the tower takes and gives
 TEMPLATE = "{}Question: {} Answer:"  # of `chat_template.jinja`: the picture, then the question
 LANGUAGE = "model.language_model."
-WORDS = f"{LANGUAGE}embed_tokens.weight"  # not in the graph
+WORDS = f"{LANGUAGE}embed_tokens.weight"
 SIGHT = ("model.vision_tower.", "model.multi_modal_projector.")
 COUNTER = "num_batches_tracked"  # of batch normalisation; no pass reads it
 MARK = "<image>"  # a place of the picture, in prompts
 LATEST = 8  # pictures that stay read, 250 kB each: a face is explained and asked about by turns
-# What may differ between models of one layout: sizes of the words, and who wrote the file.
-_OWN = {"transformers_version", "dtype", "vocab_size", "image_token_index"}
+# What may differ between models of one layout: ids of marks, and who wrote the file.
+_OWN = {"transformers_version", "dtype", "image_token_index"}
 _OWN |= {"bos_token_id", "eos_token_id", "pad_token_id"}
 _STORED = ("float16", "float32")  # NumPy has no bfloat16
 
@@ -84,10 +87,10 @@ class FastVlm(PromptedModel):
         super().__init__(str(spec), Settings.parse(spec.options))
         self._open_twin, self._fitted = open_twin, load_calibration(folder)
         weights = _weights(folder)
-        words = weights.pop(WORDS).astype(np.float32)
+        words = weights[WORDS].astype(np.float32)
         end = int(read_json(folder / "generation_config.json")["eos_token_id"])
         self._decoder = Decoder(HOME / DECODER, _under(weights, LANGUAGE), words, end)
-        self._tower = onnx.session(HOME / TOWER, _under(weights, *SIGHT))
+        self._tower = onnx.session(HOME / TOWER, _under(weights, *SIGHT), threads=1)
         self._places = int(self._tower.get_outputs()[0].shape[1])
         self._pictures = read_json(folder / "processor_config.json")["image_processor"]
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -118,12 +121,14 @@ class FastVlm(PromptedModel):
             prompt: already in the family's format; None is the question for the expression.
         """
         prompt = self.question(prompts.CLASSIFY) if prompt is None else prompt
-        tokens, rows = self._continuations(prompt, phrases), []
-        for start in range(0, len(crops), self.settings.batch):
-            chunk = crops[start : start + self.settings.batch]
-            last, cache = self._read(self._open(chunk), [prompt] * len(chunk))
-            rows.append(self._decoder.score(last, cache, tokens))
-        return np.concatenate(rows)
+        tokens, asked = self._continuations(prompt, phrases), prompt
+        self._log.note([asked] * len(crops))
+
+        def one(part: Sequence[Pixels]) -> NDArray[np.float64]:
+            last, cache = self._read(self._open(part), [asked] * len(part))
+            return self._decoder.score(last, cache, tokens)
+
+        return np.concatenate(spread(one, crops, self.settings.batch))
 
     def whole_passes(self, crops: Sequence[Pixels], phrases: Sequence[str]) -> NDArray[np.float64]:
         """Score phrases (N, K) by one plain pass each; for checks and benchmarks."""
@@ -132,9 +137,9 @@ class FastVlm(PromptedModel):
         for phrase in self._continuations(prompt, phrases):
             ids = np.array([[*head, *phrase]] * len(crops))
             empty = self._decoder.empty(len(crops))
-            states, _ = self._decoder.read(self._vectors(ids, self._see(crops)), empty)
-            before, after = states[:, len(head) - 1 : -1], ids[:, len(head) :]
-            columns.append(self._decoder.log_probs(before, after).mean(-1))
+            logits, _ = self._decoder.read(self._vectors(ids, self._see(crops)), empty)
+            logs, after = log_softmax(logits[:, len(head) - 1 : -1]), ids[:, len(head) :, None]
+            columns.append(np.take_along_axis(logs, after, 2)[..., 0].mean(-1))
         return np.stack(columns, 1).astype(np.float64)
 
     def view(self) -> View:
@@ -151,16 +156,23 @@ class FastVlm(PromptedModel):
         self, crops: Sequence[Pixels], asked: Sequence[str], limit: int = ANSWER_TOKENS
     ) -> list[str]:
         """Generate the reply to each formatted prompt about the one crop, or about its own."""
-        texts, shared = list[str](), len(crops) == 1
-        for start in range(0, len(asked), self.settings.batch):
-            rows = slice(start, start + self.settings.batch)
-            last, cache = self._read(self._opened(crops if shared else crops[rows]), asked[rows])
+        if not asked:
+            return []
+        self._log.note(asked)
+        shared = self._opened(crops) if len(crops) == 1 else None
+        pairs = list(zip([*crops] * len(asked) if shared else crops, asked, strict=True))
+
+        def one(part: Sequence[tuple[Pixels, str]]) -> list[str]:
+            opened = shared or self._open([crop for crop, _ in part])
+            last, cache = self._read(opened, [text for _, text in part])
             ids = np.stack([*self._decoder.write(last, cache, limit)], 1)
-            texts += [self._text(row.tolist()) for row in ids]
-        return [text.strip() for text in texts]
+            return [self._text(row.tolist()).strip() for row in ids]
+
+        return list(chain.from_iterable(spread(one, pairs, self.settings.batch)))
 
     def written(self, crop: Pixels, prompt: str, limit: int) -> Iterator[str]:
         """Generate the reply to a formatted prompt, at most `limit` tokens, piece by piece."""
+        self._log.note([prompt])
         last, cache = self._read(self._opened([crop]), [prompt])
         ids = (int(row[0]) for row in self._decoder.write(last, cache, limit))
         yield from pieces(ids, self._text)
@@ -231,14 +243,13 @@ class FastVlm(PromptedModel):
             asked: N prompts.
 
         Returns:
-            (N, D) states of their last words, and the longer cache.
+            (N, V) logits of the word after each, and the longer cache.
         """
-        self._log.note(asked)
         ids, real = padded([self._ids(prompt)[len(self._opening) :] for prompt in asked])
         if len(opened.real) < len(asked):
             opened = opened.rows(np.zeros(len(asked), int))
-        states, cache = self._decoder.read(self._decoder.words[ids], opened, real)
-        return states[np.arange(len(asked)), real.sum(1) - 1], cache
+        logits, cache = self._decoder.read(self._decoder.words[ids], opened, real)
+        return logits[np.arange(len(asked)), real.sum(1) - 1], cache
 
 
 def _weights(folder: Path) -> dict[str, NDArray[Any]]:
