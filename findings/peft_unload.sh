@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install -q --disable-pip-version-check \
-  numpy==2.3.5 torch==2.14.1 peft==0.21.2 transformers==5.24.0
+  numpy==2.3.5 torch==2.13.0 peft==0.21.2 transformers==5.24.0
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import peft
