@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install -q --disable-pip-version-check \
-  numpy==2.3.5 torch==2.14.1 peft==0.21.2 transformers==5.24.0
+  numpy==2.3.5 torch==2.13.0 peft==0.21.2 transformers==5.24.0
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import peft
@@ -31,7 +31,7 @@ with torch.no_grad():  # as a training leaves it
             weight.add_(1.0)
 after = model.unload()
 layers = [name for name, _ in after.named_parameters() if "lora" in name]
-moved = float((after(pictures) - before).abs().max())
+moved = float((after(pictures).detach() - before).abs().max())
 print(f"LoRA layers left: {layers}; the base's answers moved by up to {moved:.2f}")
 assert not layers
 assert moved > 0.5, "unload gives the base back now"

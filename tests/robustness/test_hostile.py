@@ -49,6 +49,7 @@ class Taker:
         )
         self.process.start()
         theirs.close()
+        assert self.mine.recv() == "ready"
 
     def take(self, kind, path):
         """What became of a file."""

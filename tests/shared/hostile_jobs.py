@@ -134,6 +134,7 @@ def sentence(text):
 
 def serve(connection, place):
     """Do what comes: (kind, path) gives "read", "refused" or the fault."""
+    connection.send("ready")  # whatever was imported until now is not the file's time
     while (asked := connection.recv()) is not None:
         kind, path = asked
         job, expected = JOBS[kind]
