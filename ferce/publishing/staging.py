@@ -16,7 +16,7 @@ from ferce.models.hub import PICKLES, CheckpointError, read_json
 # What goes along; everything else in a run folder (checkpoints, logs, records) stays at home.
 PUBLISHED = (
     "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
-    "units.safetensors", "fusion.safetensors", "prior.safetensors",
+    "units.safetensors", "fusion.safetensors", "prior.safetensors", "network.onnx", "prior.onnx",
     "adapter_config.json", "adapter_model.safetensors",
     "processor_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
     "spiece.model", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
