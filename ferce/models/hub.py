@@ -11,7 +11,16 @@ from ferce.core import jsontext
 from ferce.models import spec
 
 # What a checkpoint may consist of. Pickles (.bin, .pt, .ckpt, .h5) and code (.py) never come along.
-FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*", "network.onnx")
+FILES = (
+    "*.safetensors",
+    "*.json",
+    "*.jinja",
+    "*.model",
+    "*.txt",
+    "*.md",
+    "LICENSE*",
+    "network.onnx",
+)
 IGNORED = ("original/*", "consolidated*", "onnx/*", "openvino/*", "*.fp16.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 # Bytes read from each of the sampled places of a weight file for its fingerprint.

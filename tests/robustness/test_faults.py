@@ -244,7 +244,7 @@ def test_texts_that_do_not_fit_are_cut_in_two(tmp_path, monkeypatch):
     assert "the GPU's memory does not hold a pass of" in "\n".join(said)
     whole, cut = (load_file(tmp_path / n / "adapter_model.safetensors") for n in ("whole", "cut"))
     for name, weight in whole.items():  # Adam's first steps make much of gradients near zero
-        assert (cut[name] - weight).abs().mean() < 0.05 * weight.abs().mean()
+        assert ((cut[name] - weight).abs() > 1e-5).float().mean() < 0.2
 
 
 # ---- processes ----

