@@ -26,7 +26,7 @@ from ferce.evaluation.leaderboard_page import cell
 from ferce.models import prompts, spec
 from ferce.report.page import HtmlWriter
 from ferce.ui.web import markup
-from ferce.ui.web.panels import batch, compare, models, questions, voices, why
+from ferce.ui.web.panels import batch, choices, compare, models, questions, why
 
 MUTANTS = int(os.environ.get("FERCE_MUTANTS", "200"))
 SEED = int(os.environ.get("FERCE_SEED", "0"))
@@ -130,7 +130,7 @@ def test_nothing_of_a_reading_is_markup(text):
     with_names = [known.report(text, readings=(one, one)), Report(text, error=text)]
     for html in (
         why.draw(one), why.spoken(one.explanation, "said"), questions.draw(one),
-        voices.draw([text, "measured"], text),
+        choices.voices([text, "measured"], text),
         models.listed([models.Row(text, "ready", True, True)], False),
         compare.sorry(text)["status"], batch._refused([(text, text)]),
         batch._row(0, text, "", one), batch._detail(0, text, "", one), markup.text(text),

@@ -133,6 +133,7 @@ def test_a_run_leaves_an_adapter(plan, bases, tmp_path, family):
     assert np.abs(change).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_every_epoch_draws_anew_in_workers_as_without(plan, tmp_path):
     """The pictures of three epochs differ; two processes make the very same run."""
     short = replace(plan, max_steps=0, epochs=2, augment="full", label=1.0, explanation=0.0)
@@ -147,6 +148,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_everything_goes_on_exactly(plan, tmp_path, monkeypatch):
     chosen = replace(
         plan, max_steps=0, epochs=2, save_every=1, dropout=0.1, sampler="weighted",
