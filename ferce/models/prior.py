@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.compute import log_softmax
 from ferce.core.labels import NEUTRAL
-from ferce.core.softmax import log_softmax
 from ferce.core.types import Face
 from ferce.faces.geometry import MARGIN
 
@@ -45,9 +45,9 @@ class Prior:
 def _on_cpu(path: Path) -> Run:
     from safetensors.numpy import load_file
 
-    from ferce.models import onnx
+    from ferce.models import graph_net
 
-    session = onnx.session(GRAPH, load_file(path), threads=1)
+    session = graph_net.session(GRAPH, load_file(path), threads=1)
     return lambda pixels: np.asarray(session.run(["scores"], {"pixels": pixels})[0])
 
 

@@ -1,4 +1,4 @@
-"""Write networks as ONNX graphs whose weights stay in safetensors; see `models.onnx`."""
+"""Write networks as ONNX graphs whose weights stay in safetensors; see `models.graph_net`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.onnx.ops import rotary_embedding
 
 from ferce.models import expression_net, graph_net, prior, torch_net
-from ferce.models.onnx import WEIGHTS
+from ferce.models.graph_net import WEIGHTS
 from ferce.models.vlm.decoder import HIDDEN, LOGITS, PAST, PLACES, PRESENT, VECTORS
 from ferce.models.vlm.fastvlm import DECODER, HOME, PIXELS, TOKENS, TOWER
 from ferce.training.mini import chat
