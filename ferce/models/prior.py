@@ -54,9 +54,9 @@ def _on_cpu(path: Path) -> Run:
 def _by_torch(path: Path, device: str) -> Run:
     import torch
 
-    from ferce.models import expression_net
+    from ferce.models import torch_net
 
-    network = expression_net.load(path, device)
+    network = torch_net.load_prior(path, device)
 
     def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
