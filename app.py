@@ -42,11 +42,11 @@ def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
     One after the other: Gradio gives up when its server takes more than 5 s to start or 3 s to
     answer for the first time, which it may on a busy machine that imports torch at the same time.
     """
-    from ferce.ui.web import doors, leftovers
+    from ferce.ui.web import doors
 
     doors.shut(settings.mcp, settings.max_megabytes * 2**20)
     page.launch(**options(settings), prevent_thread_lock=True)
-    leftovers.start(settings.keep_seconds)
+    doors.start_sweeps(settings.keep_seconds)
     models.start()
     page.block_thread()
 

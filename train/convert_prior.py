@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def converted(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Convert arrays to the names and shapes of `ferce.models.prior.ExpressionNet`."""
+    """Convert arrays to the names and shapes of `ferce.models.torch_net.ExpressionNet`."""
     result = {}
     for name, values in arrays.items():
         block, _, rest = name.partition("/")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.cores import spread
+from ferce.core.compute import spread
 from ferce.core.types import Face, Mask, Pixels, Units
 from ferce.facs.prototypes import UNITS
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.compute import softmax
 from ferce.core.labels import (
     BASICS,
     COMPOUNDS,
@@ -16,7 +17,6 @@ from ferce.core.labels import (
     components,
 )
 from ferce.core.protocols import Classifier
-from ferce.core.softmax import softmax
 from ferce.core.types import Face, Prediction, Reading, Scores, State, Units
 from ferce.facs.prototypes import ACTIVE, EMFACS, PROTOTYPES, UNITS, active
 

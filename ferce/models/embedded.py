@@ -14,7 +14,7 @@ from typing import Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.cores import spread
+from ferce.core.compute import spread
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.core.protocols import Pooled, View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
@@ -22,12 +22,21 @@ from ferce.facs.action_units import UNITS
 from ferce.facs.decision import STEEPNESS
 from ferce.facs.prototypes import ACTIVE, frontal
 from ferce.models import graph_net, landmark_features
-from ferce.models.calibration import FILE, Calibration, Columns, softmax
+from ferce.models.calibration import (
+    EVEN,
+    EVERYDAY,
+    FILE,
+    Calibration,
+    Columns,
+    Mix,
+    mix_of_counts,
+    named_mix,
+    softmax,
+)
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.graph_net import GraphNet
 from ferce.models.hub import CheckpointError, read_json, resolve
 from ferce.models.kinds import MIX
-from ferce.models.mix import EVEN, EVERYDAY, Mix, named, of_counts
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.models.prior import Prior
 from ferce.models.spec import Spec
@@ -203,7 +212,7 @@ def evidence_names(columns: Sequence[str]) -> tuple[str, ...]:
 def load(spec: Spec, device: str) -> Embedded:
     """Load `embedded`, the packaged one, or `embedded:FOLDER` or `embedded:owner/name@revision`.
 
-    The option `?mix=` names the assumed mix of outcomes; see `mix.named`.
+    The option `?mix=` names the assumed mix of outcomes; see `calibration.named_mix`.
 
     Raises:
         CheckpointError: not to be had, or its parts do not fit together.
@@ -223,7 +232,7 @@ def open_folder(folder: Path, name: str, device: str = "cpu", mix: str = EVERYDA
     if fusion.features != evidence_names(network.columns.names):
         raise CheckpointError(f"{folder} holds a fusion of other evidence; fit it again.")
     readers = Readers(Prior(folder / "prior.safetensors", network.device), fusion)
-    assumed = named(mix, stored_mix(folder))
+    assumed = named_mix(mix, stored_mix(folder))
     if isinstance(network, GraphNet):
         return Light(name, network, readers, assumed)
     return Embedded(name, network, readers, assumed)
@@ -239,7 +248,7 @@ def stored_mix(folder: Path) -> Mix:
     """Load the everyday mix that a folder was fitted with; an even one where it names none."""
     path = folder / FILE
     shares = read_json(path).get("mix") if path.is_file() else None
-    return of_counts(EVERYDAY, shares) if shares else EVEN
+    return mix_of_counts(EVERYDAY, shares) if shares else EVEN
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:

@@ -1,24 +1,71 @@
-"""The network of the packaged classifier on ONNX Runtime, with its linear heads in NumPy."""
+"""Networks on ONNX Runtime, without torch: opening a graph, and the packaged classifier's network.
 
-from collections.abc import Sequence
+A graph file names its weights, which lie beside it in safetensors, and holds none of them, so it is
+small and they have one home; `training.graphs` writes such files. The linear heads of the
+classifier are in NumPy.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
+from ferce.core.compute import cores
 from ferce.core.labels import OUTCOMES
 from ferce.core.protocols import Pooled, View
 from ferce.core.types import Face
 from ferce.facs.action_units import UNITS
-from ferce.models import onnx, timm_net
+from ferce.models import timm_net
 from ferce.models.calibration import load_calibration
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import CheckpointError
 
+WEIGHTS = "weights"  # where a graph says that its weights are; there is no such file
+_ERRORS = 3  # least severity that ONNX Runtime logs
+_KEPT: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()  # weights of sessions still in use
 GRAPH = "network.onnx"  # beside the weights
 PREFIX = "network."  # of the weights' names in the graph
 LAYER = "layer"  # key of the graph's metadata: name of the layer whose map it gives
 FEATURES, MAP = "features", "map"  # outputs of the graph
+
+
+def session(
+    graph: Path, weights: Mapping[str, NDArray[Any]], threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """Open a graph for inference on the CPU.
+
+    Args:
+        graph: file that `training.graphs.write` wrote.
+        weights: an array for each weight that the graph names, and no other; float16 is widened
+            to float32.
+        threads: threads of one pass; None for `OMP_NUM_THREADS`, or a thread a core without it.
+
+    Raises:
+        CheckpointError: no such file, or the weights are not those of the graph.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = threads or cores()
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(_wide(w)) for w in weights.values()]
+    try:
+        options.add_external_initializers(list(weights), values)
+        opened = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's errors have no common class of their own
+        raise CheckpointError(f"{graph} does not fit its weights: {error}") from error
+    _KEPT[opened] = values
+    return opened
+
+
+def _wide(values: NDArray[Any]) -> NDArray[Any]:
+    kind = np.float32 if values.dtype == np.float16 else values.dtype
+    return np.ascontiguousarray(values, kind)
 
 
 class GraphNet:
@@ -41,7 +88,7 @@ class GraphNet:
         head = str(config.get("pretrained_cfg", config).get("classifier", "classifier"))
         self._weight, self._bias = _heads(folder, weights, head)
         own = {PREFIX + name: w for name, w in weights.items() if _counts(name, head)}
-        self._session = onnx.session(folder / GRAPH, own, threads=1)
+        self._session = session(folder / GRAPH, own, threads=1)
         self.layer_name = self._session.get_modelmeta().custom_metadata_map.get(LAYER, MAP)
 
     def look(self, faces: Sequence[Face]) -> tuple[Matrix, Matrix]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ferce.core.protocols import Classifier, Voice
 from ferce.core.types import Face, Scores
-from ferce.models import hub, mix
+from ferce.models import calibration, hub
 from ferce.models.prompts import STYLES
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.spec import Spec, parse
@@ -65,7 +65,7 @@ def accept_embedded(spec: Spec) -> None:
         raise ValueError(
             f"The kind 'embedded' has one option, {MIX}, and no adapter; got {str(spec)!r}."
         )
-    mix.named(spec.options.get(MIX, mix.EVERYDAY))
+    calibration.named_mix(spec.options.get(MIX, calibration.EVERYDAY))
     accept_optional(Spec(spec.kind, spec.where, spec.revision))
 
 

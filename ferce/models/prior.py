@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.compute import log_softmax
 from ferce.core.labels import NEUTRAL
-from ferce.core.softmax import log_softmax
 from ferce.core.types import Face
 from ferce.faces.geometry import MARGIN
 
@@ -45,18 +45,18 @@ class Prior:
 def _on_cpu(path: Path) -> Run:
     from safetensors.numpy import load_file
 
-    from ferce.models import onnx
+    from ferce.models import graph_net
 
-    session = onnx.session(GRAPH, load_file(path), threads=1)
+    session = graph_net.session(GRAPH, load_file(path), threads=1)
     return lambda pixels: np.asarray(session.run(["scores"], {"pixels": pixels})[0])
 
 
 def _by_torch(path: Path, device: str) -> Run:
     import torch
 
-    from ferce.models import expression_net
+    from ferce.models import torch_net
 
-    network = expression_net.load(path, device)
+    network = torch_net.load_prior(path, device)
 
     def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():

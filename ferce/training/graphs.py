@@ -1,4 +1,4 @@
-"""Write networks as ONNX graphs whose weights stay in safetensors; see `models.onnx`."""
+"""Write networks as ONNX graphs whose weights stay in safetensors; see `models.graph_net`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.onnx.ops import rotary_embedding
 
-from ferce.models import expression_net, graph_net, prior, torch_net
-from ferce.models.onnx import WEIGHTS
+from ferce.models import graph_net, prior, torch_net
+from ferce.models.graph_net import WEIGHTS
 from ferce.models.vlm.decoder import HIDDEN, LOGITS, PAST, PLACES, PRESENT, VECTORS
 from ferce.models.vlm.fastvlm import DECODER, HOME, PIXELS, TOKENS, TOWER
 from ferce.training.mini import chat
@@ -146,7 +146,7 @@ def write_network(folder: Path) -> Path:
 
 def write_prior(folder: Path) -> Path:
     """Write the graph of the prior's network into a folder that holds its weights."""
-    network = expression_net.load(folder / "prior.safetensors", "cpu")
+    network = torch_net.load_prior(folder / "prior.safetensors", "cpu")
     path = folder / prior.GRAPH.name
     write(network, [torch.zeros(2, 3, prior.SIZE, prior.SIZE)], path, ["scores"])
     return path

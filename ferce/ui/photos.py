@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TextIO
 
-from ferce.core.cores import cores
+from ferce.core.compute import cores
 from ferce.models import spec
 from ferce.report.files import Sink
 from ferce.report.page import MAX_PICTURES

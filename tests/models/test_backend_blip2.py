@@ -11,7 +11,7 @@ from ferce.core.labels import COMPOUNDS
 from ferce.core.protocols import Classifier, Explainable, Voice
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
-from ferce.models.vlm.freeform import UNPARSED
+from ferce.models.vlm.phrases import UNPARSED
 
 FACES = [face(seed) for seed in range(3)]
 CROPS = [one.crop for one in FACES]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ferce.core.softmax import log_softmax
+from ferce.core.compute import log_softmax
 from ferce.models import load_voice
 from ferce.models.vlm import decoder
 from ferce.models.vlm.decoder import padded

@@ -19,7 +19,7 @@ from ferce.explanation.heatmaps import explain
 from ferce.faces import perturb
 from ferce.facs.decision import predict
 from ferce.facs.prototypes import ACTIVE
-from ferce.models import embedded, expression_net, landmark_features, prior, timm_net
+from ferce.models import embedded, landmark_features, prior, timm_net, torch_net
 from ferce.models.calibration import Calibration, save_calibration
 from ferce.models.fusion import Fusion
 from ferce.models.hub import CheckpointError
@@ -169,7 +169,7 @@ def test_the_prior_sees_the_smile(smiling):
 def test_the_prior_is_all_in_its_file():
     stored = load_file(embedded.PACKAGED / "prior.safetensors")
     assert {n: t.shape for n, t in stored.items()} == {
-        n: t.shape for n, t in expression_net.ExpressionNet().state_dict().items()
+        n: t.shape for n, t in torch_net.ExpressionNet().state_dict().items()
     }
     assert len(COMPOUNDS) == 14
 

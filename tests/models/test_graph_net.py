@@ -14,7 +14,7 @@ from ferce.core.types import Face
 from ferce.explanation.heatmaps import cam, counterpart, explain, pooled
 from ferce.explanation.heatmaps.methods import choose
 from ferce.faces import perturb
-from ferce.models import embedded, expression_net, graph_net, prior, torch_net
+from ferce.models import embedded, graph_net, prior, torch_net
 from ferce.models.hub import CheckpointError
 from ferce.models.prior import Prior
 from ferce.training import graphs
@@ -70,7 +70,7 @@ def test_evidence_of_an_example_is_that_of_torch(light, heavy, smiling):
 
 def test_the_prior_is_that_of_torch(smiling):
     path = embedded.PACKAGED / "prior.safetensors"
-    network = expression_net.load(path, "cpu")
+    network = torch_net.load_prior(path, "cpu")
     faces = [smiling, *noise(3)]
     pixels = torch.from_numpy(np.stack([prior._square(face) for face in faces]))
     with torch.inference_mode():

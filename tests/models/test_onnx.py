@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ferce.models import onnx
+from ferce.models import graph_net
 from ferce.models.hub import CheckpointError
 from ferce.training import graphs
 
@@ -34,7 +34,7 @@ def arrays(network, names):
 def test_the_graph_computes_what_the_network_does(network, graph):
     path, names = graph
     assert set(names) == set(network.state_dict()) - {"1.num_batches_tracked"}
-    opened = onnx.session(path, arrays(network, names), threads=1)
+    opened = graph_net.session(path, arrays(network, names), threads=1)
     for count in (1, 3):
         pixels = torch.randn(count, 3, 16, 16)
         (scores,) = opened.run(["scores"], {"pixels": pixels.numpy()})
@@ -48,7 +48,8 @@ def test_the_weights_are_those_given_and_none_lie_in_the_file(network, graph):
     assert network[0].weight.detach().numpy().tobytes() not in content
     zeros = {name: np.zeros_like(array) for name, array in arrays(network, names).items()}
     zeros["5.bias"] = np.arange(5, dtype=np.float16)
-    (scores,) = onnx.session(path, zeros).run(None, {"pixels": np.ones((1, 3, 16, 16), np.float32)})
+    opened = graph_net.session(path, zeros)
+    (scores,) = opened.run(None, {"pixels": np.ones((1, 3, 16, 16), np.float32)})
     assert scores[0].tolist() == [0, 1, 2, 3, 4]
 
 
@@ -63,7 +64,7 @@ def test_weights_of_another_network_are_refused(network, graph, change):
     else:
         weights["5.bias"] = np.zeros(6, np.float32)
     with pytest.raises(CheckpointError, match="does not fit its weights"):
-        onnx.session(path, weights)
+        graph_net.session(path, weights)
 
 
 def test_no_weight_stays_in_the_graph_by_another_name(network):

@@ -26,7 +26,7 @@ from remote_fixtures import (  # fixtures by the names that their makers give
 
 from ferce.core.labels import COMPOUNDS
 from ferce.models.remote.retry import RemoteError
-from ferce.models.vlm import freeform
+from ferce.models.vlm import phrases
 
 
 def test_answers_come_in_order_and_at_the_same_time(opened, face):
@@ -86,7 +86,7 @@ def test_free_form_answers_name_a_compound_or_are_unparsed(opened, face):
         model = opened(address, workers=1)
         assert model.named([face] * 3) == [
             "happily surprised",
-            freeform.UNPARSED,
+            phrases.UNPARSED,
             "fearfully surprised",
         ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ferce.core.labels import COMPOUNDS, NOUNS, components
-from ferce.models.vlm import freeform, phrases, scoring
+from ferce.models.vlm import phrases, scoring
 from ferce.models.vlm.loading import Settings
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [2.0, 0.0, 0.0]])  # two pictures, three words
@@ -99,7 +99,7 @@ def test_every_label_is_read_in_every_form(label):
         f"{NOUNS[one]} and {NOUNS[two]}",
         f"She looks both {two} and {one}.",
     ]
-    assert [freeform.parse(form) for form in forms] == [label] * len(forms)
+    assert [phrases.parse(form) for form in forms] == [label] * len(forms)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_every_label_is_read_in_every_form(label):
     ],
 )
 def test_what_names_no_compound_is_unparsed(text):
-    assert freeform.parse(text) == freeform.UNPARSED
+    assert phrases.parse(text) == phrases.UNPARSED
 
 
 def test_settings_are_read_from_options():

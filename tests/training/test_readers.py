@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from ferce.core.labels import COMPOUNDS, OUTCOMES
-from ferce.models.calibration import softmax
-from ferce.models.expression_net import ExpressionNet
-from ferce.models.mix import EVEN
+from ferce.models.calibration import EVEN, softmax
+from ferce.models.torch_net import ExpressionNet
 from ferce.training.embedded import outcomes, readers
 from ferce.training.embedded.packaging import _portable
 from ferce.training.embedded.readers import EMOTIONS, Table

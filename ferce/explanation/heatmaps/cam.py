@@ -20,7 +20,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_with_sign_correction
 
 from ferce.core.protocols import View
-from ferce.explanation.heatmaps.target import columns, rest
+from ferce.explanation.heatmaps.pooled import columns, rest
 
 Target = Callable[[Any], Any]  # a row of scores (K,) -> the scalar that is explained
 

@@ -19,7 +19,7 @@ from ferce.models.remote import letters
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
 from ferce.models.remote.retry import Patience, RemoteError
 from ferce.models.remote.server import Ask, Server
-from ferce.models.vlm import freeform
+from ferce.models.vlm import phrases
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -80,12 +80,12 @@ class Remote:
         return Scores(classes)
 
     def named(self, faces: Sequence[Face]) -> list[str]:
-        """Name the compound of each face in the model's own words, or `freeform.UNPARSED`.
+        """Name the compound of each face in the model's own words, or `phrases.UNPARSED`.
 
         Needs no log-probabilities.
         """
         asks = [Ask(face.crop, prompts.CLASSIFY, ANSWER_TOKENS) for face in faces]
-        return [freeform.parse(text) for text in self._all(self.server.text, asks)]
+        return [phrases.parse(text) for text in self._all(self.server.text, asks)]
 
     def answer(self, face: Face, questions: Sequence[str]) -> list[Answer]:
         """Answer each question, in order, asked at the same time."""

@@ -19,9 +19,8 @@ from ferce.models.calibration import Calibration
 from ferce.models.vlm import scoring
 from ferce.models.vlm.loading import Checkpoint, Settings, unload
 from ferce.models.vlm.phrases import Tokens
-from ferce.models.vlm.prompted import ANSWER_TOKENS, PromptedModel
+from ferce.models.vlm.prompted import ANSWER_TOKENS, PromptedModel, stream
 from ferce.models.vlm.scoring import Prefix
-from ferce.models.vlm.stream import stream
 from ferce.models.vlm.towers import Inputs, Tower
 
 

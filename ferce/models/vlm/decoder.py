@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.softmax import log_softmax
-from ferce.models import onnx
+from ferce.core.compute import log_softmax
+from ferce.models import graph_net
 from ferce.models.vlm.phrases import Tokens
 
 Floats = NDArray[np.float32]
@@ -53,7 +53,8 @@ class Decoder:
             end: id that ends a text.
         """
         self.words, self.end = words, end
-        self._session = onnx.session(graph, weights, threads=1)  # a word at a time shares no work
+        # One thread: a word at a time shares no work.
+        self._session = graph_net.session(graph, weights, threads=1)
         past = [one for one in self._session.get_inputs() if one.name.startswith(PAST.format(""))]
         self._layers = [(int(one.shape[1]), int(one.shape[3])) for one in past]
         self._outputs = [LOGITS, *(PRESENT.format(i) for i in range(len(past)))]

@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.cores import spread
+from ferce.core.compute import log_softmax, spread
 from ferce.core.protocols import Explainable, View
-from ferce.core.softmax import log_softmax
 from ferce.core.types import Pixels
-from ferce.models import onnx, prompts
+from ferce.models import graph_net, prompts
 from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.hub import CheckpointError, read_json
+from ferce.models.preprocessing import resized
 from ferce.models.vlm.decoder import Cache, Decoder, Floats, Ids, padded
 from ferce.models.vlm.loading import Settings
 from ferce.models.vlm.phrases import Tokens, joint_continuations
-from ferce.models.vlm.prompted import ANSWER_TOKENS, PromptedModel
-from ferce.models.vlm.resize import resized
-from ferce.models.vlm.stream import pieces
+from ferce.models.vlm.prompted import ANSWER_TOKENS, PromptedModel, pieces
 
 if TYPE_CHECKING:
     from ferce.models.spec import Spec
@@ -90,7 +88,7 @@ class FastVlm(PromptedModel):
         words = weights[WORDS].astype(np.float32)
         end = int(read_json(folder / "generation_config.json")["eos_token_id"])
         self._decoder = Decoder(HOME / DECODER, _under(weights, LANGUAGE), words, end)
-        self._tower = onnx.session(HOME / TOWER, _under(weights, *SIGHT), threads=1)
+        self._tower = graph_net.session(HOME / TOWER, _under(weights, *SIGHT), threads=1)
         self._places = int(self._tower.get_outputs()[0].shape[1])
         self._pictures = read_json(folder / "processor_config.json")["image_processor"]
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -1,5 +1,6 @@
-"""Phrases scored as answers: their tokens, probabilities, and a race of two ways to score."""
+"""Phrases as answers: scored, timed in a race of two ways, and found in what a model wrote."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.softmax import softmax
+from ferce.core.compute import softmax
+from ferce.core.labels import COMPOUNDS, components
+from ferce.explanation.text.verdicts import EMOTIONS
 
 Tokens = Sequence[Sequence[int]]  # K phrases, each the ids that continue the prompt
+UNPARSED = "unparsed"
+_NEGATIONS = r"\b(?:not|no|never|neither|nor|without|cannot|isn't|doesn't|lacks?|than)\b"
+_BY_PAIR = {frozenset(components(label)): label for label in COMPOUNDS}
 
 
 def joint_continuations(
@@ -89,3 +95,17 @@ def race(shared: Callable[[], Any], whole: Callable[[], Any], repeats: int = 5) 
             taken.append(time.perf_counter() - start)
     difference = float(np.abs(np.asarray(shared()) - np.asarray(whole())).max())
     return Race(min(times[0]), min(times[1]), difference)
+
+
+def parse(text: str) -> str:
+    """Find the compound that `text` names, or `UNPARSED`.
+
+    A text names a compound by its label or by its two emotions in any form and order ("fear and
+    surprise"). It is unparsed when it names one emotion, three or more, a pair that is no
+    compound, or when a negation stands in it: then no reading is safe.
+    """
+    plain = " ".join(re.findall(r"[a-z']+", text.lower().replace("’", "'")))
+    if re.search(_NEGATIONS, plain):
+        return UNPARSED
+    named = {EMOTIONS[word] for word in plain.split() if word in EMOTIONS}
+    return _BY_PAIR.get(frozenset(named), UNPARSED)

@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, MEMBERSHIP, NEUTRAL, OUTCOMES
-from ferce.models.calibration import softmax
+from ferce.models.calibration import Mix, softmax
 from ferce.models.fusion import Head, Matrix
-from ferce.models.mix import Mix
 from ferce.models.prior import LABELS as EMOTIONS
 from ferce.training.embedded.evidence import FOLDS, Data
 from ferce.training.embedded.readers import Table

@@ -14,10 +14,18 @@ from ferce.evaluation import metrics
 from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.facs.prototypes import CHANNELS
 from ferce.models import embedded, timm_net, torch_net
-from ferce.models.calibration import FILE, Calibration, save_calibration, softmax
+from ferce.models.calibration import (
+    EVEN,
+    EVERYDAY,
+    FILE,
+    Calibration,
+    Mix,
+    mix_of_counts,
+    save_calibration,
+    softmax,
+)
 from ferce.models.fusion import Fusion, Head, Matrix
 from ferce.models.hub import read_json
-from ferce.models.mix import EVEN, EVERYDAY, Mix, of_counts
 from ferce.models.prior import Prior
 from ferce.training import checkpoint, graphs, progress
 from ferce.training.embedded import evidence, outcomes, readers
@@ -58,7 +66,7 @@ def finish(
     sources: Sources, data: evidence.Data, output: Path, report: progress.Report = progress.silent
 ) -> None:
     """The same from evidence that was gathered already."""
-    mix = of_counts(EVERYDAY, dict(zip(OUTCOMES, data.real.shares.sum(0), strict=True)))
+    mix = mix_of_counts(EVERYDAY, dict(zip(OUTCOMES, data.real.shares.sum(0), strict=True)))
     held_out = outcomes.held_out(data)
     calibration, told = _calibration(data, held_out, mix)
     report(f"outcomes: {told}")

@@ -1,15 +1,19 @@
-"""Doors that Gradio 6.31 leaves open: it fetches whatever address a visitor names, of any size.
+"""Doors that Gradio 6.31 leaves open, and uploads that it leaves lying.
 
-An address in place of an upload is fetched by the server, and `/gradio_api/file=http://…` passes on
-what lies there. ferce needs neither, so nothing is fetched. Only where language models are served
-(MCP) a photo may come by its address: of a public machine, and as large as an upload.
+An address in place of an upload is fetched by the server, of any size, and
+`/gradio_api/file=http://…` passes on what lies there. ferce needs neither, so nothing is fetched.
+Only where language models are served (MCP) a photo may come by its address: of a public machine,
+and as large as an upload. Of an upload that broke off the part that came is deleted.
 """
 
 import asyncio
 import ipaddress
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +23,7 @@ SECONDS = 60.0  # until an address must have given its photo
 _FETCHED = re.compile(r"/file=\s*https?:", re.IGNORECASE)
 _CLOSED = "This server fetches nothing by its address; upload the file."
 _Message = MutableMapping[str, Any]
+_EVERY = 60.0  # seconds between two looks, at most
 
 
 def shut(fetches: bool, most: int) -> None:
@@ -111,3 +116,23 @@ class Shut:
             await send({"type": "http.response.body", "body": _CLOSED.encode()})
             return
         await self.app(scope, receive, send)
+
+
+def start_sweeps(seconds: float) -> None:
+    """Delete in the background what has not grown for so many seconds, until the program ends."""
+    from gradio.utils import get_upload_folder
+
+    def work() -> None:
+        while True:
+            time.sleep(min(_EVERY, seconds))
+            sweep(Path(get_upload_folder()), seconds)
+
+    threading.Thread(target=work, name="ferce-leftovers", daemon=True).start()
+
+
+def sweep(folder: Path, seconds: float) -> None:
+    """Delete parts of uploads in `folder`; a whole one is moved to a folder of its own at once."""
+    for path in folder.glob("tmp*"):
+        with suppress(OSError):  # it has just been finished, or is somebody else's
+            if path.is_file() and time.time() - path.lstat().st_mtime > seconds:
+                path.unlink()

@@ -1,18 +1,23 @@
-"""A photo on the page: its faces, and the parts of a reading as they become ready."""
+"""A photo on the page: its faces, the parts of a reading as they become ready, and its files."""
 
+import io
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from ferce import images
-from ferce.core.types import Face, Reading, ReadingError
+from ferce.core.types import Face, Reading, ReadingError, Report
 from ferce.models import prompts
 from ferce.reading.pipeline import Options, Reader
+from ferce.report import drawing, poster, to_json
+from ferce.report.page import HtmlWriter
 from ferce.ui.web import markup
 from ferce.ui.web.examples import Examples, title
 from ferce.ui.web.markup import Update
-from ferce.ui.web.panels import choices, prediction, questions, raw, where, why
+from ferce.ui.web.panels import choices, prediction, questions, where, why
 from ferce.ui.web.runner import Flow, Steps, load
 from ferce.ui.web.session import READ, Session, Work
 
@@ -71,7 +76,7 @@ class ReadPhoto(Flow):
         reading = work.readings[work.picked]
         if digest:
             work.models.kept.setdefault(digest, replace(work, readings=dict(work.readings)))
-        links = raw.draw(work.report(), reading, reader.models)
+        links = _draw_files(work.report(), reading, reader.models)
         status = _example(work.path) if digest else _summary(work)
         yield {**_draw(reader, work, reading), "status": status, "raw": links}
 
@@ -209,3 +214,48 @@ def _summary(work: Work) -> str:
     faces = "1 face" if count == 1 else f"{count} faces, no. {work.picked + 1} shown"
     note = f" · {markup.text(work.note)}" if work.note else ""
     return markup.status(f"{faces} · read in {work.seconds:.1f}&thinsp;s{note}")
+
+
+def _draw_files(report: Report, shown: Reading, models: Mapping[str, str]) -> str:
+    """Draw the links and the JSON; each file is inside its link, so nothing is stored.
+
+    Args:
+        report: the photograph with all that was read of it.
+        shown: the reading on the page, of which the picture is.
+        models: role -> spec.
+    """
+    document = to_json([report], models)
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    stem = PurePath(report.photo).stem
+    page, *others = (
+        markup.download(f"{stem}.ferce.{suffix}", words, media, data)
+        for suffix, words, media, data in _files(report, shown, models, text)
+    )
+    links = "".join([page, markup.printing(), *others])
+    return (
+        f'<div class="raw"><span class="links">{links}</span>'
+        '<details><summary>Show JSON</summary><pre tabindex="0">'
+        f"{markup.text(text)}</pre></details></div>"
+    )
+
+
+def _files(
+    report: Report, shown: Reading, models: Mapping[str, str], text: str
+) -> Iterator[tuple[str, str, str, bytes]]:
+    """Make each file: suffix, words, media type and content."""
+    page = _page(report, models).encode("utf-8", "backslashreplace")
+    yield "html", "Save report (HTML)", "text/html", page
+    if shown.prediction is not None:
+        picture = drawing.encode(poster.draw(shown))
+        yield "png", "Save card to share (PNG)", "image/png", picture
+    yield "json", "Save numbers (JSON)", "application/json", text.encode()
+
+
+def _page(report: Report, models: Mapping[str, Any]) -> str:
+    """Write the report on the faces that were read; those not picked yet are left out."""
+    read = tuple(one for one in report.readings if one.prediction or one.face.problem)
+    file = io.StringIO(newline="")
+    with HtmlWriter(file, models) as writer:
+        writer.add(replace(report, readings=read))
+        writer.finish()
+    return file.getvalue()

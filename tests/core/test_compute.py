@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ferce.core.cores import cores, spread
-from ferce.core.softmax import log_softmax, softmax
+from ferce.core.compute import cores, log_softmax, softmax, spread
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 40])

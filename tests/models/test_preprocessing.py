@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from ferce.models.vlm.resize import resized
+from ferce.models.preprocessing import resized
 
 
 @pytest.mark.parametrize(
