@@ -16,33 +16,31 @@ _HOMES = {
     "load_classifier": "ferce.models",
     "load_voice": "ferce.models",
     "FaceDetector": "ferce.faces.detector",
-    "Answer": "ferce.core.types",
-    "Cue": "ferce.core.types",
-    "Explanation": "ferce.core.types",
+    "Answer": "ferce.core.parts",
+    "Cue": "ferce.core.parts",
+    "Explanation": "ferce.core.parts",
     "Face": "ferce.core.types",
-    "Faithfulness": "ferce.core.types",
-    "Heatmap": "ferce.core.types",
-    "Prediction": "ferce.core.types",
-    "Reading": "ferce.core.types",
-    "Report": "ferce.core.types",
+    "Faithfulness": "ferce.core.parts",
+    "Heatmap": "ferce.core.parts",
+    "Prediction": "ferce.core.parts",
+    "Reading": "ferce.core.parts",
+    "Report": "ferce.core.parts",
     "Scores": "ferce.core.types",
     "UnitEvidence": "ferce.core.types",
 }
 
 if TYPE_CHECKING:
-    from ferce.core.types import (
+    from ferce.core.parts import (
         Answer,
         Cue,
         Explanation,
-        Face,
         Faithfulness,
         Heatmap,
         Prediction,
         Reading,
         Report,
-        Scores,
-        UnitEvidence,
     )
+    from ferce.core.types import Face, Scores, UnitEvidence
     from ferce.faces.detector import FaceDetector
     from ferce.models import load_classifier, load_voice
     from ferce.reading.pipeline import Options, Reader, read

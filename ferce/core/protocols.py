@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
+from ferce.core.parts import Answer, Prediction
+from ferce.core.types import Face, Pixels, Scores
 
 
 @runtime_checkable

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.parts import Heatmap, Reading
 from ferce.core.protocols import Classifier
-from ferce.core.types import Face, Heatmap, Reading
+from ferce.core.types import Face
 from ferce.data.record import Problem, Sample
 from ferce.evaluation import metrics
 from ferce.evaluation.heat_scores import Network, areas, random_map

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core.parts import Heatmap
 from ferce.core.protocols import Classifier, Explainable, View
-from ferce.core.types import Face, Heatmap, Mask
+from ferce.core.types import Face, Mask
 from ferce.evaluation.metrics_file import FILE
 from ferce.evaluation.plan import write_json
 from ferce.explanation.heatmaps import METHODS

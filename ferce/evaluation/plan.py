@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ferce.core.parts import Prediction, Reading
 from ferce.core.protocols import Classifier
-from ferce.core.types import Face, Prediction, Reading, Scores
+from ferce.core.types import Face, Scores
 from ferce.data import load_data
 from ferce.data.align import Aligned, Settings, align
 from ferce.data.record import SPLITS, Problem, Row

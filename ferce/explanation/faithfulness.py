@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import NEUTRAL
+from ferce.core.parts import Cue, Faithfulness, Heatmap, Prediction
 from ferce.core.protocols import Classifier
-from ferce.core.types import Cue, Face, Faithfulness, Heatmap, Mask, Prediction
+from ferce.core.types import Face, Mask
 from ferce.explanation.unit_maps import match
 from ferce.faces.perturb import face_mask, hide_masks, random_mask, region_mask
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS
-from ferce.core.types import Face, Heatmap, Points
+from ferce.core.parts import Heatmap
+from ferce.core.types import Face, Points
 from ferce.facs.prototypes import PROTOTYPES, UNITS
 
 Map = NDArray[np.float64]

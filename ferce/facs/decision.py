@@ -16,8 +16,9 @@ from ferce.core.labels import (
     alone,
     components,
 )
+from ferce.core.parts import Prediction, Reading, State
 from ferce.core.protocols import Classifier
-from ferce.core.types import Face, Prediction, Reading, Scores, State, Units
+from ferce.core.types import Face, Scores, Units
 from ferce.facs.prototypes import ACTIVE, EMFACS, PROTOTYPES, UNITS, active
 
 # An outcome must reach the first share to be named, else one emotion with all that holds it the

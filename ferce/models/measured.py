@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from ferce.core.types import Answer, Face, Prediction, Scores
+from ferce.core.parts import Answer, Prediction
+from ferce.core.types import Face, Scores
 from ferce.explanation import compose, phrasing_of
 from ferce.facs.decision import posterior
 from ferce.models import kinds

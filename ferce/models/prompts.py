@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, NOUNS, components
-from ferce.core.types import Prediction, Units
+from ferce.core.parts import Prediction
+from ferce.core.types import Units
 from ferce.explanation.text.wording import joined, phrases
 from ferce.facs.prototypes import PROTOTYPES, UNITS, active
 

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from ferce.core.labels import OUTCOMES
-from ferce.core.types import Heatmap, Prediction, Reading, Scores
+from ferce.core.parts import Heatmap, Prediction, Reading
+from ferce.core.types import Scores
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 
 from ferce import explanation, images
 from ferce.core.labels import NEUTRAL
+from ferce.core.parts import Cue, Explanation, Reading, Report
 from ferce.core.protocols import Classifier, Closable, Detector, Hosted, Voice
-from ferce.core.types import Cue, Explanation, Face, Pixels, Reading, ReadingError, Report
+from ferce.core.types import Face, Pixels, ReadingError
 from ferce.explanation import faithfulness, heatmaps
 from ferce.explanation.variants import Variants
 from ferce.facs.decision import predict

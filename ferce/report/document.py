@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ferce.core import notice
-from ferce.core.types import Cue, Face, Prediction, Reading, Report, UnitEvidence
+from ferce.core.parts import Cue, Prediction, Reading, Report
+from ferce.core.types import Face, UnitEvidence
 from ferce.facs.prototypes import ACTIVE, TRUSTED, UNITS
 
 SCHEMA = 2

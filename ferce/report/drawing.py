@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ferce.core.labels import BASICS, alone
-from ferce.core.types import Heatmap, Mask, Pixels, Prediction
+from ferce.core.parts import Heatmap, Prediction
+from ferce.core.types import Mask, Pixels
 
 Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]

@@ -6,16 +6,8 @@ import re
 from collections.abc import Iterable
 
 from ferce.core.labels import BASICS, alone
-from ferce.core.types import (
-    Answer,
-    Cue,
-    Explanation,
-    Faithfulness,
-    Heatmap,
-    Pixels,
-    Reading,
-    Report,
-)
+from ferce.core.parts import Answer, Cue, Explanation, Faithfulness, Heatmap, Reading, Report
+from ferce.core.types import Pixels
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import TRUSTED, active
 from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, encode, fit, smooth

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TextIO
 
-from ferce.core.types import Report
+from ferce.core.parts import Report
 
 Target = str | os.PathLike[str]
 

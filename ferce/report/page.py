@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Self, TextIO
 
 from ferce.core import notice
-from ferce.core.types import Reading, Report
+from ferce.core.parts import Reading, Report
 from ferce.report.face import bdi, count, escape, face_map, face_section
 from ferce.report.text import headline
 

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ferce.core import notice
-from ferce.core.types import Pixels, Reading
+from ferce.core.parts import Reading
+from ferce.core.types import Pixels
 from ferce.report.drawing import (
     GREY,
     INK,

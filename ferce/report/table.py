@@ -6,7 +6,8 @@ import json
 from typing import Any, TextIO
 
 from ferce.core.labels import BASICS, COMPOUNDS, OUTCOMES, alone
-from ferce.core.types import REGIONS, Cue, Reading, Report
+from ferce.core.parts import Cue, Reading, Report
+from ferce.core.types import REGIONS
 from ferce.facs.action_units import UNITS
 
 _SEEN = ("supported", "contradicted", "cannot be told")

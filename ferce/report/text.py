@@ -5,7 +5,7 @@ from typing import TextIO
 
 from ferce.core import notice
 from ferce.core.labels import NOUNS, alone
-from ferce.core.types import Cue, Reading, Report
+from ferce.core.parts import Cue, Reading, Report
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import active
 

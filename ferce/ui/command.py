@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.report import JsonWriter, page, photo_to_json, table, text
 from ferce.report.files import STDOUT, Sink, is_replaced, opened
 from ferce.report.page import HtmlWriter

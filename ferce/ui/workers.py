@@ -13,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.ui import command
 from ferce.ui.command import SIGNALS, Interruption
 from ferce.ui.journal import Row, stamp_of

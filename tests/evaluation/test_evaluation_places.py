@@ -5,7 +5,7 @@ import json
 import numpy as np
 from app_fixtures import face
 
-from ferce.core.types import Heatmap
+from ferce.core.parts import Heatmap
 from ferce.evaluation import heat_scores
 from ferce.explanation.heatmaps import region_shares
 

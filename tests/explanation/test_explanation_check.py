@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from text_fixtures import Looker, face, masks, prediction
 
-from ferce.core.types import Cue, Explanation, Heatmap, UnitEvidence
+from ferce.core.parts import Cue, Explanation, Heatmap
+from ferce.core.types import UnitEvidence
 from ferce.explanation.text import check, parse, revise, strange
 
 LABEL = "happily surprised"

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from text_fixtures import Looker, face, masks, prediction
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.types import Heatmap
+from ferce.core.parts import Heatmap
 from ferce.explanation.faithfulness import auroc, centre_map, hot_regions, measure, named_regions
 from ferce.explanation.text import parse
 from ferce.explanation.unit_maps import label_map, match, unit_map

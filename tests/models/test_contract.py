@@ -9,8 +9,9 @@ import tiny_models
 
 from ferce import models
 from ferce.core.labels import COMPOUNDS
+from ferce.core.parts import Answer
 from ferce.core.protocols import Classifier, Voice
-from ferce.core.types import Answer, Face
+from ferce.core.types import Face
 from ferce.explanation.heatmaps import explain
 from ferce.facs.decision import decide
 from ferce.models.spec import parse

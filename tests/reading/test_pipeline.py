@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 import ferce
-from ferce.core.types import Explanation, Face, Scores, UnitEvidence
+from ferce.core.parts import Explanation
+from ferce.core.types import Face, Scores, UnitEvidence
 from ferce.faces.detector import FaceDetector
 from ferce.reading.pipeline import NO_FACE, Options, Reader
 from ferce.reading.video import Follower

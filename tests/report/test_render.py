@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferce.core.types import Heatmap
+from ferce.core.parts import Heatmap
 from ferce.report import drawing
 from ferce.report.drawing import ORANGE, colours, encode, fit
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ferce import report
 from ferce.core import notice
 from ferce.core.labels import BASICS, COMPOUNDS
-from ferce.core.types import Cue, Explanation, Report
+from ferce.core.parts import Cue, Explanation, Report
 from ferce.facs.action_units import UNITS
 from ferce.report.face import escape, face_section, marked
 from ferce.report.files import opened, problem

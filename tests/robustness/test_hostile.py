@@ -21,7 +21,7 @@ import report_fixtures as known
 from hostile_jobs import harmless
 from mutants import MARKUP, inside, mutated
 
-from ferce.core.types import Answer, Cue, Explanation, Report
+from ferce.core.parts import Answer, Cue, Explanation, Report
 from ferce.evaluation.leaderboard_page import cell
 from ferce.models import prompts, spec
 from ferce.report.page import HtmlWriter

@@ -14,18 +14,8 @@ from predictions import made
 
 from ferce import images
 from ferce.core.labels import COMPOUNDS
-from ferce.core.types import (
-    REGIONS,
-    Answer,
-    Cue,
-    Explanation,
-    Face,
-    Heatmap,
-    Prediction,
-    Reading,
-    Report,
-    Scores,
-)
+from ferce.core.parts import Answer, Cue, Explanation, Heatmap, Prediction, Reading, Report
+from ferce.core.types import REGIONS, Face, Scores
 from ferce.explanation import heatmaps
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from PIL import Image
 from publish_fixtures import adapter_run, timm_run
 
 from ferce import images
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.data import DataError, load_data
 from ferce.images.archive import Archive, ArchiveError
 from ferce.models import load_classifier

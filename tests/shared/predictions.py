@@ -3,7 +3,7 @@
 import numpy as np
 
 from ferce.core.labels import BASICS, COMPOUNDS, HOLDING, OUTCOMES
-from ferce.core.types import Prediction
+from ferce.core.parts import Prediction
 
 
 def made(state, label, shares, chosen=None, **more):

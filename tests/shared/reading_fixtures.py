@@ -10,7 +10,7 @@ import report_fixtures as known
 from PIL import Image
 
 from ferce import images
-from ferce.core.types import Answer, Report
+from ferce.core.parts import Answer, Report
 
 # What the first pixel of a photo makes the reader do; any other value is read.
 NO_FACE, FAILS, INTERRUPTS, DIES, WAITS = range(5)

@@ -4,18 +4,8 @@ import numpy as np
 from predictions import made
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.types import (
-    Answer,
-    Cue,
-    Explanation,
-    Face,
-    Faithfulness,
-    Heatmap,
-    Quality,
-    Reading,
-    Report,
-    UnitEvidence,
-)
+from ferce.core.parts import Answer, Cue, Explanation, Faithfulness, Heatmap, Reading, Report
+from ferce.core.types import Face, Quality, UnitEvidence
 from ferce.facs.action_units import UNITS
 
 SIZE = 224

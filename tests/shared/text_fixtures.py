@@ -6,7 +6,8 @@ import numpy as np
 from predictions import made
 
 from ferce.core.labels import BASICS, COMPOUNDS, components
-from ferce.core.types import Face, Prediction, Scores, UnitEvidence
+from ferce.core.parts import Prediction
+from ferce.core.types import Face, Scores, UnitEvidence
 from ferce.facs.prototypes import UNITS
 
 SIZE = 96

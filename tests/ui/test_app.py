@@ -26,16 +26,9 @@ from patience import PATIENCE, until
 from PIL import Image
 
 import app
+from ferce.core.parts import Cue, Explanation, Faithfulness, Heatmap, Reading
 from ferce.core.protocols import View
-from ferce.core.types import (
-    Cue,
-    Explanation,
-    Face,
-    Faithfulness,
-    Heatmap,
-    Reading,
-    ReadingError,
-)
+from ferce.core.types import Face, ReadingError
 from ferce.explanation import heatmaps
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import prompts

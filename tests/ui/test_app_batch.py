@@ -15,7 +15,7 @@ from app_server import connect
 from patience import PATIENCE
 from PIL import Image
 
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.report import json_schema
 from ferce.report.table import COLUMNS
 from ferce.ui.web import components, markup

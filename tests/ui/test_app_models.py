@@ -25,7 +25,8 @@ from PIL import Image
 from publish_fixtures import measurements
 
 from ferce.core.labels import OUTCOMES
-from ferce.core.types import Heatmap, Reading, Scores
+from ferce.core.parts import Heatmap, Reading
+from ferce.core.types import Scores
 from ferce.evaluation.leaderboard import FILE, VISION, Check, Entry, Leaderboard
 from ferce.evaluation.metrics_file import Figure
 from ferce.models import PACKAGED

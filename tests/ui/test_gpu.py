@@ -14,7 +14,8 @@ import pytest
 from app_fixtures import SquareReader, scene
 from PIL import Image
 
-from ferce.core.types import Answer, ReadingError
+from ferce.core.parts import Answer
+from ferce.core.types import ReadingError
 from ferce.reading.pipeline import Reader
 from ferce.ui.web import gpu
 from ferce.ui.web.models import Models

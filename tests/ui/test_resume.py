@@ -18,7 +18,7 @@ import report_fixtures as known
 from reading_fixtures import DIES, FAILS, LOG, NO_FACE, WAITS, Reader, album, open_none, paint
 
 from ferce import report
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.ui import cli, journal, photos
 from ferce.ui.command import Command, Interruption
 from ferce.ui.journal import Journal, JournalError, Row

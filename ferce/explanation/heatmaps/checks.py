@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ferce.core.parts import Heatmap
 from ferce.core.protocols import View
-from ferce.core.types import Face, Heatmap, Scores
+from ferce.core.types import Face, Scores
 from ferce.explanation.heatmaps import central, explain
 
 LARGEST = 500_000_000  # parameters; the check holds a second copy of the network

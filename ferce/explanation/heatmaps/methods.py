@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core import labels
+from ferce.core.parts import Heatmap
 from ferce.core.protocols import Attentive, Classifier, Explainable, Poolable, Pooled, View
-from ferce.core.types import Face, Heatmap, Mask
+from ferce.core.types import Face, Mask
 from ferce.explanation.heatmaps import occlusion
 from ferce.explanation.heatmaps.occlusion import Question
 

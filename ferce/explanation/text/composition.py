@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferce.core.labels import BASICS, NEUTRAL, NOUNS, components
-from ferce.core.types import Face, Prediction, UnitEvidence
+from ferce.core.parts import Prediction
+from ferce.core.types import Face, UnitEvidence
 from ferce.explanation.text.wording import Phrase, joined, opened, phrase, phrases, unclear
 from ferce.facs.prototypes import PROTOTYPES, TRUSTED, UNITS, active, fits
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ferce.core.types import Cue
+from ferce.core.parts import Cue
 from ferce.explanation.text.binding import Bound, Item, bind
 from ferce.explanation.text.lexicon import (
     NAMES,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from ferce.core.labels import NEUTRAL, NOUNS, components
-from ferce.core.types import REGIONS, Cue, Face, Prediction, Scores, UnitEvidence
+from ferce.core.parts import Cue, Prediction
+from ferce.core.types import REGIONS, Face, Scores, UnitEvidence
 from ferce.explanation.text.parsing import parse
 from ferce.explanation.text.tokens import tokens
 from ferce.explanation.text.wording import joined, opened, phrase, phrases, unclear

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ferce.core.types import Cue, Explanation
+from ferce.core.parts import Cue, Explanation
 from ferce.explanation.text.parsing import parse
 from ferce.explanation.text.wording import joined, opened, phrase, unclear
 from ferce.facs.action_units import UNITS

@@ -7,8 +7,9 @@ from itertools import groupby
 from types import MappingProxyType
 
 from ferce.core.labels import BASICS, NOUNS, components
+from ferce.core.parts import Cue, Heatmap, Prediction, Use, Verdict
 from ferce.core.protocols import Classifier
-from ferce.core.types import Cue, Face, Heatmap, Prediction, UnitEvidence, Use, Verdict
+from ferce.core.types import Face, UnitEvidence
 from ferce.explanation.faithfulness import Drop, drops, target
 from ferce.explanation.text.lexicon import UNMEASURED
 from ferce.explanation.text.parsing import parse, sentences

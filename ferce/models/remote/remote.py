@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.types import Answer, Face, Prediction, Scores
+from ferce.core.parts import Answer, Prediction
+from ferce.core.types import Face, Scores
 from ferce.models import prompts
 from ferce.models.remote import letters
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent

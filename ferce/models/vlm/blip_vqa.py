@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ferce.core.types import Face, Pixels, Prediction
+from ferce.core.parts import Prediction
+from ferce.core.types import Face, Pixels
 from ferce.models.vlm.base import VisionLanguage
 from ferce.models.vlm.loading import Settings, load_checkpoint
 from ferce.models.vlm.phrases import Tokens

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import COMPOUNDS
-from ferce.core.types import Answer, Face, Pixels, Prediction, Scores
+from ferce.core.parts import Answer, Prediction
+from ferce.core.types import Face, Pixels, Scores
 from ferce.models import prompts
 from ferce.models.calibration import Calibration
 from ferce.models.vlm import phrases

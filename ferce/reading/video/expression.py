@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import OUTCOMES
-from ferce.core.types import Face, Prediction, Scores, UnitEvidence, Units
+from ferce.core.parts import Prediction
+from ferce.core.types import Face, Scores, UnitEvidence, Units
 from ferce.facs import decision
 from ferce.facs.prototypes import UNITS
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from ferce.core import notice
 from ferce.core.labels import OUTCOMES, alone
-from ferce.core.types import Report
+from ferce.core.parts import Report
 from ferce.facs.action_units import UNITS
 from ferce.reading.video import plot
 from ferce.reading.video.expression import Expression

@@ -7,7 +7,8 @@ from typing import Literal
 
 from ferce.core import notice
 from ferce.core.labels import NEUTRAL
-from ferce.core.types import Box, Pixels, Prediction, Reading
+from ferce.core.parts import Prediction, Reading
+from ferce.core.types import Box, Pixels
 from ferce.reading.video.expression import Expression, difference, mean
 from ferce.reading.video.frames import spoken
 

@@ -7,7 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.types import Box, Face, Pixels, Prediction, Reading
+from ferce.core.parts import Prediction, Reading
+from ferce.core.types import Box, Face, Pixels
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video.expression import Expression

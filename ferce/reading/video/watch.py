@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferce.core.types import Pixels, Reading
+from ferce.core.parts import Reading
+from ferce.core.types import Pixels
 from ferce.faces.geometry import overlap
 from ferce.reading.pipeline import Reader
 from ferce.reading.video.expression import TAU, Expression, smooth

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ferce import images
-from ferce.core.types import Face, Pixels, Reading, ReadingError, Report
+from ferce.core.parts import Reading, Report
+from ferce.core.types import Face, Pixels, ReadingError
 from ferce.models import prompts
 from ferce.reading import agreement, video
 from ferce.reading.pipeline import NO_FACE, Reader

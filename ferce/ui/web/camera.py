@@ -16,7 +16,8 @@ from typing import Any
 
 from ferce import images
 from ferce.core.labels import BASICS, NEUTRAL, NOUNS, alone
-from ferce.core.types import Pixels, Prediction, UnitEvidence
+from ferce.core.parts import Prediction
+from ferce.core.types import Pixels, UnitEvidence
 from ferce.faces import geometry
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import ACTIVE, TRUSTED

@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ferce import images
-from ferce.core.types import Face, Reading, ReadingError, Report
+from ferce.core.parts import Reading, Report
+from ferce.core.types import Face, ReadingError
 from ferce.models import prompts
 from ferce.reading.pipeline import Options, Reader
 from ferce.report import drawing, poster, to_json

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferce.core.types import Answer, Face, Pixels, Reading, Report
+from ferce.core.parts import Answer, Reading, Report
+from ferce.core.types import Face, Pixels
 
 if TYPE_CHECKING:
     from ferce.reading.video import Timeline

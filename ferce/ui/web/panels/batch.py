@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ferce.core.labels import alone
-from ferce.core.types import Prediction, Reading, Report
+from ferce.core.parts import Prediction, Reading, Report
 from ferce.report import drawing
 from ferce.report.face import count
 from ferce.ui.web import markup

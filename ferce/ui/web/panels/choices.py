@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
+from ferce.core.parts import Prediction, Reading
 from ferce.core.protocols import Attentive, Classifier, Explainable, Poolable, View
-from ferce.core.types import Face, Prediction, Reading
+from ferce.core.types import Face
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import KINDS
 from ferce.models.measured import Measured

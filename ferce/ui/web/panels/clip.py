@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL, components
-from ferce.core.types import Prediction
+from ferce.core.parts import Prediction
 from ferce.reading.video import Moment, Progress, Sample, Timeline, Track, formats, plot, spoken
 from ferce.reading.video.formats import to_html
 from ferce.reading.video.plot import Curve

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ferce.core.types import Prediction, Reading
+from ferce.core.parts import Prediction, Reading
 from ferce.reading import agreement
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Update, status

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from ferce.core.labels import NEUTRAL, NOUNS, OUTCOMES, alone
-from ferce.core.types import Prediction, Reading, State, Units
+from ferce.core.parts import Prediction, Reading, State
+from ferce.core.types import Units
 from ferce.facs.action_units import UNITS
 from ferce.ui.web import markup
 

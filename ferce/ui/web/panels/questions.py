@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ferce.core.types import Answer, Reading
+from ferce.core.parts import Answer, Reading
 from ferce.models import prompts
 from ferce.ui.web import markup
 

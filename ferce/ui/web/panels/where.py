@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ferce.core.types import Face, Heatmap, Mask, Reading
+from ferce.core.parts import Heatmap, Reading
+from ferce.core.types import Face, Mask
 from ferce.explanation.heatmaps import METHODS
 from ferce.publishing import dossier
 from ferce.report import drawing

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from ferce.core.types import Cue, Explanation, Faithfulness, Reading
+from ferce.core.parts import Cue, Explanation, Faithfulness, Reading
 from ferce.report.text import COMPOSED
 from ferce.ui.web import markup
 

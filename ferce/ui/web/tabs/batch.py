@@ -11,7 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from ferce.core.types import ReadingError, Report
+from ferce.core.parts import Report
+from ferce.core.types import ReadingError
 from ferce.images import SUFFIXES, UNREAD
 from ferce.images.archive import Archive, ArchiveError, is_archive
 from ferce.images.refusal import printable

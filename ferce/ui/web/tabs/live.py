@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from ferce.core.labels import BASICS
-from ferce.core.types import Reading, ReadingError
+from ferce.core.parts import Reading
+from ferce.core.types import ReadingError
 from ferce.facs.action_units import UNITS
 from ferce.facs.prototypes import CHANNELS, TRUSTED
 from ferce.reading.pipeline import NO_FACE
