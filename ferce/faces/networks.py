@@ -115,11 +115,14 @@ class _Later(ModuleType):
 
 @cache
 def _mediapipe() -> Any:
-    """Import mediapipe; matplotlib, which it draws with and we do not, waits until it draws."""
+    """Import mediapipe; matplotlib, which it draws with and we do not, waits until it draws.
+
+    Not where other threads run: one that imports matplotlib meanwhile would be given the stand-in.
+    """
     pyplot = _Later("matplotlib.pyplot")
     package = _Later("matplotlib")
     waiting = {"matplotlib": package, "matplotlib.pyplot": pyplot}
-    if waiting.keys() & sys.modules.keys():
+    if waiting.keys() & sys.modules.keys() or threading.active_count() > 1:
         return import_module("mediapipe")
     package.pyplot = pyplot  # type: ignore[attr-defined]
     sys.modules.update(waiting)
