@@ -265,7 +265,7 @@ def test_loaded_plainly_it_stops_where_its_base_does(eager, bases, tmp_path, lan
     from transformers import AutoProcessor, Blip2ForConditionalGeneration, GenerationConfig
 
     out = tmp_path / "run"
-    run(replace(eager, base=str(bases[language]), epochs=20), out, data_of(64, 32))
+    run(replace(eager, base=str(bases[language]), epochs=36), out, data_of(64, 32))
     base = Blip2ForConditionalGeneration.from_pretrained(bases[language])
     end = base.language_model.generation_config.eos_token_id
     assert GenerationConfig.from_pretrained(out).eos_token_id == end
