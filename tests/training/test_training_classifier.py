@@ -77,11 +77,13 @@ def test_learns_tiles_and_shuffled_labels_score_at_chance(tmp_path, cache):
     chosen = plan(cache, epochs=8)
     learnt = run.train(chosen, tmp_path / "true", data=tiles())
     assert learnt["val"]["accuracy"] > 0.8
-    order = np.random.default_rng(1).permutation(14 * 6)
-    shuffled = tiles(relabel=lambda key: COMPOUNDS[order[key] // 6])
-    chance = run.train(chosen, tmp_path / "shuffled", data=shuffled)
-    # 1/14, but three faces of a tile share their fate, and the best of eight epochs is kept.
-    assert chance["val"]["accuracy"] < 0.4
+    chance = []
+    for seed in (1, 2, 3):  # the three faces of a tile share their fate, so one order may be lucky
+        order = np.random.default_rng(seed).permutation(14 * 6)
+        shuffled = tiles(relabel=lambda key, order=order: COMPOUNDS[order[key] // 6])
+        made = run.train(chosen, tmp_path / f"shuffled{seed}", data=shuffled)
+        chance.append(made["val"]["accuracy"])
+    assert np.mean(chance) < 0.25, chance  # 1/14
 
 
 class Killed(BaseException):

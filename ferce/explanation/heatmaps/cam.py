@@ -6,6 +6,7 @@ their own thread only: others may use the network meanwhile. Imports torch: impo
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
@@ -110,7 +111,7 @@ class _Eigen(EigenCAM):  # type: ignore[misc]
         return get_2d_projection_with_sign_correction(given[3])
 
 
-class _Probing(BaseCAM):  # type: ignore[misc]
+class _Probing(BaseCAM, ABC):  # type: ignore[misc]
     """Base of CAMs whose channel weights come from passes with one channel changed at a time."""
 
     view: View
@@ -125,9 +126,9 @@ class _Probing(BaseCAM):  # type: ignore[misc]
                 [self._weigh(*row) for row in zip(tensor, targets, activations, strict=True)]
             )
 
+    @abstractmethod
     def _weigh(self, image: Any, score: Target, activation: NDArray[np.float32]) -> Any:
         """Weigh the channels, (C,), of one image (3, H, W) with activation (C, h, w)."""
-        raise NotImplementedError
 
 
 class _Score(_Probing):
