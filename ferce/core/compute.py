@@ -7,7 +7,7 @@ work of libraries that run outside Python's lock.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -44,11 +44,25 @@ def spread(task: Callable[[Sequence[T]], R], items: Sequence[T], most: int = 16)
         items: none give one empty piece.
         most: items of a piece.
     """
+    return together([partial(task, piece) for piece in pieces(items, most)])
+
+
+def pieces(items: Sequence[T], most: int = 16) -> list[Sequence[T]]:
+    """Cut items into a piece a core, of at most so many; none give one empty piece."""
     size = min(max(-(-len(items) // cores()), 1), most)
-    pieces = [items[start : start + size] for start in range(0, len(items), size)] or [items]
-    if len(pieces) == 1 or cores() == 1:
-        return [task(piece) for piece in pieces]
-    return list(_pool().map(task, pieces))
+    return [items[start : start + size] for start in range(0, len(items), size)] or [items]
+
+
+def together(tasks: Sequence[Callable[[], R]]) -> list[R]:
+    """Do tasks, as many at once as there are cores; the results come in their order.
+
+    They may not call this themselves. The last one is done by the thread that asks.
+    """
+    if len(tasks) == 1 or cores() == 1:
+        return [task() for task in tasks]
+    others = [_pool().submit(task) for task in tasks[:-1]]
+    last = tasks[-1]()
+    return [*(other.result() for other in others), last]
 
 
 @cache

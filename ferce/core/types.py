@@ -27,8 +27,8 @@ REGIONS: tuple[str, ...] = ("brows", "eyes", "nose", "cheeks", "mouth", "chin")
 
 
 def frozen(mapping: Mapping[Any, Any]) -> MappingProxyType[Any, Any]:
-    """Copy a mapping that cannot be changed."""
-    return MappingProxyType(dict(mapping))
+    """Copy a mapping that cannot be changed; one that was frozen stays as it is."""
+    return mapping if isinstance(mapping, MappingProxyType) else MappingProxyType(dict(mapping))
 
 
 def require(condition: bool, message: str) -> None:
@@ -39,7 +39,8 @@ def require(condition: bool, message: str) -> None:
 
 def require_unit(value: float, name: str) -> None:
     """Raise ValueError unless the value lies in 0..1."""
-    require(0.0 <= value <= 1.0, f"{name} must lie in 0..1; got {value}")
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must lie in 0..1; got {value}")
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,16 @@ class UnitEvidence:
     source: str = ""
 
     def __post_init__(self) -> None:
-        require_unit(self.intensity, f"intensity of AU{self.unit}")
-        require_unit(self.confidence, f"confidence of AU{self.unit}")
+        for name in ("intensity", "confidence"):
+            if not 0.0 <= getattr(self, name) <= 1.0:  # the message takes longer than the check
+                require_unit(getattr(self, name), f"{name} of AU{self.unit}")
+
+    def dimmed(self, share: float) -> "UnitEvidence":
+        """Copy it with a share of its confidence."""
+        sides = self.left, self.right
+        return UnitEvidence(
+            self.unit, self.intensity, self.confidence * share, *sides, source=self.source
+        )
 
     @property
     def asymmetry(self) -> float:
@@ -255,4 +264,4 @@ def _require_rows(values: NDArray[np.float64], columns: int, name: str) -> None:
         f"{name} must be (N, {columns}); got {values.shape}",
     )
     require(bool(np.isfinite(values).all()), f"{name} must be finite; got NaN or inf")
-    require(bool(np.allclose(values.sum(1), 1, atol=1e-4)), f"rows of {name} must sum to 1")
+    require(bool((abs(values.sum(1) - 1) <= 1e-4).all()), f"rows of {name} must sum to 1")

@@ -1,6 +1,6 @@
 """Maps of where a label's action units lie, drawn from landmarks, and their match with heat."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -42,10 +42,15 @@ def label_map(face: Face, label: str) -> Map:
     Raises:
         ValueError: the label has no action units, or the face no landmarks.
     """
+    return unit_map(face, _weights(label))
+
+
+def _weights(label: str) -> dict[int, float]:
+    """Weigh the units of a label."""
     if label not in PROTOTYPES or not PROTOTYPES[label].core:
         raise ValueError(f"Expected a compound or basic emotion with action units; got {label!r}.")
     row = PROTOTYPES[label]
-    return unit_map(face, dict.fromkeys(row.core, 1.0) | dict(row.variants))
+    return dict.fromkeys(row.core, 1.0) | dict(row.variants)
 
 
 def match(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
@@ -60,11 +65,21 @@ def match(face: Face, heatmap: Heatmap) -> dict[str, float | None]:
     kind = BASICS if heatmap.label in BASICS else COMPOUNDS
     if heatmap.empty or face.landmarks is None or heatmap.label not in kind:
         return dict.fromkeys(names)
-    heat, small = _small(heatmap.values), _shrunk(face)
-    rows = {name: _cosine_and_share(heat, label_map(small, name)) for name in kind}
+    heat, weights = _small(heatmap.values), {name: _weights(name) for name in kind}
+    drawn = _drawn(_shrunk(face), {unit for row in weights.values() for unit in row})
+    rows = {name: _cosine_and_share(heat, _weighted(drawn, row)) for name, row in weights.items()}
     own = rows.pop(heatmap.label)
     others = np.mean(list(rows.values()), axis=0)
     return dict(zip(names, (*own, *map(float, others)), strict=True))
+
+
+def _drawn(face: Face, units: Iterable[int]) -> dict[int, Map]:
+    """Draw each unit by itself."""
+    return {unit: unit_map(face, {unit: 1.0}) for unit in units}
+
+
+def _weighted(drawn: Mapping[int, Map], weights: Mapping[int, float]) -> Map:
+    return np.asarray(sum(weight * drawn[unit] for unit, weight in weights.items()))
 
 
 def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Hide parts of a face: blur their pixels and make action units seen there unknown."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ BLUR = 0.08
 FEATHER = 0.015
 # A random region is a thresholded noise whose grain is this share of the crop's side.
 GRAIN = 0.12
+# Cover by a pixel of the blurred mask, 0..255: whole from the mask's own border on.
+_EDGE = np.minimum(np.arange(256, dtype=np.float32) * np.float32(2 / 255), 1)
 _WIDE = 8.0  # sigma in pixels from which a blur is done on a smaller picture
 
 
@@ -30,7 +32,8 @@ def hide_masks(face: Face, masks: Sequence[Mask]) -> list[Face]:
         ValueError: a mask has not the size of the crop.
     """
     blurred = np.asarray(_blur(face.crop, BLUR * face.size), np.uint8)
-    parts = spread(lambda part: [_hidden(face, mask, blurred) for mask in part], masks)
+    areas = {name: int(np.count_nonzero(region)) or 1 for name, region in face.regions.items()}
+    parts = spread(lambda part: [_hidden(face, mask, blurred, areas) for mask in part], masks)
     return [hidden for part in parts for hidden in part]
 
 
@@ -72,28 +75,44 @@ def random_mask(inside: Mask, area: int, rng: np.random.Generator) -> Mask:
     return mask.reshape(inside.shape)
 
 
-def _hidden(face: Face, mask: Mask, blurred: Pixels) -> Face:
+def _hidden(face: Face, mask: Mask, blurred: Pixels, areas: Mapping[str, int]) -> Face:
+    """Hide a mask; `areas` are the pixels of each region."""
     import cv2
 
     if mask.shape != (face.size, face.size):
         raise ValueError(f"mask must be {(face.size, face.size)}, as the crop; got {mask.shape}")
-    cover = _soft(mask)
-    crop = cv2.blendLinear(blurred, face.crop, cover, 1 - cover)
+    crop, part = face.crop.copy(), _around(mask)
+    cover = _soft(mask[part], FEATHER * face.size)
+    crop[part] = cv2.blendLinear(blurred[part], crop[part], cover, 1 - cover)
     covered = {
-        name: np.count_nonzero(mask & m) / (np.count_nonzero(m) or 1)
-        for name, m in face.regions.items()
+        name: np.count_nonzero(mask[part] & region[part]) / areas[name]
+        for name, region in face.regions.items()
     }
-    return face.replace(
-        crop=np.asarray(crop, np.uint8), units=_dimmed(face.units, covered), hidden=covered
-    )
+    return face.replace(crop=crop, units=_dimmed(face.units, covered), hidden=covered)
 
 
-def _soft(mask: Mask) -> NDArray[np.float32]:
+def _around(mask: Mask) -> tuple[slice, slice]:
+    """Find the part of the crop that hiding a mask changes: the mask and its soft edge."""
+    sigma = FEATHER * len(mask)
+    reach = math.ceil(3 * sigma) + 2 if sigma <= _WIDE else len(mask)
+    return _span(np.any(mask, 1), reach), _span(np.any(mask, 0), reach)
+
+
+def _span(line: Mask, reach: int) -> slice:
+    """Find where a line of (S,) bool has any, with so many more at both ends; one pixel if none."""
+    places = np.flatnonzero(line)
+    if not len(places):
+        return slice(0, 1)
+    return slice(max(int(places[0]) - reach, 0), int(places[-1]) + reach + 1)
+
+
+def _soft(mask: Mask, sigma: float) -> NDArray[np.float32]:
     """Feather the mask: 1 inside, falling to 0 outside it."""
-    edge = _blur(mask.astype(np.uint8) * 255, FEATHER * mask.shape[0]).astype(np.float32)
-    edge *= 2 / 255
-    edge[mask] = 1
-    return np.asarray(np.minimum(edge, 1), np.float32)
+    import cv2
+
+    inside = mask.astype(np.uint8) * 255
+    edge = np.maximum(_blur(inside, sigma), inside)
+    return np.asarray(cv2.LUT(edge, _EDGE), np.float32)
 
 
 def _dimmed(units: Units, covered: Mapping[str, float]) -> Units:
@@ -103,7 +122,7 @@ def _dimmed(units: Units, covered: Mapping[str, float]) -> Units:
         share = covered.get(UNITS[number].region, 0.0) if number in UNITS else 0.0
         if share > 0:
             left = max(0.0, 1.0 - 2.0 * share)
-            dimmed[number] = replace(unit, confidence=unit.confidence * left)
+            dimmed[number] = unit.dimmed(left)
     return dimmed
 
 

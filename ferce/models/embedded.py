@@ -8,13 +8,14 @@ With the network's graph as well (`network.onnx`, see `train/export_graphs.py`) 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ferce.core.compute import spread
+from ferce.core.compute import pieces, together
 from ferce.core.labels import BASICS, NEUTRAL
 from ferce.core.protocols import Pooled, View
 from ferce.core.types import Face, Scores, UnitEvidence, Units
@@ -111,8 +112,11 @@ class Embedded:
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
         """Collect the (N, F) numbers that the fusion reads, in the order of `evidence_names`."""
-        logits, units = self.network.look(faces)
-        return np.hstack([logits, units, self._prior(faces), landmark_features.shape(faces)])
+        return np.hstack([self._look(faces), self._prior(faces), landmark_features.shape(faces)])
+
+    def _look(self, faces: Sequence[Face]) -> Matrix:
+        """Compute scores and units of the network side by side, (N, K + A)."""
+        return np.hstack(self.network.look(faces))
 
     def read(self, x: Matrix, by: str = OUTCOME) -> Matrix:
         """Read (N, 21) probabilities from standardised evidence by a head of the fusion."""
@@ -136,9 +140,7 @@ class Embedded:
         counts = np.ones((len(faces), len(self.fusion.features)))
         for row, face in zip(counts, faces, strict=True):
             if face.hidden:
-                row[-len(landmark_features.NAMES) :] = [
-                    face.shown(region) for region in landmark_features.REGIONS
-                ]
+                row[-len(landmark_features.NAMES) :] = landmark_features.shown(face)
         return counts
 
     def _seen(self, face: Face, x: NDArray[np.float64]) -> Units:
@@ -191,8 +193,12 @@ class Light(Embedded):
     network: GraphNet
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
-        """Collect the numbers on all cores; see `Embedded.evidence`."""
-        return np.concatenate(spread(super().evidence, faces))
+        """Collect the numbers on all cores, of one face on two; see `Embedded.evidence`."""
+        parts = pieces(faces)
+        looks = [partial(self._look, part) for part in parts]
+        found = together([*looks, *(partial(self._prior, part) for part in parts)])
+        seen, prior = (np.concatenate(half) for half in (found[: len(parts)], found[len(parts) :]))
+        return np.hstack([seen, prior, landmark_features.shape(faces)])
 
     def pooled(self, face: Face) -> Pooled:
         """Compute the last map of a face, and its scores with other evidence at its mean."""

@@ -121,10 +121,23 @@ def shape(faces: Sequence[Face]) -> NDArray[np.float64]:
     distance of the eyes' centres, in the crop, where the eyes are level.
     """
     rows = np.full((len(faces), len(NAMES)), np.nan)
-    for row, face in zip(rows, faces, strict=True):
+    known: dict[tuple[int, ...], int] = {}  # faces that differ in their pixels alone, by row
+    for i, face in enumerate(faces):
         if face.landmarks is not None and face.blendshapes:
-            row[:] = [*_blendshapes(face), *_measures(face.landmarks_in_crop)]
+            key = id(face.landmarks), id(face.to_crop), id(face.blendshapes)
+            rows[i] = rows[known[key]] if key in known else _measured(face)
+            known.setdefault(key, i)
     return rows
+
+
+def shown(face: Face) -> NDArray[np.float64]:
+    """Weigh the (F,) numbers from 1 to 0 by how far their regions are covered."""
+    weights = {region: face.shown(region) for region in set(REGIONS)}
+    return np.array([weights[region] for region in REGIONS])
+
+
+def _measured(face: Face) -> list[float]:
+    return [*_blendshapes(face), *_measures(face.landmarks_in_crop)]
 
 
 def _blendshapes(face: Face) -> NDArray[np.float64]:

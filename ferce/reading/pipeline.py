@@ -187,7 +187,7 @@ class Reader:
             ValueError: as `heatmaps.explain` raises it.
         """
         label = target or _predicted(reading)
-        face, scorer = reading.face, self._variants(reading.face)
+        face, scorer = reading.face, self._variants(reading)
         heatmap = heatmaps.explain(self.classifier, face, label, method, against, scorer)
         return replace(reading, heatmap=heatmap)
 
@@ -244,7 +244,7 @@ class Reader:
         """
         face, prediction, heatmap = reading.face, reading.prediction, reading.heatmap
         assert prediction is not None, "claims are checked against a prediction"
-        claims, variants = explanation.parse(said.text), self._variants(face)
+        claims, variants = explanation.parse(said.text), self._variants(reading)
         cues = explanation.check(
             claims, face, prediction, heatmap, variants, composed=said.composed
         )
@@ -261,9 +261,14 @@ class Reader:
             faithfulness=faithful,
         )
 
-    def _variants(self, face: Face) -> Variants:
-        """Find what was scored of a face, while somebody holds it."""
-        return self._seen.setdefault(face, Variants(self.classifier))
+    def _variants(self, reading: Reading) -> Variants:
+        """Find what was scored of a reading's face, while somebody holds it."""
+        if reading.face not in self._seen:
+            variants = self._seen[reading.face] = Variants(self.classifier)
+            own = reading.prediction and reading.prediction.model == self.classifier.name
+            if own and reading.scores is not None:
+                variants.remember(reading.face, reading.scores)
+        return self._seen[reading.face]
 
 
 def _predicted(reading: Reading) -> str:

@@ -42,6 +42,14 @@ def test_each_variant_is_scored_once():
     assert len(variants.scores([])) == 0
 
 
+def test_what_was_scored_before_is_not_scored_again():
+    model = Counting()
+    variants = Variants(model)
+    variants.remember(grey(51), model.scores([grey(51)]))
+    assert variants.scores([grey(51), grey(0)]).outcomes[:, 0].tolist() == [0.2, 0]
+    assert model.given == [1, 1]
+
+
 def test_what_is_covered_counts_as_well_as_the_pixels():
     model = Counting()
     Variants(model).scores([grey(0), grey(0, hidden={"mouth": 1.0}), grey(0, hidden={"mouth": 0})])

@@ -1,5 +1,6 @@
 """Hiding a part of a face changes that part and nothing else."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,21 @@ def test_many_masks_equal_one_by_one():
     made = list(masks().values())
     for one, mask in zip(hide_masks(before, made), made, strict=True):
         assert (one.crop == hide(before, mask).crop).all()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (40, 50), (84, 84)], ids=str)
+def test_only_the_part_around_a_mask_is_touched(place):
+    rng = np.random.default_rng(0)
+    before = face().replace(crop=rng.integers(0, 256, (96, 96, 3), dtype=np.uint8))
+    mask = np.zeros((96, 96), np.bool_)
+    y, x = place
+    mask[y : y + 12, x : x + 12] = rng.random((12, 12)) > 0.5
+    changed = (hide(before, mask).crop != before.crop).any(2)
+    ring = cv2.dilate(mask.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    assert changed[mask].mean() > 0.9
+    assert not changed[~ring].any()
+    soft = ring & ~mask
+    assert changed[soft].any(), "the edge is soft on all sides, also at the border of the crop"
 
 
 def test_a_flat_picture_stays_as_it_is():
