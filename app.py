@@ -53,7 +53,10 @@ def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
 
 def main() -> None:
     """Build the page and serve it until interrupted; the models load meanwhile."""
-    from ferce.ui.web import gpu
+    from ferce.ui import startup
+
+    with startup.lean(without=() if os.environ.get("FERCE_MCP") == "1" else ("mcp",)):
+        from ferce.ui.web import gpu
 
     gpu.announce()
     from ferce.ui.web import Settings, build

@@ -199,10 +199,10 @@ def served() -> Iterator[tuple[str, int]]:
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    from ferce.evaluation.latency import _answers
+    from ferce.evaluation.served import answers
 
     end = time.monotonic() + START
-    while not _answers(url + "/"):
+    while not answers(url + "/"):
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError("The app ended before it answered.")
         time.sleep(0.2)

@@ -1,21 +1,19 @@
 """How long readings and starting take: medians of runs, as ratios to detection in the same run."""
 
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Pixels
+from ferce.evaluation.served import ROOT, serve
 from ferce.models.prompts import QUESTIONNAIRE
 from ferce.reading.pipeline import Options, Reader
 
@@ -75,9 +73,6 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
 @dataclass(frozen=True)
 class Timing:
     """Milliseconds of one measured step; `ratio` is p50 over the p50 of detection in this run."""
@@ -108,36 +103,10 @@ def fresh(code: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def page_start(port: int = 7899, limit: float = 600.0) -> float:
+def page_start() -> float:
     """Time `python app.py` from its start to the first answer of its page, milliseconds."""
-    start = time.perf_counter()
-    with app(port, limit):
-        return (time.perf_counter() - start) * 1000
-
-
-@contextmanager
-def app(port: int = 7899, limit: float = 600.0) -> Iterator[str]:
-    """Run `python app.py` until the block ends; gives the address once its page answers.
-
-    Raises:
-        RuntimeError: the app stopped.
-        TimeoutError: the page did not answer within `limit` seconds.
-    """
-    environment, quiet = os.environ | {"GRADIO_SERVER_PORT": str(port)}, subprocess.DEVNULL
-    address, end = f"http://127.0.0.1:{port}/", time.perf_counter() + limit
-    with subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=quiet, stderr=quiet
-    ) as process:
-        try:
-            while not _answers(address):
-                if process.poll() is not None:
-                    raise RuntimeError("app.py stopped before its page answered")
-                if time.perf_counter() > end:
-                    raise TimeoutError(f"the page did not answer within {limit:.0f} s")
-                time.sleep(0.05)
-            yield address
-        finally:
-            process.terminate()
+    with serve() as served:
+        return 1000 * served.seconds
 
 
 # Notes when the prediction of a newly chosen photo is on the page, and when all of it is there.
@@ -167,11 +136,13 @@ def page(photo: Pixels, repeats: int, chromium: str) -> list[Timing]:
     from PIL import Image
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder, app() as address, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as folder, serve() as served, sync_playwright() as play:
         path = Path(folder, "photo.jpg")
         Image.fromarray(photo).save(path, quality=93)
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        times = [_page_times(browser.new_page(), address, path) for _ in range(repeats + 1)][1:]
+        times = [_page_times(browser.new_page(), served.address, path) for _ in range(repeats + 1)][
+            1:
+        ]
         browser.close()
     return [
         Timing(f"page: {name}", statistics.median(row), max(row))
@@ -190,14 +161,6 @@ def _page_times(opened: "Tab", address: str, path: Path) -> tuple[float, float]:
     at = opened.evaluate("window.marks")
     opened.close()
     return at["prediction"] - at["start"], at["everything"] - at["start"]
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return int(answer.status) == 200
-    except OSError:
-        return False
 
 
 def words(reader: Reader, photo: Pixels, repeats: int) -> list[Timing]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from ferce.evaluation import metrics
 from ferce.models.hub import CheckpointError, read_json
 
 FILE = "metrics.json"
+_QUANTILE = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 SPLITS = ("test", "val")
 # Without these there is no card; each a number of the split's block.
 REQUIRED = ("macro_f1", "accuracy", "uar", "top2", "ece", "brier", "nll")
@@ -147,11 +149,16 @@ class Measurements:
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Compute the 95 % interval of hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
-    from scipy.stats import binomtest
+    """Compute the 95 % interval of hits / n, n >= 1 (Wilson 1927, J. Am. Stat. Assoc. 22:209).
 
-    interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    As `scipy.stats.binomtest(hits, n).proportion_ci(method="wilson")`, whose import took a fifth of
+    the time until the page stood.
+    """
+    square = _QUANTILE**2
+    middle = (hits + square / 2) / (n + square)
+    spread = _QUANTILE * math.sqrt(hits * (n - hits) / n + square / 4) / (n + square)
+    low = middle - spread if hits else 0.0
+    return low, middle + spread if hits < n else 1.0
 
 
 def _grid() -> NDArray[np.intp]:

@@ -158,11 +158,12 @@ def test_wilson_holds_the_share_and_mirrors(pair):
     assert low == pytest.approx(1 - mirrored[1], abs=1e-9)
 
 
-def test_wilson_agrees_with_scipy():
+@pytest.mark.parametrize("hits", [0, 1, 7, 29, 30])
+def test_wilson_agrees_with_scipy(hits):
     from scipy.stats import binomtest
 
-    expected = binomtest(7, 30).proportion_ci(method="wilson")
-    assert metrics_file.wilson(7, 30) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    expected = binomtest(hits, 30).proportion_ci(method="wilson")
+    assert metrics_file.wilson(hits, 30) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_licences_follow_the_data():

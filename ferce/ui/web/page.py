@@ -66,7 +66,8 @@ def build(
         api.endpoints(page)
         _footer(blocks, page)
         _forget_closed(blocks, page)
-    blocks.queue(api_open=False)
+    # As `queue(api_open=False)`, which makes the whole server once more; `launch` makes it anyway.
+    blocks.api_open = False
     return blocks, catalogue
 
 
