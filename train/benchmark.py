@@ -11,6 +11,8 @@ speed     p50 and p90 of finding faces and of whole readings on a 512 px photo, 
           readings and a folder (--photos) here and in another checkout, in turns, as ratios:
               git worktree add ../before 8d95db7
               python -m train.benchmark speed --against ../before --photos faces
+share     processor time of a folder's predictions, and what share of it the bare passes of the
+          networks take.
 start     from the start of the app to its page, and from there to a first reading, asked for by a
           program; with --against here and in another checkout, in turns. Likewise:
 live      frames a second of the Live tab in Chromium with a camera of its own, and the cost of one;

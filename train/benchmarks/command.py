@@ -44,6 +44,13 @@ def add_photo(one: argparse.ArgumentParser) -> None:
     one.add_argument("--photo", default=str(PHOTO), help="a photo with one face")
 
 
+def add_photos(one: argparse.ArgumentParser) -> None:
+    """Add the folder of photos to read."""
+    folder = ROOT / "ferce/data/demo/examples"
+    help_ = "folder of photos (default the packaged examples)"
+    one.add_argument("--photos", type=Path, default=folder, help=help_)
+
+
 def add_against(one: argparse.ArgumentParser) -> None:
     """Add another checkout."""
     one.add_argument("--against", type=Path, help="another checkout to compare with")

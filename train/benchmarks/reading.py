@@ -8,11 +8,11 @@ from typing import Any
 
 from ferce import images
 from train.benchmarks.command import (
-    ROOT,
     Command,
     add_against,
     add_options,
     add_photo,
+    add_photos,
     checkouts,
 )
 
@@ -80,6 +80,24 @@ def add_speed(one: argparse.ArgumentParser) -> None:
     one.add_argument("--photos", type=Path, help="with --against: a folder to read")
 
 
+def share(chosen: argparse.Namespace) -> Any:
+    """Measure what share of a folder's predictions the bare passes of the networks are."""
+    from ferce.evaluation.share import measure
+
+    photos = images.find([str(chosen.photos)])[: chosen.most]
+    measured = measure(photos, chosen.model)
+    print(measured.row())
+    return asdict(measured)
+
+
+def add_share(one: argparse.ArgumentParser) -> None:
+    """Add the options of `share`."""
+    add_photos(one)
+    add_options(
+        one, ("model", "embedded", "spec of a classifier"), ("most", 60, "photos of the folder")
+    )
+
+
 def peers(chosen: argparse.Namespace) -> Any:
     """Read the same photos with ferce and with other tools."""
     from ferce.evaluation.peers import compare
@@ -93,12 +111,7 @@ def peers(chosen: argparse.Namespace) -> Any:
 
 def add_peers(one: argparse.ArgumentParser) -> None:
     """Add the options of `peers`."""
-    one.add_argument(
-        "--photos",
-        type=Path,
-        default=ROOT / "ferce/data/demo/examples",
-        help="folder of photos (default the packaged examples)",
-    )
+    add_photos(one)
     one.add_argument(
         "--installed",
         type=Path,
@@ -127,4 +140,9 @@ def add_clip(one: argparse.ArgumentParser) -> None:
     add_options(one, ("seconds", 8.0, "length of the clip"), ("repeats", 3, "turns"))
 
 
-COMMANDS = (Command(speed, add_speed), Command(clip, add_clip), Command(peers, add_peers))
+COMMANDS = (
+    Command(speed, add_speed),
+    Command(share, add_share),
+    Command(clip, add_clip),
+    Command(peers, add_peers),
+)
