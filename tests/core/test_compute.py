@@ -1,4 +1,4 @@
-"""Work spread over threads comes back in order, and softmax is SciPy's."""
+"""Work spread over threads or done ahead comes back in order, and softmax is SciPy's."""
 
 import threading
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ferce.core.compute import cores, log_softmax, softmax, spread
+from ferce.core.compute import ahead, cores, log_softmax, softmax, spread
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 40])
@@ -30,3 +30,39 @@ def test_softmax_is_that_of_scipy():
     np.testing.assert_allclose(softmax(scores), special.softmax(scores, 1), atol=1e-12)
     np.testing.assert_allclose(log_softmax(scores), special.log_softmax(scores, 1), atol=1e-9)
     assert softmax(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_items_made_ahead_come_in_order_and_errors_where_they_arose(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert list(ahead(iter(()))) == []
+    assert list(ahead(iter(range(9)))) == list(range(9))
+
+    def broken():
+        yield 1
+        raise ValueError("the second")
+
+    made = ahead(broken())
+    assert next(made) == 1
+    with pytest.raises(ValueError, match="the second"):
+        next(made)
+
+
+def test_few_items_are_made_ahead_and_none_after_the_end(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    made, places = [], set()
+
+    def items():
+        for number in range(100):
+            made.append(number)
+            places.add(threading.get_ident())
+            yield number
+
+    taken = ahead(items(), most=2)
+    assert [next(taken) for _ in range(5)] == list(range(5))
+    taken.close()
+    count = len(made)
+    assert 5 <= count <= 5 + 2 + 1
+    assert places.isdisjoint({threading.get_ident()})
+    assert not any(thread.name.startswith("ferce-ahead") for thread in threading.enumerate())
+    assert len(made) == count

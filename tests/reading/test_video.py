@@ -1,6 +1,7 @@
 """Clips: decoding and its refusals, faces followed, means over time, moments, files, command."""
 
 import csv
+import base64
 import io
 import json
 import math
@@ -202,6 +203,35 @@ def test_reading_can_be_stopped(smile, reader):
     assert not timeline.complete
     assert timeline.frames == len(seen) == 4
     assert 0 < seen[-1].share < 0.5
+
+
+def test_a_clip_reads_alike_on_one_core_and_on_several(smile, reader, monkeypatch):
+    told = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        told.append(formats.clip_to_json(video.read(smile, reader)))
+        told[-1].pop("seconds")
+    assert told[0] == told[1]
+
+
+def test_frames_that_are_asked_for_by_number_are_those_frames(smile):
+    with video.open_clip(smile) as clip:
+        every = {frame.number: frame.pixels for frame in clip.frames(rate=10)}
+    wanted = list(every)[1:6:3]
+    with video.open_clip(smile) as clip:
+        some = {frame.number: frame.pixels for frame in clip.frames(10, numbers=wanted)}
+    assert list(some) == wanted
+    assert all(np.array_equal(some[number], every[number]) for number in wanted)
+
+
+def test_a_plot_is_drawn_once_and_is_that_of_the_page(timeline, tmp_path, monkeypatch):
+    video.plot.draw(timeline, tmp_path / "plot.png")
+    monkeypatch.setattr(video.plot, "_figure", None)
+    drawn = io.BytesIO()
+    video.plot.draw(timeline, drawn)
+    assert drawn.getvalue() == (tmp_path / "plot.png").read_bytes()
+    page = formats.to_html(timeline)
+    assert base64.b64encode(drawn.getvalue()).decode() in page
 
 
 def test_a_clip_without_a_face(tmp_path, reader):

@@ -5,7 +5,7 @@ the format already known and no protocol allowed, so that a playlist cannot make
 or the network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -104,8 +104,12 @@ class Clip:
         self._stream.container.close()
         self._file.close()
 
-    def frames(self, rate: float | None = None, side: int = SIDE) -> Iterator[Frame]:
+    def frames(
+        self, rate: float | None = None, side: int = SIDE, numbers: Collection[int] | None = None
+    ) -> Iterator[Frame]:
         """Decode the frames in order; at most `rate` a second, their longer side `side`.
+
+        With `numbers` only those of these numbers are given, and nothing after them is decoded.
 
         Raises:
             VideoError: the clip goes on beyond the limits, or none of its frames can be decoded.
@@ -117,7 +121,10 @@ class Clip:
                 raise VideoError(_too_long(self.name, seconds, self.limits))
             if rate is None or seconds >= due - 1e-3:
                 due = max(due, seconds) + (1 / rate if rate else 0.0)
-                yield self._frame(decoded, number, seconds, side)
+                if numbers is None or number in numbers:
+                    yield self._frame(decoded, number, seconds, side)
+            if numbers is not None and number >= max(numbers):
+                return
         if number < 0 and self.unreadable:
             raise VideoError(
                 f"{self.name}: none of its frames can be decoded, as it is cut off, damaged or of "

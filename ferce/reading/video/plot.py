@@ -1,9 +1,11 @@
 """A timeline as one picture: for each face its labels, its action units and its key moments."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +69,8 @@ def _strongest(
 # Okabe & Ito 2008 and further colours that stay apart without red-green vision.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a87400", "#56b4e9")
 _WIDTH, _ROW = 10.0, 2.4  # inches
+_DOTS = 130  # an inch
+_DRAWN: WeakKeyDictionary[Timeline, dict[int, bytes]] = WeakKeyDictionary()
 
 
 def draw(timeline: Timeline, target: str | Path | IO[bytes], most: int = 3) -> None:
@@ -76,6 +80,30 @@ def draw(timeline: Timeline, target: str | Path | IO[bytes], most: int = 3) -> N
 
     Raises:
         ValueError: no face of the clip could be read, or the suffix names no such format.
+    """
+    if not isinstance(target, str | Path):
+        target.write(_png(timeline, most))
+    elif Path(target).suffix.lower() == ".png":
+        Path(target).write_bytes(_png(timeline, most))
+    else:
+        _figure(timeline, most).savefig(target, dpi=_DOTS)
+
+
+def _png(timeline: Timeline, most: int) -> bytes:
+    """Draw a timeline as PNG, once: a plot and a page of it show the same."""
+    drawn = _DRAWN.setdefault(timeline, {})
+    if most not in drawn:
+        file = io.BytesIO()
+        _figure(timeline, most).savefig(file, dpi=_DOTS)
+        drawn[most] = file.getvalue()
+    return drawn[most]
+
+
+def _figure(timeline: Timeline, most: int) -> Any:
+    """Lay out the axes of a timeline's faces and draw them.
+
+    Raises:
+        ValueError: no face could be read.
     """
     from matplotlib.figure import Figure
 
@@ -92,7 +120,7 @@ def draw(timeline: Timeline, target: str | Path | IO[bytes], most: int = 3) -> N
     axes[-1].set_xlim(0, max(timeline.duration, 0.1))
     axes[-1].set_xlabel("seconds")
     axes[0].set_title(timeline.name.replace("$", r"\$"), loc="left")
-    figure.savefig(target, dpi=130)
+    return figure
 
 
 def _lines(axis: Any, drawn: list[Curve], title: str) -> None:

@@ -113,6 +113,9 @@ def _distance(a: Face, b: Face) -> float:
 _SEARCH = 1.0
 
 
+Numbered = tuple[int, Face]  # a face with its number
+
+
 @runtime_checkable
 class FrameDetector(Protocol):
     """A detector that is faster where it knows what the frame before showed."""
@@ -151,11 +154,19 @@ class Follower:
 
     def step(self, pixels: Pixels, seconds: float) -> list[Seen]:
         """Read the faces of the next frame, largest first; times must not go back."""
+        return self.read(self.find(pixels, seconds))
+
+    def find(self, pixels: Pixels, seconds: float) -> list[Numbered]:
+        """Find and number the faces of the next frame, largest first; times must not go back."""
         faces = self._detect(pixels, seconds)
-        numbers = self._tracker.number(faces, seconds)
+        return list(zip(self._tracker.number(faces, seconds), faces, strict=True))
+
+    def read(self, found: Sequence[Numbered]) -> list[Seen]:
+        """Read faces that `find` found; another thread may find those of the next frame."""
+        readings = self._reader.predict([face for _, face in found])
         return [
             Seen(number, reading, self._expression(reading))
-            for number, reading in zip(numbers, self._reader.predict(faces), strict=True)
+            for (number, _), reading in zip(found, readings, strict=True)
         ]
 
     def decide(self, expression: Expression) -> Prediction:

@@ -1,10 +1,12 @@
 """A clip read from its first frame to its last: faces followed, smoothed, its moments explained."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ferce.core.compute import ahead
 from ferce.core.parts import Reading
 from ferce.core.types import Pixels
 from ferce.faces.geometry import overlap
@@ -20,7 +22,7 @@ from ferce.reading.video.timeline import (
     Track,
     choose_moments,
 )
-from ferce.reading.video.tracking import PATIENCE, Follower, Seen
+from ferce.reading.video.tracking import PATIENCE, Follower, Numbered, Seen
 
 # Shorter tracks are taken for mistakes of the detector, unless there is nothing else.
 _BRIEF = 0.3  # seconds
@@ -106,11 +108,16 @@ def stream(
     with open_clip(source, options.limits, name) as clip:
         samples = _Samples(Follower(reader, options.patience))
         complete = True
-        for frame in clip.frames(options.rate, options.side):
-            yield samples.add(frame, clip)
-            if stop():
-                complete = False
-                break
+        # Decoded in one thread, faces found in another; here they are read.
+        with (
+            closing(ahead(clip.frames(options.rate, options.side))) as frames,
+            closing(ahead(map(samples.find, frames))) as found,
+        ):
+            for frame, faces in found:
+                yield samples.add(frame, faces, clip)
+                if stop():
+                    complete = False
+                    break
         timeline = replace(samples.timeline(clip, reader, options), complete=complete)
     spent = time.perf_counter() - started
     timeline = replace(timeline, spent=spent)
@@ -129,8 +136,13 @@ class _Samples:
         self._frames = self._faceless = 0
         self._duration = 0.0
 
-    def add(self, frame: Frame, clip: Clip) -> Progress:
-        seen = self._follower.step(frame.pixels, frame.seconds)
+    def find(self, frame: Frame) -> tuple[Frame, list[Numbered]]:
+        """Find the faces of the next frame."""
+        return frame, self._follower.find(frame.pixels, frame.seconds)
+
+    def add(self, frame: Frame, found: Sequence[Numbered], clip: Clip) -> Progress:
+        """Read these faces and keep their samples."""
+        seen = self._follower.read(found)
         self._frames += 1
         self._faceless += not seen
         for one in seen:
@@ -199,18 +211,18 @@ def _explained(
     for moment in timeline.moments:
         wanted.setdefault(moment.frame, []).append(moment)
     done = {id(moment): moment for moment in timeline.moments}
-    last = max(wanted)
-    with open_clip(source, options.limits, timeline.name) as clip:
-        for frame in clip.frames(options.rate, options.side):
-            for moment in wanted.get(frame.number, ()):
+    with (
+        open_clip(source, options.limits, timeline.name) as clip,
+        closing(ahead(clip.frames(options.rate, options.side, wanted))) as frames,
+    ):
+        for frame in frames:
+            for moment in wanted[frame.number]:
                 if stop():
                     return
                 done[id(moment)] = replace(
                     moment, reading=_reading(moment, timeline, frame, reader)
                 )
                 yield replace(timeline, moments=tuple(done.values()))
-            if frame.number >= last:
-                return
 
 
 def _reading(moment: Moment, timeline: Timeline, frame: Frame, reader: Reader) -> Reading | None:
