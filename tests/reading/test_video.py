@@ -1,7 +1,7 @@
 """Clips: decoding and its refusals, faces followed, means over time, moments, files, command."""
 
-import csv
 import base64
+import csv
 import io
 import json
 import math
