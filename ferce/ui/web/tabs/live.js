@@ -1,12 +1,13 @@
-// The camera: frames go to the server one at a time, numbers come back and are drawn over the
-// picture, which itself never waits. The picture is shown as in a mirror, but sent as it is, so
+// The camera: frames go to the server, where one is read while the next comes; numbers come back and
+// are drawn over the picture, which itself never waits. The picture is shown as in a mirror, but sent as it is, so
 // that left and right stay the person's.
 const WIDTH = 640; // pixels of a frame that is sent
 const LEAST = 50; // milliseconds between two frames, so at most 20 a second
+const UNDERWAY = 2; // frames that are sent before the first of them is answered
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const button = (act) => element.querySelector(`[data-act="${act}"]`);
 const video = () => element.querySelector('video');
-let camera, stream, on = false, run = 0, last = '', times = [];
+let camera, stream, on = false, run = 0, last = '', times = [], due = 0, taken = 0, shown = 0;
 
 const say = (words, kind = '') => {
   part('status').textContent = words;
@@ -108,28 +109,42 @@ const shot = () => {
 };
 const seen = () => !document.hidden && element.offsetParent !== null;
 
+// Milliseconds until the next frame is due, which is then taken.
+const gap = () => {
+  const now = performance.now();
+  const start = Math.max(due, now);
+  due = start + LEAST;
+  return start - now;
+};
+
+const show = (told, image, number) => {
+  if (number < shown) return; // a later one was answered before
+  shown = number;
+  last = image;
+  say(told.faces.length ? 'Reading.' : 'No face is in the picture.');
+  overlay(told.faces);
+  numbers(told.faces);
+  pace(told.ms);
+  button('explain').disabled = !told.faces.length;
+};
+
 const loop = async (mine) => {
   while (mine === run) {
-    const begun = performance.now();
+    await rest(gap());
+    if (mine !== run) return;
     if (!element.offsetParent) return halt('The camera was stopped, as you went to another tab.');
-    if (seen() && video().videoWidth) {
-      const image = shot();
-      const told = await server.frame({ stream, image }).catch(() => undefined);
-      if (mine !== run) return;
-      if (!told || told.ended) return halt(told?.problem ?? 'The server does not answer.', 'sorry');
-      if (told.problem) {
-        say(told.problem, 'sorry');
-        await rest(500);
-      } else {
-        last = image;
-        say(told.faces.length ? 'Reading.' : 'No face is in the picture.');
-        overlay(told.faces);
-        numbers(told.faces);
-        pace(told.ms);
-        button('explain').disabled = !told.faces.length;
-      }
+    if (!seen() || !video().videoWidth) continue;
+    const image = shot();
+    const number = (taken += 1);
+    const told = await server.frame({ stream, image }).catch(() => undefined);
+    if (mine !== run) return;
+    if (!told || told.ended) return halt(told?.problem ?? 'The server does not answer.', 'sorry');
+    if (told.problem) {
+      say(told.problem, 'sorry');
+      await rest(500);
+    } else {
+      show(told, image, number);
     }
-    await rest(Math.max(LEAST - (performance.now() - begun), 1));
   }
 };
 
@@ -188,7 +203,7 @@ new MutationObserver(() => {
   if (note.dataset.problem) return halt(note.dataset.problem, 'sorry');
   if (!camera) return server.stop(note.dataset.stream).catch(() => {});
   stream = note.dataset.stream;
-  loop(run);
+  for (let i = 0; i < UNDERWAY; i += 1) loop(run);
 }).observe(document.body, { childList: true, subtree: true, attributes: false });
 
 element.addEventListener('click', (event) => {

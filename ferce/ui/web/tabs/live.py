@@ -45,7 +45,7 @@ def tab(page: Page) -> None:
 
 
 def _functions(streams: Streams) -> list[Any]:
-    """Make what the script calls straight, past the queue: a frame is answered before the next."""
+    """Make what the script calls straight, past the queue: a late frame is worth nothing."""
 
     def frame(sent: Any) -> Json:
         return answer(streams, sent)
