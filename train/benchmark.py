@@ -23,10 +23,11 @@ peers     photos a second and what is returned, beside face-api, human and fer, 
           What is not installed is skipped by name.
 classifier  faces a second of training a classifier, beside a plain timm loop.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
-crowd     many visitors of the default app at once, each reading, asking, comparing and reading
-          batches by turns: p50 and p95, errors, answers of each client, growth of memory.
+crowd     many visitors of the default app at once, each reading, asking, comparing, reading a
+          batch and a clip by turns, after one alone: p50 and p95, errors, answers of each client,
+          growth of memory.
               python train/benchmark.py crowd --clients 32 --minutes 10
-              python train/benchmark.py crowd --readings 10000      one photo again and again
+              python train/benchmark.py crowd --readings 10000      one photo, every tenth whole
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
 """
@@ -189,12 +190,14 @@ def crowd(chosen: argparse.Namespace) -> Any:
         memories = ", ".join(f"{value:.0f}" for value in memory)
         growth = memory[-1] / memory[0] - 1
         print(
-            f"{chosen.readings} readings of {seconds * 1000:.0f} ms; MB: {memories} ({growth:+.1%})"
+            f"{chosen.readings} readings of {seconds * 1000:.0f} ms, every tenth whole; MB after "
+            f"500 and after each tenth: {memories} ({growth:+.1%})"
         )
         return {"readings": chosen.readings, "seconds": seconds, "memory": memory}
-    made = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
-    print(made.table())
-    return asdict(made)
+    alone, many = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
+    print(f"{os.cpu_count()} cores\n{alone.table()}\n\n{many.table()}")
+    print(f"{many.rate / alone.rate:.2f} times the answers a second of one client")
+    return {"alone": asdict(alone), "many": asdict(many)}
 
 
 def add_crowd(one: argparse.ArgumentParser) -> None:
