@@ -30,10 +30,11 @@ peers     photos a second and what is returned, beside face-api, human and fer, 
           What is not installed is skipped by name.
 classifier  faces a second of training a classifier, beside a plain timm loop.
 training  samples a second and memory of fine-tuning BLIP-2, beside the plain recipe.
-crowd     many visitors of the default app at once, each reading, asking, comparing and reading
-          batches by turns: p50 and p95, errors, answers of each client, growth of memory.
+crowd     many visitors of the default app at once, each reading, asking, comparing, reading a
+          batch and a clip by turns, after one alone: p50 and p95, errors, answers of each client,
+          growth of memory.
               python train/benchmark.py crowd --clients 32 --minutes 10
-              python train/benchmark.py crowd --readings 10000      one photo again and again
+              python train/benchmark.py crowd --readings 10000      one photo, every tenth whole
 
 Machines differ and are noisy: read the ratios, whose two sides are measured in one run.
 """

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from ferce.core.launcher import end_with_launcher
 from ferce.core.protocols import Classifier
 from ferce.core.types import Face, Scores
 from ferce.data.record import Row
@@ -40,6 +41,7 @@ class Distributed:
         """Join the processes that the environment names; alone without any."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
+        end_with_launcher()
         from accelerate import PartialState
 
         state = PartialState(cpu=device == "cpu", timeout=PATIENCE)

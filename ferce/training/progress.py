@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ferce.core.launcher import end_with_launcher
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from tqdm import tqdm
@@ -88,6 +90,7 @@ def open_accelerator(
         TrainingError: the launcher was configured to split the weights over the processes.
     """
     _require_whole(os.environ)
+    end_with_launcher()
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=cpu, **options)

@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import cycle
 
 import pytest
 import tiny_models
 import torch
 from hub_server import TOKEN, serving
 from kill_jobs import ROOT, pack
-from kills import Forked, Trial, campaign, sound, together
+from kills import ALL, FEW, KILLS, LAUNCHER, RANKS, Forked, Trial, campaign, sound, together
 from publish_fixtures import surroundings, timm_run
 from reading_fixtures import album
 from rendering_fixtures import make_studio  # noqa: F401
@@ -33,8 +34,12 @@ def equal(one, two):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("start", [Forked, together])
-def test_classifier(tmp_path, start):
+ALONE = pytest.param(Forked, (ALL,), KILLS, id="alone")
+TOGETHER = pytest.param(together, (*RANKS, ALL, LAUNCHER), FEW, id="two processes")
+
+
+@pytest.mark.parametrize(("start", "killed", "kills"), [ALONE, TOGETHER])
+def test_classifier(tmp_path, start, killed, kills):
     whole, weights = tmp_path / "whole", "model.safetensors"
 
     def check(folder):
@@ -48,12 +53,13 @@ def test_classifier(tmp_path, start):
         lambda folder: start("classifier", folder, tmp_path / "cache"),
         check,
         lambda folder: equal(folder / weights, whole / weights),
+        killed=killed,
     )
-    campaign(trial, tmp_path / "runs", whole)
+    campaign(trial, tmp_path / "runs", whole, kills)
 
 
-@pytest.mark.parametrize("start", [Forked, together])
-def test_adapter(tmp_path, start):
+@pytest.mark.parametrize(("start", "killed", "kills"), [ALONE, TOGETHER])
+def test_adapter(tmp_path, start, killed, kills):
     base = tiny_models.build_blip2(tmp_path / "base", "opt")
     whole, weights = tmp_path / "whole", "adapter_model.safetensors"
     files = {"adapter_config.json", "processor_config.json", "tokenizer.json", "ferce.json"}
@@ -70,8 +76,9 @@ def test_adapter(tmp_path, start):
         lambda folder: start("adapter", folder, base, tmp_path / "caches"),
         check,
         lambda folder: equal(folder / weights, whole / weights),
+        killed=killed,
     )
-    campaign(trial, tmp_path / "runs", whole)
+    campaign(trial, tmp_path / "runs", whole, kills)
 
 
 def teachers(folder):
@@ -130,9 +137,9 @@ def test_rendering(tmp_path, asset_paths):
     campaign(trial, tmp_path / "runs", whole)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_reading(tmp_path, jobs):
-    photos, whole = album(tmp_path / "photos", 60), tmp_path / "whole"
+def test_reading(tmp_path):
+    """By one process and by two in turns, which go on with what the other has read."""
+    photos, whole, jobs = album(tmp_path / "photos", 60), tmp_path / "whole", cycle("112")
 
     def content(folder):
         texts = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
@@ -146,7 +153,7 @@ def test_reading(tmp_path, jobs):
             assert path.read_bytes().endswith(b"\n")
 
     trial = Trial(
-        lambda folder: Forked("reading", folder, photos, jobs),
+        lambda folder: Forked("reading", folder, photos, next(jobs)),
         check,
         lambda folder: content(folder) == content(whole) or pytest.fail("other outputs"),
     )
@@ -192,6 +199,7 @@ def test_publishing(tmp_path):
             check,
             lambda folder: made.files(folder) == made.files(whole) or pytest.fail("other files"),
             lambda _: hub.asked,
+            lambda _: len(hub.asked),
         )
         campaign(trial, tmp_path / "runs", whole)
 
@@ -219,5 +227,5 @@ def test_a_dry_run_of_publishing(tmp_path):
             lambda folder: content(folder) == content(whole) or pytest.fail("other files"),
             lambda folder: list(folder.glob(".ferce-*/model/*")),
         )
-        campaign(trial, tmp_path / "runs", whole)
+        campaign(trial, tmp_path / "runs", whole, FEW)
         assert hub.asked == []

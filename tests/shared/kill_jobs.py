@@ -22,6 +22,7 @@ from ferce.data.rendering.compose import AssetPaths
 from ferce.data.rendering.dataset import Output, write_dataset, write_settings
 from ferce.data.rendering.plan import PHOTO, Settings, Subject, clay_subjects
 from ferce.data.rendering.plan import plan as recipes
+from ferce.training import options
 from ferce.training.classifier import run
 from ferce.training.language import run as language
 from ferce.training.language.plan import LanguagePlan
@@ -36,7 +37,7 @@ MIXED = {
 }  # fmt: skip
 UNITS = ({12: 0.9, 25: 0.9}, {4: 0.9}, {1: 0.9, 2: 0.9, 5: 0.8}, {9: 0.9, 10: 0.6}, {43: 1.0}, {})
 PEOPLE = [Subject("ann", PHOTO, "train"), Subject("bob", PHOTO, "test"), *clay_subjects(4)]
-RENDERS = Settings(count=24, seed=1, size=96, clay=0.4, occluded=0.4, degraded=0.5)
+RENDERS = Settings(count=10, seed=1, size=96, clay=0.4, occluded=0.4, degraded=0.5)
 
 
 def classifier(folder, cache):
@@ -65,9 +66,9 @@ def faces(split, count):
 def pack(root):
     """The albums of the recipe."""
     sets = {
-        "renders": [*faces("train", 12), *faces("val", 30), *faces("test", 6)],
+        "renders": [*faces("train", 12), *faces("val", 12), *faces("test", 6)],
         "faces": [replace(s, coded=frozenset({4, 12, 25})) for s in faces("train", 6)],
-        "annotated": [*faces("val", 12), *faces("test", 6)],
+        "annotated": [*faces("val", 6), *faces("test", 6)],
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
@@ -117,4 +118,5 @@ def do(job, folder, *arguments):
 
 
 if __name__ == "__main__":
-    do(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    name, place, *rest = sys.argv[1:]
+    options.run(name, lambda: do(name, Path(place), *rest))

@@ -3,11 +3,12 @@
 `FERCE_KILLS=20 python -m pytest -m slow tests/robustness/test_kills.py` is the long campaign.
 """
 
+import contextlib
 import json
+import math
 import multiprocessing
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from patience import PROGRAM, until
+import psutil
+from patience import until
 from safetensors import safe_open
 
 KILLS = int(os.environ.get("FERCE_KILLS", "3"))
 ROOT = Path(__file__).resolve().parents[2]
+FEW = max(KILLS // 4, 3)  # kills of what takes long to start
 JOBS = Path(__file__).with_name("kill_jobs.py")
 
 
@@ -59,15 +62,29 @@ def sign(folder):
 
 
 def together(job, folder, *arguments):
-    """The same job by two processes of torchrun."""
+    """The same job by two processes of torchrun; `FOLDER.log` holds what they say."""
     expect(folder)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = [sys.executable, *launch, str(JOBS), job, str(folder), *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    return subprocess.Popen(
-        words, cwd=ROOT, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    with folder.with_name(f"{folder.name}.log").open("w") as log:
+        return subprocess.Popen(
+            words, cwd=ROOT, env=environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+
+
+ALL, LAUNCHER, RANKS = "all", "launcher", ("0", "1")
+
+
+def state(folder):
+    """Path -> size and time of each file in a folder."""
+    files = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone since it was listed
+            made = path.stat()
+            files[path] = made.st_size, made.st_mtime_ns
+    return files
 
 
 @dataclass(frozen=True)
@@ -79,65 +96,137 @@ class Trial:
         check: looks at a folder after each kill for what is half.
         same: compares the folder of a run that came to its end with an unbroken one.
         begun: whether a run in the folder does more by now than importing; its clock starts then.
+        state: of a folder; changes with whatever a run writes.
+        killed: what is killed by turns: all of a run's processes, its launcher, or one of several.
     """
 
     start: Callable[[Path], "Forked | subprocess.Popen[bytes]"]
     check: Callable[[Path], None]
     same: Callable[[Path], None]
     begun: Callable[[Path], object] = lambda folder: sign(folder).exists()
+    state: Callable[[Path], object] = state
+    killed: tuple[str, ...] = (ALL,)
+
+
+@dataclass
+class Watch:
+    """Seconds since a run in a folder began, and how often its state has changed."""
+
+    trial: Trial
+    folder: Path
+    begun: float
+    changes: int = 0
+    last: object = None
+
+    def look(self):
+        now = self.trial.state(self.folder)
+        self.changes += now != self.last
+        self.last = now
+        return time.monotonic() - self.begun
 
 
 def campaign(trial, place, whole, kills=KILLS, seed=0):
-    """Kill a program so often; prints how long it runs, and after how many seconds it was killed.
+    """Kill a program so often, by turns at a random time and at a random change of its files.
+
+    Prints how long it runs, and when it was killed.
 
     Args:
         trial: the program.
         place: folder for its runs.
         whole: folder that an unbroken run fills first.
+        kills: how often.
+        seed: of the moments.
     """
-    seconds, moments = _unbroken(trial, whole), []
+    seconds, changes = _unbroken(trial, whole)
     trial.check(whole)
-    rng, number = random.Random(seed), 0
+    rng, number, moments = random.Random(seed), 0, []
     while len(moments) < kills:
-        moment = rng.uniform(0, seconds)
-        folder = place / str(number)
-        if _killed(trial, folder, moment):
-            moments.append(moment)
+        clock, change = rng.uniform(0, seconds), rng.randint(1, changes)
+        moment = (clock, math.inf) if len(moments) % 2 else (math.inf, change)
+        folder, victim = place / str(number), trial.killed[len(moments) % len(trial.killed)]
+        if (words := _killed(trial, folder, moment, victim)) is not None:
+            moments.append(words)
         else:
             trial.same(folder)
             number += 1
         trial.check(folder)
     folder = place / str(number)
-    assert not _killed(trial, folder, PROGRAM)
+    assert _killed(trial, folder, (math.inf, math.inf), ALL) is None
     trial.check(folder)
     trial.same(folder)
-    told = ", ".join(f"{moment:.2f}" for moment in moments)
     print(
-        f"\n{kills} kills of {seconds:.1f} s, {number + 1} runs ended alike; killed after {told} s"
+        f"\n{kills} kills of {seconds:.1f} s and {changes} changes of files, {number + 1} runs "
+        f"ended alike; killed {'; '.join(moments)}"
     )
 
 
-def _unbroken(trial, whole):
-    process = trial.start(whole)
-    until(lambda: process.poll() is not None or trial.begun(whole), "begin of the run")
-    begun = time.monotonic()
-    until(lambda: process.poll() is not None, "end of the run")
-    assert process.poll() == 0
-    return time.monotonic() - begun
-
-
-def _killed(trial, folder, moment):
-    """Whether a run was killed so many seconds after it began; False where it came to its end."""
+def _started(trial, folder):
     process = trial.start(folder)
     until(lambda: process.poll() is not None or trial.begun(folder), "begin of the run")
-    end = time.monotonic() + moment
-    while process.poll() is None and time.monotonic() < end:
+    return process, Watch(trial, folder, time.monotonic(), last=trial.state(folder))
+
+
+def _unbroken(trial, whole):
+    """Seconds and changes of a run."""
+    process, watch = _started(trial, whole)
+    while process.poll() is None:
+        watch.look()
         time.sleep(0.003)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        until(lambda: process.poll() is not None, "death of the run")
-        return True
+    assert process.poll() == 0
+    return watch.look(), watch.changes
+
+
+def _killed(trial, folder, moment, victim):
+    """When a run was killed, in words; None where it came to its end.
+
+    `moment` is seconds since it began and changes of its files, of which the first ends it.
+    """
+    process, watch = _started(trial, folder)
+    seconds = 0.0
+    while process.poll() is None:
+        seconds = watch.look()
+        if seconds >= moment[0] or watch.changes >= moment[1]:
+            return _kill(process, victim, f"at {seconds:.2f} s, change {watch.changes}")
+        time.sleep(0.003)
     assert process.poll() == 0, f"the run in {folder} failed with {process.poll()}"
+    return None
+
+
+def _kill(process, victim, words):
+    """Kill a run or one process of it, and wait until all of it has ended by itself."""
+    family = [psutil.Process(process.pid)]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family += family[0].children(recursive=True)
+    for one in _victims(family, victim):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    dead = time.monotonic()
+    until(lambda: process.poll() is not None, "death of the run")
+    assert process.poll() != 0
+    until(lambda: not any(map(_alive, family)), "death of its processes")
+    if victim == ALL:
+        return words
+    who = victim if victim == LAUNCHER else f"process {victim}"
+    return f"{words} ({who}; the others ended after {time.monotonic() - dead:.1f} s)"
+
+
+def _victims(family, victim):
+    if victim == ALL:
+        return family
+    if victim == LAUNCHER:
+        return family[:1]
+    return [one for one in family[1:] if _rank(one) == victim] or family[:1]
+
+
+def _rank(process):
+    with contextlib.suppress(psutil.Error):
+        return process.environ().get("RANK")
+    return None
+
+
+def _alive(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

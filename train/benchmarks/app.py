@@ -131,12 +131,14 @@ def crowd(chosen: argparse.Namespace) -> Any:
         memories = ", ".join(f"{value:.0f}" for value in memory)
         growth = memory[-1] / memory[0] - 1
         print(
-            f"{chosen.readings} readings of {seconds * 1000:.0f} ms; MB: {memories} ({growth:+.1%})"
+            f"{chosen.readings} readings of {seconds * 1000:.0f} ms, every tenth whole; MB after "
+            f"500 and after each tenth: {memories} ({growth:+.1%})"
         )
         return {"readings": chosen.readings, "seconds": seconds, "memory": memory}
-    made = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
-    print(made.table())
-    return asdict(made)
+    alone, many = crowds.measure(Path(chosen.photo), chosen.clients, 60 * chosen.minutes)
+    print(f"{os.cpu_count()} cores\n{alone.table()}\n\n{many.table()}")
+    print(f"{many.rate / alone.rate:.2f} times the answers a second of one client")
+    return {"alone": asdict(alone), "many": asdict(many)}
 
 
 def add_crowd(one: argparse.ArgumentParser) -> None:
