@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ferce.report.text import printable
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from tqdm import tqdm
@@ -63,7 +65,7 @@ def say(text: str) -> None:
 
     from tqdm.auto import tqdm
 
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def silent(text: str) -> None:
