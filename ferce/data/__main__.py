@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ferce.data import DataError, DataSet, Problem, load_data, pixels
 from ferce.report.files import utf8_stdout
+from ferce.report.text import printable
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(COMMANDS[given.command](load_data(given.spec), given))
     except (DataError, ValueError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(printable(f"Error: {error}"), file=sys.stderr)
         return 2
 
 
@@ -124,7 +125,7 @@ def aligned(data: DataSet, given: argparse.Namespace) -> int:
     for row in align(_progress(rows), given.cache, settings, given.jobs):
         if isinstance(row, Problem):
             failed += 1
-            print(f"{row.name} {row.reason}")
+            print(printable(f"{row.name} {row.reason}"))
         else:
             done += 1
     print(f"{done} aligned in {given.cache}, {failed} failed.")
@@ -140,7 +141,7 @@ def captions(data: DataSet, given: argparse.Namespace) -> int:
     family, problems = FAMILIES[given.family], list[Problem]()
     samples = islice(data.samples(given.split, problems.append), given.count)
     for sample, items in questions(samples, given.seed, family):
-        print(f"{sample.name} ({sample.label or 'no label'})")
+        print(printable(f"{sample.name} ({sample.label or 'no label'})"))
         for _, caption in explained([sample], given.seed, family):
             print(f"  {caption.text}")
         for item in items:

@@ -7,7 +7,7 @@ from typing import Any
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.data.audit import NO_LABEL, Audit
 from ferce.facs.action_units import UNITS
-from ferce.report.text import plain
+from ferce.report.text import plain, printable
 
 LISTED = 20  # lines of each list; the JSON has all
 _ORDER = (*COMPOUNDS, *BASICS, NEUTRAL, NO_LABEL)
@@ -98,7 +98,8 @@ def _listed(title: str, lines: list[str]) -> str:
     if not lines:
         return ""
     more = f"\n  ... and {len(lines) - LISTED} more (--json has all)" if len(lines) > LISTED else ""
-    return f"{title}: {len(lines)}\n  " + "\n  ".join(lines[:LISTED]) + more
+    shown = map(printable, lines[:LISTED])
+    return f"{title}: {len(lines)}\n  " + "\n  ".join(shown) + more
 
 
 def _verdict(result: Audit) -> str:

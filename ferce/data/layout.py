@@ -13,6 +13,7 @@ KINDS = ("aligned", "original")
 # RAF-AU and RAF-CE join codes with "+"; L, R, T, B stand for left, right, top and bottom only.
 _TOKEN = re.compile(r"([LRTB]?)(\d{1,2})")
 NOT_CODED = "null"
+_DIGITS = 9  # of a class or a split
 NEUTRAL_FACE = "0"  # FACS: AU0, coded and nothing there
 
 
@@ -113,9 +114,9 @@ def column(path: Path, empty: str | None = None) -> dict[str, str]:
     values: dict[str, str] = {}
     for number, name, value in _lines(path):
         if not value and empty is None:
-            raise DataError(f"{path.name} line {number} should be 'name value'; got {name!r}.")
+            raise DataError(f"{path.name} line {number} should be 'name value'; got {name!r:.60}.")
         if name in values:
-            raise DataError(f"{path.name} line {number} names {name} a second time; keep one line.")
+            raise DataError(f"{path.name} line {number} names {name!r:.60} twice; keep one line.")
         values[name] = value or str(empty)
     if not values:
         raise DataError(f"{path} is empty.")
@@ -124,19 +125,24 @@ def column(path: Path, empty: str | None = None) -> dict[str, str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield (line number, name, what follows it) of each line that is not empty."""
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                name, _, value = line.strip().replace("\t", " ").partition(" ")
-                yield number, name, value.strip()
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    name, _, value = line.strip().replace("\t", " ").partition(" ")
+                    yield number, name, value.strip()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is no text in UTF-8; use the official file.") from error
 
 
 def whole_numbers(path: Path) -> dict[str, int]:
     """Read name -> whole number of a text file, in its order; raises DataError as `column` does."""
     values = column(path)
     for name, value in values.items():
-        if not value.isascii() or not value.isdigit():
-            raise DataError(f"{path.name} should give a whole number for {name}; got {value!r}.")
+        if not value.isascii() or not value.isdigit() or len(value) > _DIGITS:
+            raise DataError(
+                f"{path.name} should give a whole number for {name!r:.60}; got {value!r:.60}."
+            )
     return {name: int(value) for name, value in values.items()}
 
 
@@ -175,8 +181,8 @@ def parse_units(text: str) -> tuple[UnitLabel, ...] | None:
         match = _TOKEN.fullmatch(token.strip())
         if match is None or int(match[2]) == 0:
             raise DataError(
-                f"Action units are written like '4+L10+17' or 'null'; got {text!r}, where "
-                f"{token!r} is no code."
+                f"Action units are written like '4+L10+17' or 'null'; got {text!r:.60}, where "
+                f"{token!r:.60} is no code."
             )
         sides.setdefault(int(match[2]), set()).add(match[1])
     return tuple(_label(unit, letters) for unit, letters in sorted(sides.items()))
@@ -222,7 +228,7 @@ def read_units(value: Any) -> tuple[UnitLabel, ...] | None:
         return parse_units(value) if value.strip() else None
     if isinstance(value, Sequence):
         return tuple(map(_from_item, value))
-    raise DataError(f"Action units must be text like '4+L10' or a list; got {value!r}.")
+    raise DataError(f"Action units must be text like '4+L10' or a list; got {value!r:.60}.")
 
 
 def _from_item(item: Any) -> UnitLabel:
@@ -232,6 +238,7 @@ def _from_item(item: Any) -> UnitLabel:
         optional = ("intensity", "left", "right", "part")
         try:
             return UnitLabel(int(item["unit"]), *(item.get(name) for name in optional))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"The action unit {dict(item)} cannot be read: {error}.") from error
-    raise DataError(f"An action unit must be a number or have 'unit'; got {item!r}.")
+        except (TypeError, ValueError, OverflowError) as error:
+            shown = f"{dict(item)!s:.200}"
+            raise DataError(f"The action unit {shown} cannot be read: {error}.") from error
+    raise DataError(f"An action unit must be a number or have 'unit'; got {item!r:.60}.")

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -12,7 +13,16 @@ from typing import Any
 
 from ferce.core import jsontext
 from ferce.data import layout
-from ferce.data.record import DataError, Readable, Row, Sample, checked, parse_label, parse_split
+from ferce.data.record import (
+    DataError,
+    Readable,
+    Row,
+    Sample,
+    checked,
+    is_file,
+    parse_label,
+    parse_split,
+)
 
 # The first of these columns that a table has is taken for each field.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -120,7 +130,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
-_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)  # Excel's first line
+_SEPARATOR = re.compile(r'"?sep=([^"\s]|\t)"?\s*$', re.IGNORECASE)  # Excel's first line
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -198,12 +208,27 @@ def _shares(value: Any) -> dict[str, float] | None:
     """Read a JSON object from label to share."""
     if not isinstance(value, Mapping):
         return None
-    return {parse_label(str(name)): float(share) for name, share in value.items()}
+    return {parse_label(str(name)): _share(share) for name, share in value.items()}
+
+
+def _share(value: Any) -> float:
+    try:
+        share = float(value)
+    except (TypeError, ValueError, OverflowError):
+        share = math.nan
+    if not math.isfinite(share):
+        raise DataError(f"a share should be a number from 0 to 1; got {value!r:.60}.")
+    return share
 
 
 def _coded(value: Any) -> frozenset[int] | None:
     """Read a JSON list of the units that the annotator coded."""
-    return frozenset(int(unit) for unit in value) if isinstance(value, list) else None
+    if not isinstance(value, list):
+        return None
+    try:
+        return frozenset(map(int, value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"coded_units should be whole numbers; got {value!r:.60}.") from error
 
 
 def _label(value: Any) -> str | None:
@@ -229,7 +254,7 @@ class _Places:
     def find(self, name: str) -> Path:
         """Return the file's path; that of the very name where none or several are alike."""
         path = self.root / name
-        return path if path.is_file() else self._alike(name) or path
+        return path if is_file(path) else self._alike(name) or path
 
     def _alike(self, name: str) -> Path | None:
         place = self.root
@@ -242,7 +267,7 @@ class _Places:
             if len(exact) != 1:
                 return None
             place = exact[0]
-        return place if place.is_file() else None
+        return place if is_file(place) else None
 
     def _names(self, folder: Path) -> dict[str, list[Path]]:
         if folder not in self.listed:

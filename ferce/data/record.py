@@ -231,9 +231,17 @@ def hidden_in(sample: Sample) -> frozenset[str] | None:
     return _HIDES.get(sample.attributes.get("occluder", ""))
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether a file lies there; one whose name no system takes does not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def checked(sample: Sample) -> Row:
     """Return the sample, or a problem when its picture is a path to no file."""
-    if isinstance(sample.image, Path) and not sample.image.is_file():
+    if isinstance(sample.image, Path) and not is_file(sample.image):
         return Problem(sample.name, f"is missing ({sample.image})", sample.split)
     return sample
 

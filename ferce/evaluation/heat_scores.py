@@ -1,7 +1,7 @@
 """Scores of heat maps: deletion and insertion, the check by random weights, and where they lie."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ferce.core.parts import Heatmap
 from ferce.core.protocols import Classifier, Explainable, View
 from ferce.core.types import Face, Mask
-from ferce.evaluation.metrics_file import FILE
+from ferce.evaluation.metrics_file import FILE, is_finite
 from ferce.evaluation.plan import write_json
 from ferce.explanation.heatmaps import METHODS
 from ferce.faces.perturb import GRAIN, face_mask, hide_masks
@@ -201,7 +201,16 @@ def record_places(folder: Path, measured: dict[str, Places]) -> None:
 
 
 def load_places(folder: Path) -> dict[str, Places]:
-    """Load what `record` wrote; empty where nothing was measured."""
+    """Load what `record_places` wrote; empty where nothing was measured.
+
+    Raises:
+        CheckpointError: the file holds something else there.
+    """
     path = folder / FILE
     rows = hub.read_json(path).get(PLACES, {}) if path.is_file() else {}
+    names = {field.name for field in fields(Places)}
+    for row in rows.values() if isinstance(rows, Mapping) else [rows]:
+        good = isinstance(row, Mapping) and set(row) == names
+        if not good or not all(map(is_finite, row.values())):
+            raise hub.CheckpointError(f"{path} should hold numbers under {PLACES!r}, by method.")
     return {name: Places(**row) for name, row in rows.items()}

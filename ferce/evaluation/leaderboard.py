@@ -13,14 +13,14 @@ The JSON has the fields of `Leaderboard` by their names; a value with its 95 % i
 added; `schema` changes when one changes its meaning. Numbers that were not measured are absent.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, get_args, get_origin
 
 from ferce.core import jsontext
-from ferce.evaluation.metrics_file import Figure
+from ferce.evaluation.metrics_file import Figure, is_finite
 
 SCHEMA = 1
 FILE = "leaderboard.json"
@@ -77,10 +77,10 @@ class Entry:
     speed: float | None
 
     def __post_init__(self) -> None:
-        _one_of(f"the family of {self.spec}", self.family, FAMILIES)
+        _one_of(f"the family of {self.spec:.200}", self.family, FAMILIES)
         for name in ("macro_f1", "accuracy"):
             if name not in self.figures:
-                raise LeaderboardError(f"{self.spec} must have a figure {name}; it has none.")
+                raise LeaderboardError(f"{self.spec:.200} must have a figure {name}; it has none.")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ class Leaderboard:
         """
         if document.get("schema") != SCHEMA:
             raise LeaderboardError(
-                f"A leaderboard of schema {SCHEMA} was expected; got {document.get('schema')!r}."
+                f"A leaderboard of schema {SCHEMA} was expected; "
+                f"got {document.get('schema')!r:.60}."
             )
         values = _known(cls, document)
         return cls(
@@ -209,16 +210,11 @@ def _figure(name: str, cell: Any) -> Figure:
     value = cell.get("value") if isinstance(cell, Mapping) else None
     ends = cell.get("interval") if isinstance(cell, Mapping) else None
     numbers = [value, *(ends or ())]
-    if len(numbers) not in (1, 3) or not all(_finite(number) for number in numbers):
+    if len(numbers) not in (1, 3) or not all(map(is_finite, numbers)):
         raise LeaderboardError(
             f"{name} must have a value and an interval of two numbers or null; got {cell!r:.80}."
         )
     return Figure(float(numbers[0]), (float(ends[0]), float(ends[1])) if ends else None)
-
-
-def _finite(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
 
 
 def _known(kind: type, row: Any) -> dict[str, Any]:
@@ -228,7 +224,21 @@ def _known(kind: type, row: Any) -> dict[str, Any]:
     names = [field.name for field in fields(kind)]
     if missing := [name for name in names if name not in row]:
         raise LeaderboardError(f"{kind.__name__} lacks {', '.join(missing)}.")
+    for field in fields(kind):
+        if not _fits(row[field.name], field.type):
+            shown = f"{row[field.name]!r:.60}"
+            raise LeaderboardError(f"{kind.__name__} has another form of {field.name}: {shown}.")
     return {name: row[name] for name in names}
+
+
+def _fits(value: Any, form: Any) -> bool:
+    """Tell whether a value of JSON has the form of a field; lists are looked at by `_rows`."""
+    if isinstance(form, UnionType):
+        return any(_fits(value, one) for one in get_args(form))
+    if form in (int, float):
+        return is_finite(value) and (form is float or isinstance(value, int))
+    plain = get_origin(form) or form
+    return plain is tuple or isinstance(value, plain)
 
 
 def _rows(document: Mapping[str, Any], name: str) -> list[Any]:
@@ -240,4 +250,4 @@ def _rows(document: Mapping[str, Any], name: str) -> list[Any]:
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise LeaderboardError(f"{what} must be one of {', '.join(known)}; got {value!r}.")
+        raise LeaderboardError(f"{what} must be one of {', '.join(known)}; got {value!r:.60}.")

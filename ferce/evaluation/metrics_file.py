@@ -1,6 +1,6 @@
 """The measurements of a trained model, read from its `metrics.json` and checked for gaps."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from ferce.models.hub import CheckpointError, read_json
 FILE = "metrics.json"
 _QUANTILE = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 SPLITS = ("test", "val")
+_MOST_FACES = 1e9  # in a cell of the confusion
 # Without these there is no card; each a number of the split's block.
 REQUIRED = ("macro_f1", "accuracy", "uar", "top2", "ece", "brier", "nll")
 # What is shown where it was measured, in this order.
@@ -122,8 +123,8 @@ class Measurements:
             confusion=confusion,
             data=_text(data, "spec"),
             measured_on=str(block.get("data", data["spec"])),
-            counts={name: data[name] for name in ("train", "val") if name in data},
-            origin=document.get("origin"),
+            counts={name: _counts(data, name) for name in ("train", "val") if name in data},
+            origin=_origin(document),
             machine=_machine(document),
             seconds=_seconds(document),
         )
@@ -186,6 +187,20 @@ def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
+def _counts(data: Mapping[str, Any], split: str) -> Mapping[str, int]:
+    counts = _mapping(data, split)
+    if not all(isinstance(n, int) and 0 <= n < _MOST_FACES for n in counts.values()):
+        raise MeasurementError(f"{FILE} must count the faces of {split} by label.")
+    return counts
+
+
+def _origin(document: Mapping[str, Any]) -> str | None:
+    origin = document.get("origin")
+    if not isinstance(origin, str | None):
+        raise MeasurementError(f"{FILE} must give the origin in words; got {origin!r:.60}.")
+    return origin
+
+
 def _text(document: Mapping[str, Any], key: str) -> str:
     value = document.get(key)
     if not isinstance(value, str) or not value:
@@ -213,9 +228,15 @@ def _figure(block: Mapping[str, Any], name: str) -> Figure:
     return Figure(value, (low, high))
 
 
+def is_finite(value: Any) -> bool:
+    """Tell whether a value of JSON is a number that a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
+
+
 def _number(value: Any, name: str) -> float:
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    if not whole or not math.isfinite(value):
+    if not is_finite(value):
         raise MeasurementError(f"{name} must be a finite number; got {value!r:.60}.")
     return float(value)
 
@@ -225,9 +246,10 @@ def _confusion(block: Mapping[str, Any], split: str) -> NDArray[np.intp]:
     k = len(COMPOUNDS)
     try:
         table = np.array(block.get("confusion"), float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         table = np.zeros(0)
-    if table.shape != (k, k) or (table < 0).any() or (table != table.round()).any():
+    counts = (table >= 0) & (table < _MOST_FACES) & (table == table.round())
+    if table.shape != (k, k) or not counts.all():
         raise MeasurementError(f"The {split} measurements need a {k} x {k} confusion of counts.")
     f1 = _mapping(block, "f1")
     scores = 2 * table.diagonal() / np.maximum(table.sum(0) + table.sum(1), 1)
@@ -251,7 +273,9 @@ def _faces(block: Mapping[str, Any], confusion: NDArray[np.intp]) -> int:
 def _machine(document: Mapping[str, Any]) -> Mapping[str, Any]:
     machine = _mapping(document, "machine")
     if not machine.get("device"):
-        raise MeasurementError(f"{FILE} must name the device under machine; got {dict(machine)}.")
+        raise MeasurementError(
+            f"{FILE} must name the device under machine; got {dict(machine)!s:.60}."
+        )
     return machine
 
 

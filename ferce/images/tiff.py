@@ -15,6 +15,7 @@ _MAX_DIRECTORIES = 8  # EXIF, GPS, interoperability in one TIFF, with room to sp
 _MAX_PAGES, _MAX_ENTRIES = 1000, 65_535
 _MAX_SUBS = 16  # directories below one, and those that may tell a raw file
 _MAX_VALUES = 2**20  # of a tag that is read here; strips and tiles are fewer
+_MAX_LOOKS = 2**18  # at entries, of all directories together: they may lie in each other
 # Type of an entry -> bytes of one value (TIFF 6.0, 2; BigTIFF).
 _NUMBERS = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1)) | {13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}  # types of whole numbers
@@ -70,6 +71,7 @@ class TiffSanitiser:
         self.order = "<" if data[:1] == b"I" else ">"
         self.form = _BIG if 43 in data[2:4] else _CLASSIC
         self.left = len(data)  # bytes that values may still take
+        self.looks = _MAX_LOOKS  # at entries that are left
         self.seen: set[int] = set()  # where directories begin; each is visited once
         self.start, self.pages = self._picture()
         if data[8:10] == b"CR":  # Canon's CR2
@@ -88,32 +90,36 @@ class TiffSanitiser:
         (width,), (height,) = self.values(Tag.IMAGEWIDTH), self.values(Tag.IMAGELENGTH)
         return width, height
 
-    def values(self, tag: int, start: int | None = None) -> Sequence[int]:
-        """Read the whole numbers of a tag, by default of the picture; empty without them."""
+    def values(self, tag: int, start: int | None = None, most: int = _MAX_VALUES) -> Sequence[int]:
+        """Read the whole numbers of a tag, by default of the picture; empty without them.
+
+        Raises:
+            struct.error: the directory is cut, or the directories have too many entries.
+        """
         start = self.start if start is None else start
         for entry in self._entries(start):
             if entry.tag == tag and entry.kind in _WHOLE:
-                return self._read(entry)
+                return self._read(entry, most)
         return ()
 
-    def _read(self, entry: _Entry) -> Sequence[int]:
+    def _read(self, entry: _Entry, most: int) -> Sequence[int]:
         width = struct.calcsize(self.form.place)
         inside = entry.number * _NUMBERS[entry.kind] <= width
         place = entry.place + 4 + width if inside else entry.value
         end = place + entry.number * _NUMBERS[entry.kind]
         if entry.number > _MAX_VALUES or end > len(self.data):
             return ()
-        return self._unpack(f"{entry.number}{_WHOLE[entry.kind]}", place)
+        return self._unpack(f"{min(entry.number, most)}{_WHOLE[entry.kind]}", place)
 
     def value(self, tag: int, default: int = 0, start: int | None = None) -> int:
         """Read the first whole number of a tag."""
-        return next(iter(self.values(tag, start)), default)
+        return next(iter(self.values(tag, start, 1)), default)
 
     def _picture(self) -> tuple[int, int]:
         """Find where the picture's directory begins, and how many there are."""
         chain = list(self._chain())
         full = [start for start in chain if self._is_full(start)]
-        below = [sub for start in chain for sub in self.values(_SUB_DIRECTORIES, start)[:_MAX_SUBS]]
+        below = [sub for start in chain for sub in self.values(_SUB_DIRECTORIES, start, _MAX_SUBS)]
         if any(map(self._is_raw, [*chain[:_MAX_SUBS], *below[:_MAX_SUBS]])):
             raise Refusal(IS_RAW)  # whatever previews lie beside it
         return next(iter(full or filter(self._is_full, below)), chain[0]), max(len(full), 1)
@@ -164,6 +170,9 @@ class TiffSanitiser:
     def _entries(self, start: int) -> Iterator[_Entry]:
         first, end = start + struct.calcsize(self.form.count), self._end(start)
         for place in range(first, min(end, len(self.data)), self._step):
+            self.looks -= 1
+            if self.looks < 0:
+                raise struct.error("too many entries")
             yield _Entry(place, *self._unpack("HH" + 2 * self.form.place, place))
 
     def _sanitise(self, start: int) -> int:

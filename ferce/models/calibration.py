@@ -202,6 +202,8 @@ class Mix:
 def mix_of_counts(name: str, counts: Mapping[str, float]) -> Mix:
     """Build the mix in which outcomes were counted; one not met keeps a small share."""
     shares = np.array([float(counts.get(outcome, 0.0)) for outcome in OUTCOMES])
+    if not 0 < shares.sum() < np.inf or (shares < 0).any():
+        raise ValueError(f"mix {name!r}: expected shares of 0 or more; got {dict(counts)!s:.60}")
     shares = np.maximum(shares / shares.sum(), _FEWEST)
     return Mix(name, shares / shares.sum())
 

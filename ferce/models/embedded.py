@@ -251,10 +251,19 @@ def _by_torch(folder: Path, device: str) -> Network:
 
 
 def stored_mix(folder: Path) -> Mix:
-    """Load the everyday mix that a folder was fitted with; an even one where it names none."""
+    """Load the everyday mix that a folder was fitted with; an even one where it names none.
+
+    Raises:
+        CheckpointError: the file holds something else there.
+    """
     path = folder / FILE
     shares = read_json(path).get("mix") if path.is_file() else None
-    return mix_of_counts(EVERYDAY, shares) if shares else EVEN
+    if not shares:
+        return EVEN
+    try:
+        return mix_of_counts(EVERYDAY, dict(shares))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path} must give shares of outcomes under 'mix'.") from error
 
 
 def _sided(seen: UnitEvidence | None, number: int, intensity: float, trust: float) -> UnitEvidence:

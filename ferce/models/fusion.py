@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ferce.core import jsontext
 from ferce.models.hub import CheckpointError
 
 FILE = "fusion.safetensors"
@@ -76,12 +77,29 @@ class Fusion:
         path = folder / FILE
         try:
             with safe_open(path, "np") as file:
-                about = json.loads(file.metadata()[ABOUT])
+                about = jsontext.parse((file.metadata() or {})[ABOUT])
             tensors = {name: t.astype(np.float64) for name, t in load_file(path).items()}
             heads = {
                 name: Head(tuple(names), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
                 for name, names in about["heads"].items()
             }
-            return cls(tuple(about["features"]), tensors["mean"], tensors["scale"], heads)
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{path} is no fusion of this version: {error}.") from error
+            made = cls(tuple(about["features"]), tensors["mean"], tensors["scale"], heads)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as e:
+            raise CheckpointError(f"{path} is no fusion of this version: {e}.") from e
+        if not made.fits:
+            raise CheckpointError(f"{path} is no fusion of this version: names and weights differ.")
+        return made
+
+    @property
+    def fits(self) -> bool:
+        """Whether names and arrays belong together."""
+        count = len(self.features)
+        names = [*self.features, *(name for head in self.heads.values() for name in head.names)]
+        return (
+            all(isinstance(name, str) for name in names)
+            and self.mean.shape == self.scale.shape == (count,)
+            and all(
+                head.weight.shape == (*head.bias.shape, count) and len(head.names) == len(head.bias)
+                for head in self.heads.values()
+            )
+        )

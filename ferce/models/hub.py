@@ -63,13 +63,15 @@ def local(where: str, revision: str | None = None) -> Path | None:
 
     Nothing is fetched or loaded. Raises as `resolve` does.
     """
-    folder = Path(where).expanduser()
-    if where and folder.is_dir():
+    folder = spec.folder_at(where)
+    if folder is not None:
         if revision is not None:
             raise CheckpointError(f"{where} is a folder, so it has no revision {revision!r}.")
         return require_safetensors(folder.resolve(), where)
     if not _is_repository(where):
-        raise CheckpointError(f"{where} is neither a folder nor an owner/name of the Hub.")
+        raise CheckpointError(
+            f"{spec.quoted(where)} is neither a folder nor an owner/name of the Hub."
+        )
     return None
 
 
@@ -126,8 +128,7 @@ def weights(model: str) -> str | None:
 def folder_of(model: str) -> Path | None:
     """Find the local folder that holds the model of a spec, or its adapter."""
     named = spec.parse(model)
-    place = Path(named.adapter or named.where or "//").expanduser()
-    return place if (named.adapter or named.where) and place.is_dir() else None
+    return spec.folder_at(named.adapter or named.where)
 
 
 def read_json(path: Path) -> dict[str, Any]:

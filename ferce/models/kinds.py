@@ -14,7 +14,7 @@ from ferce.core.types import Face, Scores
 from ferce.models import calibration, hub
 from ferce.models.prompts import STYLES
 from ferce.models.remote.endpoint import Endpoint, Terms, require_consent
-from ferce.models.spec import Spec, parse
+from ferce.models.spec import Spec, parse, quoted
 from ferce.models.vlm.loading import Settings
 
 DEFAULT_CLASSIFIER = "embedded"
@@ -56,14 +56,14 @@ class Kind:
 def accept_bare(spec: Spec) -> None:
     """Refuse all but the kind alone; raises ValueError."""
     if spec != Spec(spec.kind):
-        raise ValueError(f"Expected the spec {spec.kind!r} alone; got {str(spec)!r}.")
+        raise ValueError(f"Expected the spec {spec.kind!r} alone; got {quoted(str(spec))}.")
 
 
 def accept_embedded(spec: Spec) -> None:
     """Accept `embedded`, a place or none, a mix or none; raises ValueError for anything else."""
     if set(spec.options) - {MIX} or spec.adapter:
         raise ValueError(
-            f"The kind 'embedded' has one option, {MIX}, and no adapter; got {str(spec)!r}."
+            f"The kind 'embedded' has one option, {MIX}, and no adapter; got {quoted(str(spec))}."
         )
     calibration.named_mix(spec.options.get(MIX, calibration.EVERYDAY))
     accept_optional(Spec(spec.kind, spec.where, spec.revision))
@@ -72,7 +72,9 @@ def accept_embedded(spec: Spec) -> None:
 def accept_timm(spec: Spec) -> None:
     """Accept `timm` with a place or an untrained network; raises ValueError for anything else."""
     if spec.options or spec.adapter:
-        raise ValueError(f"A timm network takes no options and no adapter; got {str(spec)!r}.")
+        raise ValueError(
+            f"A timm network takes no options and no adapter; got {quoted(str(spec))}."
+        )
     where = spec.where.removeprefix("hf-hub:")
     if not where.startswith(RANDOM):
         _place(Spec(spec.kind, where, spec.revision))
@@ -82,7 +84,7 @@ def accept_clip(spec: Spec) -> None:
     """Accept `clip` with a place and its options; raises ValueError for anything else."""
     style = spec.options.get(PROMPTS, "both")
     if style not in STYLES:
-        raise ValueError(f"{PROMPTS} must be one of {', '.join(STYLES)}; got {style!r}.")
+        raise ValueError(f"{PROMPTS} must be one of {', '.join(STYLES)}; got {quoted(style)}.")
     settings = Settings.parse({k: v for k, v in spec.options.items() if k != PROMPTS})
     if settings.calibrate != "none":
         raise ValueError("The kind 'clip' has no prompt prior, so no option 'calibrate'.")
@@ -111,7 +113,7 @@ def accept_remote(spec: Spec) -> None:
 def check_device(name: str) -> None:
     """Refuse what is no device; raises ValueError. Whether it is there is not known yet."""
     if not _DEVICE.fullmatch(name):
-        raise ValueError(f"Expected a device as auto, cpu, cuda or cuda:1; got {name!r}.")
+        raise ValueError(f"Expected a device as auto, cpu, cuda or cuda:1; got {quoted(name)}.")
 
 
 def _place(spec: Spec) -> None:
@@ -277,7 +279,7 @@ def _checked(text: str, device: str, role: str) -> Spec:
     able = {name: kind for name, kind in KINDS.items() if getattr(kind, role)}
     if spec.kind not in able:
         known = "; ".join(f"{name} ({kind.about})" for name, kind in able.items())
-        raise ValueError(f"Unknown {role} {text!r}. Known kinds: {known}.")
+        raise ValueError(f"Unknown {role} {quoted(text)}. Known kinds: {known}.")
     check_device(device)
     able[spec.kind].form(spec)
     return spec

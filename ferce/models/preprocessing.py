@@ -21,6 +21,7 @@ from ferce.models.hub import CheckpointError
 
 _MODES = ("bilinear", "bicubic", "nearest")
 _SHARPNESS = -0.5  # a of the cubic convolution kernel (Keys 1981)
+_LARGEST = 4096  # pixels, side of an input
 _REACH = 2.0  # of the kernel, pixels to each side
 _BITS, _MOST = 15, 22  # of a weight without its sign; binary places
 
@@ -49,25 +50,29 @@ class Preprocessing:
         missing = [k for k in ("input_size", "mean", "std", "interpolation") if not config.get(k)]
         if missing:
             raise CheckpointError(f"The config.json of {where} does not give {missing[0]}.")
-        channels, *size = map(int, config["input_size"])
-        mean, std = tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
-        if channels != 3 or len(size) != 2 or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        shape, mean, std = (_numbers(config[name]) for name in ("input_size", "mean", "std"))
+        channels, *size = shape or (0.0,)
+        sides = len(size) == 2 and all(1 <= side <= _LARGEST for side in size)
+        if channels != 3 or not sides or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            shown = ", ".join(f"{config[name]!s:.60}" for name in ("input_size", "mean", "std"))
             raise CheckpointError(
                 f"{where} must read RGB: input_size [3, H, W] and three means and stds; "
-                f"got {config['input_size']}, {mean} and {std}."
+                f"got {shown}."
             )
         if config["interpolation"] not in _MODES:
             raise CheckpointError(
-                f"{where} names the interpolation {config['interpolation']!r}; known: {_MODES}."
+                f"{where} names the interpolation {config['interpolation']!r:.60}; known: {_MODES}."
             )
         if len({*size}) > 1 and config.get("crop_mode") != "squash":
             raise CheckpointError(
-                f"{where} cuts {size[0]} x {size[1]} pixels out of a picture; a face's crop is "
+                f"{where} cuts {size[0]:g} x {size[1]:g} pixels out of a picture; a face's crop is "
                 "square, so input_size must be too, or crop_mode 'squash', which cuts nothing off."
             )
-        part = float(config.get("crop_pct") or 1.0)
+        (part, *_) = _numbers([config.get("crop_pct") or 1.0]) or (0.0,)
         if not 0 < part <= 1:
-            raise CheckpointError(f"{where} has crop_pct {part}; it must lie in 0..1.")
+            raise CheckpointError(
+                f"{where} has crop_pct {config['crop_pct']!r:.60}; it must lie in 0..1."
+            )
         return cls((int(size[0]), int(size[1])), mean, std, config["interpolation"], part)
 
     def config(self) -> dict[str, Any]:
@@ -108,6 +113,15 @@ class Preprocessing:
             image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
         top, left = (round((a - b) / 2) for a, b in zip((height, width), self.size, strict=True))
         return np.asarray(image)[top : top + self.size[0], left : left + self.size[1]]
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    """Read a list of finite numbers; empty where it is none."""
+    try:
+        numbers = () if isinstance(values, str) else tuple(map(float, values))
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()
 
 
 def resized(picture: Pixels, height: int, width: int) -> Pixels:

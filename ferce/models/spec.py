@@ -13,6 +13,7 @@ _SHAPE = re.compile(
 _REVISION = re.compile(r"@(?P<revision>[A-Za-z0-9][\w.\-/]*)$")
 _HUB_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
 _LONGEST = 4096  # characters, as many as the path of a folder may have
+_SHOWN = 100  # of them, that a message repeats
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ def parse(text: str) -> Spec:
     """
     if len(text) > _LONGEST:
         raise ValueError(
-            f"Expected a model of at most {_LONGEST} characters; got {len(text)}, which begin with "
-            f"{text[:60]!r}."
+            f"Expected a model of at most {_LONGEST} characters; got {len(text)}, "
+            f"which begin with {quoted(text)}."
         )
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
         raise ValueError(
-            f"Expected a model as kind:where@revision, such as timm:owner/name; got {text!r}."
+            f"Expected a model as kind:where@revision, such as timm:owner/name; got {quoted(text)}."
         )
     places = match["where"] or ""
     *_, usual = readings = list(_readings(match["kind"], places))
@@ -77,12 +78,21 @@ def _readings(kind: str, text: str) -> Iterator[tuple[str, str | None, str | Non
 
 def _stands(place: str) -> bool:
     """Tell whether a place is a folder or may be an id of the Hub."""
-    if _HUB_ID.fullmatch(place):
-        return True
+    return _HUB_ID.fullmatch(place) is not None or folder_at(place) is not None
+
+
+def folder_at(place: str) -> Path | None:
+    """Find the folder of this name, "~" for a user's own; None where there is none."""
     try:
-        return Path(place).expanduser().is_dir()
+        path = Path(place).expanduser()
+        return path if place and path.is_dir() else None
     except (OSError, RuntimeError):  # a name too long, the home of a user who is not there
-        return False
+        return None
+
+
+def quoted(text: str) -> str:
+    """Quote what somebody wrote for a message, cut where it is long."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _split_revision(where: str) -> tuple[str, str | None]:
@@ -95,5 +105,5 @@ def _split_revision(where: str) -> tuple[str, str | None]:
 def _options(text: str, whole: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split("&") if pair]
     if any(not equals or not key for key, equals, _ in pairs):
-        raise ValueError(f"Expected options as ?name=value&name=value; got {whole!r}.")
+        raise ValueError(f"Expected options as ?name=value&name=value; got {quoted(whole)}.")
     return {key: value for key, _, value in pairs}

@@ -175,11 +175,23 @@ def load(spec: Spec, device: str) -> TimmNet:
     _fill(network, folder, where)
     calibration = load_calibration(folder)
     made = TimmNet(str(spec), network, columns, preprocessing, calibration, choose_device(device))
-    path = folder / SETTINGS
-    trust = read_json(path).get("units", {}).get("reliability") if path.is_file() else None
+    trust = reliability(folder)
     if trust is not None:
-        made.units = UnitHead(unit_head(folder, made), _shares(trust, path))
+        made.units = UnitHead(unit_head(folder, made), trust)
     return made
+
+
+def reliability(folder: Path) -> list[float] | None:
+    """Read how reliable each unit's head is, 0..1; None where the network has no such heads.
+
+    Raises:
+        CheckpointError: `ferce.json` has something else there.
+    """
+    path = folder / SETTINGS
+    units = read_json(path).get("units") if path.is_file() else None
+    if units is None:
+        return None
+    return _shares(units.get("reliability") if isinstance(units, Mapping) else units, path)
 
 
 def described(folder: Path, where: str) -> tuple[dict[str, Any], Columns, Preprocessing]:
@@ -190,6 +202,8 @@ def described(folder: Path, where: str) -> tuple[dict[str, Any], Columns, Prepro
     """
     config = read_json(folder / "config.json")
     details = config.get("pretrained_cfg", config)
+    if not isinstance(details, Mapping):
+        raise CheckpointError(f"The config.json of {where} has no object as its pretrained_cfg.")
     names = config.get("label_names", details.get("label_names"))
     count = config.get("num_classes", details.get("num_classes"))
     columns = Columns.read(names, where, count)

@@ -95,17 +95,22 @@ def folder_of(model: spec.Spec) -> Path | None:
     if not where:
         place = _WEIGHTS / _PACKAGED.get(model.kind, model.kind)
         return place if place.is_dir() else None
-    place = Path(where).expanduser()
-    if place.is_dir():
-        return place
-    return None if model.kind == "remote" else _cached(where, model.revision)
+    if model.kind == "remote":
+        return None
+    return spec.folder_at(where) or _cached(where, model.revision)
 
 
 @cache
 def places(name: str) -> Mapping[str, Places]:
-    """Load where the heat of a model lay when it was measured, by method; mostly nothing."""
+    """Load where the heat of a model lay when it was measured, by method; mostly nothing.
+
+    A file that is broken counts as none here; `read` names it.
+    """
     folder = folder_of(spec.parse(name))
-    return load_places(folder) if folder else {}
+    try:
+        return load_places(folder) if folder else {}
+    except CheckpointError:
+        return {}
 
 
 def code(name: str) -> str:
@@ -169,6 +174,7 @@ def _measured(folder: Path, problems: list[str]) -> Iterator[Measurements]:
         for split in SPLITS:
             if split in metrics:
                 yield Measurements.load(folder, split)
+        load_places(folder)
     except (CheckpointError, MeasurementError) as error:
         problems.append(str(error).replace(f"{folder}/", ""))
 

@@ -59,6 +59,15 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
+def printable(text: str) -> str:
+    r"""Put "?" for line ends and whatever else could steer a terminal.
+
+    Blanks stay, and so do bytes of odd file names, which a stream writes as \udcXX.
+    """
+    kept = (char.isprintable() or "\ud800" <= char <= "\udfff" for char in text)
+    return "".join(char if keep else "?" for char, keep in zip(text, kept, strict=True))
+
+
 def _details(reading: Reading) -> Iterator[str]:
     prediction, heat, explanation = reading.prediction, reading.heatmap, reading.explanation
     if prediction is not None:

@@ -171,8 +171,8 @@ class Journal:
         if odd is not None:
             name, was, wanted = odd
             raise JournalError(
-                f"The run in {self.path} has {name} = {was!r}, not {wanted!r}; give the same "
-                f"command, or {self._afresh}."
+                f"The run in {self.path} has {name:.60} = {was!r:.200}, not {wanted!r:.200}; give "
+                f"the same command, or {self._afresh}."
             )
 
     @property
@@ -205,4 +205,5 @@ def _header(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     known = isinstance(header, dict) and header.get("journal") == FORM
-    return header if known and "models" in header else None
+    parts = (header.get(name) for name in ("asked", "models")) if known else (None,)
+    return header if all(isinstance(part, dict) for part in parts) else None

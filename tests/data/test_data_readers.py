@@ -112,7 +112,7 @@ def test_rafce_labels_without_class_zero_are_suspicious(tmp_path):
             "".join(f"000{i}.jpg AU4\n" for i in (1, 2, 3, 4)),
             r"AUlabel\.txt, 0001\.jpg",
         ),
-        ("RAFCE_emolabel.txt", "0001.jpg 0\n0001.jpg 0\n", "a second time"),
+        ("RAFCE_emolabel.txt", "0001.jpg 0\n0001.jpg 0\n", "twice"),
     ],
 )
 def test_rafce_damaged_files_are_named(tmp_path, file, text, message):

@@ -112,8 +112,38 @@ def test_files_of_the_server_are_not_served(squares, path):
     assert "root:" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "path", ["gradio_api/proxy=http://127.0.0.1/", "gradio_api/proxy=https://x.hf.space/",
+             "gradio_api/file//etc/passwd", "gradio_api/custom_component/a/client/b/c%1b[31m.js",
+             "gradio_api/dev/reload", "gradio_api/deep_link?session_hash=a", "monitoring",
+             "monitoring/summary", "gradio_api/vibe-code", "gradio_api/runs"]
+)  # fmt: skip
+def test_routes_that_the_page_does_not_use_are_not_there(squares, path):
+    answer = httpx.get(f"{squares}/{path}", timeout=PATIENCE)
+    assert (answer.status_code, answer.text) == (404, "There is nothing here.")
+
+
+def test_no_recording_is_handed_to_ffmpeg(squares):
+    files = {"video": ("a.mp4", b"#EXTM3U\n")}
+    url = f"{squares}/gradio_api/process_recording"
+    assert httpx.post(url, files=files, timeout=PATIENCE).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["static/", "assets/", "svelte/", "gradio_api/stream/a/0/0/", "gradio_api/file="]
+)
+@pytest.mark.parametrize("up", ["..%2f" * 9 + "etc%2fpasswd", "/etc/passwd", "%2fetc%2fpasswd"])
+def test_no_route_leads_out_of_its_folder(squares, path, up):
+    answer = httpx.get(f"{squares}/{path}{up}", timeout=PATIENCE)
+    assert answer.status_code in (403, 404)
+    assert "root:" not in answer.text
+
+
+# Within this machine or its network, or IPv6 that may lead to such an address.
 ADDRESSES = ("127.0.0.1", "10.0.0.7", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-             "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1")  # fmt: skip
+             "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1", "240.0.0.1",
+             "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1",
+             "2002:7f00:1::1", "2001:0:7f00:1::", "fec0::1", "2001:db8::1")  # fmt: skip
 
 
 @pytest.fixture
@@ -134,8 +164,37 @@ def test_names_that_lead_inwards_are_refused(names):
         names["inner.example"] = ["93.184.216.34", address]
         with pytest.raises(httpx.UnsupportedProtocol, match=r"inner\.example is no public machine"):
             asyncio.run(doors.public("inner.example"))
+    for address in ("93.184.216.34", "2606:2800:220:1::1"):
+        names["outer.example"] = [address]
+        assert asyncio.run(doors.public("outer.example")) == address
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "2130706433", "0x7f000001", "017700000001", "127.1", "0x7f.1", "0",
+             "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "localhost", "127.0.0.1."]
+)  # fmt: skip
+def test_however_an_address_is_written_it_is_not_fetched(host):
+    with elsewhere() as (port, asked):
+        with pytest.raises((httpx.UnsupportedProtocol, httpx.ConnectError, httpx.InvalidURL)):
+            fetched(f"http://{host}:{port}/small", 20_000)
+        assert asked == []
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_asked(monkeypatch, names):
+    """A name that leads elsewhere the second time it is resolved gains nothing."""
+    seen = []
+
+    async def connect(self, request):
+        seen.append((request.url.host, request.headers["host"]))
+        names["outer.example"] = ["127.0.0.1"]
+        return httpx.Response(200, stream=httpx.ByteStream(b"x"))
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", connect)
     names["outer.example"] = ["93.184.216.34"]
-    assert asyncio.run(doors.public("outer.example")) == "93.184.216.34"
+    fetched("http://outer.example/a.png", 100)
+    assert seen == [("93.184.216.34", "outer.example")]
+    with pytest.raises(httpx.UnsupportedProtocol, match="no public machine"):
+        fetched("http://outer.example/a.png", 100)
 
 
 def fetched(url, most):

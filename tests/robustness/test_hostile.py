@@ -18,7 +18,7 @@ from pathlib import Path
 import hostile_jobs
 import pytest
 import report_fixtures as known
-from hostile_jobs import harmless
+from harmless import harmless
 from mutants import MARKUP, inside, mutated
 
 from ferce.core.parts import Answer, Cue, Explanation, Report

@@ -8,14 +8,14 @@ import io
 import json
 import shutil
 import tempfile
-import zipfile
-from html.parser import HTMLParser
 from pathlib import Path
 
 import clip_fixtures
 import numpy as np
 import tiny_models
 import torch
+from harmless import harmless, sentence
+from harnesses import rows, zipped
 from image_fixtures import GOOD
 from PIL import Image
 from publish_fixtures import adapter_run, timm_run
@@ -33,7 +33,7 @@ from ferce.reading.video.frames import open_clip
 from ferce.report.page import HtmlWriter
 from ferce.training import checkpoint
 from ferce.training.progress import TrainingError
-from ferce.ui.journal import Journal, JournalError, Row
+from ferce.ui.journal import Journal, JournalError
 from ferce.ui.web.panels import models as panel
 
 torch.set_num_threads(1)
@@ -124,14 +124,6 @@ JOBS = {
 }
 
 
-def sentence(text):
-    """One sentence for a visitor: short, no trace, no control characters."""
-    assert text
-    assert "Traceback" not in text
-    assert "\n" not in text.strip(), text[:300]
-    assert len(text) < 2000, text[:300]
-
-
 def serve(connection, place):
     """Do what comes: (kind, path) gives "read", "refused" or the fault."""
     connection.send("ready")  # whatever was imported until now is not the file's time
@@ -150,25 +142,6 @@ def serve(connection, place):
                 connection.send(f"{type(error).__name__} is no sentence: {str(odd)[:500]}")
         except BaseException as error:
             connection.send(f"{type(error).__name__}: {str(error)[:500]}")
-
-
-class Tags(HTMLParser):
-    """Refuses what a browser would run or fetch."""
-
-    def handle_starttag(self, tag, attrs):
-        assert tag not in ("script", "iframe", "object", "embed", "base"), tag
-        for name, value in attrs:
-            assert not name.startswith("on"), (tag, name)
-            assert name not in ("action", "formaction", "srcdoc"), (tag, name)
-            assert name not in ("href", "src") or "javascript:" not in (value or ""), (tag, name)
-            assert "alert(7)" not in name, (tag, name)
-
-
-def harmless(html):
-    """Assert that nothing of `html` runs."""
-    parser = Tags()
-    parser.feed(html)
-    parser.close()
 
 
 def page_of(path, error):
@@ -219,14 +192,6 @@ def folder(place, *names):
     return [(path.name, path.read_bytes(), path.suffix != ".safetensors") for path in paths]
 
 
-def zipped(photos):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, data, _ in photos:
-            made.writestr(f"album/{name}", data)
-    return file.getvalue()
-
-
 def tables(place):
     """A manifest as CSV and as JSON lines."""
     Image.new("RGB", (60, 60)).save(place / "face.png")
@@ -240,13 +205,3 @@ def tables(place):
     writer.writerows(made)
     lines = "\n".join(map(json.dumps, made))
     return [("a.csv", text.getvalue().encode(), True), ("a.jsonl", lines.encode(), True)]
-
-
-def rows():
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "j"
-        with Journal(path, {}, resume=False) as kept:
-            kept.begin({})
-            for i in range(4):
-                kept.add(Row(f"{i}.png", (3, i), None, 1, {"json": {"a": 0.1}, "csv": "1,2\n"}))
-        return path.read_bytes()

@@ -208,6 +208,6 @@ _TOPICS: tuple[tuple[re.Pattern[str], Callable[[Face, str], str]], ...] = tuple(
         ("strongest|main cue|most (?:visible|clear|important)", _strongest),
         ("which (?:facial )?(?:cue|movement|action)|facial cue|describe", _all),
         ("expression|emotion|emotional|feel|feeling|mood|label", _expression),
-        (f"(?:be|look|seem|appear) .*(?:{_EMOTIONS})", _component),
+        (f"(?:be|look|seem|appear) .*\\b(?:{_EMOTIONS})", _component),
     )
 )

@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ferce.models.prompts import TEMPLATES
-from ferce.models.spec import Spec
+from ferce.models.spec import Spec, quoted
 
 ALLOW = "FERCE_ALLOW_REMOTE"  # "1" lets photos leave this machine
 TOKEN = "FERCE_REMOTE_TOKEN"  # sent to whatever server is named
@@ -16,6 +16,7 @@ HUB_TOKEN = "HF_TOKEN"  # sent to hosts of Hugging Face only
 # Inference providers, dedicated endpoints and Spaces: where a Hub token is at home.
 HUB_HOSTS = ("huggingface.co", "huggingface.cloud", "hf.co", "hf.space")
 FORM = "remote:http://host:8000/v1#model"
+_DIGITS = 9  # of a whole number among the options
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Terms:
         if unknown := [name for name in options if name not in known]:
             # The value is not repeated: it may be a secret put there by mistake.
             raise ValueError(
-                f"Unknown option {unknown[0]!r} of a remote model; it knows "
+                f"Unknown option {quoted(unknown[0])} of a remote model; it knows "
                 f"{', '.join(known)}; a token is read from {TOKEN} only."
             )
         values: dict[str, Any] = {name: _KINDS[name](name, text) for name, text in options.items()}
@@ -79,9 +80,11 @@ class Endpoint:
             ValueError: the spec is not of the form `FORM`, or the token is no token.
         """
         url, _, model = spec.where.partition("#")
+        if not _has_host(url) or not model:
+            raise ValueError(
+                f"Expected a remote model as {FORM}; got {quoted(_shown(spec.where))}."
+            )
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not _has_host(url) or not model:
-            raise ValueError(f"Expected a remote model as {FORM}; got {_shown(spec.where)!r}.")
         if parts.username is not None or parts.password is not None:
             raise ValueError(
                 f"The address of a remote model must hold no user or password; set {TOKEN} instead."
@@ -123,12 +126,13 @@ def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
 
 
 def _has_host(url: str) -> bool:
-    """Tell whether the address has a host without blanks and, if any, a port that is a number."""
-    parts = urlsplit(url)
+    """Tell whether the address is one of the web, with a host and no blanks."""
     try:
-        return bool(parts.hostname) and not any(c.isspace() for c in url) and parts.port != 0
-    except ValueError:  # of `port`
+        parts = urlsplit(url)
+        web = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # an odd port, a bracket that does not close
         return False
+    return web and bool(parts.hostname) and not any(c.isspace() for c in url)
 
 
 def _shown(where: str) -> str:
@@ -143,8 +147,8 @@ def _require_within(name: str, value: float, low: float, high: float) -> None:
 
 
 def _whole(name: str, text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{name} must be a whole number; got {text!r}.")
+    if not text.isdecimal() or len(text) > _DIGITS:
+        raise ValueError(f"{name} must be a whole number; got {quoted(text)}.")
     return int(text)
 
 
@@ -154,7 +158,7 @@ def _seconds(name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{name} must be a number of seconds; got {text!r}.")
+        raise ValueError(f"{name} must be a number of seconds; got {quoted(text)}.")
     return value
 
 

@@ -249,7 +249,7 @@ def _message(response: Any) -> str:
     """Read the error of OpenAI {"error": {"message"}}, TGI {"error"} or FastAPI {"detail"}."""
     try:
         data = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""  # a proxy's page says nothing to a user
     for key in ("error", "message", "detail"):
         data = data.get(key, data) if isinstance(data, dict) else data

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ferce.models.calibration import Calibration, load_calibration
 from ferce.models.hub import CheckpointError, fingerprint, read_json, repository_of, resolve
 from ferce.models.prompts import TEMPLATES
+from ferce.models.spec import folder_at
 from ferce.models.vlm import adapters
 from ferce.models.vlm.adapters import Adapter
 
@@ -175,7 +176,7 @@ def _base_revision(spec: "Spec", adapter: Path | None) -> str | None:
         return spec.revision
     config = read_json(adapter / ADAPTER_CONFIG)
     own_base = config.get("base_model_name_or_path") == spec.where
-    if not own_base or Path(spec.where).expanduser().is_dir():
+    if not own_base or folder_at(spec.where) is not None:
         return None
     return config.get("revision")
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from ferce.core.labels import BASICS, COMPOUNDS, components
+from ferce.models import spec
 from ferce.models.hub import read_json
 from ferce.models.preprocessing import Preprocessing
 from ferce.training.classifier.plan import Plan
@@ -65,8 +66,8 @@ def open_network(plan: Plan, labels: Sequence[str], units: int = 0) -> Opened:
     """
     require_network(plan.network)
     name = _default() if plan.network == "auto" else plan.network
-    if Path(name).expanduser().is_dir():
-        return _from_folder(Path(name).expanduser(), plan, labels, units)
+    if (folder := spec.folder_at(name)) is not None:
+        return _from_folder(folder, plan, labels, units)
     architecture, _, tag = name.partition(".")
     packaged = name == LITE and plan.network == "auto"
     if not tag and not packaged:
@@ -90,7 +91,7 @@ def require_network(name: str) -> None:
     """
     import timm
 
-    named = name != "auto" and not name.startswith("clip:") and not Path(name).expanduser().is_dir()
+    named = name != "auto" and not name.startswith("clip:") and spec.folder_at(name) is None
     if named and not timm.is_model(name.partition(".")[0]):
         raise TrainingError(
             f"{name!r} is neither a network of timm {timm.__version__} nor a folder; "

@@ -1,7 +1,6 @@
 """All that decides how a classifier is trained; the command line is made from these fields."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from ferce import data
@@ -114,7 +113,7 @@ def check(plan: Plan) -> None:
             data.require(name)
     if plan.network.startswith("clip:"):
         kinds.accept_clip(spec.parse(plan.network))
-    elif Path(plan.network).expanduser().is_dir():
+    elif spec.folder_at(plan.network) is not None:
         hub.local(plan.network)
     elif plan.network.startswith((".", "/", "~")):
         raise TrainingError(f"There is no folder {plan.network}; give a run or the name of timm.")

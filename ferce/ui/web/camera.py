@@ -5,7 +5,6 @@ read and dropped in memory; the answer to each is a few numbers.
 """
 
 import base64
-import binascii
 import secrets
 import threading
 import time
@@ -100,10 +99,10 @@ class Streams:
     def of(self, name: object) -> Stream | None:
         """Find the stream of that name, which now counts as the one heard of last."""
         with self._lock:
-            if name not in self._open:
+            if not isinstance(name, str) or name not in self._open:
                 return None
-            self._open.move_to_end(str(name))
-            return self._open[str(name)]
+            self._open.move_to_end(name)
+            return self._open[name]
 
     def __len__(self) -> int:
         return len(self._open)
@@ -132,7 +131,7 @@ def decode(image: object) -> Pixels:
         raise ImageError(NOT_A_FRAME)
     try:
         content = base64.b64decode(image[len(_PREFIX) :], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; so is a letter beyond ASCII
         raise ImageError(NOT_A_FRAME) from error
     return images.load(content, _LIMITS)
 

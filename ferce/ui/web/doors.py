@@ -3,7 +3,9 @@
 An address in place of an upload is fetched by the server, of any size, and
 `/gradio_api/file=http://…` passes on what lies there. ferce needs neither, so nothing is fetched.
 Only where language models are served (MCP) a photo may come by its address: of a public machine,
-and as large as an upload. Of an upload that broke off the part that came is deleted.
+and as large as an upload. Of an upload that broke off the part that came is deleted. Routes that
+the page does not use are not there: among them are some that hand a visitor's file to FFmpeg, keep
+what a page shows, print what a visitor sent, or count the visits.
 """
 
 import asyncio
@@ -21,7 +23,14 @@ import safehttpx
 
 SECONDS = 60.0  # until an address must have given its photo
 _FETCHED = re.compile(r"/file=\s*https?:", re.IGNORECASE)
+_UNUSED = re.compile(
+    r"[^=]*/(?:proxy=|file/|custom_component/|dev/|deep_link|process_recording|vibe-|runs|"
+    r"run-history/|monitoring|profiling/)"
+)
 _CLOSED = "This server fetches nothing by its address; upload the file."
+_MISSING = "There is nothing here."
+# IPv6 outside of the first, and within the second, may lead to an IPv4 address of any kind.
+_UNICAST, _6TO4 = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("2002::/16")
 _Message = MutableMapping[str, Any]
 _EVERY = 60.0  # seconds between two looks, at most
 
@@ -92,13 +101,19 @@ async def public(host: str) -> str:
     except OSError as error:
         raise httpx.ConnectError(f"There is no machine {host}.") from error
     found = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in rows]
-    if not found or not all(one.is_global and not one.is_multicast for one in found):
+    if not found or not all(map(_is_public, found)):
         raise httpx.UnsupportedProtocol(f"{host} is no public machine, so nothing is fetched.")
     return str(found[0])
 
 
+def _is_public(one: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(one, ipaddress.IPv6Address) and (one not in _UNICAST or one in _6TO4):
+        return False
+    return one.is_global and not one.is_multicast
+
+
 class Shut:
-    """Refuses requests for what lies at an address elsewhere."""
+    """Refuses requests for what lies at an address elsewhere, and routes that are not used."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self.app = app
@@ -109,13 +124,20 @@ class Shut:
         receive: Callable[[], Awaitable[_Message]],
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
-        """Answer 403, or hand on."""
-        if scope["type"] == "http" and _FETCHED.search(scope["path"]):
-            headers = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": _CLOSED.encode()})
-            return
-        await self.app(scope, receive, send)
+        """Answer 403 or 404, or hand on."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        if _FETCHED.search(path):
+            await _answer(send, 403, _CLOSED)
+        elif _UNUSED.match(path):
+            await _answer(send, 404, _MISSING)
+        else:
+            await self.app(scope, receive, send)
+
+
+async def _answer(send: Callable[[_Message], Awaitable[None]], status: int, words: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": words.encode()})
 
 
 def start_sweeps(seconds: float) -> None:

@@ -209,8 +209,8 @@ def _board(board: Leaderboard) -> str:
     lost = f"<details><summary>Not measured</summary><ul>{failed}</ul></details>" if failed else ""
     return (
         f'<section class="card board"><header><h2>Leaderboard</h2></header>'
-        f'<p class="fine">{markup.text(board.data)}, {board.split} split: {board.faces:,} faces of '
-        f"{board.people:,} people. Leakage audit: {board.verdict}.</p>"
+        f'<p class="fine">{markup.text(board.data)}, {markup.text(board.split)} split: '
+        f"{board.faces:,} faces of {board.people:,} people. Leakage audit: {board.verdict}.</p>"
         '<table class="figures"><thead><tr><th scope="col">Model</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table>{lost}</section>"
     )
