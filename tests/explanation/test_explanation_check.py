@@ -135,8 +135,8 @@ def test_revision_keeps_what_stands_and_names_what_went():
     assert after.text == (
         "The expression resembles *happily surprised*: the mouth smiles and the lips are parted, "
         "which fits happiness. Left out is what the measurement speaks against: the face shows no "
-        "lowered brows. Against the first text, the inner brows are raised and the outer brows are "
-        "raised. Whether the nose is wrinkled cannot be told from this photo."
+        "furrowed brows. Against the first text, both brows are raised. Whether the nose is "
+        "wrinkled cannot be told from this photo."
     )
     assert [c.text for c in dropped] == [
         "brows are lowered",
@@ -174,6 +174,34 @@ def test_a_revised_text_makes_no_claim_that_the_face_contradicts(text):
     assert all(c.seen != "contradicted" for c in again)
     assert after.text[0].isupper()
     assert after.text.endswith((".", "?", "!"))
+
+
+@pytest.mark.parametrize(
+    ("text", "intensities", "expected"),
+    [
+        ("He looks sad, although the lips are parted.", {}, "He looks sad. Left out"),
+        (
+            "He is sad, although the lips are parted and the brows are raised. Then he sits.",
+            {25: 0.9},
+            "He is sad, although the lips are parted. Then he sits. Left out",
+        ),
+        (
+            "The eyes are wide, although the lips are parted.",
+            {25: 0.9},
+            "The lips are parted. Left",
+        ),
+        (
+            "He smiles, although the brows are lowered.",
+            {12: 0.9, 4: 0.9},
+            "He smiles, although the",
+        ),
+    ],
+)
+def test_what_is_conceded_goes_or_stays_by_itself(text, intensities, expected):
+    made = face(intensities)
+    cues = check(parse(text), made, prediction(LABEL))
+    after, _ = revise(Explanation(text, "voice", cues), cues)
+    assert after.text.startswith(expected)
 
 
 def test_cues_made_by_hand_need_no_text():

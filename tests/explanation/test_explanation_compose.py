@@ -25,7 +25,7 @@ def test_phrasings_differ_and_are_tied_to_the_photo():
 
 def test_what_does_not_fit_is_said():
     text = compose(face({12: 0.8, 4: 0.7}), prediction("happy"), 0)
-    assert "Lowered brows (AU4) do not fit this reading." in text
+    assert "Furrowed brows (AU4) do not fit this reading." in text
 
 
 def test_what_cannot_be_told_is_not_claimed():

@@ -126,9 +126,9 @@ def test_a_limit_cuts_the_text(own, smiling):
     assert 0 < len(short) < len(whole)
 
 
-def test_the_text_comes_word_by_word_and_may_be_left(own, smiling):
+def test_the_text_comes_in_pieces_and_may_be_left(own, smiling):
     pieces = list(own.explain(smiling, PREDICTION))
-    assert len(pieces) > 5
+    assert len(pieces) > 1
     assert all(piece.endswith(" ") for piece in pieces[:-1])
     assert next(own.explain(smiling, PREDICTION)) == pieces[0]
 

@@ -20,6 +20,7 @@ _STOPS = words(
     ", ( ) : . — – suggest indicate show"
 )
 _PREPOSITIONS = words("of in on around at between across to near along over")
+_PLACES = words("under below beneath towards toward beside above")
 _FILLERS = words(
     "the a an his her their its my your both each one two of left right s person woman man "
     "subject girl boy child baby individual"
@@ -169,10 +170,7 @@ class _Reader:
 
     def _aside(self, part: Item) -> bool:
         """Tell whether the part is only compared with: "unlike the mouth"."""
-        k = part.i - 1
-        while k >= 0 and self.lemmas[k] in _FILLERS:
-            k -= 1
-        return k >= 0 and self.lemmas[k] in ("unlike", "than")
+        return self._before_of(part) in ("unlike", "than")
 
     def _tie(self, part: Item, state: Item) -> str:
         """Return "linked" when only links and other states stand between the two, else "far"."""
@@ -198,6 +196,8 @@ class _Reader:
             between = [w for w in self.lemmas[item.j : end] if w not in _FILLERS]
             if item.kind != "part" or not between or not set(between) <= {"and", "or", "nor", ","}:
                 break
+            if self._before_of(item) in _PLACES:
+                break  # "lifted towards the eyes, the lips are open"
             if (state.name, item.name) in RULES and not self._has_own(item):
                 group.append((item, "grouped"))
             end = item.i
@@ -205,10 +205,19 @@ class _Reader:
 
     def _has_own(self, part: Item) -> bool:
         """Tell whether a state stands right before the part."""
+        k = self._place_before(part)
+        return any(x.kind == "state" and x.j == k + 1 for x in self.items)
+
+    def _before_of(self, part: Item) -> str:
+        """Return the lemma before a part and its determiners; empty at the start."""
+        k = self._place_before(part)
+        return self.lemmas[k] if k >= 0 else ""
+
+    def _place_before(self, part: Item) -> int:
         k = part.i - 1
         while k >= 0 and self.lemmas[k] in _FILLERS:
             k -= 1
-        return any(x.kind == "state" and x.j == k + 1 for x in self.items)
+        return k
 
     def _at(self, k: int) -> Item | None:
         return next((x for x in self.items if x.i <= k < x.j), None)

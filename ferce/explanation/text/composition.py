@@ -8,6 +8,7 @@ from ferce.core.labels import BASICS, NEUTRAL, NOUNS, components
 from ferce.core.parts import Prediction
 from ferce.core.types import Face, UnitEvidence
 from ferce.explanation.text.wording import Phrase, joined, opened, phrase, phrases, unclear
+from ferce.facs.opposites import opposed
 from ferce.facs.prototypes import PROTOTYPES, TRUSTED, UNITS, active, fits
 
 PHRASINGS = 6
@@ -26,7 +27,8 @@ class Plan:
     """Content of an explanation before it is worded.
 
     `groups` holds (emotion, phrases) for each component of the label; `common` fits all of them,
-    `misfits` none; `unknown` are expected units that this photo does not show either way.
+    `misfits` none; `against` are opposites of units measured as stronger; `unknown` are expected
+    units that this photo does not show either way.
     """
 
     prediction: Prediction
@@ -34,6 +36,7 @@ class Plan:
     groups: tuple[tuple[str, tuple[Phrase, ...]], ...]
     common: tuple[Phrase, ...]
     misfits: tuple[Phrase, ...]
+    against: tuple[Phrase, ...]
     unknown: tuple[int, ...]
 
 
@@ -55,7 +58,7 @@ def compose(face: Face, prediction: Prediction, phrasing: int) -> str:
 
 def _plan(face: Face, prediction: Prediction) -> Plan:
     label = prediction.label
-    shown = active(face.units)
+    shown, against = _apart(active(face.units))
     parts = components(label) if label else ()
     owners = _owners(shown, parts)
     groups = tuple((p, tuple(phrases([u for u in shown if owners[u.unit] == (p,)]))) for p in parts)
@@ -65,7 +68,16 @@ def _plan(face: Face, prediction: Prediction) -> Plan:
     unknown = tuple(u for p in parts for u in _expected(p) if _unreadable(face, u))
     known = any(u.confidence >= TRUSTED for u in face.units.values())
     once = tuple(dict.fromkeys(unknown)) if known else ()
-    return Plan(prediction, known, groups, tuple(common), tuple(misfits), once)
+    return Plan(prediction, known, groups, tuple(common), tuple(misfits), against, once)
+
+
+def _apart(units: Sequence[UnitEvidence]) -> tuple[list[UnitEvidence], tuple[Phrase, ...]]:
+    """Part the units, strongest first, from the weaker opposites of others."""
+    plain: list[UnitEvidence] = []
+    weaker: list[UnitEvidence] = []
+    for unit in units:
+        (weaker if any(opposed(unit.unit, one.unit) for one in plain) else plain).append(unit)
+    return plain, tuple(phrases(weaker))
 
 
 def _owners(units: Sequence[UnitEvidence], parts: Sequence[str]) -> dict[int, tuple[str, ...]]:
@@ -114,7 +126,7 @@ def _unreadable(face: Face, unit: int) -> bool:
 
 def _worded(plan: Plan, k: int) -> str:
     """Word the plan; `k` in 0..5 chooses the phrasing."""
-    sentences = [_opening(plan, k), _misfits(plan), _unknown(plan)]
+    sentences = [_opening(plan, k), _misfits(plan), _against(plan), _unknown(plan)]
     return " ".join(s for s in sentences if s)
 
 
@@ -125,7 +137,7 @@ def _opening(plan: Plan, k: int) -> str:
     if state == "unclear":
         return _unclear(plan, k)
     if plan.prediction.label == NEUTRAL:
-        return _neutral(k)
+        return _although(plan, k) if plan.misfits else _neutral(k)
     signs = [(p, said) for p, said in plan.groups if said]
     if not signs and not plan.common:
         return (
@@ -250,8 +262,15 @@ def _misfits(plan: Plan) -> str:
         return ""
     said = plan.misfits
     if plan.prediction.label == NEUTRAL:
-        return f"At most, {_nouns(said)} can be made out."
+        return ""
     return f"{opened(_nouns(said))} {_verb(said, 'do', 'does')} not fit this reading."
+
+
+def _against(plan: Plan) -> str:
+    """Concede what is measured as well, though it is the opposite of what is said."""
+    if not plan.against:
+        return ""
+    return f"This is said although {_clauses(plan.against)}, but measured as weaker."
 
 
 def _unknown(plan: Plan) -> str:
@@ -269,6 +288,18 @@ def _neutral(k: int) -> str:
         "The expression resembles that of a face at rest, which is why it reads as *neutral*.",
         "Nothing in the face departs clearly from rest: the expression resembles *neutral*.",
     )[k]
+
+
+def _although(plan: Plan, k: int) -> str:
+    """Word that a face is read as neutral, although some movement is measured."""
+    return (
+        "The expression resembles a *neutral* face, although {}.",
+        "The expression most closely resembles *neutral*, although {}.",
+        "Taken as a whole, the expression resembles *neutral*, although {}.",
+        "Of the labels known here, the expression resembles *neutral* most, although {}.",
+        "Although {}, the expression resembles that of a *neutral* face.",
+        "Although {}, what the expression resembles most is *neutral*.",
+    )[k].format(_clauses(plan.misfits))
 
 
 def _unclear(plan: Plan, k: int) -> str:

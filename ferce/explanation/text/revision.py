@@ -1,16 +1,38 @@
 """Repair an explanation: remove what the face contradicts, and name it."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ferce.core.parts import Cue, Explanation
 from ferce.explanation.text.parsing import parse
-from ferce.explanation.text.wording import joined, opened, phrase, unclear
+from ferce.explanation.text.wording import FORMS, joined, opened, phrase, unclear
 from ferce.facs.action_units import UNITS
 
 # A segment ends at a stop or a colon, so that a label before a colon outlives its signs.
 _SEGMENT = re.compile(r"[^.!?;:]+(?:[.!?;:](?!\s|$)[^.!?;:]*)*[.!?;:]*\s*")
+# And before what is conceded, which may go while the rest stays.
+_CONCEDED = re.compile(r", (?:and )?although ")
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Part of a text: words = text[start:end]."""
+
+    words: str
+    start: int
+    end: int
+
+    def of(self, cues: Iterable[Cue]) -> list[Cue]:
+        """List the cues that begin in it."""
+        return [c for c in cues if self.start <= c.start < self.end]
+
+
+def _segments(text: str) -> Iterator[_Segment]:
+    for match in _SEGMENT.finditer(text):
+        starts = [match.start(), *(m.start() for m in _CONCEDED.finditer(text, *match.span()))]
+        for start, end in zip(starts, [*starts[1:], match.end()], strict=True):
+            yield _Segment(text[start:end], start, end)
 
 
 def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, tuple[Cue, ...]]:
@@ -28,43 +50,44 @@ def revise(explanation: Explanation, cues: Sequence[Cue]) -> tuple[Explanation, 
     """
     if not any(c.seen == "contradicted" for c in cues):
         return explanation, ()
-    matches = list(_SEGMENT.finditer(explanation.text))
-    kept = [_segment(match, cues) for match in matches]
-    dropped = tuple(c for match in matches for c in _leaving(match, cues))
+    segments = list(_segments(explanation.text))
+    kept = [_kept(segment, cues) for segment in segments]
+    dropped = tuple(c for segment in segments for c in _leaving(segment, cues))
     text = " ".join([_rejoined(kept), *_named(dropped)]).strip()
     voice = f"{explanation.voice}, revised"
     cues = _with_verdicts(parse(text), cues)
     return replace(explanation, text=text, voice=voice, cues=cues), dropped
 
 
-def _leaving(match: re.Match[str], cues: Iterable[Cue]) -> list[Cue]:
+def _leaving(segment: _Segment, cues: Iterable[Cue]) -> list[Cue]:
     """List the claims a segment loses: with a contradicted one also those not supported."""
-    here = [c for c in cues if match.start() <= c.start < match.end()]
+    here = segment.of(cues)
     wrong = any(c.seen == "contradicted" for c in here)
     return [c for c in here if c.seen != "supported"] if wrong else []
 
 
-def _segment(match: re.Match[str], cues: Iterable[Cue]) -> str:
+def _kept(segment: _Segment, cues: Iterable[Cue]) -> str:
     """Repeat the segment, or word its supported claims anew; else keep only its end mark."""
-    body = match.group().strip()
-    here = [c for c in cues if match.start() <= c.start < match.end()]
-    if not _leaving(match, cues):
+    body, here = segment.words.strip(), segment.of(cues)
+    if not _leaving(segment, cues):
         return body
     said = joined(dict.fromkeys(_clause(c) for c in here if c.seen == "supported"))
-    end = body[-1] if body[-1] in ".!?;:" else "."
-    return said + end
+    conceded = _CONCEDED.match(body)
+    end = body[-1] if body[-1] in ".!?;:" else "" if conceded else "."
+    return (conceded.group() if conceded and said else "") + said + end
 
 
 def _rejoined(segments: Iterable[str]) -> str:
     """Join segments; an emptied one hands its end mark to the one before."""
     made: list[str] = []
     for segment in segments:
+        fresh = not made or made[-1][-1] in ".!?"
         if len(segment) > 1:
-            fresh = not made or made[-1][-1] in ".!?"
-            made.append(opened(segment) if fresh else segment)
+            words = _CONCEDED.sub("", segment, count=1) if fresh else segment
+            made.append(opened(words) if fresh else segment)
         elif segment and made:
             made[-1] = made[-1].rstrip(".!?;:") + ("." if segment in ".!?:" else segment)
-    text = " ".join(made)
+    text = " ".join(made).replace(" , ", ", ")
     return re.sub(r"[;:,]$", ".", text)
 
 
@@ -73,11 +96,9 @@ def _named(dropped: Sequence[Cue]) -> list[str]:
     others = [c.text.lower() for c in dropped if _emotion(c)]
     dropped = [c for c in dropped if not _emotion(c)]
     wrong = [c for c in dropped if c.seen == "contradicted"]
-    absent = [_noun(c) for c in _once(c for c in wrong if not c.negated)]
-    present = [_clause(replace(c, negated=False)) for c in _once(c for c in wrong if c.negated)]
-    unsupported = [
-        _clause(replace(c, negated=False)) for c in _once(c for c in dropped if c not in wrong)
-    ]
+    absent = [_noun(group) for group in _once(c for c in wrong if not c.negated)]
+    present = [_there(group) for group in _once(c for c in wrong if c.negated)]
+    unsupported = [_there(group) for group in _once(c for c in dropped if c not in wrong)]
     sentences = []
     if absent:
         sentences.append(
@@ -99,18 +120,29 @@ def _emotion(cue: Cue) -> bool:
     return cue.unit is None and cue.region is None
 
 
-def _once(cues: Iterable[Cue]) -> list[Cue]:
-    """Keep the first cue of each unit, region and side."""
+def _once(cues: Iterable[Cue]) -> list[list[Cue]]:
+    """Keep the first cue of each unit, region and side; those that share a phrase together."""
     first: dict[object, Cue] = {}
     for cue in cues:
         first.setdefault((cue.unit, cue.region if cue.unit is None else None, cue.side), cue)
-    return list(first.values())
+    spans: dict[tuple[int, int], list[Cue]] = {}
+    for cue in first.values():
+        spans.setdefault((cue.start, cue.end), []).append(cue)
+    groups: list[list[Cue]] = []
+    for group in spans.values():
+        groups += [group] if _units(group) in FORMS else [[cue] for cue in group]
+    return groups
+
+
+def _units(cues: Iterable[Cue]) -> tuple[int, ...]:
+    return tuple(cue.unit for cue in cues if cue.unit is not None)
 
 
 def _clause(cue: Cue) -> str:
-    """Word the claim as a clause: "the lips are parted", "the mouth moves"."""
+    """Word the claim as a clause: "the lips are parted", "the mouth shows movement"."""
     if cue.unit is None:
-        return f"the {cue.region} {'show no' if cue.negated else 'show'} movement"
+        verb = "show" if (cue.region or "").endswith("s") else "shows"
+        return f"the {cue.region} {verb}{' no' if cue.negated else ''} movement"
     clause = phrase((cue.unit,), cue.side, cue.hedged).clause
     return re.sub(r"\b(are|is|smiles)\b", _deny, clause, count=1) if cue.negated else clause
 
@@ -119,10 +151,19 @@ def _deny(match: re.Match[str]) -> str:
     return "does not smile" if match.group() == "smiles" else f"{match.group()} not"
 
 
-def _noun(cue: Cue) -> str:
-    if cue.unit is None:
-        return f"movement of the {cue.region}"
-    return re.sub(r"^an? ", "", phrase((cue.unit,), cue.side).noun)
+def _there(group: Sequence[Cue]) -> str:
+    """Word as a clause that what one phrase names is there."""
+    first = group[0]
+    if first.unit is None:
+        return _clause(replace(first, negated=False))
+    return phrase(_units(group), first.side, first.hedged).clause
+
+
+def _noun(group: Sequence[Cue]) -> str:
+    first = group[0]
+    if first.unit is None:
+        return f"movement of the {first.region}"
+    return re.sub(r"^an? ", "", phrase(_units(group), first.side).noun)
 
 
 def _with_verdicts(fresh: Sequence[Cue], old: Sequence[Cue]) -> tuple[Cue, ...]:

@@ -15,8 +15,9 @@ SLIGHT = 0.45
 class Form:
     """Four wordings of one or more units.
 
-    `{d}` takes a degree ("slightly "), `{side}` a side. `clause` and `noun` speak of both sides or
-    of a unit without sides, `one` and `one_noun` of one side.
+    `{d}` takes a degree ("slightly "), `{p}` that of closed eyes ("partly "), `{side}` a side.
+    `clause` and `noun` speak of both sides or of a unit without sides, `one` and `one_noun` of one
+    side.
     """
 
     clause: str
@@ -40,6 +41,13 @@ FORMS: MappingProxyType[tuple[int, ...], Form] = MappingProxyType(
             "the {side} outer brow is {d}raised",
             "a {d}raised {side} outer brow",
         ),
+        (1, 4): Form(
+            "the inner brows are {d}raised and drawn together",
+            "inner brows {d}raised and drawn together",
+        ),
+        (1, 2, 4): Form(
+            "the brows are {d}raised and drawn together", "brows {d}raised and drawn together"
+        ),
         (1, 2): Form(
             "both brows are {d}raised",
             "{d}raised brows",
@@ -48,7 +56,7 @@ FORMS: MappingProxyType[tuple[int, ...], Form] = MappingProxyType(
         ),
         (4,): Form(
             "the brows are {d}drawn together",
-            "{d}lowered brows",
+            "{d}furrowed brows",
             "the {side} brow is {d}lowered",
             "a {d}lowered {side} brow",
         ),
@@ -135,16 +143,19 @@ FORMS: MappingProxyType[tuple[int, ...], Form] = MappingProxyType(
         (27,): Form("the mouth is {d}stretched wide open", "a mouth {d}stretched wide open"),
         (28,): Form("the lips are {d}sucked in", "lips {d}sucked in"),
         (43,): Form(
-            "the eyes are {d}closed",
-            "{d}closed eyes",
-            "the {side} eye is {d}closed",
-            "a {d}closed {side} eye",
+            "the eyes are {p}closed",
+            "{p}closed eyes",
+            "the {side} eye is {p}closed",
+            "a {p}closed {side} eye",
         ),
     }
 )
 # A mouth stretched wide open is open and its jaw is dropped: the three are said as one.
 _NESTED = {(25, 27): (27,), (26, 27): (27,), (25, 26, 27): (27,)}
-_MERGES = ((25, 26, 27), (25, 27), (26, 27), (1, 2), (12, 25), (23, 24), (25, 26))
+_MERGES = (
+    *((25, 26, 27), (25, 27), (26, 27)),
+    *((1, 2, 4), (1, 4), (1, 2), (12, 25), (23, 24), (25, 26)),
+)
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,7 @@ def phrase(units: tuple[int, ...], side: Side | None = None, slight: bool = Fals
     clause, noun = (form.one, form.one_noun) if one else (form.clause, form.noun)
     fill = {
         "d": "slightly " if slight else "",
+        "p": "partly " if slight else "",
         "a": "a slight " if slight else "a ",
         "side": side or "",
     }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ferce.core.labels import COMPOUNDS
 from ferce.core.parts import Answer, Prediction
 from ferce.core.types import Face, Pixels, Scores
+from ferce.explanation.text.arrangement import arrange
 from ferce.models import prompts
 from ferce.models.calibration import Calibration
 from ferce.models.vlm import phrases
@@ -138,9 +139,13 @@ class PromptedModel(ABC):
         return [Answer(q, a, self.name) for q, a in zip(questions, replies, strict=True)]
 
     def explain(self, face: Face, prediction: Prediction) -> Iterator[str]:
-        """Explain the *predicted* label; the pieces come as they are generated."""
+        """Explain the *predicted* label; the pieces come as they are generated.
+
+        A text of plain statements, as models trained by ferce write it, is put in order first; see
+        `arrangement`.
+        """
         prompt = self.question(prompts.explain(prediction, self.template, face.units))
-        return self.written(face.crop, prompt, EXPLANATION_TOKENS)
+        return arrange(self.written(face.crop, prompt, EXPLANATION_TOKENS), face, prediction)
 
 
 def _by_size(faces: Sequence[Face]) -> dict[int, list[int]]:
