@@ -1,5 +1,6 @@
 """The measurements of a trained model, read from its `metrics.json` and checked for gaps."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
