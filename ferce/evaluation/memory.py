@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ferce.evaluation import films, live
 from ferce.evaluation.served import ROOT, Served, serve
+from ferce.models import DEFAULT_CLASSIFIER
 
 QUESTION = "Are the brows raised?"
 
@@ -33,6 +34,8 @@ def _steps(served: Served, photo: Path, chromium: str | None) -> Iterator[str]:
     yield "ten more"
     served.call("ask", served.upload(photo), QUESTION)
     yield "a question"
+    served.call("compare", served.upload(photo), DEFAULT_CLASSIFIER)
+    yield "the default model in Compare"
     if chromium:
         with live.browser(chromium) as tab:
             live.begin(tab, served.address)
