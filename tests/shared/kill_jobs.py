@@ -66,9 +66,9 @@ def faces(split, count):
 def pack(root):
     """The albums of the recipe."""
     sets = {
-        "renders": [*faces("train", 12), *faces("val", 12), *faces("test", 6)],
+        "renders": [*faces("train", 12), *faces("val", 6), *faces("test", 6)],
         "faces": [replace(s, coded=frozenset({4, 12, 25})) for s in faces("train", 6)],
-        "annotated": [*faces("val", 6), *faces("test", 6)],
+        "annotated": [*faces("val", 3), *faces("test", 6)],
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
@@ -80,7 +80,7 @@ def mini(folder, albums, names):
     if not (folder / "albums").exists():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "albums").symlink_to(Path(albums) / "albums")
-    schedule = Schedule(steps=3, batch=4, warm=1, save=0.0)
+    schedule = Schedule(steps=2, batch=4, warm=1, save=0.0)
     chosen = recipe.Recipe(
         folder,
         teacher=str(Path(albums) / "teacher.safetensors"),
