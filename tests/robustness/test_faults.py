@@ -438,7 +438,7 @@ def test_pages_with_a_camera_that_vanish_cost_nobody(real):
     """Closed while frames are read, and cut off within a frame; the next camera is read."""
     for _ in range(2):
         with chromium(*CAMERA) as browser:
-            page, _ = new_page(browser, 1280, 900)
+            page = new_page(browser, 1280, 900)
             page.context.grant_permissions(["camera"])
             page.goto(real)
             page.get_by_role("tab", name="Live").click()

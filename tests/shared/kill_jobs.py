@@ -4,6 +4,8 @@ All go on from what the folder holds. `python tests/shared/kill_jobs.py JOB FOLD
 does one, which is how several processes do it together.
 """
 
+import contextlib
+import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +106,8 @@ def reading(folder, photos, jobs):
     """A folder of photos as JSON, CSV and HTML."""
     folder.mkdir(parents=True, exist_ok=True)
     targets = [f"--{kind}={folder / 'out'}.{kind}" for kind in ("json", "csv", "html")]
-    status = cli.main([str(photos), *targets, "--resume", "--jobs", jobs], opener=open_known)
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = cli.main([str(photos), *targets, "--resume", "--jobs", jobs], opener=open_known)
     assert status == cli.READ, status
 
 

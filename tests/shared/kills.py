@@ -144,16 +144,17 @@ def campaign(trial, place, whole, kills=KILLS, seed=0):
     """
     seconds, changes = _unbroken(trial, whole)
     trial.check(whole)
-    rng, number, moments = random.Random(seed), 0, []
+    rng, number, tries, moments = random.Random(seed), 0, 0, []
     while len(moments) < kills:
-        clock, change = rng.uniform(0, seconds), rng.randint(1, changes)
+        tries += 1  # what goes on for the n-th time has about an n-th left
+        clock, change = rng.uniform(0, seconds / tries), rng.randint(1, -(-changes // tries))
         moment = (clock, math.inf) if len(moments) % 2 else (math.inf, change)
         folder, victim = place / str(number), trial.killed[len(moments) % len(trial.killed)]
         if (words := _killed(trial, folder, moment, victim)) is not None:
             moments.append(words)
         else:
             trial.same(folder)
-            number += 1
+            number, tries = number + 1, 0
         trial.check(folder)
     folder = place / str(number)
     assert _killed(trial, folder, (math.inf, math.inf), ALL) is None
@@ -199,7 +200,10 @@ def _killed(trial, folder, moment, victim):
 
 
 def _kill(process, victim, words):
-    """Kill a run or one process of it, and wait until all of it has ended by itself."""
+    """Kill a run or one process of it, and wait until all of it has ended by itself.
+
+    Gives `words`, and what became of the others; None where the run had come to its end.
+    """
     family = [psutil.Process(process.pid)]
     with contextlib.suppress(psutil.NoSuchProcess):
         family += family[0].children(recursive=True)
@@ -208,7 +212,8 @@ def _kill(process, victim, words):
             one.kill()
     dead = time.monotonic()
     until(lambda: process.poll() is not None, "death of the run")
-    assert process.poll() != 0
+    if process.poll() == 0:  # it was faster
+        return None
     until(lambda: not any(map(_alive, family)), "death of its processes")
     if victim == ALL:
         return words
