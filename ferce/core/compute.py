@@ -1,10 +1,12 @@
-"""Softmax in NumPy, and work spread over the cores by threads.
+"""Softmax in NumPy, work spread over the cores by threads, and the heaps that threads share.
 
 SciPy's softmax takes a quarter of a second to import, a tenth of a whole cold run. Threads are for
 work of libraries that run outside Python's lock.
 """
 
+import ctypes
 import os
+import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -49,6 +51,23 @@ def spread(task: Callable[[Sequence[T]], R], items: Sequence[T], most: int = 16)
     if len(pieces) == 1 or cores() == 1:
         return [task(piece) for piece in pieces]
     return list(_pool().map(task, pieces))
+
+
+_ARENAS = -8  # M_ARENA_MAX of malloc.h
+
+
+def share_heaps(most: int = 2) -> bool:
+    """Let all threads share so many of glibc's heaps; call it before there are threads.
+
+    By default each of a server's threads may get one of its own, and memory grows until every heap
+    has had its largest task. MALLOC_ARENA_MAX in the environment stays in force.
+
+    Returns:
+        Whether the number was set; False elsewhere than on glibc.
+    """
+    if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
+        return False
+    return bool(ctypes.CDLL(None).mallopt(_ARENAS, most))
 
 
 @cache
