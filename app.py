@@ -42,8 +42,10 @@ def serve(settings: "Settings", page: "gr.Blocks", models: "Models") -> None:
     One after the other: Gradio gives up when its server takes more than 5 s to start or 3 s to
     answer for the first time, which it may on a busy machine that imports torch at the same time.
     """
+    from ferce.core.heaps import share_heaps
     from ferce.ui.web import doors
 
+    share_heaps()
     doors.shut(settings.mcp, settings.max_megabytes * 2**20)
     page.launch(**options(settings), prevent_thread_lock=True)
     doors.start_sweeps(settings.keep_seconds)

@@ -22,15 +22,13 @@ sys.path.insert(0, str(ROOT))
 
 from ferce import data, models
 from ferce.core.types import ReadingError
-from ferce.data import DataError
 from ferce.data.record import SPLITS
 from ferce.evaluation import EvaluationError, Plan, classification, evaluate, result
 from ferce.evaluation.plan import Tools, default_cache
 from ferce.evaluation.run import fresh
 from ferce.explanation.heatmaps import METHODS
 from ferce.models import hub, spec
-from ferce.models.hub import CheckpointError
-from ferce.report.files import utf8_stdout
+from ferce.training import options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -174,23 +172,20 @@ def _check_method(plan: Plan) -> None:
 def main() -> None:
     """Parse the arguments, measure, print a table."""
     arguments = parser().parse_args()
-    utf8_stdout()
-    try:
-        tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
-        plan = plan_of(arguments)
-        check(plan, arguments.device, arguments.against, arguments.record)
-        output = arguments.output or Path("runs") / folder_name(plan)
-        if arguments.fresh:
-            fresh(output)
-        command = shlex.join(["python", "train/evaluate.py", *sys.argv[1:]])
-        metrics = evaluate(plan, output, tools, command, arguments.against, arguments.device)
-        if arguments.record:
-            result.record(metrics[plan.split], plan.split, arguments.record)
-    except (EvaluationError, DataError, CheckpointError, ReadingError) as error:
-        sys.exit(f"evaluate: {error}")
+    tools = Tools(arguments.cache or default_cache(), arguments.jobs, not arguments.quiet)
+    plan = plan_of(arguments)
+    check(plan, arguments.device, arguments.against, arguments.record)
+    output = arguments.output or Path("runs") / folder_name(plan)
+    if arguments.fresh:
+        fresh(output)
+    command = shlex.join(["python", "train/evaluate.py", *sys.argv[1:]])
+    metrics = evaluate(plan, output, tools, command, arguments.against, arguments.device)
+    if arguments.record:
+        result.record(metrics[plan.split], plan.split, arguments.record)
     print(result.summary(metrics, plan.split))
     print(f"\nwritten to {output}")
 
 
 if __name__ == "__main__":
-    main()
+    errors = (EvaluationError, ReadingError)
+    options.run("evaluate", main, *errors, again="the same command goes on where it was.")

@@ -34,6 +34,7 @@ from ferce.data.rendering.person import hold_out_last, list_portraits
 from ferce.data.rendering.plan import Settings, Subject, clay_subjects, plan
 from ferce.data.rendering.prepare import fit_people, fitted_subjects, mesh_reader, prepare_assets
 from ferce.faces.detector import FaceDetector
+from ferce.training import options
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -153,7 +154,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"render_faces: {error}")
+    again = "the same command goes on where it was."
+    options.run("render_faces", main, OSError, ValueError, again=again)

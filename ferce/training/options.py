@@ -68,22 +68,26 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def run(script: str, main: Callable[[], None], *more: type[Exception]) -> None:
+_AGAIN = "the last whole checkpoint is still there, and the same command with --resume goes on."
+
+
+def run(script: str, main: Callable[[], None], *more: type[Exception], again: str = _AGAIN) -> None:
     """Call a script's main function; a mistake of the user ends it with one sentence.
 
     Args:
         script: name that stands before the sentence.
         main: takes its arguments from the command line.
         more: further errors of which each is one clear sentence.
+        again: how to go on where disk, memory or another process failed; ends a sentence.
     """
     expected: tuple[type[Exception], ...] = (TrainingError, DataError, CheckpointError, *more)
     utf8_stdout()
     try:
         main()
-    except expected as error:
-        sys.exit(f"{script}: {error}")
     except Exception as error:
-        if (words := mishap(error)) is None:
+        if isinstance(error, expected) and not _is_full(error):
+            sys.exit(f"{script}: {error}")
+        if (words := mishap(error, again)) is None:
             raise
         sys.exit(f"{script}: {words}")
 
@@ -156,25 +160,34 @@ class Settings:
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # As safetensors, which gives no number, tells of a disk.
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
-_AGAIN = "the last whole checkpoint is still there, and the same command with --resume goes on."
+_LOST = ("Connection closed by peer", "Connection reset by peer")  # as gloo and NCCL tell
 
 
-def mishap(error: BaseException) -> str | None:
+def mishap(error: BaseException, again: str = _AGAIN) -> str | None:
     """Say what happened and how to go on; None for what is a fault of ferce's own."""
     import torch
-    from safetensors import SafetensorError
 
     text = str(error)
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return f"The disk is full ({text}). Free some space; {_AGAIN}"
-    if isinstance(error, SafetensorError) and any(words in text for words in _FULL):
-        return f"The disk is full ({text}). Free some space; {_AGAIN}"
+    if _is_full(error):
+        return f"The disk is full ({text}). Free some space; {again}"
     if isinstance(error, torch.OutOfMemoryError):
-        return f"The GPU's memory is full; end what else uses it, or use --device cpu; {_AGAIN}"
-    worker = isinstance(error, RuntimeError) and text.startswith("DataLoader worker")
-    if worker or isinstance(error, BrokenProcessPool):
+        return f"The GPU's memory is full; end what else uses it, or use --device cpu; {again}"
+    if not isinstance(error, RuntimeError):
+        return None
+    if isinstance(error, BrokenProcessPool) or text.startswith("DataLoader worker"):
         return (
             "A process that prepared pictures ended, perhaps for want of memory; use fewer "
-            f"(--jobs, --workers); {_AGAIN}"
+            f"(--jobs, --workers); {again}"
         )
+    if any(words in text for words in _LOST):
+        return f"Another process of this run ended; {again}"
     return None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether a disk is full, or a quota is used up."""
+    from safetensors import SafetensorError
+
+    if isinstance(error, SafetensorError):
+        return any(words in str(error) for words in _FULL)
+    return isinstance(error, OSError) and error.errno in _DISK

@@ -4,8 +4,8 @@ python -m pytest -m slow tests/robustness/test_faults.py
 
 Elsewhere: 401, 403, 404, 409, 412 and 5xx of the Hub while publishing (`test_publish_hub.py`), a
 Hub that is down or gates (`test_hub.py`), faults of a model's server (`test_remote_failures.py`), a
-full disk and a process that dies while photos are read (`test_resume.py`), cameras that go away
-(`test_app_video.py`).
+process that dies while photos are read (`test_resume.py`), one of two that train together
+(`test_kills.py`).
 """
 
 import errno
@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,22 +24,28 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from app_server import connect
+from browser_fixtures import CHROMIUM, chromium, new_page
+from gradio_client import handle_file
 from hub_server import Fault, serving
 from kill_jobs import PEOPLE, RENDERS, ROOT
 from patience import PROGRAM, until
-from publish_fixtures import client
+from publish_fixtures import client, timm_run
+from reading_fixtures import album
 from rendering_fixtures import make_studio  # noqa: F401
 from safetensors.numpy import save
 from safetensors.torch import load_file
 from training_fixtures import plan, tiles
 
 from ferce.core.types import ReadingError
+from ferce.data import align
 from ferce.data.rendering.dataset import Output, write_dataset
 from ferce.data.rendering.plan import plan as recipes
 from ferce.models import load_classifier, memory, torch_net
 from ferce.models.embedded import PACKAGED
 from ferce.training import options
 from ferce.training.classifier import run
+from ferce.training.classifier.batches import Faces
 from ferce.training.classifier.task import ClassifierTask
 from ferce.training.language import run as language
 from ferce.training.language.plan import LanguagePlan
@@ -55,6 +62,7 @@ except hub.CheckpointError as error:
     print(json.dumps(str(error)))
 """
 WHOLE = ["config.json", "model.safetensors"]
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 def resolve(url, home, revision=None, token=""):
@@ -105,23 +113,31 @@ def test_a_revision_that_went_away_is_read_from_the_cache(tmp_path):
 # ---- the disk ----
 
 
-def limited(job, folder, most, *arguments):
-    """A job of `kill_jobs` by the script's own border, with files of at most so many bytes."""
+def bounded(most, words, **environment):
+    """A finished run of Python whose files have at most so many bytes; it never shows a trace."""
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], cwd=ROOT, preexec_fn=limit, capture_output=True,
+        text=True, timeout=PROGRAM, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def limited(job, folder, most, *arguments):
+    """A job of `kill_jobs` by the script's own border, with files of at most so many bytes."""
     code = (
         "import sys; sys.path[:0] = ['tests/shared', '.']\nimport kill_jobs\n"
         "from pathlib import Path\nfrom ferce.training import options\n"
         f"job = lambda: kill_jobs.{job}(Path({str(folder)!r}), *{list(map(str, arguments))!r})\n"
         f"options.run({job!r}, job)"
     )
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, preexec_fn=limit, capture_output=True, text=True,
-        timeout=PROGRAM, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, check=False,
-    )  # fmt: skip
+    return bounded(most, ["-c", code])
 
 
 @pytest.mark.slow
@@ -132,7 +148,6 @@ def test_a_full_disk_is_said_and_the_run_goes_on(tmp_path, job, most):
     full = limited(job, tmp_path / "run", most, *more)
     assert full.returncode == 1
     assert full.stderr.splitlines()[-1].startswith(f"{job}: The disk is full (")
-    assert "Traceback" not in full.stderr
     assert not list((tmp_path / "run").glob("*.safetensors"))
     assert not list((tmp_path / "run").rglob("*.part"))
     again, whole = (
@@ -144,12 +159,119 @@ def test_a_full_disk_is_said_and_the_run_goes_on(tmp_path, job, most):
     assert all(torch.equal(one[key], two[key]) for key in two)
 
 
+def full(*arguments, **more):
+    raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+
+@pytest.mark.parametrize(
+    ("last", "there"),
+    [
+        ("classifier.export.save_calibration", False),
+        ("classifier.export.plots.draw_confusion", True),
+    ],
+)
+def test_a_disk_that_is_full_at_the_last_moment(tmp_path, monkeypatch, last, there):
+    """While the model is written, and once its weights are there."""
+    chosen = plan(tmp_path / "cache", epochs=1, max_steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"ferce.training.{last}", full)
+        with pytest.raises(OSError, match="No space left"):
+            run.train(chosen, tmp_path / "run", data=tiles(3, 1))
+    weights = tmp_path / "run" / "model.safetensors"
+    assert weights.is_file() == there
+    assert not list((tmp_path / "run").glob(".*"))
+    for name in ("run", "whole"):
+        run.train(chosen, tmp_path / name, resume=True, data=tiles(3, 1))
+    one, two = load_file(weights), load_file(tmp_path / "whole" / "model.safetensors")
+    assert all(torch.equal(one[key], two[key]) for key in two)
+
+
+READS = (
+    "import sys; sys.path[:0] = ['tests/shared', '.']\nfrom reading_fixtures import open_known\n"
+    "from ferce.ui import cli\nsys.exit(cli.main(sys.argv[1:], opener=open_known))"
+)
+
+
+def test_a_disk_that_is_full_while_photos_are_read(tmp_path):
+    """The journal keeps what fitted; nothing half stays, and --resume reads the rest."""
+    photos = album(tmp_path / "photos", 12)
+
+    def read(name, most, *more):
+        (tmp_path / name).mkdir(exist_ok=True)
+        words = ["-c", READS, photos, "--json", tmp_path / name / "out.json", *more]
+        return bounded(most, words)
+
+    assert read("whole", resource.RLIM_INFINITY).returncode == 0
+    whole = (tmp_path / "whole" / "out.json").read_text()
+    stopped = read("run", len(whole) // 2)
+    assert stopped.returncode == 1
+    (line,) = stopped.stderr.splitlines()
+    assert line.startswith("ferce: the result cannot be written: [Errno 27] File too large")
+    assert "The same command with --resume goes on from" in line
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["out.json.partial.jsonl"]
+    assert read("run", resource.RLIM_INFINITY, "--resume").returncode == 0
+    assert (tmp_path / "run" / "out.json").read_text() == whole
+
+
+def test_a_disk_that_is_full_when_results_are_written(tmp_path):
+    photos, out = album(tmp_path / "photos", 3), tmp_path / "out.json"
+    words = ["-c", READS, photos, "--json", out, "--html", "/dev/full"]
+    stopped = bounded(resource.RLIM_INFINITY, words)
+    assert stopped.returncode == 1
+    (line,) = stopped.stderr.splitlines()
+    assert line.startswith("ferce: the result cannot be written: [Errno 28] No space left")
+    assert "--resume goes on from" in line
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_rendering(tmp_path, asset_paths):
+    studio = asset_paths.kit.parent
+    stopped = limited("rendering", tmp_path / "run", 9_000, studio)
+    assert stopped.returncode == 1
+    assert stopped.stderr.splitlines()[-1].startswith("rendering: The disk is full (")
+    for name in ("run", "whole"):
+        done = limited("rendering", tmp_path / name, resource.RLIM_INFINITY, studio)
+        assert done.returncode == 0, done.stderr
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "images").iterdir()}
+        for name in ("run", "whole")
+    )
+    assert one == two
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_a_model_is_measured(tmp_path):
+    words = [ROOT / "train" / "evaluate.py", "--model", "prototypes", "--cache", tmp_path / "cache"]
+    words += ["--output", tmp_path / "run", "--draws", "10", "--split", "val"]
+    stopped = bounded(6_000, words)
+    assert stopped.returncode == 1
+    last = stopped.stderr.splitlines()[-1]
+    assert last.startswith("evaluate: The disk is full (")
+    assert last.endswith("the same command goes on where it was.")
+    assert bounded(resource.RLIM_INFINITY, words).returncode == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_publishing(tmp_path):
+    made = timm_run(tmp_path / "run")
+    words = [ROOT / "train" / "publish.py", made, "--name", "owner/model", "--dry-run"]
+    words += ["--licence", "apache-2.0", "--folder", tmp_path / "out"]
+    stopped = bounded(100_000, words, TMPDIR=str(tmp_path))
+    assert stopped.returncode == 1
+    assert stopped.stderr.splitlines()[-1].startswith("publish: ")
+    assert "too large" in stopped.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_what_ends_a_script_is_said_in_a_sentence():
     errors = (
         OSError(errno.ENOSPC, "No space left on device", "x"),
         torch.OutOfMemoryError("CUDA out of memory."),
         BrokenProcessPool("A process in the process pool was terminated abruptly"),
         RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+        RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:7"),
     )
     for error in errors:
         assert "--resume goes on" in options.mishap(error)
@@ -250,6 +372,38 @@ def test_texts_that_do_not_fit_are_cut_in_two(tmp_path, monkeypatch):
 # ---- processes ----
 
 
+def test_a_process_that_dies_while_it_prepares_pictures_ends_the_training(tmp_path, monkeypatch):
+    here, item = os.getpid(), Faces.__getitem__
+
+    def dies(faces, drawn):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item(faces, drawn)
+
+    monkeypatch.setattr(Faces, "__getitem__", dies)
+    monkeypatch.setattr(sys, "argv", ["train_classifier"])
+    chosen = plan(tmp_path / "cache", epochs=1, workers=1)
+    with pytest.raises(SystemExit, match=r"^train_classifier: A process that prepared pictures"):
+        options.run(
+            "train_classifier", lambda: run.train(chosen, tmp_path / "run", data=tiles(3, 1))
+        )
+
+
+def dying():
+    """Opens a detector in a process that is killed thereby."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_while_it_aligns_faces_ends_the_run(tmp_path):
+    rows = tiles(1, 1).rows()
+    with pytest.raises(SystemExit, match=r"^evaluate: A process that prepared pictures .* goes on"):
+        options.run(
+            "evaluate", lambda: list(align.align(rows, tmp_path, jobs=2, factory=dying)),
+            again="the same command goes on",
+        )  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_while_rendering_ends_the_run(asset_paths, tmp_path):
     """And does not hang; the same call makes the rest."""
@@ -272,3 +426,27 @@ def ended(made):
     except OSError as error:
         return str(error)
     return ""
+
+
+# ---- a camera ----
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not on the path (apt: chromium)")
+def test_pages_with_a_camera_that_vanish_cost_nobody(real):
+    """Closed while frames are read, and cut off within a frame; the next camera is read."""
+    for _ in range(2):
+        with chromium(*CAMERA) as browser:
+            page = new_page(browser, 1280, 900)
+            page.context.grant_permissions(["camera"])
+            page.goto(real)
+            page.get_by_role("tab", name="Live").click()
+            page.get_by_role("button", name="Start the camera").click()
+            page.locator("[data-part=pace]", has_text="frames a second").wait_for()
+    host, port = real.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as cut:
+        head = "POST /gradio_api/component_server HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+        cut.sendall(f'{head}Content-Type: application/json\r\n\r\n{{"data"'.encode())
+    photo = ROOT / "ferce" / "data" / "demo" / "examples" / "smile.jpg"
+    assert connect(real).predict(handle_file(str(photo)), api_name="/read")["faces"]

@@ -4,6 +4,8 @@ All go on from what the folder holds. `python tests/shared/kill_jobs.py JOB FOLD
 does one, which is how several processes do it together.
 """
 
+import contextlib
+import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -66,9 +68,9 @@ def faces(split, count):
 def pack(root):
     """The albums of the recipe."""
     sets = {
-        "renders": [*faces("train", 12), *faces("val", 12), *faces("test", 6)],
+        "renders": [*faces("train", 12), *faces("val", 6), *faces("test", 6)],
         "faces": [replace(s, coded=frozenset({4, 12, 25})) for s in faces("train", 6)],
-        "annotated": [*faces("val", 6), *faces("test", 6)],
+        "annotated": [*faces("val", 3), *faces("test", 6)],
     }
     for name, rows in sets.items():
         album.pack(aligned(rows, root / name), len(rows), root / "albums" / name)
@@ -80,7 +82,7 @@ def mini(folder, albums, names):
     if not (folder / "albums").exists():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "albums").symlink_to(Path(albums) / "albums")
-    schedule = Schedule(steps=3, batch=4, warm=1, save=0.0)
+    schedule = Schedule(steps=2, batch=4, warm=1, save=0.0)
     chosen = recipe.Recipe(
         folder,
         teacher=str(Path(albums) / "teacher.safetensors"),
@@ -104,7 +106,8 @@ def reading(folder, photos, jobs):
     """A folder of photos as JSON, CSV and HTML."""
     folder.mkdir(parents=True, exist_ok=True)
     targets = [f"--{kind}={folder / 'out'}.{kind}" for kind in ("json", "csv", "html")]
-    status = cli.main([str(photos), *targets, "--resume", "--jobs", jobs], opener=open_known)
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = cli.main([str(photos), *targets, "--resume", "--jobs", jobs], opener=open_known)
     assert status == cli.READ, status
 
 

@@ -23,6 +23,7 @@ from safetensors import safe_open
 
 KILLS = int(os.environ.get("FERCE_KILLS", "3"))
 ROOT = Path(__file__).resolve().parents[2]
+LOOK = 0.005  # seconds between two looks at a run
 FEW = max(KILLS // 4, 3)  # kills of what takes long to start
 JOBS = Path(__file__).with_name("kill_jobs.py")
 
@@ -80,10 +81,12 @@ ALL, LAUNCHER, RANKS = "all", "launcher", ("0", "1")
 def state(folder):
     """Path -> size and time of each file in a folder."""
     files = {}
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # gone since it was listed
-            made = path.stat()
-            files[path] = made.st_size, made.st_mtime_ns
+    for place, _, names in os.walk(folder):  # passes over what goes away meanwhile
+        for name in names:
+            path = os.path.join(place, name)  # noqa: PTH118 - looked at hundreds of times a second
+            with contextlib.suppress(OSError):
+                made = os.stat(path)  # noqa: PTH116
+                files[path] = made.st_size, made.st_mtime_ns
     return files
 
 
@@ -118,10 +121,12 @@ class Watch:
     changes: int = 0
     last: object = None
 
-    def look(self):
-        now = self.trial.state(self.folder)
-        self.changes += now != self.last
-        self.last = now
+    def look(self, count=True):
+        """The seconds; changes since the last look are one."""
+        if count:
+            now = self.trial.state(self.folder)
+            self.changes += now != self.last
+            self.last = now
         return time.monotonic() - self.begun
 
 
@@ -139,16 +144,17 @@ def campaign(trial, place, whole, kills=KILLS, seed=0):
     """
     seconds, changes = _unbroken(trial, whole)
     trial.check(whole)
-    rng, number, moments = random.Random(seed), 0, []
+    rng, number, tries, moments = random.Random(seed), 0, 0, []
     while len(moments) < kills:
-        clock, change = rng.uniform(0, seconds), rng.randint(1, changes)
+        tries += 1  # what goes on for the n-th time has about an n-th left
+        clock, change = rng.uniform(0, seconds / tries), rng.randint(1, -(-changes // tries))
         moment = (clock, math.inf) if len(moments) % 2 else (math.inf, change)
         folder, victim = place / str(number), trial.killed[len(moments) % len(trial.killed)]
         if (words := _killed(trial, folder, moment, victim)) is not None:
             moments.append(words)
         else:
             trial.same(folder)
-            number += 1
+            number, tries = number + 1, 0
         trial.check(folder)
     folder = place / str(number)
     assert _killed(trial, folder, (math.inf, math.inf), ALL) is None
@@ -171,7 +177,7 @@ def _unbroken(trial, whole):
     process, watch = _started(trial, whole)
     while process.poll() is None:
         watch.look()
-        time.sleep(0.003)
+        time.sleep(LOOK)
     assert process.poll() == 0
     return watch.look(), watch.changes
 
@@ -182,18 +188,22 @@ def _killed(trial, folder, moment, victim):
     `moment` is seconds since it began and changes of its files, of which the first ends it.
     """
     process, watch = _started(trial, folder)
-    seconds = 0.0
     while process.poll() is None:
-        seconds = watch.look()
-        if seconds >= moment[0] or watch.changes >= moment[1]:
+        seconds = watch.look(moment[1] < math.inf)
+        if seconds >= moment[0]:
+            return _kill(process, victim, f"at {seconds:.2f} s")
+        if watch.changes >= moment[1]:
             return _kill(process, victim, f"at {seconds:.2f} s, change {watch.changes}")
-        time.sleep(0.003)
+        time.sleep(LOOK)
     assert process.poll() == 0, f"the run in {folder} failed with {process.poll()}"
     return None
 
 
 def _kill(process, victim, words):
-    """Kill a run or one process of it, and wait until all of it has ended by itself."""
+    """Kill a run or one process of it, and wait until all of it has ended by itself.
+
+    Gives `words`, and what became of the others; None where the run had come to its end.
+    """
     family = [psutil.Process(process.pid)]
     with contextlib.suppress(psutil.NoSuchProcess):
         family += family[0].children(recursive=True)
@@ -202,7 +212,8 @@ def _kill(process, victim, words):
             one.kill()
     dead = time.monotonic()
     until(lambda: process.poll() is not None, "death of the run")
-    assert process.poll() != 0
+    if process.poll() == 0:  # it was faster
+        return None
     until(lambda: not any(map(_alive, family)), "death of its processes")
     if victim == ALL:
         return words
