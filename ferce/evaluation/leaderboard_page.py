@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 from ferce.core.notice import SHORT
@@ -11,6 +10,8 @@ from ferce.evaluation.leaderboard import FAMILIES, FILE, Entry, Leaderboard, Ver
 from ferce.evaluation.metrics_file import Figure
 from ferce.evaluation.plan import write_json
 from ferce.models.hub import read_json
+from ferce.report.face import escape
+from ferce.report.text import inline
 
 SHOWN = ("macro_f1", "accuracy", "uar", "top2", "ece")  # of `metrics_file.FIGURES`
 HEADS = ("macro-F1", "accuracy", "UAR", "top 2", "ECE")
@@ -53,31 +54,31 @@ def side_by_side(board: Leaderboard) -> str:
 
 
 def _lines(board: Leaderboard) -> Iterator[str]:
-    yield f"# {title(board)}\n"
+    yield f"# {inline(title(board))}\n"
     yield f"Leakage audit: **{board.verdict}**\n"
     yield "| check | verdict | what was seen |\n|---|---|---|"
     for check in board.audit:
-        yield f"| {cell(check.name)} | {check.verdict} | {cell(check.told)} |"
+        yield f"| {inline(check.name)} | {check.verdict} | {inline(check.told)} |"
     yield "\n| model | family | " + " | ".join(HEADS) + " | chance macro-F1 | lost | faces/s |"
     yield "|---|---|" + "--:|" * (len(HEADS) + 3)
     for model in board.models:
         yield _model(model)
     if words := side_by_side(board):
-        yield f"\n{words}"
+        yield f"\n{inline(words)}"
     if board.differences:
         yield "\n| difference | faces | macro-F1 | p | accuracy | p | McNemar, Holm |"
         yield "|---|" + "--:|" * 6
         for row in board.differences:
             yield _difference(row)
     for spec, reason in board.failed.items():
-        yield f"\n`{spec}` could not be measured: {reason}"
+        yield f"\n`{inline(spec)}` could not be measured: {inline(reason)}"
     yield "\n" + "\n".join(f"- {note}" for note in NOTES)
-    yield f"\nMade {board.made['date']} by `{board.made['command']}`."
+    yield f"\nMade {inline(str(board.made['date']))} by `{inline(str(board.made['command']))}`."
 
 
 def _model(model: Entry) -> str:
     figures = [figure_text(model.figures.get(name)) for name in SHOWN]
-    name = f"`{cell(model.spec)}`" + (" (control: shuffled labels)" if model.control else "")
+    name = f"`{inline(model.spec)}`" + (" (control: shuffled labels)" if model.control else "")
     speed = f"{model.speed:.1f}" if model.speed else "–"
     row = [
         name,
@@ -91,7 +92,7 @@ def _model(model: Entry) -> str:
 
 
 def _difference(row: Versus) -> str:
-    parts = [f"`{cell(row.a)}` − `{cell(row.b)}`", str(row.faces)]
+    parts = [f"`{inline(row.a)}` − `{inline(row.b)}`", str(row.faces)]
     for name in ("macro_f1", "accuracy"):
         parts += [figure_text(row.figures[name], signed=True), p_value(row.p[name])]
     return f"| {' | '.join([*parts, p_value(row.mcnemar_holm)])} |"
@@ -111,11 +112,6 @@ def figure_text(figure: Figure | None, signed: bool = False) -> str:
 def p_value(p: float) -> str:
     """Write a p-value with three digits, or that it is smaller."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def cell(text: str) -> str:
-    """Put text into one line, without what ends a cell or begins a tag."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 MARKDOWN, PAGE, PLOTS = "leaderboard.md", "leaderboard.html", "plots"
@@ -247,7 +243,7 @@ def _stacked(text: str) -> str:
 
 def _picture(name: str, path: Path) -> str:
     data = base64.b64encode(path.read_bytes()).decode("ascii")
-    alt = escape(name, quote=True)
+    alt = escape(name)
     return (
         f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
         f"<figcaption>{alt}</figcaption></figure>"

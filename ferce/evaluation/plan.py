@@ -17,12 +17,14 @@ from ferce.data.record import SPLITS, Problem, Row
 from ferce.facs.decision import predict
 from ferce.models import spec
 from ferce.models.hub import weights
+from ferce.report.table import FORMULAS
 
 FILE = "settings.json"
 ALIGNED_KINDS = ("demo", "rendered")  # their pictures are crops as the detector cuts them
 # File names that are no Unicode stand as the bytes they are.
 _TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 T = TypeVar("T")
+_MARKED = ("'", *FORMULAS)  # begin of a text before which a cell has an apostrophe
 BATCH = 32  # faces held in memory at a time
 
 
@@ -151,7 +153,8 @@ class Table:
     def rows(self) -> Iterator[dict[str, str]]:
         """Read the rows on disk, one at a time."""
         with self.path.open(**_TEXT) as file:
-            yield from csv.DictReader(file)
+            for row in csv.DictReader(file):
+                yield {name: _text(cell) for name, cell in row.items()}
 
     def done(self) -> dict[str, str]:
         """Map names to labels of the rows on disk ("" where there is no such column)."""
@@ -169,7 +172,16 @@ class Table:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return repr(float(value))  # all digits: figures do not change by being written
-    return "" if value is None else " ".join(str(value).split())
+    if value is None:
+        return ""
+    line = " ".join(str(value).split())
+    return f"'{line}" if isinstance(value, str) and line.startswith(_MARKED) else line
+
+
+def _text(cell: str | None) -> str:
+    """Read a cell that `_cell` wrote, without the apostrophe that it put before it."""
+    cell = cell or ""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_MARKED) else cell
 
 
 def _mend(path: Path) -> None:

@@ -92,14 +92,15 @@ class Fusion:
 
     @property
     def fits(self) -> bool:
-        """Whether names and arrays belong together."""
+        """Whether names and arrays belong together; a head of constants has one column."""
         count = len(self.features)
         names = [*self.features, *(name for head in self.heads.values() for name in head.names)]
         return (
             all(isinstance(name, str) for name in names)
             and self.mean.shape == self.scale.shape == (count,)
             and all(
-                head.weight.shape == (*head.bias.shape, count) and len(head.names) == len(head.bias)
+                head.bias.shape == (len(head.names),)
+                and head.weight.shape in ((len(head.names), count), (len(head.names), 1))
                 for head in self.heads.values()
             )
         )

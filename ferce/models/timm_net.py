@@ -189,9 +189,8 @@ def reliability(folder: Path) -> list[float] | None:
     """
     path = folder / SETTINGS
     units = read_json(path).get("units") if path.is_file() else None
-    if units is None:
-        return None
-    return _shares(units.get("reliability") if isinstance(units, Mapping) else units, path)
+    trust = units.get("reliability") if isinstance(units, Mapping) else units
+    return None if trust is None else _shares(trust, path)
 
 
 def described(folder: Path, where: str) -> tuple[dict[str, Any], Columns, Preprocessing]:

@@ -6,9 +6,10 @@ from string import Template
 from ferce.core import notice
 from ferce.core.labels import COMPOUNDS
 from ferce.data import sources
-from ferce.evaluation.metrics_file import FIGURES, Figure, Measurements
+from ferce.evaluation.metrics_file import FIGURES, Figure, Measurements, is_finite
 from ferce.models.calibration import Calibration
 from ferce.publishing.card_metadata import Subject, emissions, loading, metadata
+from ferce.report.text import inline
 
 CONFUSION = "confusion.png"
 REAL = "## On real faces"  # of the notes, which a card tells before figures on renders
@@ -132,13 +133,12 @@ def _parted(notes: str) -> tuple[str, str]:
 
 def _summary(subject: Subject) -> str:
     outputs = f" with {subject.outputs} outputs" if subject.outputs else ""
-    what = f"A {subject.architecture} network for timm{outputs}"
+    made = inline(subject.architecture)
+    what = f"A {made} network for timm{outputs}"
     if subject.library == "peft":
         what = f"A PEFT adapter for {subject.base}"
     if subject.library == "transformers":
-        what = (
-            f"A small {subject.architecture} for transformers that answers questions, explains, and"
-        )
+        what = f"A small {made} for transformers that answers questions, explains, and"
         return (
             f"{what} says by the likelihood of its words which of the 14 compound expressions of "
             "RAF-CE a face resembles. It expects an aligned face crop, as ferce makes it."
@@ -212,7 +212,7 @@ def _data(specs: Sequence[str]) -> list[str]:
 def _count_rows(measured: Measurements) -> list[str]:
     rows = []
     for split, counts in measured.counts.items():
-        each = ", ".join(f"{label} {n}" for label, n in counts.items())
+        each = ", ".join(f"{inline(label)} {n}" for label, n in counts.items())
         rows.append(f"| {split} | {sum(counts.values())} | {each} |")
     return rows
 
@@ -234,17 +234,22 @@ def _licence(subject: Subject) -> str:
     return f"{subject.licence.name or subject.licence.key}.{base}"
 
 
+def _setting(text: str, value: object) -> str:
+    """Word a setting; a number as its form says, anything else as it is."""
+    return text.format(value) if is_finite(value) else text.replace(":g", "").format(value)
+
+
 def _training(subject: Subject, measured: Measurements) -> str:
-    parts = [f"Hardware: {measured.machine['device']}."]
+    parts = [f"Hardware: {inline(str(measured.machine['device']))}."]
     if measured.seconds is not None:
         parts.append(f"Duration: {measured.seconds:.0f} s.")
     if known := {k: v for k, v in subject.training.items() if k in SETTINGS}:
         words = ", ".join(
-            text.format(known[name]) for name, text in SETTINGS.items() if name in known
+            inline(_setting(text, known[name])) for name, text in SETTINGS.items() if name in known
         )
         parts.append(f"Settings: {words}.")
     if measured.origin:
-        parts.append(f"Weights before training: {measured.origin}.")
+        parts.append(f"Weights before training: {inline(measured.origin)}.")
     grams = emissions(subject, measured)
     if grams is None:
         parts.append("Energy and CO2 were not measured.")
@@ -257,5 +262,6 @@ def _training(subject: Subject, measured: Measurements) -> str:
         )
     versions = {k: v for k, v in measured.machine.items() if k not in ("device", "processes")}
     if versions:
-        parts.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
+        named = ", ".join(inline(f"{name} {version}") for name, version in versions.items())
+        parts.append(f"Versions: {named}.")
     return " ".join(parts)

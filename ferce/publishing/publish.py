@@ -1,5 +1,6 @@
 """Turn a run folder into a folder with its card, ready for the Hub."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +63,16 @@ def prepare(run: Path, folder: Path, publication: Publication) -> str:
     Raises:
         PublishError: the run must not be published; the message says why.
     """
-    staging.stage(run, folder)
     try:
+        staging.stage(run, folder)
         measured = Measurements.load(folder, publication.split)
         subject = describe(folder, publication, measured, run)
         card = model_card(subject, measured)
+        (folder / staging.CARD).write_text(card, "utf-8")
+        _name_licence(folder / CONFIG, subject.licence)
+        staging.check(folder)
     except (MeasurementError, LicenceError, CheckpointError) as error:
         raise PublishError(str(error)) from error
-    (folder / staging.CARD).write_text(card, "utf-8")
-    _name_licence(folder / CONFIG, subject.licence)
-    staging.check(folder)
     _draw(measured, folder)
     return card
 
@@ -132,8 +133,15 @@ def _network_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "embedded" if (folder / FUSION).is_file() else "timm",
         "library": "timm",
         "architecture": str(config.get("architecture", "timm")),
-        "outputs": int(config.get("num_classes", 0)),
+        "outputs": _count(config),
     }
+
+
+def _count(config: Mapping[str, Any]) -> int:
+    count = config.get("num_classes", 0)
+    if not isinstance(count, int):
+        raise PublishError(f"{CONFIG} must give num_classes as a number; got {count!r:.60}.")
+    return count
 
 
 def _adapter_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +182,12 @@ def _plan(run: Path) -> Mapping[str, Any]:
     """Read the settings of the training: in `metrics.json`, or beside it in `run.json`."""
     beside = run / "run.json"
     plan = read_json(run / metrics_file.FILE).get("plan")
-    return plan or (read_json(beside) if beside.is_file() else {})
+    plan = plan or (read_json(beside) if beside.is_file() else {})
+    if not isinstance(plan, Mapping):
+        raise PublishError(
+            f"{metrics_file.FILE} must hold an object as its plan; got {plan!r:.60}."
+        )
+    return plan
 
 
 def _sources(
@@ -188,7 +201,7 @@ def _sources(
             "from (learnt_from), so that the licence is known."
         )
     named = (measured.data, plan.get("basic_data"), *publication.learnt_from)
-    return tuple(dict.fromkeys(filter(None, named)))
+    return tuple(dict.fromkeys(str(name) for name in named if name))
 
 
 def _network(folder: Path, publication: Publication, origin: str | None) -> dict[str, Any]:
@@ -200,6 +213,8 @@ def _network(folder: Path, publication: Publication, origin: str | None) -> dict
         )
     kind, _, name = (origin or "").partition(" ")
     base = publication.base or (f"timm/{name}" if kind == "timm" else None)
+    if base is not None and not staging.is_hub_id(base):
+        raise PublishError(f"The weights came from {base!r:.60}, which is no id of the Hub.")
     return {**_network_facts(folder, config), "base": base}
 
 
@@ -214,6 +229,8 @@ def _adapter(folder: Path, publication: Publication, origin: str | None) -> dict
             "owner/name, or publish it with the adapter: --base-name owner/name."
         )
     revision = config.get("revision") if base == named else None
+    if revision is not None and not re.fullmatch(r"[\w.\-/]+", str(revision)):
+        raise PublishError(f"The adapter names the revision {revision!r:.60} of its base.")
     staging.write_json(
         folder / ADAPTER, {**config, "base_model_name_or_path": base, "revision": revision}
     )
@@ -228,12 +245,13 @@ def _name_base(path: Path, base: str, revision: str | None) -> None:
 
 def kind_of(config: Mapping[str, Any], folder: Path) -> str:
     """Find the kind of spec that loads the adapter, by the class that it was trained around."""
-    mapping = config.get("auto_mapping") or {}
-    kind = read_json(folder / OURS).get("kind", KINDS.get(str(mapping.get("base_model_class"))))
+    mapping = config.get("auto_mapping")
+    named = mapping.get("base_model_class") if isinstance(mapping, Mapping) else mapping
+    kind = read_json(folder / OURS).get("kind", KINDS.get(str(named)))
     if kind is None:
         raise PublishError(
             f"The adapter must tell its base's class (auto_mapping), one of {', '.join(KINDS)}; "
-            f"got {mapping.get('base_model_class')!r}."
+            f"got {named!r:.60}."
         )
     return str(kind)
 
@@ -260,14 +278,20 @@ def _calibration(folder: Path) -> Calibration | None:
 
 def _training(folder: Path) -> Mapping[str, Any]:
     path = folder / OURS
-    return dict(read_json(path).get("training", {})) if path.is_file() else {}
+    told = read_json(path).get("training", {}) if path.is_file() else {}
+    if not isinstance(told, Mapping):
+        raise PublishError(f"{OURS} must hold an object under 'training'; got {told!r:.60}.")
+    return told
 
 
 def _name_licence(path: Path, licence: Licence) -> None:
     """Give a network's config the licence of its weights in place of its architecture's."""
     if path.is_file():
         config = read_json(path)
-        details = {**config.get("pretrained_cfg", {}), "license": licence.name or licence.key}
+        given = config.get("pretrained_cfg", {})
+        if not isinstance(given, Mapping):
+            raise PublishError(f"{CONFIG} has no object as its pretrained_cfg.")
+        details = {**given, "license": licence.name or licence.key}
         staging.write_json(path, {**config, "pretrained_cfg": details})
 
 

@@ -14,12 +14,17 @@ from ferce.report.drawing import EMPTY, colours, draw_heatmap, draw_regions, enc
 from ferce.report.text import COMPOSED, claims, headline
 
 _SIDE = 448  # pixels of the drawn face
-_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")
+# What steers a terminal, and what turns the direction of all that follows it.
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160), *_DIRECTIONS} - {9, 10}, "\ufffd")
 _CLASSES = {"supported": "yes", "contradicted": "no", "cannot be told": "open", None: "open"}
 
 
 def escape(text: str) -> str:
-    """Escape text for HTML, in content and in attributes; control characters become U+FFFD."""
+    """Escape text for HTML, in content and in attributes.
+
+    Control characters, those of the writing direction among them, become U+FFFD.
+    """
     return html.escape(text.translate(_CONTROLS), quote=True)
 
 

@@ -59,13 +59,14 @@ DESCRIPTIONS: dict[str, str] = {
 }
 
 COLUMNS: tuple[str, ...] = tuple(DESCRIPTIONS)
+# What a formula begins with; in Japanese and Chinese also the wide signs.
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class CsvWriter:
     r"""Writes rows as they come: UTF-8, a header, commas, "\n", empty cells for what is not there.
 
-    Text that a spreadsheet would take for a formula (it begins with = + - @ or a tab) gets an
-    apostrophe before it.
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, see `disarmed`.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -167,9 +168,14 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=float)
 
 
+def disarmed(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would take for a formula."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
 def _cell(value: object) -> object:
     if isinstance(value, str):
-        return "'" + value if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return disarmed(value)
     if value is None or isinstance(value, int):
         return value
     return round(float(value), 6)  # type: ignore[arg-type]

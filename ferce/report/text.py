@@ -59,6 +59,11 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
+def inline(text: str) -> str:
+    """Put text into one line of Markdown, without what ends a cell or begins a tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
 def printable(text: str) -> str:
     r"""Put "?" for line ends and whatever else could steer a terminal.
 

@@ -148,6 +148,24 @@ def test_names_that_are_no_unicode_are_read_written_and_printed(tmp_path, monkey
     assert r"sad/J\udcf6rg.png (sad)" in text
 
 
+def test_names_cannot_steer_the_terminal(tmp_path, capsys):
+    odd = "\x1b[31mred\u202e"
+    save(tmp_path / "in" / "sad" / f"{odd}.png", 1)
+    (tmp_path / "in" / "sad" / f"{odd}2.png").write_bytes(b"broken")
+    spec = f"folder:{tmp_path / 'in'}"
+    for command in (
+        ["check", spec],
+        ["captions", spec],
+        ["align", spec, "--cache", str(tmp_path / "c"), "--as-is"],
+        ["check", f"folder:{tmp_path / odd}"],
+    ):
+        main(command)
+    out, err = capsys.readouterr()
+    assert "red" in out
+    assert "red" in err
+    assert not {"\x1b", "\u202e"} & set(out + err)
+
+
 def test_align_command_lists_failures(tmp_path, capsys):
     save(tmp_path / "in" / "a.png", 1)
     (tmp_path / "in" / "b.png").write_bytes(b"broken")

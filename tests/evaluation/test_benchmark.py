@@ -226,6 +226,16 @@ def test_names_that_are_no_unicode_stand_in_a_table_as_their_bytes(tmp_path):
     assert Table(tmp_path / "t.csv", ("name", "label")).done() == {"J\udcf6rg.jpg": "sad"}
 
 
+def test_a_table_disarms_formulas_and_reads_back_what_was_written(tmp_path):
+    table = Table(tmp_path / "t.csv", ("name", "label", "score"))
+    names = ["=cmd|' /C calc'!A0.jpg", "+1", "-1", "@a", "'b", "'=c", "plain"]
+    table.append([{"name": name, "label": "sad", "score": -0.5} for name in names])
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in lines)
+    assert all(line.endswith(",sad,-0.5") for line in lines[1:])
+    assert [row["name"] for row in table.rows()] == names
+
+
 def test_a_shard_of_other_pictures_is_refused(spec, tmp_path, monkeypatch):
     one = bench(spec, tmp_path)
     row = next(r for r in load_data(spec).rows() if r.split == "train")

@@ -227,7 +227,9 @@ def test_csv_has_one_row_a_face_and_one_a_failed_photo():
     assert {name for name, cell in failed.items() if cell} == {"photo", "error"}
 
 
-@pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1", "-1", "@a", "\t=1"])
+@pytest.mark.parametrize(
+    "name", ['=HYPERLINK("http://x")', "+1", "-1", "@a", "\t=1", "＝1", "\n=1"]
+)
 def test_csv_disarms_formulas(name):
     assert table([Report(name, error="x")])[0]["photo"] == "'" + name
 
@@ -394,6 +396,12 @@ def test_pictures_stop_at_the_limit_and_the_page_says_so():
 @given(st.text())
 def test_escape_leaves_no_markup(text):
     assert not set("<>\"'") & set(escape(text))
+
+
+def test_what_turns_the_writing_direction_is_shown_as_unknown():
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):
+        assert escape(f"photo{chr(code)}gpj.exe") == "photo\ufffdgpj.exe"
+    assert escape("תמונה \u200f.jpg") == "תמונה \u200f.jpg"
 
 
 def test_stars_around_a_label_become_emphasis():

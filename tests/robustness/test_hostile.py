@@ -22,14 +22,15 @@ from harmless import harmless
 from mutants import MARKUP, inside, mutated
 
 from ferce.core.parts import Answer, Cue, Explanation, Report
-from ferce.evaluation.leaderboard_page import cell
 from ferce.models import prompts, spec
 from ferce.report.page import HtmlWriter
+from ferce.report.text import inline
 from ferce.ui.web import markup
 from ferce.ui.web.panels import batch, choices, compare, models, questions, why
 
 MUTANTS = int(os.environ.get("FERCE_MUTANTS", "200"))
 SEED = int(os.environ.get("FERCE_SEED", "0"))
+STEERING = {"\x1b", "\0", "\u202e", "\u2066"}  # a terminal, or the writing direction
 LIMIT = 60.0  # seconds for one file, on a busy machine
 
 
@@ -136,6 +137,7 @@ def test_nothing_of_a_reading_is_markup(text):
         batch._row(0, text, "", one), batch._detail(0, text, "", one), markup.text(text),
     ):  # fmt: skip
         harmless(html)
+        assert not STEERING & set(html)
     import io
 
     file = io.StringIO()
@@ -144,4 +146,5 @@ def test_nothing_of_a_reading_is_markup(text):
             writer.add(report)
         writer.finish()
     harmless(file.getvalue())
-    assert "<" not in cell(text).replace("<br>", "")
+    assert not STEERING & set(file.getvalue())
+    assert "<" not in inline(text).replace("<br>", "")

@@ -7,12 +7,14 @@ sentence. Anything else is a fault: another error, a refusal of many lines, or m
 import contextlib
 import io
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import image_fixtures
 import report_fixtures as known
@@ -34,7 +36,7 @@ from ferce.models.hub import CheckpointError
 from ferce.models.remote import letters, retry, server
 from ferce.models.remote.endpoint import Endpoint
 from ferce.models.vlm import phrases
-from ferce.publishing import dossier
+from ferce.publishing import dossier, publish
 from ferce.reading.video import frames
 from ferce.training import checkpoint
 from ferce.training.progress import TrainingError
@@ -286,6 +288,21 @@ def saved(data: bytes) -> None:
     checkpoint.load(path.parents[1])
 
 
+def published(data: bytes) -> None:
+    """The JSON files of a run, all in one, as they lead to a card."""
+    tree = json_or_text(data)
+    parts = tree if isinstance(tree, dict) else {"config.json": tree}
+    for name in ("config.json", "ferce.json", "metrics.json"):
+        written(f"run-out/{name}", json.dumps(parts.get(name)).encode(errors="replace"))
+    run = written("run-out/model.safetensors", fusions()[0]).parent
+    shutil.rmtree(place() / "out", ignore_errors=True)
+    with mock.patch.object(publish, "_draw"):
+        harmless(publish.prepare(run, place() / "out", OPEN))
+
+
+OPEN = publish.Publication("owner/name", licence="apache-2.0")
+
+
 # ---- good inputs ----
 
 
@@ -400,13 +417,22 @@ def configs() -> list[bytes]:
     return [json.dumps({**network, "pretrained_cfg": details, **ours}).encode()]
 
 
+def runs() -> list[bytes]:
+    network, measured = json.loads(configs()[0]), json.loads(figures()[0])
+    training = {"precision": "fp32", "learning_rate": 1e-3, "epochs": 3}
+    machine = {"device": "cpu", "torch": "2"}
+    more = {"origin": "timm resnet18", "machine": machine, "plan": {"basic_data": ""}}
+    files = {"config.json": network, "ferce.json": {"training": training}}
+    return [json.dumps({**files, "metrics.json": measured | more}).encode()]
+
+
 def fusions() -> list[bytes]:
     import numpy as np
 
     folder = written("seed/x", b"").parent
     head = fusion.Head(("happy",), np.ones((1, 2)), np.zeros(1))
     fusion.Fusion(("a", "b"), np.zeros(2), np.ones(2), {"basic": head}).save(folder)
-    return [(folder / fusion.FILE).read_bytes()]
+    return [(folder / fusion.FILE).read_bytes(), (embedded.PACKAGED / fusion.FILE).read_bytes()]
 
 
 _SIZES = tuple(decode.HEADERS.values())
@@ -453,6 +479,7 @@ HARNESSES = {
     "card": Harness(
         card, (), given("---\nlicense: mit\nlicense_name: x\n---\n# A\n<b>\n"), text=True
     ),
+    "published": Harness(published, (publish.PublishError,), runs, text=True),
     "settings": Harness(settings, (CheckpointError,), configs, text=True),
     "weights": Harness(weights, (CheckpointError,), fusions),
     "saved": Harness(

@@ -26,6 +26,7 @@ from ferce.reading.video.timeline import (
 from ferce.report.face import bdi, escape
 from ferce.report.files import Sink
 from ferce.report.page import HtmlWriter
+from ferce.report.table import disarmed
 from ferce.report.text import plain
 
 Json = dict[str, Any]
@@ -172,12 +173,7 @@ def rows(timeline: Timeline) -> Iterator[dict[str, object]]:
     """List the rows of a timeline, by frame and then by face."""
     every = [(sample, track) for track in timeline.tracks for sample in track.samples]
     for sample, track in sorted(every, key=lambda pair: (pair[0].frame, pair[1].number)):
-        yield {"clip": _plain(timeline.name), **_row(sample, track)}
-
-
-def _plain(name: str) -> str:
-    """Put an apostrophe before a name that a spreadsheet would take for a formula."""
-    return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name
+        yield {"clip": disarmed(timeline.name), **_row(sample, track)}
 
 
 def _row(sample: Sample, track: Track) -> dict[str, object]:

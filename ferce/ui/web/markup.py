@@ -1,7 +1,6 @@
 """Small pieces of HTML that the panels are made of; whatever comes from outside is escaped."""
 
 import base64
-import html
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ferce.core.labels import BASICS, components
 from ferce.core.types import Face, Pixels
+from ferce.report.face import escape
 
 Update = dict[str, Any]  # part of a tab -> its new HTML; parts that are not named stay as they are
 
@@ -24,9 +24,7 @@ _SIDE = 96  # pixels, twice the size at which a thumbnail is shown
 
 def text(value: object) -> str:
     """Escape for HTML and for the template language of `gr.HTML`, which knows {{ }} and ${ }."""
-    return (
-        html.escape(str(value)).replace("{", "&#123;").replace("$", "&#36;").replace("`", "&#96;")
-    )
+    return escape(str(value)).replace("{", "&#123;").replace("$", "&#36;").replace("`", "&#96;")
 
 
 def prose(value: str) -> str:
