@@ -185,6 +185,12 @@ class Reading:
         return self.prediction.state if self.prediction else "unclear"
 
     @property
+    def caution(self) -> str:
+        """What a turned head hides of a face that is read; empty from the front."""
+        quality = self.face.quality
+        return "" if quality is None or self.prediction is None else quality.caution or ""
+
+    @property
     def reason(self) -> str:
         """One sentence on the state."""
         return self.face.problem or (self.prediction.reason if self.prediction else "")

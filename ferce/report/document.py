@@ -114,7 +114,8 @@ def _quality(face: Face) -> Json | None:
     if face.quality is None:
         return None
     names = ("size", "sharpness", "yaw", "pitch", "roll")
-    return {name: _number(getattr(face.quality, name), 3) for name in names}
+    measures = {name: _number(getattr(face.quality, name), 3) for name in names}
+    return {**measures, "caution": face.quality.caution}
 
 
 def _prediction(prediction: Prediction) -> Json:

@@ -70,7 +70,7 @@ def face_section(
     ]
     before = [
         f'<section class="face {reading.state}"><h3>{escape(name + headline(reading))}</h3>',
-        f'<p class="facts">{escape(reading.reason)}</p>' if reading.prediction else "",
+        f'<p class="facts">{escape(_facts(reading))}</p>' if reading.prediction else "",
         '<div class="columns">',
     ]
     after = [
@@ -80,6 +80,11 @@ def face_section(
         "</div></section>",
     ]
     return "".join(before), _pictures(reading) if draw else "", "".join(after)
+
+
+def _facts(reading: Reading) -> str:
+    """Say why the state is what it is, and what a turned head hides."""
+    return " ".join(filter(None, (reading.reason, reading.caution)))
 
 
 def _pictures(reading: Reading) -> str:

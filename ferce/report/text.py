@@ -49,7 +49,8 @@ def to_text(report: Report) -> str:
     for i, reading in enumerate(report.readings, 1):
         start = f"Face {i}. " if many else ""
         lines.append(f"  {start}{plain(headline(reading))}")
-        lines += [_INDENT + plain(line) for line in _details(reading)]
+        known = [reading.caution, *_details(reading)]
+        lines += [_INDENT + plain(line) for line in known if line]
     return "\n".join(lines)
 
 

@@ -262,6 +262,22 @@ def test_problem(quality, word):
     assert (said is None) if word is None else (word in said)
 
 
+@pytest.mark.parametrize(
+    ("yaw", "words"),
+    [
+        (0, None),
+        (-29, None),
+        (31, "The head is turned 31 degrees: the far side is guessed."),
+        (-50, "turned 50 degrees: the far side is guessed, and half or more"),
+    ],
+)
+def test_a_turned_head_is_read_with_caution(yaw, words):
+    quality = Quality(200, 0.05, yaw, 0, 0)
+    assert problem(quality) is None
+    assert (words is None) == (quality.caution is None)
+    assert words is None or words in str(quality.caution)
+
+
 def test_closing_twice_and_reading_again(astronaut):
     detector = FaceDetector()
     assert len(detector.detect(astronaut)) == 1

@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import jsonschema
@@ -17,6 +18,7 @@ from ferce import report
 from ferce.core import notice
 from ferce.core.labels import BASICS, COMPOUNDS
 from ferce.core.parts import Cue, Explanation, Report
+from ferce.core.types import Quality
 from ferce.facs.action_units import UNITS
 from ferce.report.face import escape, face_section, marked
 from ferce.report.files import opened, problem
@@ -113,6 +115,19 @@ def test_json_holds_the_known_values():
     assert (units[12]["left"], units[12]["right"], units[12]["active"]) == (0.95, 0.85, True)
     assert (units[9]["confidence"], units[9]["active"], units[9]["left"]) == (0, False, None)
     assert face["faithfulness"]["measures"] == {"auroc": 0.83, "lift": 2.4, "deletion": None}
+
+
+def test_a_turned_head_is_said_in_every_form(tmp_path):
+    (reading,) = known.report().readings
+    quality = Quality(200, 0.05, 50, 0, 0)
+    turned = replace(reading, face=reading.face.replace(quality=quality))
+    made = known.report(readings=(turned,))
+    words = "turned 50 degrees: the far side is guessed"
+    assert words in report.photo_to_json(made)["faces"][0]["quality"]["caution"]
+    check(report.to_json([made], MODELS))
+    assert words in to_text(made)
+    write("html", [made], tmp_path / "out.html")
+    assert words in (tmp_path / "out.html").read_text("utf-8")
 
 
 def test_a_bare_reading_keeps_every_key_with_null():

@@ -71,10 +71,22 @@ def _kept(segment: _Segment, cues: Iterable[Cue]) -> str:
     body, here = segment.words.strip(), segment.of(cues)
     if not _leaving(segment, cues):
         return body
-    said = joined(dict.fromkeys(_clause(c) for c in here if c.seen == "supported"))
+    said = _said([c for c in here if c.seen == "supported"])
     conceded = _CONCEDED.match(body)
     end = body[-1] if body[-1] in ".!?;:" else "" if conceded else "."
     return (conceded.group() if conceded and said else "") + said + end
+
+
+def _said(cues: Sequence[Cue]) -> str:
+    """Word claims anew, those of regions at rest together."""
+    still = [c for c in cues if c.unit is None and c.negated]
+    clauses = [_clause(c) for c in cues if c not in still]
+    if len(still) > 1:
+        names = joined(dict.fromkeys(f"the {c.region}" for c in still))
+        clauses.append(f"{names} show no movement")
+    else:
+        clauses += map(_clause, still)
+    return joined(dict.fromkeys(clauses))
 
 
 def _rejoined(segments: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from ferce.reading import agreement
 from ferce.ui.web import markup
 from ferce.ui.web.markup import Update, status
 from ferce.ui.web.panels import where, why
-from ferce.ui.web.panels.prediction import bars, headline
+from ferce.ui.web.panels.prediction import bars, headline, turned
 from ferce.ui.web.session import Column
 
 HELLO = "Choose a photo; every model that is ticked reads the same face."
@@ -139,7 +139,7 @@ def _parts(column: Column, reading: Reading, prediction: Prediction, i: int) -> 
         words = why.spoken(explanation, f"model{i}")
     voice = f'<p class="fine">Words by <code>{markup.text(column.voice)}</code></p>'
     return (
-        f"<div>{headline(prediction)}{_own(reading)}</div>"
+        f"<div>{headline(prediction)}{turned(reading)}{_own(reading)}</div>"
         f"<div>{markup.bars(bars(prediction, _TOP))}</div>"
         f"<div>{figure}{by}</div><div>{words}{voice}</div>"
     )

@@ -56,7 +56,8 @@ def draw(reading: Reading) -> str:
     prediction = reading.prediction
     if prediction is None:
         return refused(reading.reason)
-    parts = (headline(prediction), _outcomes(prediction), _set(prediction), _components(prediction))
+    top = headline(prediction) + turned(reading)
+    parts = (top, _outcomes(prediction), _set(prediction), _components(prediction))
     end = _units(reading.face.units), _terms(), _limit(prediction)
     return markup.panel(TITLE, "".join((*parts, *end)))
 
@@ -81,6 +82,12 @@ def headline(prediction: Prediction) -> str:
     reason = f'<p class="reason">{markup.text(prediction.reason)}</p>' if prediction.reason else ""
     chip = f'<span class="chip {prediction.state}">{STATES[prediction.state]}</span>'
     return f'{chip}<p class="headline">{words}</p>{reason}'
+
+
+def turned(reading: Reading) -> str:
+    """Draw what a turned head hides; nothing from the front."""
+    words = markup.text(reading.caution)
+    return f'<p class="reason">{words}</p>' if words else ""
 
 
 def _set(prediction: Prediction) -> str:
