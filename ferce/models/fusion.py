@@ -78,7 +78,7 @@ class Fusion:
         try:
             with safe_open(path, "np") as file:
                 about = jsontext.parse((file.metadata() or {})[ABOUT])
-            tensors = {name: t.astype(np.float64) for name, t in load_file(path).items()}
+            tensors = {name: _exact(values) for name, values in load_file(path).items()}
             heads = {
                 name: Head(tuple(names), tensors[f"{name}.weight"], tensors[f"{name}.bias"])
                 for name, names in about["heads"].items()
@@ -104,3 +104,10 @@ class Fusion:
                 for head in self.heads.values()
             )
         )
+
+
+def _exact(values: NDArray[np.generic]) -> Matrix:
+    """Widen weights; raises ValueError where a number is not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("a weight is not finite")
+    return values.astype(np.float64)

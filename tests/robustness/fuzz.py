@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,7 @@ def fuzz(name, arguments):
     limit = f"-timeout={2 * harnesses.SECONDS:.0f}"  # for what never ends; the rest is `Watched`
     (prefix,) = (a.partition("=")[2] for a in arguments if a.startswith("-artifact_prefix="))
     watched = Watched(harness, prefix, harnesses.SECONDS)
+    warnings.simplefilter("error")  # as the tests have it
     atheris.Setup([sys.argv[0], limit, *arguments], watched)
     atheris.Fuzz()
 

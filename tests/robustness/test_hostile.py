@@ -26,6 +26,7 @@ from ferce.models import prompts, spec
 from ferce.report.page import HtmlWriter
 from ferce.report.text import inline
 from ferce.ui.web import markup
+from ferce.ui.web.models import _check_free
 from ferce.ui.web.panels import batch, choices, compare, models, questions, why
 
 MUTANTS = int(os.environ.get("FERCE_MUTANTS", "200"))
@@ -119,6 +120,12 @@ def test_prompts_of_a_megabyte_are_refused_at_once(text):
     with pytest.raises(ValueError, match=r"\w"):
         spec.parse(text)
     assert time.monotonic() - begun < 20
+
+
+def test_a_megabyte_in_place_of_a_model_is_not_echoed():
+    with pytest.raises(ValueError, match="is not offered here") as raised:
+        _check_free("x" * 2**20, False, ("embedded",))
+    assert len(str(raised.value)) < 300
 
 
 @pytest.mark.parametrize("text", MARKUP)

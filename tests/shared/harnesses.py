@@ -4,6 +4,7 @@ A harness ends quietly, or raises one of the refusals that stand beside it, whos
 sentence. Anything else is a fault: another error, a refusal of many lines, or more than `SECONDS`.
 """
 
+import atexit
 import contextlib
 import io
 import json
@@ -68,12 +69,9 @@ class Harness:
 
 @cache
 def place() -> Path:
-    return Path(_folder().name)
-
-
-@cache
-def _folder():
-    return tempfile.TemporaryDirectory(prefix="ferce-fuzz-")
+    folder = tempfile.mkdtemp(prefix="ferce-fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def written(name: str, data: bytes) -> Path:

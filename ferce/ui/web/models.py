@@ -198,7 +198,9 @@ class Catalogue(Models):
             ValueError: the voice is not offered.
         """
         if voice not in self.voices:
-            raise ValueError(f"{voice!r} is not offered; choose one of: {', '.join(self.voices)}.")
+            raise ValueError(
+                f"{spec.quoted(voice)} is not offered; choose one of: {', '.join(self.voices)}."
+            )
 
         def load(say: Say) -> "Reader":
             say(f"the voice {voice}")
@@ -244,21 +246,25 @@ def _offered(name: str) -> str:
     kind = spec.parse(name).kind
     if kind not in KINDS or not KINDS[kind].classifier:
         able = ", ".join(key for key, row in KINDS.items() if row.classifier)
-        raise ValueError(f"FERCE_MODELS lists classifiers, of the kinds {able}; got {name!r}.")
+        raise ValueError(
+            f"FERCE_MODELS lists classifiers, of the kinds {able}; got {spec.quoted(name)}."
+        )
     return name
 
 
 def _check_free(name: str, allowed: bool, names: tuple[str, ...]) -> None:
     """Refuse what a visitor must not load: folders and addresses of the server's own network."""
     if not allowed:
-        raise ValueError(f"{name!r} is not offered here; choose one of: {', '.join(names)}.")
+        raise ValueError(
+            f"{spec.quoted(name)} is not offered here; choose one of: {', '.join(names)}."
+        )
     asked = spec.parse(name)
     if asked.kind not in KINDS or not KINDS[asked.kind].classifier or asked.kind == "remote":
         able = (key for key, row in KINDS.items() if row.classifier and key != "remote")
-        raise ValueError(f"{_ONLY_HUB}, of the kinds {', '.join(able)}; got {name!r}.")
+        raise ValueError(f"{_ONLY_HUB}, of the kinds {', '.join(able)}; got {spec.quoted(name)}.")
     for where in (asked.where, asked.adapter):
         if where is not None and not _on_hub(where):
-            raise ValueError(f"{_ONLY_HUB}; got {name!r}.")
+            raise ValueError(f"{_ONLY_HUB}; got {spec.quoted(name)}.")
     if odd := sorted(set(asked.options) - _OPTIONS):
         raise ValueError(f"The option {odd[0]} is the operator's to give; leave it out.")
 
