@@ -127,3 +127,8 @@ def test_another_text_is_passed_on_as_it_comes():
 def test_frames_differ_between_photos():
     text = "This face looks happy. The lip corners are pulled up, which fits happiness."
     assert len({arranged(text, "happy", seed) for seed in range(40)}) > 8
+
+
+def test_what_lies_beside_a_part_is_not_said_of_it():
+    text = "The brows are knitted, the cheeks are bunched up under the eyes and the lips are thin."
+    assert [cue.unit for cue in parse(text)] == [4, 6, 23]

@@ -89,7 +89,7 @@ _STATES: dict[str, str] = {
     ),
     "raise": (
         f"raise|lift|elevate|hike|(?:shoot|pull|draw|push|go|move|flash|fly|tug) {_UPWARD}|rise"
-        "|upward (?:pull|movement)"
+        f"|upward (?:pull|movement)|bunch {_UPWARD}(?= under)"
     ),
     "stay": "(?:stay|remain|keep) (?:down|level|still|low|flat|neutral|in place)",
     "curve up": f"(?:turn|curl|curve|tilt|slant|angle|point|slope) {_UPWARD}|upturn|upcurve"

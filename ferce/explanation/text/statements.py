@@ -55,8 +55,8 @@ _SEPARATOR = re.compile(r"(, and |, | and )")
 _END = re.compile(r"(?<=\.)\s+")
 # How such a text begins; the first words of another one show that it is none.
 _START = re.compile(
-    rf"(?:{'|'.join((*_LEADS, 'The ', 'This face ', 'Of all labels', 'No ', 'Nothing ', 'For '))})",
-    re.IGNORECASE,
+    r"The (?:expression looks|label nearest|brows, eyes) |This face |Of all labels|In this face, |"
+    r"One can see |No facial action|Nothing in this face"
 )
 _UNDECIDED = 24  # characters within which every start has ended
 
