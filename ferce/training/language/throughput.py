@@ -144,7 +144,10 @@ def compare(
 
 def _by_turns(sides: Sequence[str], plan: LanguagePlan, steps: int, turns: int) -> dict[str, Speed]:
     with ExitStack() as stack:
-        opened = {side: stack.enter_context(_Apart(side, plan, steps)) for side in sides}
+        opened: dict[str, _Apart] = {}
+        for side in sides:  # the next begins when this one is ready: encoding is timed
+            opened[side] = stack.enter_context(_Apart(side, plan, steps))
+            opened[side].wait()
         for turn in range(turns):
             for one in opened.values():
                 one.go(steps * (turn + 1) // turns - steps * turn // turns)
@@ -165,13 +168,16 @@ class _Apart:
         self._process = subprocess.Popen(
             self.command, stdin=pipe, stdout=pipe, stderr=self._said, text=True, cwd=ROOT
         )
-        self._answer()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._process.kill()
         self._process.communicate()
         self._said.close()
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        self._answer()
 
     def go(self, count: int) -> None:
         """Let it take so many steps."""
