@@ -468,6 +468,7 @@ def test_throughput_compares_both_sides(plan, bases, monkeypatch):
     made = throughput.Comparison(**speeds)
     assert speeds["plain"].padding > speeds["ours"].padding
     assert min(speeds["ours"].samples, speeds["plain"].samples, made.faster) > 0
+    assert made.apart < throughput.SAME
     assert "| ratio |" in made.table()
 
 

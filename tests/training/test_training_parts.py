@@ -18,7 +18,7 @@ from ferce.facs.action_units import UNIT_NUMBERS
 from ferce.training import optimiser
 from ferce.training.classifier import batches, task
 from ferce.training.classifier.batches import Batch, unit_targets
-from ferce.training.classifier.network import Net, carry_head
+from ferce.training.classifier.network import Net, carry_head, spare_copies
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Order, even_weights, share
 from ferce.training.optimiser import Ema
@@ -308,3 +308,20 @@ def test_a_compound_begins_as_the_mean_of_its_emotions():
 def test_a_plan_checks_itself(changes, message):
     with pytest.raises(TrainingError, match=message):
         Plan(**changes)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050", "resnet10t"])
+def test_activations_beside_their_input_change_nothing(name):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=3).train()
+    images = torch.randn(4, 3, 32, 32)
+    sums = []
+    for spared in (False, True):
+        if spared:
+            spare_copies(network)
+        torch.manual_seed(1)
+        network.zero_grad()
+        network(images).square().sum().backward()
+        sums.append([parameter.grad.clone() for parameter in network.parameters()])
+    for one, other in zip(*sums, strict=True):
+        assert torch.equal(one, other)

@@ -70,7 +70,7 @@ def classifier(chosen: argparse.Namespace) -> Any:
     from ferce.training.classifier.throughput import compare
 
     plan = Plan(data=chosen.data, network=chosen.network, epochs=chosen.epochs, patience=0)
-    comparison = compare(plan, chosen.rounds)
+    comparison = compare(plan, chosen.rounds, chosen.most)
     print(f"{comparison.network} at {comparison.size} px, {comparison.faces} faces of {plan.data}")
     print(comparison.table())
     return asdict(comparison)
@@ -82,8 +82,9 @@ def add_classifier(one: argparse.ArgumentParser) -> None:
         one,
         ("data", "demo", "spec of the faces"),
         ("network", "auto", "timm name of the network"),
-        ("epochs", 4, "passes over the faces, of which the first is not measured"),
-        ("rounds", 3, "repetitions of each side"),
+        ("epochs", 3, "passes over the faces, of which the first is not measured"),
+        ("rounds", 2, "repetitions of each side"),
+        ("most", 128, "faces, about"),
     )
 
 

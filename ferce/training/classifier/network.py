@@ -135,6 +135,16 @@ def fill(network: Module, weights: Mapping[str, Tensor]) -> None:
         raise TrainingError(f"The weights do not fit the network at {[*odd, *missing][0]!r}.")
 
 
+def spare_copies(network: Module) -> None:
+    """Let activations write beside their input, whose copy autograd would need otherwise.
+
+    Those that are differentiated by their output, such as ReLU, go on writing in place.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.Hardtanh | torch.nn.SiLU | torch.nn.Hardswish):
+            module.inplace = False
+
+
 def carry_head(
     network: Module, old: Sequence[str], new: Sequence[str], weights: Sequence[Tensor]
 ) -> None:

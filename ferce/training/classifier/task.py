@@ -13,7 +13,7 @@ from torch.nn import functional
 from ferce.training import optimiser
 from ferce.training.classifier import validation
 from ferce.training.classifier.batches import Batch, Faces, Key, loader, mix
-from ferce.training.classifier.network import Net
+from ferce.training.classifier.network import Net, spare_copies
 from ferce.training.classifier.plan import Plan
 from ferce.training.examples import Indices, Order, share, targets
 from ferce.training.task import Epoch, Position, Step, Task, Validation
@@ -157,6 +157,7 @@ class ClassifierTask(Task[Pass]):
     def __init__(self, net: Net, stage: Stage, plan: Plan, accelerator: "Accelerator") -> None:
         self.name, self.stage, self.plan, self.accelerator = stage.name, stage, plan, accelerator
         self.module = net.to(accelerator.device, memory_format=torch.channels_last)
+        spare_copies(net.network)
         if plan.checkpointing:
             net.network.set_grad_checkpointing(True)
         self.held = optimiser.frozen_modules(net, plan.freeze)

@@ -1,7 +1,8 @@
 """How many faces a second `train/train_classifier.py` trains on, beside a plain timm loop.
 
 Both sides train the same network on the same pictures for the same epochs, each in a process of
-its own, and each epoch ends with a validation and a checkpoint. The plain loop is timm's own: its
+its own, and each epoch ends with a validation and a checkpoint. The first epoch is not measured.
+The plain loop is timm's own: its
 folder data set, its training transform, its loader and checkpoint, AdamW and cross-entropy.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +23,9 @@ from PIL import Image
 from timm.utils import CheckpointSaver
 from torch import Tensor
 
+from ferce.data import load_data
 from ferce.data.align import Aligned
+from ferce.data.record import DataSet
 from ferce.training import examples
 from ferce.training.classifier.network import Opened, open_network
 from ferce.training.classifier.plan import Plan
@@ -56,17 +60,18 @@ class Comparison:
         return "\n".join([*head, *rows, f"| ratio | {self.faster:.2f} |"])
 
 
-def compare(plan: Plan, rounds: int = 3) -> Comparison:
+def compare(plan: Plan, rounds: int = 2, most: int = 128) -> Comparison:
     """Run both sides by turns, each in a fresh process.
 
     Args:
         plan: what would be trained; at least two epochs, of which the first is not measured.
         rounds: of each side.
+        most: rows of the data that are read, about; every other so many are left out.
 
     Raises:
         RuntimeError: a side failed; the message ends with what it said.
     """
-    turns = [{side: _apart(side, plan) for side in SIDES} for _ in range(rounds)]
+    turns = [{side: _apart(side, plan, most) for side in SIDES} for _ in range(rounds)]
     first = turns[0]["ours"]
     rates = {side: tuple(turn[side].rate for turn in turns) for side in SIDES}
     return Comparison(rates["ours"], rates["plain"], first.faces, first.network, first.size)
@@ -82,27 +87,26 @@ class Pace:
     size: int
 
 
-def _apart(side: str, plan: Plan) -> Pace:
+def _apart(side: str, plan: Plan, most: int) -> Pace:
     command = [sys.executable, "-m", "ferce.training.classifier.throughput", side]
-    done = subprocess.run(
-        [*command, json.dumps(asdict(plan))], capture_output=True, text=True, cwd=ROOT
-    )
+    command += [json.dumps(asdict(plan)), str(most)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"The side {side!r} failed: {done.stderr[-1500:]}")
     return Pace(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def ours(plan: Plan) -> Pace:
+def ours(plan: Plan, data: DataSet) -> Pace:
     """Train as `train/train_classifier.py` does."""
-    faces, labels = _faces(plan)
+    faces, labels = _faces(plan, data)
     with tempfile.TemporaryDirectory() as folder:
-        history = train(plan, Path(folder))["history"]
+        history = train(plan, Path(folder), data=data)["history"]
     return _pace(plan, faces, labels, history[-1]["seconds"] - history[0]["seconds"])
 
 
-def plain(plan: Plan) -> Pace:
+def plain(plan: Plan, data: DataSet) -> Pace:
     """Train by timm's loader and checkpoints in a plain loop, on the aligned faces as files."""
-    faces, labels = _faces(plan)
+    faces, labels = _faces(plan, data)
     opened = open_network(plan, labels)
     network: torch.nn.Module = opened.net.network
     adam = torch.optim.AdamW(network.parameters(), plan.lr, weight_decay=plan.weight_decay)
@@ -118,8 +122,17 @@ def plain(plan: Plan) -> Pace:
     return _pace(plan, faces, labels, time.perf_counter() - begun)
 
 
-def _faces(plan: Plan) -> tuple[examples.Examples, tuple[str, ...]]:
-    faces = examples.read(plan.data, plan)
+def thinned(spec: str, most: int) -> DataSet:
+    """Leave every nth row of a data set, about `most` of those that are not of the test split."""
+    whole = load_data(spec)
+    step = max(1, sum(row.split != "test" for row in whole.rows()) // most)
+    return DataSet(
+        spec, lambda: islice((row for row in whole.rows() if row.split != "test"), 0, None, step)
+    )
+
+
+def _faces(plan: Plan, data: DataSet) -> tuple[examples.Examples, tuple[str, ...]]:
+    faces = examples.read(plan.data, plan, data)
     return faces, examples.labels_of(faces, plan)
 
 
@@ -176,5 +189,6 @@ def _right(network: torch.nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -
 
 if __name__ == "__main__":
     _sides = {"ours": ours, "plain": plain}
-    _measured = _sides[sys.argv[1]](Plan(**json.loads(sys.argv[2])))
+    _plan = Plan(**json.loads(sys.argv[2]))
+    _measured = _sides[sys.argv[1]](_plan, thinned(_plan.data, int(sys.argv[3])))
     sys.stdout.write(json.dumps(asdict(_measured)) + "\n")

@@ -1,9 +1,10 @@
 """How much faster and smaller this fine-tuning is than the plain recipe, on the same texts.
 
 The plain recipe is what PEFT's BLIP-2 example does, mended so that it sees the picture and spares
-the prompt: at each step the whole network runs, rows are padded to the longest text of the data,
-and logits are made for every token. Each side runs in a process of its own, as memory that was once
-used shows for ever.
+the prompt: at each step the whole network runs, rows are padded to the longest of the batch, and
+logits are made for every token. Each side runs in a process of its own, as memory that was once
+used shows for ever. On a CPU both take their steps by turns, so that a busy machine slows both; on
+a GPU, which might not hold both, one after the other.
 """
 
 import importlib
@@ -14,9 +15,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from ferce.training.language.plan import LanguagePlan
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 SIDES = ("ours", "plain")
 WARM = 2  # steps that are not measured
+CHECKED = 3  # steps without dropout on the same texts, whose losses must be the same
+SAME = 1e-3  # largest relative difference of these
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -36,26 +41,32 @@ class Speed:
     """One side of the comparison.
 
     Attributes:
-        samples: texts a second, between the first measured step and the last.
+        samples: texts a second.
+        processor: texts a second of processor time.
         memory: peak bytes over those before the network was loaded: of the GPU, or resident.
         once: seconds spent before the first step on encoding the pictures, which later epochs and
             runs save.
         steps: measured.
         padding: share 0..1 of the computed tokens that is padding.
         device: on which it ran.
+        losses: of each step without dropout, a mean over the tokens of its answers.
+        loss: mean over the measured steps, with dropout.
     """
 
     samples: float
+    processor: float
     memory: float
     once: float
     steps: int
     padding: float
     device: str
+    losses: Sequence[float]
+    loss: float
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both sides on the same machine, one after the other."""
+    """Both sides on the same machine."""
 
     ours: Speed
     plain: Speed
@@ -70,84 +81,258 @@ class Comparison:
         """Peak memory of ours over the plain recipe's."""
         return self.ours.memory / self.plain.memory
 
+    @property
+    def apart(self) -> float:
+        """Largest relative difference of the losses of the checked steps."""
+        pairs = zip(self.ours.losses, self.plain.losses, strict=True)
+        return max(abs(one - other) / abs(other) for one, other in pairs)
+
     def table(self) -> str:
         """Write the comparison as Markdown."""
         lines = [
-            "| recipe | samples/s | peak MB | encoding once, s | padding |",
-            "|---|---|---|---|---|",
+            "| recipe | samples/s | per processor second | peak MB | encoding once, s | padding "
+            "| mean loss |",
+            "|---|--:|--:|--:|--:|--:|--:|",
         ]
         for name, side in (("ours", self.ours), ("plain", self.plain)):
             lines.append(
-                f"| {name} | {side.samples:.1f} | {side.memory / 1e6:.0f} | {side.once:.1f} | "
-                f"{side.padding:.0%} |"
+                f"| {name} | {side.samples:.1f} | {side.processor:.1f} | {side.memory / 1e6:.0f} "
+                f"| {side.once:.1f} | {side.padding:.0%} | {side.loss:.3f} |"
             )
-        lines.append(f"| ratio | {self.faster:.2f} | {self.smaller:.2f} | | |")
+        processor = self.ours.processor / self.plain.processor
+        lines += [
+            f"| ratio | {self.faster:.2f} | {processor:.2f} | {self.smaller:.2f} | | | |",
+            "",
+            f"losses of {len(self.ours.losses)} steps on the same texts without dropout: within "
+            f"{self.apart:.1e} of each other",
+        ]
         return "\n".join(lines)
 
 
 def compare(
-    plan: LanguagePlan, base: Path | None = None, steps: int = 40, rounds: int = 2
+    plan: LanguagePlan, base: Path | None = None, steps: int = 40, turns: int = 10
 ) -> Comparison:
-    """Run both sides by turns, each in a fresh process; the fastest round of each side counts.
+    """Run both sides, each in a process of its own.
 
     Args:
         plan: what would be trained.
         base: folder of the base in place of the plan's.
         steps: to measure, of `plan.batch` texts.
-        rounds: of each side; a busy machine needs more than one.
+        turns: into which the steps are cut on a CPU.
 
     Raises:
-        RuntimeError: a side failed; the message ends with what it said.
+        RuntimeError: a side failed, and the message ends with what it said; or their losses differ.
     """
+    import torch
+
     from ferce.training.language import export
 
+    together = plan.device == "cpu" or not torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as folder:
         fresh = replace(plan, feature_cache=f"{folder}/features", max_steps=0)
         where = str(base or export.origin(fresh).folder)
         fresh = replace(fresh, base=where)
-        turns = [{side: _apart(side, fresh, steps) for side in SIDES} for _ in range(rounds)]
-    best = {side: max((turn[side] for turn in turns), key=lambda p: p.samples) for side in SIDES}
-    # Later rounds find the pictures encoded.
-    return Comparison(replace(best["ours"], once=turns[0]["ours"].once), best["plain"])
+        groups = [SIDES] if together else [(side,) for side in SIDES]
+        speeds: dict[str, Speed] = {}
+        for group in groups:
+            speeds |= _by_turns(group, fresh, steps, min(turns, steps))
+    made = Comparison(**speeds)
+    if made.apart > SAME:
+        raise RuntimeError(f"The losses of the sides differ by {made.apart:.1e}, not {SAME}.")
+    return made
 
 
-def _apart(side: str, plan: LanguagePlan, steps: int) -> Speed:
-    command = [
-        sys.executable,
-        "-m",
-        "ferce.training.language.throughput",
-        side,
-        json.dumps(asdict(plan)),
-    ]
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run([*command, str(steps)], capture_output=True, text=True, cwd=root)
-    if done.returncode:
-        raise RuntimeError(f"The side {side!r} failed: {done.stderr[-1500:]}")
-    return Speed(**json.loads(done.stdout.splitlines()[-1]))
+def _by_turns(sides: Sequence[str], plan: LanguagePlan, steps: int, turns: int) -> dict[str, Speed]:
+    with ExitStack() as stack:
+        opened: dict[str, _Apart] = {}
+        for side in sides:  # the next begins when this one is ready: encoding is timed
+            opened[side] = stack.enter_context(_Apart(side, plan, steps))
+            opened[side].wait()
+        for turn in range(turns):
+            for one in opened.values():
+                one.go(steps * (turn + 1) // turns - steps * turn // turns)
+        return {side: one.finish() for side, one in opened.items()}
+
+
+class _Apart:
+    """A side in a process of its own, which takes as many steps as it is asked for."""
+
+    def __init__(self, side: str, plan: LanguagePlan, steps: int) -> None:
+        self.side = side
+        self.command = [sys.executable, "-m", "ferce.training.language.throughput", side]
+        self.command += [json.dumps(asdict(plan)), str(steps)]
+
+    def __enter__(self) -> Self:
+        self._said: IO[str] = tempfile.TemporaryFile("w+")
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            self.command, stdin=pipe, stdout=pipe, stderr=self._said, text=True, cwd=ROOT
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._said.close()
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        self._answer()
+
+    def go(self, count: int) -> None:
+        """Let it take so many steps."""
+        self._ask(str(count))
+        self._answer()
+
+    def finish(self) -> Speed:
+        """Give what it measured."""
+        self._ask("")
+        return Speed(**json.loads(self._answer()))
+
+    def _ask(self, what: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            if line.startswith(ANSWER):
+                return line.removeprefix(ANSWER)
+        self._said.seek(0)
+        raise RuntimeError(f"The side {self.side!r} failed: {self._said.read()[-1500:]}")
+
+
+ANSWER = "throughput: "  # begins a line that is meant for the other process
+
+
+def _serve(side: str, plan: LanguagePlan, steps: int) -> None:
+    """Take steps as they are asked for on standard input; an empty line ends it."""
+    with Bench(side, plan, steps) as bench:
+        sys.stdout.write(f"{ANSWER}\n")
+        sys.stdout.flush()
+        for line in iter(sys.stdin.readline, "\n"):
+            bench.go(int(line))
+            sys.stdout.write(f"{ANSWER}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{ANSWER}{json.dumps(asdict(bench.speed()))}\n")
 
 
 def measure(side: str, plan: LanguagePlan, steps: int) -> Speed:
     """Measure one side in this process; `ours` or `plain`."""
-    from ferce.training import examples
-    from ferce.training.language import export
-    from ferce.training.language.run import open_run, open_tuning
-    from ferce.training.trainer import Session
+    with Bench(side, plan, steps) as bench:
+        bench.go(steps)
+    return bench.speed()
 
-    plan = replace(plan, cached=side == "ours")
-    accelerator, _ = open_run(plan, Path())
-    faces = examples.read(plan.data, plan)
-    _prepare()
-    memory = Memory(accelerator.device)
-    with memory:
-        base = export.origin(plan)
-        size = faces.train[0].face().size
-        tuning = open_tuning(plan, Session(accelerator, Path(), {}), base, size)
+
+class Bench:
+    """One side, opened, on its way through its steps."""
+
+    def __init__(self, side: str, plan: LanguagePlan, steps: int) -> None:
+        """`steps` is how many will be asked for."""
+        from ferce.training import examples
+        from ferce.training.language.run import open_run
+
+        self.side, self.plan, self.steps = side, replace(plan, cached=side == "ours"), steps
+        self.accelerator, _ = open_run(self.plan, Path())
+        self.faces = examples.read(plan.data, plan)
+        _prepare()
+        self.memory = Memory(self.accelerator.device)
+        self.taken = self.samples = self.real = self.computed = 0
+        self.seconds = self.processor = 0.0
+        self.trained: list[torch.Tensor] = []  # loss of each measured step
+
+    def __enter__(self) -> Self:
+        from ferce.training.optimiser import adamw
+
+        self.memory.__enter__()
+        plan = self.plan
+        self.tuning = self._tuning()
         begun = time.perf_counter()
-        source = tuning.sources.open(faces.train, plan.views)
-        once = time.perf_counter() - begun if side == "ours" else 0.0
-        batches = _batches(side, tuning, source, plan, steps)
-        samples, padding = _timed(tuning, source, batches, side)
-    return Speed(samples, memory.peak, once, len(batches), padding, str(accelerator.device))
+        self.source = self.tuning.sources.open(self.faces.train, plan.views)
+        self.once = time.perf_counter() - begun if self.side == "ours" else 0.0
+        rows, self.batches = _batches(self.side, self.tuning, self.source, plan, self.steps)
+        model = self.tuning.backend.loss_model
+        if self.tuning.sources.settings is not None:
+            model.free_vision(self.tuning.sources.settings["projected"])
+        self.adam = adamw(model.parameters(), plan.optimiser, plan.rate, plan.weight_decay)
+        model.eval()  # without dropout
+        starts = range(0, min(CHECKED * plan.batch, len(rows)), plan.batch)
+        self.losses = [float(self._step(rows[at : at + plan.batch])[0]) for at in starts]
+        model.train()
+        for batch in self.batches[:WARM]:
+            self._step(batch)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.memory.__exit__(*exception)
+
+    def _tuning(self) -> "Tuning":
+        from ferce.training.language import export
+        from ferce.training.language.run import open_tuning
+        from ferce.training.trainer import Session
+
+        session = Session(self.accelerator, Path(), {})
+        size = self.faces.train[0].face().size
+        return open_tuning(self.plan, session, export.origin(self.plan), size)
+
+    def go(self, count: int) -> None:
+        """Take the next steps, measured."""
+        _wait(self.accelerator.device)
+        begun, spent = time.perf_counter(), time.process_time()
+        for rows in self.batches[self.taken : self.taken + count]:
+            loss, computed = self._step(rows)
+            self.trained.append(loss)
+            self.samples += len(rows)
+            self.real += sum(len(row.ids) for row in rows)
+            self.computed += computed
+        _wait(self.accelerator.device)
+        self.taken += count
+        self.seconds += time.perf_counter() - begun
+        self.processor += time.process_time() - spent
+
+    def speed(self) -> Speed:
+        """Sum up the measured steps."""
+        return Speed(
+            self.samples / self.seconds,
+            self.samples / self.processor,
+            self.memory.peak,
+            self.once,
+            len(self.trained),
+            1 - self.real / self.computed,
+            str(self.accelerator.device),
+            self.losses,
+            float(sum(map(float, self.trained)) / len(self.trained)),
+        )
+
+    def _step(self, rows: Sequence["Row"]) -> tuple["torch.Tensor", int]:
+        """Take one step: its loss, the mean over the tokens of its answers, and tokens computed."""
+        backend = self.tuning.backend
+        every, total, computed = _answered(rows).sum(), 0, 0
+        for part in _passes(self.side, rows, backend.device):
+            batch = backend.tokeniser.batch(part, backend.device)
+            batch |= self.source([row.example.number for row in part])
+            if self.side == "plain":
+                loss = backend.loss_model.network(**batch).loss
+            else:
+                weights = (_answered(part) / every).to(backend.device)
+                loss = (backend.loss_model(batch) * weights).sum()
+            loss.backward()
+            total = total + loss.detach()
+            computed += batch["input_ids"].numel()
+        self.adam.step()
+        self.adam.zero_grad()
+        return total, computed
+
+
+def _answered(rows: Sequence["Row"]) -> "torch.Tensor":
+    """Count the tokens of each answer."""
+    import torch
+
+    from ferce.training.language.rows import IGNORED
+
+    counts = [sum(label != IGNORED for label in row.labels) for row in rows]
+    return torch.tensor(counts, dtype=torch.float32)
 
 
 def _prepare() -> None:
@@ -168,8 +353,12 @@ def _prepare() -> None:
 
 def _batches(
     side: str, tuning: "Tuning", source: "FeatureSource", plan: LanguagePlan, steps: int
-) -> list[list["Row"]]:
-    """Make the rows of each step, the same for both sides: grouped by length, or as they come."""
+) -> tuple[list["Row"], list[list["Row"]]]:
+    """Draw the rows, the same for both sides, and put them into steps.
+
+    Returns:
+        The rows in the order of chance, and those of each step: grouped by length, or as they come.
+    """
     import numpy as np
 
     from ferce.training.language.rows import grouped
@@ -182,47 +371,10 @@ def _batches(
     mixed = np.random.default_rng(plan.seed).permutation(len(rows))[: steps * plan.batch]
     rows = [rows[i] for i in mixed]
     if side == "plain":
-        return [rows[start : start + plan.batch] for start in range(0, len(rows), plan.batch)]
+        starts = range(0, len(rows), plan.batch)
+        return rows, [rows[start : start + plan.batch] for start in starts]
     order = grouped([row.length for row in rows], plan.batch, (plan.seed, 0))
-    return [[rows[i] for i in members] for members in order]
-
-
-def _timed(
-    tuning: "Tuning", source: "FeatureSource", batches: Sequence[Sequence["Row"]], side: str
-) -> tuple[float, float]:
-    """Time the steps: samples a second, and the share of padding."""
-    from ferce.training.optimiser import adamw
-
-    loss_model, tokeniser = tuning.backend.loss_model, tuning.backend.tokeniser
-    width = max(row.length for rows in batches for row in rows) if side == "plain" else 0
-    if tuning.sources.settings is not None:
-        loss_model.free_vision(tuning.sources.settings["projected"])
-    plan = tuning.plan
-    adam = adamw(loss_model.parameters(), plan.optimiser, plan.rate, plan.weight_decay)
-    loss_model.train()
-    samples = real = computed = 0
-    for number, rows in enumerate([*batches[:WARM], *batches]):
-        if number == WARM:
-            _wait(tuning.backend.device)
-            begun = time.perf_counter()
-        spent = 0
-        for part in _passes(side, rows, tuning.backend.device):
-            batch = tokeniser.batch(part, tuning.backend.device, width)
-            batch |= source([row.example.number for row in part])
-            if side == "plain":
-                loss = loss_model.network(**batch).loss
-            else:
-                loss = loss_model(batch).sum() / len(rows)
-            loss.backward()
-            spent += batch["input_ids"].numel()
-        adam.step()
-        adam.zero_grad()
-        if number >= WARM:
-            samples += len(rows)
-            real += sum(len(row.ids) for row in rows)
-            computed += spent
-    _wait(tuning.backend.device)
-    return samples / (time.perf_counter() - begun), 1 - real / computed
+    return rows, [[rows[i] for i in members] for members in order]
 
 
 def _passes(side: str, rows: Sequence["Row"], device: "torch.device") -> list[list["Row"]]:
@@ -277,5 +429,4 @@ class Memory:
 
 
 if __name__ == "__main__":
-    _speed = measure(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
-    sys.stdout.write(json.dumps(asdict(_speed)) + "\n")
+    _serve(sys.argv[1], LanguagePlan(**json.loads(sys.argv[2])), int(sys.argv[3]))
