@@ -146,7 +146,7 @@ def campaign(trial, place, whole, kills=KILLS, seed=0):
     trial.check(whole)
     rng, number, tries, moments = random.Random(seed), 0, 0, []
     while len(moments) < kills:
-        tries += 1  # what goes on for the n-th time has about an n-th left
+        tries = tries % 4 + 1  # what goes on has less and less left; but some begin anew
         clock, change = rng.uniform(0, seconds / tries), rng.randint(1, -(-changes // tries))
         moment = (clock, math.inf) if len(moments) % 2 else (math.inf, change)
         folder, victim = place / str(number), trial.killed[len(moments) % len(trial.killed)]
