@@ -1,4 +1,4 @@
-"""Evaluate one model on one split, by default the default classifier on the demo set's test split.
+r"""Evaluate one model on one split, by default the default classifier on the demo set's test split.
 
 python train/evaluate.py
 python train/evaluate.py --model timm:runs/classifier --data rafce:/data/RAF-CE --end-to-end \

@@ -1,4 +1,4 @@
-"""Fine-tune BLIP-2 or a chat model with LoRA; without arguments the packaged small BLIP-2 on a CPU.
+r"""Fine-tune BLIP-2 or a chat model with LoRA; without arguments the small BLIP-2 on a CPU.
 
 accelerate launch train/finetune_blip2.py
 python train/finetune_blip2.py --max-steps 50 --output runs/try

@@ -1,4 +1,4 @@
-"""Make the packaged classifier out of a trained network: fit its readers, calibrate, write.
+r"""Make the packaged classifier out of a trained network: fit its readers, calibrate, write.
 
 python train/fit_readers.py --network runs/classifier --faces faces \
     --renders 'rendered:renders?without=faces/people.txt' --output ferce/weights/classifier

@@ -64,10 +64,15 @@ EXAMPLES: dict[str, tuple[str, str, dict[int, float], float]] = {
 def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    for name in ("kit", "portraits", "manifest", "cache"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=DEMO)
-    parser.add_argument("--workers", type=int, default=2)
+    for name, words in (
+        ("kit", "ICT-FaceKit checkout or npz cache"),
+        ("portraits", "folder of neutral portraits"),
+        ("manifest", "CSV: file, subject, source, licence, ..."),
+        ("cache", "folder of fitted people and tables"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=words)
+    parser.add_argument("--out", type=Path, default=DEMO, help="folder of the set (the packaged)")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes (default 2)")
     return parser.parse_args()
 
 

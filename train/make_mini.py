@@ -1,4 +1,4 @@
-"""Make the small models that ship with ferce, BLIP-2 stage by stage and FastVLM in one.
+r"""Make the small models that ship with ferce, BLIP-2 stage by stage and FastVLM in one.
 
 python train/make_mini.py blip2 pack --renders rendered:RENDERS --faces manifest:taught.jsonl \
     --annotated manifest:annotated.jsonl --cache ALIGNED

@@ -1,4 +1,4 @@
-"""Tables of real faces for training and for reporting, with their pictures.
+r"""Tables of real faces for training and for reporting, with their pictures.
 
 python train/portraits.py annotated --manifest FACES/manifest.csv --crops FACES/crops \
     --annotations FACES/annotations.csv FACES/annotations_more.csv --output faces

@@ -1,4 +1,4 @@
-"""Train a classifier, with no argument on the demo set on a CPU in a few minutes.
+r"""Train a classifier, with no argument on the demo set on a CPU in a few minutes.
 
 accelerate launch train/train_classifier.py
 python train/train_classifier.py --data rafce:/data/RAF-CE --network convnext_tiny.fb_in22k \

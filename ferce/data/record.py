@@ -50,7 +50,7 @@ class UnitLabel:
     """An action unit as an annotator or a renderer coded it.
 
     Attributes:
-        unit: number in FACS; units outside `facs.UNITS` are kept.
+        unit: number in FACS; units outside `facs.action_units.UNITS` are kept.
         intensity: 0..1, None when only its presence was coded.
         left: of the person's left side, 0..1; None when the sides were not told apart. Where only
             the side was coded, the coded side is 1 and the other 0.

@@ -227,7 +227,7 @@ def source_of(spec: str) -> Source:
 
 
 def restricted_among(specs: Sequence[str]) -> list[str]:
-    """Name the data sets among these whose terms allow research only; raises as `source` does."""
+    """Name the data sets whose terms allow research only; raises as `source_of` does."""
     names = {spec: source_of(spec).name for spec in specs}
     return sorted({name for spec, name in names.items() if restricted(spec)})
 

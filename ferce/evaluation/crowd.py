@@ -1,27 +1,21 @@
 """Many visitors at once: how long each kind of request takes, what fails, how memory grows."""
 
 import os
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferce import images
+from ferce.evaluation.served import PATIENCE, serve
 
 if TYPE_CHECKING:
     from gradio_client import Client
 
-ROOT = Path(__file__).resolve().parents[2]
-START = 600.0  # seconds that the page and its models may take
-PATIENCE = 600.0  # seconds for one answer
 _KINDS = ("read", "ask", "compare", "batch", "video")
 ALONE = 0.1  # share of the time for which one visitor comes first, alone
 
@@ -37,7 +31,7 @@ class Crowd:
         errors: what was said in place of an answer -> how often.
         each: answers of each client.
         memory: of the server in megabytes, once a second from when all had been answered once.
-        load: of the machine, means over a minute at the begin and at the end.
+        load: of the machine, means over a minute at the start and at the end.
     """
 
     clients: int
@@ -88,16 +82,16 @@ def measure(
         seconds: after which no new request begins; the one client comes for a share of them.
         kinds: of requests, keys of `ASK`.
     """
-    with served() as (url, pid), tempfile.TemporaryDirectory() as folder:
+    with serve() as app, tempfile.TemporaryDirectory() as folder:
         sent = dict.fromkeys(kinds, photo)
         if "video" in kinds:
             sent["video"] = _clip(photo, Path(folder) / "clip.mp4")
         for kind, path in sent.items():  # so that the models are there
-            ASK[kind](_connected(url), path)
+            ASK[kind](_connected(app.address), path)
         alone = Crowd(1, seconds * ALONE)
         many = Crowd(clients, seconds)
         for made in (alone, many):
-            _come(made, url, pid, sent)
+            _come(made, app.address, app.pid, sent)
     return alone, many
 
 
@@ -227,39 +221,6 @@ def in_a_row(photo: Path, count: int, warm: int = 500) -> tuple[float, list[floa
             if number in places:
                 memory.append(resident(os.getpid()))
         return (time.monotonic() - start) / count, memory
-
-
-@contextmanager
-def served() -> Iterator[tuple[str, int]]:
-    """Serve the default app on a free port, ready to read; gives its address and process."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as uploads:
-        settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": uploads}
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py")], cwd=ROOT, env=os.environ | settings,
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, process)
-            yield url, process.pid
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    from ferce.evaluation.served import answers
-
-    end = time.monotonic() + START
-    while not answers(url + "/"):
-        if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError("The app ended before it answered.")
-        time.sleep(0.2)
 
 
 def resident(pid: int) -> float:

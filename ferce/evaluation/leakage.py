@@ -167,7 +167,7 @@ def of_prompts(classifier: Classifier, items: Sequence[Aligned], spec: str) -> C
 
     Args:
         classifier: any; one that is asked in words is `Prompted`.
-        items: aligned faces, see `faces.aligned`.
+        items: aligned faces, see `plan.aligned`.
         spec: of the model.
     """
     name, texts = f"prompts of {spec}", set[str]()

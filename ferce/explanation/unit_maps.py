@@ -36,19 +36,8 @@ def unit_map(face: Face, weights: Mapping[int, float]) -> Map:
     return made
 
 
-def label_map(face: Face, label: str) -> Map:
-    """Draw a label's units, (S, S): core units at 1, variants at the share who show them.
-
-    Raises:
-        ValueError: the label has no action units, or the face no landmarks.
-    """
-    return unit_map(face, _weights(label))
-
-
 def _weights(label: str) -> dict[int, float]:
-    """Weigh the units of a label."""
-    if label not in PROTOTYPES or not PROTOTYPES[label].core:
-        raise ValueError(f"Expected a compound or basic emotion with action units; got {label!r}.")
+    """Weigh a label's units: core units by 1, variants by the share who show them."""
     row = PROTOTYPES[label]
     return dict.fromkeys(row.core, 1.0) | dict(row.variants)
 

@@ -140,10 +140,10 @@ def load_noted(source: Source, limits: Limits = DEFAULT_LIMITS) -> Photo:
     """Read one photo, and say of a file with several pictures which one was taken.
 
     That is the first frame of an animation, and the first page of a TIFF that is no reduced copy.
-    EXIF orientation is applied, an ICC profile is
-    converted to sRGB (a broken one is ignored, as is broken EXIF), transparency is laid on white.
-    16-bit values are divided by 257 (for colour Pillow keeps the high byte, at most one level
-    away), float values must lie in 0..1 and are multiplied by 255.
+    EXIF orientation is applied, an ICC profile is converted to sRGB (a broken one is ignored, as is
+    broken EXIF), transparency is laid on white. 16-bit values are divided by 257 (for colour Pillow
+    keeps the high byte, at most one level away), float values must lie in 0..1 and are multiplied
+    by 255.
 
     Args:
         source: A path, the bytes of a file, an open binary file, a Pillow image, or an array

@@ -73,7 +73,8 @@ def explain(prediction: Prediction, template: str = "plain", units: Units | None
     """Write the prompt for an explanation of the *predicted* label; nothing else names one.
 
     Args:
-        prediction: its label is the only label in the prompt; an unclear one gets the house prompt.
+        prediction: its label is the only label in the prompt; an unclear one gets `HOUSE`, which
+            asks for a description.
         template: a key of `TEMPLATES`.
         units: measured action units, which the template "units" needs.
 

@@ -38,7 +38,7 @@ class Subject:
 
     Attributes:
         name: `owner/name` on the Hub.
-        kind: its kind in a spec, a key of `backends.KINDS`.
+        kind: its kind in a spec, a key of `models.KINDS`.
         library: a key of `TASKS`.
         architecture: what it is in words, such as "resnet18".
         base: Hub id of the model it was trained from, None if none on the Hub.

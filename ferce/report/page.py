@@ -117,7 +117,7 @@ def entry(report: Report, *, draw: bool = True) -> Entry:
 
     Returns:
         `photo` its name, `said` in a line what was read, `failed` whether nothing was, `labels` of
-        its faces, `head` the article's begin and `faces`, each as `face_section` gives it.
+        its faces, `head` the article's start and `faces`, each as `face_section` gives it.
     """
     many = len(report.readings) > 1
     return {

@@ -1,7 +1,8 @@
 """Put the plain statements of a trained voice in order: each movement said once, opposites apart.
 
-What the voice names stays its own, in its own words. Which emotion a movement fits is taken from
-the table of prototypes, and the frames around the movements are chosen by the picture. A text of
+What the voice names stays its own; clauses keep its words, noun phrases become clauses. Which
+emotion a movement fits is taken from the table of prototypes, and the frames around the movements
+("which fits", "although") are of this file, chosen by the picture. A text of
 another form, or about another label than the predicted one, passes through as it is.
 """
 

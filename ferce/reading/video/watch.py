@@ -35,7 +35,7 @@ class Options:
 
     Attributes:
         rate: at most so many frames a second; None for every frame.
-        tau: time constant of the smoothing in seconds; see `smoothing`.
+        tau: time constant of the smoothing in seconds; see `expression.smooth`.
         patience: seconds that a face may be out of sight and still be the same.
         explain: whether the key moments get an explanation.
         most: key moments of each face.

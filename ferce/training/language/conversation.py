@@ -261,7 +261,7 @@ class Conversation:
 
 
 def explanation_prompt(label: str | None, template: str = "plain") -> str:
-    """Write the app's prompt for a predicted label; the house prompt without one."""
+    """Write the app's prompt for a predicted label; without one that for a description."""
     if label is None:
         return prompts.HOUSE
     return prompts.TEMPLATES[template].format(label=label, context="")

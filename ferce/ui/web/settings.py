@@ -23,7 +23,7 @@ class Settings:
         classifier: Spec of the classifier; None for the one that `ferce.Reader` takes by itself.
         voice: Spec of the voice; None likewise.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        readme: The README whose text the page shows under "Notes".
+        readme: The README whose text the page shows under "About".
         examples: Folder of the example photographs; may be empty or missing.
         max_megabytes: Largest upload, in MiB.
         keep_seconds: Uploads older than this are deleted from the temporary folder.

@@ -17,7 +17,7 @@ _SIDE = 512  # pixels of the picture sent to the page, at most
 _NAMED = 0.12  # share from which a region's name stands in the picture
 _LETTERS = 0.3  # of the picture's width, taken by a name
 _HEAT = 0.85  # opacity of the strongest heat at the slider's right end
-_LEAST = 0.02  # probability; what costs less is noise, as in `explanation.verdicts`
+_LEAST = 0.02  # probability; what costs less is noise, as in `explanation.text.verdicts`
 _ABOUT = (
     "Heat is what speaks for the label: by hiding a part and measuring what that costs, and by "
     "looking into the network."

@@ -16,7 +16,7 @@ _LEGEND: Mapping[str, str] = {
     "unused": "not used by the model",
 }
 _CLEAR = 0.1  # AUROC above that of other texts from which the words are said to name what was used
-_LOSS = 0.02  # probability; a smaller change is noise, as in `explanation.verdicts`
+_LOSS = 0.02  # probability; a smaller change is noise, as in `explanation.text.verdicts`
 _OTHER, _RANDOM = "other texts", "random regions"
 # measure -> what it is, in words that need no statistics, and where chance lies.
 _MEANINGS: Mapping[str, str] = {
