@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     )
     sheet.add_argument("--seed", type=int, default=0, help="of the augmentations (default 0)")
     aligned = _command(commands, "align", "find and align every face into a cache")
-    aligned.add_argument("--cache", type=Path, required=True, metavar="FOLDER")
+    aligned.add_argument(
+        "--cache", type=Path, required=True, metavar="FOLDER", help="folder of aligned faces"
+    )
     aligned.add_argument(
         "--size", type=int, help="side of a crop in pixels (default: the detector's)"
     )
@@ -72,7 +74,9 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
         "spec", help="demo, rafce:/path, rafdb:/path, folder:/path, hub:owner/name ..."
     )
     if name != "check":
-        made.add_argument("--split", choices=("train", "val", "test"))
+        made.add_argument(
+            "--split", choices=("train", "val", "test"), help="that alone (default: all)"
+        )
     return made
 
 
