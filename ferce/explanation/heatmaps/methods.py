@@ -185,7 +185,7 @@ def choose(classifier: Classifier, face: Face) -> str:
     """
     if isinstance(classifier, Poolable):
         return "grad-cam" if classifier.complete else _hiding(face)
-    view = _opened(classifier)
+    view = view_of(classifier)
     return _hiding(face) if view is None or not view.complete else _inside(view, face)
 
 
@@ -198,7 +198,7 @@ def counterpart(classifier: Classifier, face: Face, method: str) -> str | None:
         return _hiding(face)
     if isinstance(classifier, Poolable):
         return "grad-cam"
-    view = _opened(classifier)
+    view = view_of(classifier)
     return None if view is None else _inside(view, face)
 
 
@@ -214,7 +214,7 @@ def _inside(view: View, face: Face) -> str:
     return "attention-relevance" if attention.reaches(view, view.inputs([face])) else "grad-cam"
 
 
-def _opened(classifier: Classifier) -> View | None:
+def view_of(classifier: Classifier) -> View | None:
     """Open the classifier's view; None where it has none, or no layer that keeps places."""
     try:
         return classifier.view() if isinstance(classifier, Explainable) else None

@@ -5,9 +5,9 @@ from typing import Any
 
 from ferce.core.labels import BASICS, COMPOUNDS, NEUTRAL
 from ferce.core.parts import Prediction, Reading
-from ferce.core.protocols import Attentive, Classifier, Explainable, Poolable, View
+from ferce.core.protocols import Attentive, Classifier, Poolable, View
 from ferce.core.types import Face
-from ferce.explanation.heatmaps import METHODS
+from ferce.explanation.heatmaps import METHODS, view_of
 from ferce.models import KINDS
 from ferce.models.measured import Measured
 from ferce.ui.web import markup
@@ -25,7 +25,7 @@ _COMPOSED = "composed from the measured action units"
 def methods(classifier: Classifier, face: Face) -> tuple[str, ...]:
     """List the keys of `METHODS` that this classifier supports on this face, in their order."""
     pools = isinstance(classifier, Poolable)  # torch opens it only when such a map is asked for
-    view = None if pools else _opened(classifier)
+    view = None if pools else view_of(classifier)
     able = {
         "any classifier": True,
         "gradients": pools or view is not None,
@@ -56,13 +56,6 @@ def chosen(sent: Any, prediction: Prediction) -> MapRequest | None:
     if not known or label not in labels or method not in METHODS or against not in {"", *labels}:
         return None
     return MapRequest(str(label), str(method), against or None)
-
-
-def _opened(classifier: Classifier) -> View | None:
-    try:
-        return classifier.view() if isinstance(classifier, Explainable) else None
-    except ValueError:  # no layer of it keeps the places of the image
-        return None
 
 
 def _attends(view: View, face: Face) -> bool:
