@@ -48,7 +48,7 @@ def spread(task: Callable[[Sequence[T]], R], items: Sequence[T], most: int = 16)
     return together([partial(task, piece) for piece in pieces(items, most)])
 
 
-def pieces(items: Sequence[T], most: int = 16) -> list[Sequence[T]]:
+def pieces(items: Sequence[T], most: int) -> list[Sequence[T]]:
     """Cut items into a piece a core, of at most so many; none give one empty piece."""
     size = min(max(-(-len(items) // cores()), 1), most)
     return [items[start : start + size] for start in range(0, len(items), size)] or [items]

@@ -187,6 +187,9 @@ class SeenUnits(Sequence[Units]):
         return self.read(self.faces[place], self.x[place])
 
 
+_CACHED = 2  # faces in a pass: what lies between the layers of more leaves the processor's cache
+
+
 class Light(Embedded):
     """The classifier without torch, and a `Poolable`: Grad-CAM needs no gradients of it."""
 
@@ -194,7 +197,7 @@ class Light(Embedded):
 
     def evidence(self, faces: Sequence[Face]) -> Matrix:
         """Collect the numbers on all cores, of one face on two; see `Embedded.evidence`."""
-        parts = pieces(faces)
+        parts = pieces(faces, _CACHED)
         looks = [partial(self._look, part) for part in parts]
         found = together([*looks, *(partial(self._prior, part) for part in parts)])
         seen, prior = (np.concatenate(half) for half in (found[: len(parts)], found[len(parts) :]))
