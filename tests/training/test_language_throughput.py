@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from ferce.training.language import throughput
+from ferce.training.language.bench import Speed
 from ferce.training.language.plan import LanguagePlan
-from ferce.training.language.throughput import ANSWER, Comparison, Speed
+from ferce.training.language.throughput import ANSWER, Comparison
 
 SPEED = Speed(10.0, 5.0, 1e6, 0.5, 3, 0.1, "cpu", [2.0, 1.0], 1.5)
 CHILD = f"""

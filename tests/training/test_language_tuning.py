@@ -24,7 +24,7 @@ from ferce.models.calibration import softmax
 from ferce.models.spec import Spec
 from ferce.models.vlm import blip2
 from ferce.training import checkpoint
-from ferce.training.language import adapters, features, throughput
+from ferce.training.language import adapters, bench, features, throughput
 from ferce.training.language import run as language
 from ferce.training.language.plan import LanguagePlan
 from ferce.training.language.task import LanguageTask
@@ -465,7 +465,7 @@ def test_batches_that_accumulate_are_one_step(plan, tmp_path, monkeypatch):
 def test_throughput_compares_both_sides(plan, bases, monkeypatch):
     """In this process and for three steps: that it runs, not how fast."""
     told = replace(plan, data="demo", detect="auto", batch=4, views=1)
-    speeds = {side: throughput.measure(side, told, 3) for side in throughput.SIDES}
+    speeds = {side: bench.measure(side, told, 3) for side in throughput.SIDES}
     made = throughput.Comparison(**speeds)
     assert speeds["plain"].padding > speeds["ours"].padding
     assert min(speeds["ours"].samples, speeds["plain"].samples, made.faster) > 0
