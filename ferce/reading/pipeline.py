@@ -6,7 +6,7 @@ alone, and again, of a reading that has a prediction: `locate`, `answer`, `expla
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -131,6 +131,11 @@ class Reader:
         except ReadingError as error:
             return Report(photo_name, size, time.perf_counter() - start, error=str(error))
         return Report(photo_name, size, time.perf_counter() - start, readings, note=note)
+
+    def read_many(self, sources: Iterable[Any], options: Options | None = None) -> Iterator[Report]:
+        """Read several photos, one report each, in order, as they are made."""
+        for source in sources:
+            yield self.read(source, options=options)
 
     def predict(self, faces: Sequence[Face]) -> list[Reading]:
         """Predict the expression of faces, scored in one batch; see `predict`.

@@ -117,8 +117,7 @@ def test_bad_photos_are_reported_and_stop_nothing(reader, astronaut, tmp_path):
     stream = io.BytesIO()
     Image.fromarray(astronaut).save(stream, "PNG")
     sources = [broken, tmp_path / "missing.jpg", empty, stream.getvalue()]
-    options = Options(method=None, explain=False)
-    reports = [reader.read(source, options=options) for source in sources]
+    reports = list(reader.read_many(sources, Options(method=None, explain=False)))
     assert [bool(report.error) for report in reports] == [True, True, True, False]
     assert "broken.jpg" in reports[0].photo
     assert reports[2].error == NO_FACE
