@@ -60,9 +60,10 @@ class UnitEvidence:
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("intensity", "confidence"):
-            if not 0.0 <= getattr(self, name) <= 1.0:  # the message takes longer than the check
-                require_unit(getattr(self, name), f"{name} of AU{self.unit}")
+        if 0.0 <= self.intensity <= 1.0 and 0.0 <= self.confidence <= 1.0:
+            return  # writing the messages takes longer than the check
+        require_unit(self.intensity, f"intensity of AU{self.unit}")
+        require_unit(self.confidence, f"confidence of AU{self.unit}")
 
     def dimmed(self, share: float) -> "UnitEvidence":
         """Copy it with a share of its confidence."""

@@ -1,6 +1,6 @@
-// The camera: frames go to the server, where one is read while the next comes; numbers come back and
-// are drawn over the picture, which itself never waits. The picture is shown as in a mirror, but sent as it is, so
-// that left and right stay the person's.
+// The camera: frames go to the server, where one is read while the next comes; numbers come back
+// and are drawn over the picture, which itself never waits. The picture is shown as in a mirror, but
+// sent as it is, so that left and right stay the person's.
 const WIDTH = 640; // pixels of a frame that is sent
 const LEAST = 50; // milliseconds between two frames, so at most 20 a second
 const UNDERWAY = 2; // frames that are sent before the first of them is answered
